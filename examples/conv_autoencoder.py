@@ -1,0 +1,111 @@
+"""Train the lecture's convolutional autoencoder on the 60,000 digits of MNIST: 784 pixels through 10 numbers and back.
+
+You will see the test error fall below that of PCA with as many numbers, in five epochs; then four pictures: digits
+above their reconstructions, the code as a map coloured by class, digits between two digits, and the loss curve.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygen import grad, metrics, optim, plot
+from tinygen.data import Batches, load, specimens
+from tinygen.models import ConvAutoencoder
+from tinygen.progress import progress
+from tinygen.run import Result, figures_table, open_run, start
+
+
+def main(
+    *,
+    data: str = "mnist",
+    epochs: int = 5,
+    batch_size: int = 128,
+    lr: float = 2e-3,
+    code: int = 10,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path = Path("runs/conv_autoencoder"),
+    quiet: bool = False,
+) -> dict[str, float]:
+    """Train, hold the test error against PCA, write the pictures; returns the figures.
+
+    Args:
+        data: "mnist", "digits" (8x8, inside the package), or a folder of your own square pictures.
+        epochs: how often every image is seen.
+        batch_size: images in a step.
+        lr: the learning rate after its warm-up; it falls to zero along half a cosine.
+        code: how many numbers an image becomes.
+        limit: take only the first images.
+        seed: of everything random.
+        out: the folder for the model, the log and the pictures.
+        quiet: print nothing.
+    """
+    digits = load(data, quiet=quiet)
+    train, test = digits.train_images[:limit], digits.test_images[:limit]
+    height, width, channels = digits.image_shape
+    if height != width:
+        raise ValueError(f"the model expects square images, got {height} x {width}")
+    config = dict(epochs=epochs, batch_size=batch_size, lr=lr, code=code, limit=limit, seed=seed)
+    run = open_run(out, config, data={digits.name: digits.sha256()})
+    rng = np.random.default_rng(seed)
+
+    model = ConvAutoencoder(rng=rng, image_size=height, channels=channels, code=code)
+    params = model.parameters()
+    opt = optim.Adam(params, lr)
+    batches = Batches(train, batch_size, rng)
+    schedule = optim.warmup(optim.cosine(lr, total=epochs * len(batches)), steps=100)
+    if not quiet:
+        print(model.summary(digits.image_shape))
+
+    losses, tests = [], []  # squared error per image: of each batch, and on the test images after each epoch
+    for epoch in range(1, epochs + 1):
+        for batch in (bar := progress(batches, label=f"epoch {epoch}/{epochs}", quiet=quiet)):
+            opt.lr = schedule(opt.steps)
+            loss = model.loss(batch)
+            opt.step(grad(loss, params))
+            losses.append(loss.item())
+            bar.show(loss=np.mean(losses[-100:]))
+        tests.append(metrics.squared_error_per_image(test, model.reconstruct(test)))
+        run.log(len(losses), test=tests[-1])
+        if not quiet:
+            print(f"epoch {epoch}: {tests[-1]:.2f} squared error per test image")
+    model.save(run.path("model.npz"))
+
+    pca = metrics.pca(train, code)
+    by_pca = metrics.pca_reconstruct(test, pca.mean, pca.components)
+    reference = metrics.squared_error_per_image(test, by_pca)
+    error = "squared error per test image"
+    verdict = "below PCA" if tests[-1] < reference else "not below PCA"
+    figures_table([Result(error, tests[-1], f"{reference:.5g} PCA with {code} numbers", verdict)], quiet=quiet)
+
+    labels = digits.test_labels[:limit]
+    first, codes = specimens(labels), model.encode(test)
+    rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{code}": np.clip(by_pca[first], 0, 1)}
+    between = model.interpolate(codes[first], 12)
+    plot.save(plot.reconstructions(test[first], rows), run.path("reconstructions.png"))
+    plot.save(plot.latent_map(metrics.pca_2d(codes), labels), run.path("latent.png"))
+    plot.save(plot.image_grid(between, columns=12, title="from one digit to the next"), run.path("between.png"))
+    plot.save(curves(losses, tests, {f"PCA-{code}, test": reference}), run.path("loss.png"))
+    if not quiet:
+        print(f"pictures: {run.folder}")
+    return {"test": tests[-1], "pca": reference}
+
+
+def curves(losses: list[float], tests: list[float], reference: dict[str, float]) -> plot.Picture:
+    """The loss of the batches, each the mean of the last 50 (of fewer at the start), and the error of each epoch."""
+    ends = np.arange(1, len(losses) + 1)
+    starts = np.maximum(ends - 50, 0)
+    totals = np.cumsum([0.0, *losses])
+    smooth = (totals[ends] - totals[starts]) / (ends - starts)
+    return plot.loss_curves(
+        {"training batches": smooth, "test": tests},
+        x={"training batches": ends, "test": ends[len(losses) // len(tests) - 1 :: len(losses) // len(tests)]},
+        reference=reference,
+        xlabel="step",
+        ylabel="squared error per image",
+        log=True,
+    )
+
+
+if __name__ == "__main__":
+    start(main)

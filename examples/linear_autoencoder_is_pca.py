@@ -1,0 +1,134 @@
+"""A linear autoencoder is PCA, and is not: which half of the theorem holds, shown on the 60,000 digits of MNIST.
+
+You will see a table and three pictures, in half a minute on two cores:
+- the trained loss reaches the exact optimum, the sum of the discarded eigenvalues (Baldi & Hornik 1989);
+- the decoder spans the same 30-dimensional space as the first 30 principal components;
+- and yet the encoder is not the matrix of principal components. Nor need it be: for any invertible A, the encoder
+  W_e A with the decoder A⁻¹ W_d has exactly the same loss, so "if and only if" can't be right;
+- the components come back as principal directions of the reconstructions, the singular vectors of Cov(z)^½ W_d, and as
+  those of W_d itself only if the weights are penalised, for that breaks the symmetry (Kunin et al. 2019).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygen import grad, metrics, optim, plot
+from tinygen.data import load
+from tinygen.models import LinearAutoencoder
+from tinygen.progress import progress
+from tinygen.run import Result, figures_table, open_run, start
+
+
+def same_covariance(images: np.ndarray) -> np.ndarray:
+    """A square matrix (D, D) whose rows have the same second moments as the rows of `images` (N, D).
+
+    The squared error of a linear autoencoder depends on the data through their second moments alone, so these D rows
+    have the loss, and the gradients, of all N images, at the cost of a batch: X = Q R gives XᵀX = RᵀR.
+    """
+    rows, features = images.shape
+    return np.linalg.qr(images, mode="r") * np.sqrt(features / rows)
+
+
+def train(rows: np.ndarray, code: int, steps: int, lr: float, l2: float, seed: int, label: str, quiet: bool):
+    """Minimise the squared error per image, plus l2 · (‖W_e‖² + ‖W_d‖²), with all data in every step."""
+    model = LinearAutoencoder(rows.shape[1], code, rng=np.random.default_rng(seed), dtype=np.float64)
+    params = model.parameters()
+    opt, schedule = optim.Adam(params, lr), optim.cosine(lr, total=steps)
+    for step in (bar := progress(range(steps), label=label, quiet=quiet)):
+        opt.lr = schedule(step)
+        error = model.loss(rows)
+        loss = error + l2 * sum((p * p).sum() for p in params) if l2 else error
+        opt.step(grad(loss, params))
+        bar.show(error=error)
+    return model
+
+
+def components(loadings: np.ndarray) -> np.ndarray:
+    """The right singular vectors of (K, D), strongest first: directions of unit length, as rows."""
+    return np.linalg.svd(loadings, full_matrices=False)[2]
+
+
+def agreement(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The least |cos| between a direction and the principal component of the same rank: 1 if each is found."""
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
+    return float((np.abs((found * wanted).sum(axis=1)) / lengths).min())
+
+
+def main(
+    *,
+    data: str = "mnist",
+    code: int = 30,
+    steps: int = 1500,
+    lr: float = 1e-2,
+    l2: float = 0.1,
+    seed: int = 0,
+    out: Path = Path("runs/linear_autoencoder_is_pca"),
+    quiet: bool = False,
+) -> dict[str, float]:
+    """Train with and without the penalty, hold both against PCA, write the pictures; returns the figures.
+
+    Args:
+        data: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
+        code: how many numbers an image becomes, and how many components PCA keeps.
+        steps: of the optimizer, each with all images.
+        lr: the first learning rate; it falls to zero along half a cosine.
+        l2: the weight of the penalty on the squared weights, in the second training.
+        seed: of the initial weights.
+        out: the folder for the pictures.
+        quiet: print nothing.
+    """
+    digits = load(data, quiet=quiet)
+    shape = digits.image_shape
+    images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float64)
+    centred = images - images.mean(axis=0)  # the theorem is about centred data
+    pca = metrics.pca(images, code)
+    optimum = metrics.squared_error_per_image(images, metrics.pca_reconstruct(images, pca.mean, pca.components))
+    run = open_run(out, dict(code=code, steps=steps, lr=lr, l2=l2, seed=seed), data={digits.name: digits.sha256()})
+
+    rows = same_covariance(centred)
+    plain = train(rows, code, steps, lr, 0.0, seed, "no penalty", quiet)
+    penalised = train(rows, code, steps, lr, l2, seed, f"penalty {l2}", quiet)
+
+    w_e, w_d = (p.numpy() for p in plain.parameters())  # (D, K), (K, D)
+    w_d_penalised = penalised.parameters()[1].numpy()
+    values, vectors = np.linalg.eigh(np.cov(centred @ w_e, rowvar=False))
+    root = vectors * np.sqrt(values) @ vectors.T  # Cov(z)^½
+    figures = {
+        "loss": metrics.squared_error_per_image(centred, plain.reconstruct(centred)),
+        "optimum": optimum,
+        "overlap": metrics.subspace_overlap(w_d.T, pca.components.T),
+        "encoder": agreement(w_e.T, pca.components),
+        "decoder": agreement(components(w_d), pca.components),
+        "reconstructions": agreement(components(root @ w_d), pca.components),
+        "penalised decoder": agreement(components(w_d_penalised), pca.components),
+    }
+    least = "least |cos| to the components"
+    figures_table(
+        [
+            Result("squared error per training image", figures["loss"], f"{optimum:.6g} exact optimum (PCA)"),
+            Result("overlap of the two subspaces", figures["overlap"], "1 if they are the same"),
+            Result(f"columns of W_e: {least}", figures["encoder"], "not 1: the encoder is not PCA"),
+            Result(f"singular vectors of W_d: {least}", figures["decoder"], "not 1 either"),
+            Result(f"those of Cov(z)^½ W_d: {least}", figures["reconstructions"], "1: PCA of the reconstructions"),
+            Result(f"those of W_d with the penalty: {least}", figures["penalised decoder"], "1: Kunin et al. 2019"),
+        ],
+        quiet=quiet,
+    )
+
+    def pair(found: np.ndarray, name: str, file: str) -> None:
+        signs = np.sign((found * pca.components).sum(axis=1, keepdims=True))  # a direction has no sign of its own
+        unit = signs * found / np.linalg.norm(found, axis=1, keepdims=True)
+        left, right = (rows[:20].reshape(-1, *shape) for rows in (unit, pca.components))
+        plot.save(plot.images_pair(left, right, titles=(name, "principal components"), columns=5), run.path(file))
+
+    pair(w_e.T, "columns of W_e", "encoder.png")
+    pair(components(root @ w_d), "from Cov(z)^½ W_d", "reconstructions.png")
+    pair(components(w_d_penalised), "from W_d, with a penalty", "penalised.png")
+    if not quiet:
+        print(f"pictures: {run.folder}")
+    return figures
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,111 @@
+"""Settings of the whole suite: the profiles (TINYGEN_PROFILE = quick, full or long), the ledger, and `--op NAME`."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from tinygen.testing import CASES
+from tinygen.testing.ledger import PROFILES, Ledger
+
+PROFILE = os.environ.get("TINYGEN_PROFILE", "quick")
+if PROFILE not in PROFILES:
+    raise pytest.UsageError(f"TINYGEN_PROFILE: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
+
+LEDGER = Ledger()
+
+for name, examples in zip(PROFILES, (25, 100, 1000)):
+    settings.register_profile(
+        name,
+        max_examples=examples,  # of a test that doesn't say; the battery asks for what the ledger wants
+        deadline=None,  # a kernel that compiles on its first call is not slow
+        derandomize=name != "long",
+        print_blob=True,
+        phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line, and says little here
+        database=None if name != "long" else settings.default.database,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+settings.load_profile(PROFILE)
+
+
+@pytest.fixture(scope="session")
+def profile() -> str:
+    return PROFILE
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Ledger:
+    return LEDGER
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    """Every kernel compiled for both dtypes: numba can't while a test has replaced np.empty."""
+    from tinygen import kernels
+
+    for dtype in (np.float32, np.float64):
+        x, w, form = np.ones((1, 3, 3, 1), dtype), np.ones((2, 2, 1, 1), dtype), ((1, 1), (0, 0), (1, 1))
+        g = kernels.conv2d(x, w, *form)
+        kernels.conv2d_weight(x, g, (2, 2), *form)
+        kernels.conv_transpose2d(g, w, (3, 3), *form)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--op", help="run the properties of this op only, and judge its rows of the ledger")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "properties: the battery for each op, and the ledger that counts its examples")
+
+
+def pytest_collection_modifyitems(config, items):
+    name = config.getoption("--op")
+    if name is None:
+        return
+    about = [getattr(item, "callspec", None) and item.callspec.params.get("op") for item in items]
+    config.hook.pytest_deselected(items=[item for item, op in zip(items, about) if op not in (None, name)])
+    items[:] = [item for item, op in zip(items, about) if op in (None, name)]
+
+
+# -- the ledger: filled in every worker, judged by the process that started them ---------------------------------------
+
+
+def pytest_sessionfinish(session):
+    config = session.config
+    if hasattr(config, "workeroutput"):  # this is a worker of pytest-xdist: what it returns goes to the one below
+        config.workeroutput["ledger"] = LEDGER.pack()
+        return
+    config.complaints = LEDGER.complaints(_judged(config), PROFILE) if _complete(session) else []
+    if config.complaints:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    LEDGER.merge(getattr(node, "workeroutput", {}).get("ledger", [[], []]))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    complaints = getattr(config, "complaints", [])
+    if complaints:
+        terminalreporter.section("ledger: too little was shown", red=True)
+        for line in complaints:
+            terminalreporter.line(line, red=True)
+
+
+def _judged(config) -> list:
+    name = config.getoption("--op")
+    return list(CASES.values()) if name is None else [CASES[name]] if name in CASES else []
+
+
+def _complete(session) -> bool:
+    """Whether every property test was meant to run: not one file, not -k, not a look at what there is."""
+    config = session.config
+    if config.option.collectonly or session.shouldstop or session.shouldfail:
+        return False
+    if config.getoption("--op"):
+        return True
+    narrowed = config.option.keyword or config.option.markexpr not in ("", "properties") or config.option.deselect
+    again = config.getoption("lf", False) or config.getoption("stepwise", False)
+    return config.args_source != config.ArgsSource.ARGS and not narrowed and not again

@@ -1,0 +1,69 @@
+"""The commands of `python -m tinygen`, as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def tinygen(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tinygen", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, **environment})
+
+
+def test_check_lists_every_op_and_passes(tmp_path):
+    from tinygen import OPS
+
+    run = tinygen("check", "--json", str(tmp_path / "check.json"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
+    assert {row["op"] for row in rows} >= set(OPS)  # and a few functions that only compose them
+    for name in OPS:
+        assert name in run.stdout
+
+
+def test_data_lists_the_sets_and_shows_one():
+    listed, shown = tinygen("data"), tinygen("data", "digits")
+    assert listed.returncode == shown.returncode == 0
+    assert "digits" in listed.stdout and "mnist" in listed.stdout
+    assert "CC BY 4.0" in shown.stdout and "1437 + 360" in shown.stdout
+
+
+def test_data_refuses_a_name_that_it_does_not_know_in_one_line():
+    run = tinygen("data", "no-such-set")
+    assert run.returncode == 1
+    assert "digits, mnist" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_summary_prints_the_table_of_the_lecture():
+    run = tinygen("summary", "conv_autoencoder")
+    assert run.returncode == 0, run.stderr
+    rows = [line.split("  ") for line in run.stdout.splitlines()]
+    shapes = [cell.strip() for row in rows for cell in row if cell.strip().startswith("(B")]
+    assert shapes == [
+        "(B, 28, 28, 1)",
+        "(B, 14, 14, 32)",
+        "(B, 7, 7, 64)",
+        "(B, 3136)",
+        "(B, 16)",
+        "(B, 10)",
+        "(B, 3136)",
+        "(B, 7, 7, 64)",
+        "(B, 14, 14, 64)",
+        "(B, 28, 28, 32)",
+        "(B, 28, 28, 1)",
+    ]
+    assert "159,355" in run.stdout
+
+
+@pytest.mark.parametrize("model", ["dense_autoencoder", "linear_autoencoder"])
+def test_summary_knows_the_other_models(model):
+    assert tinygen("summary", model).returncode == 0
+
+
+def test_summary_refuses_an_image_size_in_one_line():
+    run = tinygen("summary", "conv_autoencoder", "--image-size", "30")
+    assert run.returncode == 1
+    assert "30" in run.stderr and "Traceback" not in run.stderr

@@ -1,0 +1,90 @@
+"""Every example runs, in a setting of seconds, and does what its docstring says on the embedded digits."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinygen.data import load
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+def example(name: str):
+    """The module examples/NAME.py; the folder is no package, since a reader starts each file by itself."""
+    path = Path(__file__).parents[1] / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_has_a_test_here():
+    tested = set(re.findall(r'example\("(\w+)"\)', Path(__file__).read_text(encoding="utf-8")))
+    assert {path.stem for path in EXAMPLES} == tested
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_opens_with_what_will_be_seen(path):
+    docstring = path.read_text(encoding="utf-8").split('"""')[1]
+    assert "You will see" in docstring
+
+
+def test_tour_writes_a_page_whose_pictures_exist(tmp_path, capsys):
+    results = example("tour").main(out=tmp_path / "tour", quick=True)
+    page = (tmp_path / "tour" / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert len(pictures) >= 4
+    for picture in pictures:
+        assert (tmp_path / "tour" / picture).stat().st_size > 1000
+    printed = capsys.readouterr().out
+    for result in results:
+        assert result.figure in printed and result.figure in page
+    assert "index.html" in printed
+
+
+def test_tour_says_nothing_when_asked_to_be_quiet(tmp_path, capsys):
+    example("tour").main(out=tmp_path / "tour", quick=True, quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_tour_is_reproducible(tmp_path):
+    for name in "ab":
+        example("tour").main(out=tmp_path / name, quick=True, quiet=True, seed=3)
+    logs = [(tmp_path / name / "log.jsonl").read_bytes() for name in "ab"]
+    assert logs[0] == logs[1] and logs[0]
+
+
+def test_tour_takes_a_folder_of_ones_own_pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, image in enumerate(load("digits").train_images[:100]):
+        Image.fromarray((255 * image[:, :, 0]).astype(np.uint8)).save(folder / f"{i}.png")
+    example("tour").main(data=str(folder), out=tmp_path / "tour", quick=True, quiet=True)
+    assert (tmp_path / "tour" / "index.html").exists()
+
+
+def test_conv_autoencoder_beats_pca_on_the_small_digits(tmp_path):
+    out = tmp_path / "run"
+    figures = example("conv_autoencoder").main(data="digits", epochs=30, batch_size=32, lr=2e-3, out=out, quiet=True)
+    assert figures["test"] < figures["pca"]
+    for picture in ("reconstructions", "latent", "between", "loss"):
+        assert (out / f"{picture}.png").stat().st_size > 1000
+    assert json.loads((out / "config.json").read_text(encoding="utf-8"))["config"]["epochs"] == 30
+    assert (out / "model.npz").exists()
+
+
+def test_linear_autoencoder_is_pca_and_is_not(tmp_path):
+    out = tmp_path / "run"
+    figures = example("linear_autoencoder_is_pca").main(data="digits", code=8, steps=1500, out=out, quiet=True)
+    assert figures["optimum"] <= figures["loss"] + 1e-9
+    assert figures["loss"] <= figures["optimum"] * 1.001
+    assert figures["overlap"] >= 0.999
+    assert figures["encoder"] < 0.9 and figures["decoder"] < 0.9  # the matrices are not the components ...
+    assert figures["reconstructions"] > 0.99 and figures["penalised decoder"] > 0.99  # ... and where these are found
+    for picture in ("encoder", "reconstructions", "penalised"):
+        assert (out / f"{picture}.png").stat().st_size > 1000

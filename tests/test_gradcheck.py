@@ -1,0 +1,373 @@
+"""What `check` promises: it finds what is wrong, believes what is right, and says which when it can't know."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygen as tg
+from tinygen import OPS
+from tinygen.gradcheck import LIMITS, GradientError, check
+from tinygen.gradcheck.differences import best_of_ladder, complex_step, five_points
+from tinygen.gradcheck.limits import EPS, FLOOR, STEP
+from tinygen.gradcheck.point import normal
+
+X = np.random.default_rng(0).normal(size=(3, 4))
+
+
+@pytest.fixture
+def wrong():
+    """An op that computes a · b, but its rule for b adds one millionth; gone from `OPS` after the test."""
+
+    @tg.op
+    def nearly_mul(a, b):
+        return a.data * b.data, lambda g: g * b, lambda g: g * a * (1 + 1e-6)
+
+    yield nearly_mul
+    del OPS["nearly_mul"]
+
+
+# -- the numerical side ------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_five_points_are_exact_for_quartics(seed, n):
+    rng = np.random.default_rng(seed)
+    x, t, c = rng.normal(size=n), rng.normal(size=n) / n, rng.normal(size=5)
+    powers = np.arange(5)
+
+    def f(x):
+        return (c * x[:, None] ** powers).sum(axis=1)
+
+    true = (c * powers * x[:, None] ** np.maximum(powers - 1, 0)).sum(axis=1) * t
+    slope = five_points(f, x, t, f(x))
+    reached = np.abs(c) @ (np.abs(x).max() + 2 * STEP) ** powers  # no value on the way is larger
+    assert np.abs(slope.value - true).max() <= 20 * EPS * reached / STEP
+    assert not slope.bent.any()
+
+
+@given(st.floats(1e-4, 1e-2), st.floats(0.5, 2))
+def test_the_ladder_finds_slopes_near_a_pole_and_knows_how_well(x, t):
+    x, t = np.array([x]), np.array([t])
+    slope = best_of_ladder(lambda x: 1 / x, x, t, 1 / x)(slice(None))
+    true = -t / x**2
+    assert abs(slope.value - true) <= 8 * slope.doubt <= 1e-6 * abs(true)
+
+
+@given(st.floats(1e-5, 1e-3), st.booleans())
+def test_the_ladder_steps_between_the_point_and_a_kink(distance, right):
+    x = np.array([distance if right else -distance])
+    slope = best_of_ladder(lambda x: np.maximum(x, 0), x, np.ones(1), np.maximum(x, 0))(slice(None))
+    assert abs(slope.value[0] - right) <= 1e-10
+    assert not slope.bent.any()
+
+
+@given(st.floats(0, 1e-9), st.floats(0.01, 100))
+def test_on_a_kink_it_says_so(distance, steepness):
+    x = np.array([distance])
+    f = lambda x: steepness * np.abs(x)
+    assert five_points(f, x, np.ones(1), f(x)).bent.all()
+    assert best_of_ladder(f, x, np.ones(1), f(x))(slice(None)).bent.all()
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(0.1, 10))
+def test_a_bend_is_not_a_kink(seed, shift, curvature):
+    x = np.random.default_rng(seed).normal(size=3)
+    f = lambda x: np.array([np.sin(curvature * x[0]), np.exp(x[1]) + shift, x[2] ** 2])
+    t = np.ones(3) / math.sqrt(3)
+    assert not five_points(f, x, t, f(x)).bent.any()
+    assert not best_of_ladder(f, x, t, f(x))(slice(None)).bent.any()
+
+
+@given(st.floats(-3, 3))
+def test_complex_steps_are_exact_to_rounding(x):
+    slope = complex_step(lambda x: np.exp(x) * np.sin(x), np.array([x]), np.ones(1))
+    true = math.exp(x) * (math.sin(x) + math.cos(x))
+    assert abs(slope.value[0] - true) <= 4 * EPS * math.exp(x)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_component_of_a_direction_is_near_zero(seed):
+    x = normal(np.random.default_rng(seed), (100,))
+    assert np.abs(x).min() >= FLOOR
+    assert (x < 0).any() and (x > 0).any()
+
+
+# -- what passes, and what it costs ------------------------------------------------------------------------------------
+
+
+def test_a_right_function_passes_and_the_report_can_be_read():
+    report = check(lambda x, w: tg.tanh(x @ w).sum(), X, X.T)
+    assert report.ok
+    assert not report.vacuous
+    assert [(row.order, row.name, row.by) for row in report.rows[:2]] == [(1, "x", ""), (1, "w", "")]
+    assert [(row.name, row.by) for row in report.rows[2:]] == [(a, b) for a in "xw" for b in ("x", "w", "cotangent")]
+    assert all(row.error <= row.limit == LIMITS[f"order {row.order}"] for row in report.rows)
+    lines = str(report).splitlines()
+    assert lines[0] == "gradient check of <lambda>(x (3, 4), w (4, 3)): passed (seed 0)"
+    assert lines[1].split() == "order derivative entry analytic numerical error limit verdict".split()
+    assert len(lines) == 2 + 8
+
+
+def test_an_oracle_replaces_differences_by_complex_steps():
+    report = check(tg.exp, X, oracle=np.exp)
+    assert report.rows[0].limit == LIMITS["complex step"] == 1e-13
+    assert report.rows[1].limit == LIMITS["order 2"] == 1e-9
+
+
+def test_what_only_complex_steps_can_see_is_rejected():
+    def rule(x):
+        return np.exp(x.data), lambda g, y: g * y * (1 + 1e-12)
+
+    almost_exp = tg.op(rule)
+    del OPS["rule"]
+    assert check(almost_exp, X).ok
+    with pytest.raises(GradientError, match="differences find f right, so the mistake is the oracle's, or smaller"):
+        check(almost_exp, X, oracle=np.exp)
+
+
+def test_several_outputs_are_checked_one_by_one():
+    report = check(lambda x: (tg.exp(x), tg.sin(x)), X)
+    assert [(row.order, row.output) for row in report.rows] == [(1, 0), (1, 1), (2, 0), (2, 0), (2, 1), (2, 1)]
+
+
+def test_names_come_from_the_signature():
+    def f(a, *rest):
+        return a * rest[0] * rest[1]
+
+    rows = check(f, X, X, X, order=1).rows
+    assert [row.name for row in rows] == ["a", "rest[0]", "rest[1]"]
+    x, w = np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 2))
+    assert "conv2d(x (1, 5, 5, 1), w (3, 3, 1, 2))" in str(check(functools.partial(tg.conv2d, stride=2), x, w))
+
+
+def test_the_inputs_are_left_alone():
+    x = X.copy()
+    x.flags.writeable = False
+    check(tg.exp, x)
+    y = X.astype(np.float32)
+    check(tg.exp, y)
+    assert y.tobytes() == X.astype(np.float32).tobytes()
+
+
+def test_float32_arrays_lists_and_tensors_are_checked_in_float64():
+    for x in (X.astype(np.float32), X.astype(np.float32).tolist(), tg.Tensor(X), tg.Parameter(X.astype(np.float32))):
+        report = check(tg.sin, x)
+        assert report.worst.error < 1e-9
+
+
+def test_the_same_seed_gives_the_same_report():
+    first, again, other = (str(check(tg.tanh, X, seed=seed)) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 2)])
+def test_arrays_without_entries_are_vacuous(shape):
+    report = check(tg.exp, np.zeros(shape))
+    assert report.ok and report.vacuous
+
+
+def test_a_scalar_may_come_in_and_go_out():
+    assert check(tg.exp, 0.5).ok
+
+
+# -- zeros -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_second_derivative_of_a_linear_function_is_zero_and_flagged():
+    rows = {row.by: row for row in check(lambda x: 3 * x, X).rows}
+    assert rows["x"].ok and rows["x"].vacuous
+    assert rows["cotangent"].ok and not rows["cotangent"].vacuous
+
+
+@pytest.mark.parametrize("f", [lambda x: (x * 0).sum(), lambda x: tg.Tensor(np.ones(2)), lambda x: (x - x).sum()])
+def test_a_constant_is_ok_but_vacuous(f):
+    report = check(f, X)
+    assert report.ok and report.vacuous
+    assert "vacuous" in str(report)
+
+
+def test_an_argument_that_is_ignored_is_vacuous():
+    rows = check(lambda x, unused: tg.exp(x), X, X, order=1).rows
+    assert [row.vacuous for row in rows] == [False, True]
+
+
+def test_a_zero_that_is_not_true_is_found():
+    report = check(lambda x: x.detach() * 2, X, raises=False)
+    assert not report.ok
+    assert report.blame.startswith("blame: no op: the result doesn't come from ops on the arguments of f")
+
+
+# -- what fails --------------------------------------------------------------------------------------------------------
+
+
+def test_one_millionth_is_too_much(wrong):
+    with pytest.raises(GradientError, match=r"1\.000001 times what it should be") as caught:
+        check(wrong, X, X + 1)
+    report = caught.value.report
+    assert [row.verdict for row in report.rows] == ["ok", "wrong"]
+    assert report.worst.name == "b"
+    assert report.worst.argument == 1
+    assert str(report) == str(caught.value)
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_the_second_order_waits_for_the_first(wrong):
+    assert {row.order for row in check(wrong, X, X, raises=False).rows} == {1}
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_the_wrong_entry_of_a_large_array_is_found(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(12, 13))
+    entry = tuple(int(i) for i in rng.integers(0, x.shape))
+
+    def rule(x):
+        spoiled = np.ones(x.shape)
+        spoiled[entry] = 1.5
+        return np.sin(x.data), lambda g: g * tg.cos(x) * spoiled
+
+    rule.__name__ = "spoiled_sin"
+    spoiled_sin = tg.op(rule)
+    del OPS["spoiled_sin"]
+    (row,) = check(spoiled_sin, x, order=1, raises=False).rows
+    assert row.verdict == "wrong"
+    assert row.entry == entry
+    assert row.analytic == pytest.approx(1.5 * row.numerical, rel=1e-6)
+
+
+def test_a_gradient_of_the_wrong_shape_is_wrong():
+    def rule(x):
+        return np.broadcast_to(x.data, (3, 4)), lambda g: g
+
+    unsummed = tg.op(rule)
+    del OPS["rule"]
+    (row,) = check(unsummed, X[0], order=1, raises=False).rows
+    assert row.verdict == "wrong"
+    assert row.note == "the gradient has shape (3, 4), the argument (4,)"
+
+
+def test_what_is_not_finite_never_passes():
+    with np.errstate(all="ignore"):
+        for x in (np.array([-1.0, 2.0]), np.array([0.0, 1.0]), np.array([np.nan, 1.0]), np.array([np.inf, 1.0])):
+            report = check(tg.log, x, raises=False)
+            assert {row.verdict for row in report.rows} == {"not finite"}
+
+
+# -- kinks -------------------------------------------------------------------------------------------------------------
+
+KINKED = {
+    "relu": (tg.relu, [0.0, 1.0, -2.0]),
+    "abs": (tg.abs, [1.0, 0.0]),
+    "max": (tg.max, [1.0, 3.0, 3.0]),
+    "clip": (functools.partial(tg.clip, low=-1, high=1), [0.5, 1.0]),
+    "max_pool2d": (functools.partial(tg.max_pool2d, kernel_size=2), [[[[1.0], [1.0]], [[0.0], [0.5]]]]),
+}
+
+
+@pytest.mark.parametrize("name", KINKED)
+def test_a_point_on_a_kink_is_not_called_wrong(name):
+    f, x = KINKED[name]
+    report = check(f, np.array(x), raises=False)
+    assert {row.verdict for row in report.rows} == {"kink"}
+    assert "move the point off it" in str(report)
+    assert f"blame: `{name}`: its argument x {np.shape(x)} stands on a kink at entry" in report.blame
+
+
+@pytest.mark.parametrize("name", KINKED)
+@settings(max_examples=25)
+@given(distance=st.floats(1e-4, 1e-2), seed=st.integers(0, 2**32 - 1))
+def test_a_point_near_a_kink_passes_with_smaller_steps(name, distance, seed):
+    f, x = KINKED[name]
+    x = np.array(x)
+    assert check(f, x + distance * np.arange(1, x.size + 1).reshape(x.shape), seed=seed).ok
+
+
+def test_smaller_steps_are_mentioned():
+    report = check(tg.relu, np.array([2e-4, 1.0]))
+    assert "∂x: a kink or a pole is near: it took steps of" in str(report)
+
+
+def test_a_wrong_rule_near_a_kink_is_still_wrong(wrong):
+    report = check(lambda x: wrong(tg.relu(x), tg.relu(x)), np.array([1e-4, 1.0]), raises=False)
+    assert [row.verdict for row in report.rows] == ["wrong"]
+
+
+def test_a_whole_layer_of_relus_passes():
+    rng = np.random.default_rng(1)
+    x, w = rng.normal(size=(32, 20)), rng.normal(size=(20, 100))  # 3,200 kinks, some of them very near
+    report = check(lambda x, w: tg.relu(x @ w).sum(), x, w)
+    assert report.ok
+
+
+# -- rounding ----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(st.floats(0, 8), st.integers(0, 2**32 - 1))
+def test_a_large_constant_beside_a_small_slope_is_no_false_alarm(exponent, seed):
+    report = check(lambda x: tg.sin(x).sum() + 10.0**exponent, X, seed=seed, raises=False)
+    assert {row.verdict for row in report.rows} <= {"ok", "unclear"}
+    assert report.ok or exponent > 5
+
+
+def test_where_rounding_hides_everything_it_says_so():
+    report = check(lambda x: (x + 1e10) * 1e-3, X, raises=False)
+    assert {row.verdict for row in report.rows} == {"unclear"}
+    assert "rounding hides the slope" in str(report)
+
+
+# -- what can't be checked ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "call"),
+    [
+        (
+            TypeError,
+            r"argument x is int64, and only real numbers have derivatives",
+            lambda: check(tg.exp, np.arange(3)),
+        ),
+        (TypeError, "argument x is bool", lambda: check(tg.exp, np.ones(3, bool))),
+        (TypeError, "argument x is complex128", lambda: check(tg.exp, np.ones(3, complex))),
+        (TypeError, "not ndarray", lambda: check(lambda x: x.numpy(), X)),
+        (TypeError, "not float", lambda: check(lambda x: 3.0, X)),
+        (TypeError, "astype inside f computes in float32", lambda: check(lambda x: tg.exp(x.astype(np.float32)), X)),
+        (TypeError, "oracle answers float64 to complex input", lambda: check(tg.abs, X, oracle=np.abs)),
+        (ValueError, "oracle answers 1 numbers where f answers 12", lambda: check(tg.abs, X, oracle=np.sum)),
+        (
+            ValueError,
+            r"oracle and f differ by .* at the point",
+            lambda: check(tg.exp, X, oracle=lambda x: np.exp(x) + 1),
+        ),
+        (ValueError, "order is 1 or 2, not 3", lambda: check(tg.exp, X, order=3)),
+        (ValueError, "directions must be at least 1", lambda: check(tg.exp, X, directions=0)),
+    ],
+)
+def test_mistakes_are_named(error, words, call):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_a_function_that_rolls_dice_is_named():
+    rng = np.random.default_rng(0)
+    with pytest.raises(
+        ValueError, match=r"two calls of f at the same point differ by .*: it rolls dice or keeps state"
+    ):
+        check(lambda x: x * rng.normal(size=x.shape), X)
+
+
+def test_dice_inside_the_function_are_fine():
+    assert check(lambda x: x * np.random.default_rng(0).normal(size=x.shape), X).ok
+
+
+def test_nothing_is_left_behind():
+    before, state = dict(OPS), np.geterr()
+    with np.errstate(all="ignore"):
+        check(tg.sqrt, np.array([0.0, 1.0]), raises=False)
+    assert before == OPS
+    assert state == np.geterr()

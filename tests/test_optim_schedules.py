@@ -1,0 +1,53 @@
+"""Learning rates: each schedule against its definition, and how they combine."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygen import optim
+
+steps, rates, counts = st.integers(0, 300), st.floats(1e-5, 1.0), st.integers(1, 100)
+
+
+@given(lr=rates, every=counts, factor=st.floats(0.1, 0.9), step=steps)
+def test_step_decay(lr, every, factor, step):
+    expected = lr
+    for _ in range(step // every):
+        expected *= factor
+    assert optim.step_decay(lr, every=every, factor=factor)(step) == pytest.approx(expected, rel=1e-12)
+
+
+@given(lr=rates, total=counts, share=st.floats(0, 1), step=steps)
+def test_cosine(lr, total, share, step):
+    schedule = optim.cosine(lr, total=total, final=share * lr)
+    assert schedule(0) == pytest.approx(lr, rel=1e-15)
+    assert schedule(total) == schedule(total + step) == share * lr
+    halves = schedule(step) + schedule(total - step) if step <= total else lr + share * lr
+    assert halves == pytest.approx(lr + share * lr, rel=1e-12)  # point symmetry about the middle
+    assert schedule(step + 1) <= schedule(step)
+
+
+def test_cosine_at_a_third():
+    assert optim.cosine(0.8, total=300, final=0.2)(100) == pytest.approx(0.2 + 0.6 * 0.75, rel=1e-14)  # cos 60° = ½
+
+
+@given(lr=rates, n=counts, step=steps)
+def test_warmup_composes(lr, n, step):
+    ramp = min(step + 1, n) / n
+    assert optim.warmup(lr, steps=n)(step) == pytest.approx(lr * ramp, rel=1e-15)
+    cosine = optim.cosine(lr, total=400)
+    assert optim.warmup(cosine, steps=n)(step) == pytest.approx(cosine(step) * ramp, rel=1e-15)
+    assert optim.warmup(lambda step: 1 / (step + 1), steps=n)(step) == pytest.approx(ramp / (step + 1), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: optim.step_decay(0.1, every=0), "every must be an integer >= 1, got 0"),
+        (lambda: optim.cosine(0.1, total=0.5), "total must be an integer >= 1, got 0.5"),
+        (lambda: optim.warmup(0.1, steps=-1), "steps must be an integer >= 1, got -1"),
+    ],
+)
+def test_schedules_refuse(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -1,0 +1,334 @@
+"""What a picture shows is what the arrays hold: read back from its pixels where possible, else from its axes."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageSequence
+
+from tinygen.plot import (
+    PALETTE,
+    _spread,
+    image_grid,
+    images_pair,
+    latent_map,
+    loss_curves,
+    reconstructions,
+    save,
+    save_gif,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+drawing = settings(max_examples=20, deadline=None)  # a picture takes some 0.1 s
+
+
+def images_of(seed, *shape):
+    """Images whose every pixel is a whole number of 255ths and darker than the paper."""
+    return np.random.default_rng(seed).integers(0, 200, shape) / 255
+
+
+def runs(mask):
+    """The (start, stop) of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist()))
+
+
+def cut_out(pixels, shape):
+    """The images of a sheet, by cutting along white lines; each must consist of square blocks of one colour."""
+    ink = (pixels < 255).any(axis=2)
+    columns = runs(ink.any(axis=0))
+    found = []
+    for top, bottom in runs(ink.any(axis=1)):
+        for left, right in columns:
+            piece = pixels[top:bottom, left:right]
+            if (piece == 255).all():
+                continue
+            scale = len(piece) // shape[0]
+            assert piece.shape[:2] == (scale * shape[0], scale * shape[1])
+            small = piece[::scale, ::scale]
+            assert np.array_equal(piece, small.repeat(scale, axis=0).repeat(scale, axis=1))
+            found.append(small / 255)
+    return np.array(found)
+
+
+# ---- sheets of images ----------------------------------------------------------------------------------------------
+
+
+@drawing
+@given(SEEDS, st.integers(1, 12), st.integers(2, 30), st.integers(2, 30), st.sampled_from([1, 3]), st.integers(1, 13))
+def test_a_grid_shows_every_pixel_of_every_image_as_a_block(seed, n, h, w, channels, columns):
+    images = images_of(seed, n, h, w, channels)
+    shown = cut_out(image_grid(images, columns=columns).pixels(), (h, w))
+    np.testing.assert_allclose(shown, np.broadcast_to(images, (n, h, w, 3)), atol=1e-12)
+
+
+@drawing
+@given(st.integers(1, 50), st.none() | st.integers(1, 60))
+def test_a_grid_has_the_columns_asked_for_or_is_about_square(n, columns):
+    pixels = image_grid(np.zeros((n, 3, 3, 1)), columns=columns).pixels()
+    across, down = (len(runs((pixels < 255).any(axis=(axis, 2)))) for axis in (0, 1))
+    assert across == min(n, columns or across) and (down - 1) * across < n <= down * across
+    if columns is None:
+        assert 0 <= across - down <= 1
+
+
+@drawing
+@given(SEEDS, st.integers(1, 6), st.integers(1, 3))
+def test_reconstructions_stand_below_their_originals(seed, n, methods):
+    rows = images_of(seed, methods + 1, n, 8, 8, 1)
+    rows[:, :, :, 0] = 0  # a black edge on each side, so that no label can be taken for an image
+    picture = reconstructions(rows[0], {f"method {i}": row for i, row in enumerate(rows[1:])})
+    assert [text.get_text() for text in picture.axes[0].texts if text.get_text()] == [
+        "original",
+        *(f"method {i}" for i in range(methods)),
+    ]
+    pixels = picture.pixels()
+    image_width = runs((pixels < 255).any(axis=(0, 2)))[-n:]
+    shown = cut_out(pixels[:, image_width[0][0] :], (8, 8))
+    np.testing.assert_allclose(shown[..., :1], rows.reshape(-1, 8, 8, 1), atol=1e-12)
+
+
+def test_a_plain_reconstruction_and_titles_are_labelled():
+    texts = lambda picture: [text.get_text() for text in picture.axes[0].texts]
+    images = np.zeros((2, 4, 4, 1))
+    assert texts(reconstructions(images, images, title="Digits")) == ["Digits", "original", "reconstruction"]
+    assert texts(image_grid(images, titles=["a", 3], title="Two")) == ["Two", "a", "3"]
+
+
+@drawing
+@given(SEEDS, st.floats(1e-6, 1e6))
+def test_a_pair_is_drawn_on_one_scale_symmetric_about_zero(seed, size):
+    left, right = size * np.random.default_rng(seed).standard_normal((2, 3, 4, 4, 1))
+    picture = images_pair(left, right, titles=("one", "two"))
+    limit = max(abs(left).max(), abs(right).max())
+    scales = {image.get_clim() for image in picture.axes[0].images}
+    assert scales == {(-limit, limit)} and len(picture.axes[0].images) == 3 + 3 + 1  # and the bar
+
+
+def test_a_pair_is_red_above_zero_and_blue_below():
+    image = np.repeat([[[-1.0], [0.0], [1.0]]], 3, axis=0)[None]  # three columns
+    pixels = images_pair(image, image, titles=("", "")).pixels().astype(int)
+    row = pixels[60]
+    at = runs((row < 255).any(axis=1))[0]
+    blue, white, red = (row[at[0] + round((at[1] - at[0]) * part)] for part in (1 / 6, 1 / 2, 5 / 6))
+    assert blue[2] > blue[0] + 50 and red[0] > red[2] + 50 and white.min() > 240
+    images_pair(np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 1)), titles=("", "")).pixels()  # nothing to scale by
+
+
+GOOD = np.zeros((2, 4, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (GOOD[0], r"expects images \(N, H, W, 1\) or \(N, H, W, 3\), got \(4, 4, 1\)"),
+        (GOOD[..., 0], r"got \(2, 4, 4\); images\[..., None\] adds the last axis"),
+        (np.zeros((2, 4, 4, 2)), r"got \(2, 4, 4, 2\)"),
+        (GOOD[:0], r"got \(0, 4, 4, 1\)"),
+        (GOOD + np.nan, "hold NaN or infinity"),
+        (GOOD + 200, r"must lie in \[0, 1\], got \[200, 200\]; divide by 255"),
+        (GOOD - 0.01, r"got \[-0.01, -0.01\]; .*np.clip"),
+    ],
+)
+def test_images_that_cannot_be_drawn_are_refused_in_words(images, message, tmp_path):
+    for draw in (image_grid, lambda x: reconstructions(GOOD, x), lambda x: save_gif(x, tmp_path / "x.gif")):
+        with pytest.raises(ValueError, match=message):
+            draw(images)
+    assert not list(tmp_path.iterdir())
+
+
+def test_sheets_that_do_not_fit_together_are_refused_in_words():
+    with pytest.raises(ValueError, match="2 images need as many titles, got 1"):
+        image_grid(GOOD, titles=["a"])
+    with pytest.raises(ValueError, match="at least one column, got 0"):
+        image_grid(GOOD, columns=0)
+    with pytest.raises(ValueError, match=r"originals \(2, 4, 4, 1\), but 'reconstruction' \(1, 4, 4, 1\)"):
+        reconstructions(GOOD, GOOD[:1])
+    with pytest.raises(ValueError, match=r"one shape, got \(2, 4, 4, 1\) and \(1, 4, 4, 1\)"):
+        images_pair(GOOD, GOOD[:1], titles=("", ""))
+    image_grid(GOOD + 1 + 1e-7)  # rounding is forgiven
+
+
+# ---- points and curves ---------------------------------------------------------------------------------------------
+
+
+@drawing
+@given(SEEDS, st.integers(1, 200), st.integers(1, 10))
+def test_a_latent_map_puts_each_code_in_its_place_and_colour(seed, n, kinds):
+    rng = np.random.default_rng(seed)
+    codes, labels = rng.standard_normal((n, 2)), rng.integers(kinds, size=n) * 7
+    axes = latent_map(codes, labels).axes[0]
+    points, *_ = axes.collections
+    assert np.array_equal(points.get_offsets(), codes)
+    legend = {
+        text.get_text(): tuple(handle.get_facecolor()[0])
+        for text, handle in zip(axes.get_legend().get_texts(), axes.get_legend().legend_handles, strict=True)
+    }
+    assert list(legend) == [str(label) for label in np.unique(labels)] and len(set(legend.values())) == len(legend)
+    for colour, label in zip(points.get_facecolors(), labels, strict=True):
+        assert tuple(colour[:3]) == legend[str(label)][:3]
+
+
+def test_a_latent_map_refuses_what_it_cannot_show():
+    with pytest.raises(ValueError, match=r"got \(5, 3\) and \(5,\); metrics.pca_2d projects longer codes"):
+        latent_map(np.zeros((5, 3)), np.zeros(5))
+    with pytest.raises(ValueError, match=r"got \(5, 2\) and \(4,\)"):
+        latent_map(np.zeros((5, 2)), np.zeros(4))
+    with pytest.raises(ValueError, match="NaN"):
+        latent_map(np.full((5, 2), np.inf), np.zeros(5))
+    with pytest.raises(ValueError, match="tells ten colours apart, got 11 labels"):
+        latent_map(np.zeros((11, 2)), np.arange(11))
+
+
+# Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB; OKLab after Ottosson 2020.
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+TO_CONES = [[0.412221, 0.536333, 0.051446], [0.211903, 0.6807, 0.107397], [0.088302, 0.281719, 0.629979]]
+TO_LAB = [[0.210454, 0.793618, -0.004072], [1.977998, -2.428592, 0.450594], [0.025904, 0.782772, -0.808676]]
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_the_ten_colours_stay_apart_for_every_eye(vision):
+    rgb = np.array([matplotlib.colors.to_rgb(colour) for colour in PALETTE])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.transpose(VISION[vision]), 0, 1)
+    lab = np.cbrt(seen @ np.transpose(TO_CONES)) @ np.transpose(TO_LAB)
+    distances = np.linalg.norm(lab[:, None] - lab, axis=2)[np.triu_indices(10, 1)]
+    assert distances.min() >= (0.16 if vision == "normal" else 0.12)
+
+
+@drawing
+@given(st.lists(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=30), min_size=1, max_size=6), st.booleans())
+def test_curves_are_drawn_and_their_names_neither_collide_nor_leave_the_picture(values, log):
+    curves = {f"curve {i}": v for i, v in enumerate(values)}
+    picture = loss_curves(curves, reference={"the best line": 0.5, "PCA": 26.714}, log=log, title="Losses")
+    axes = picture.axes[0]
+    picture.pixels()
+    *drawn, best, pca = axes.lines
+    for line, v in zip(drawn, values, strict=True):
+        assert line.get_ydata().tolist() == v and line.get_xdata().tolist() == list(range(1, len(v) + 1))
+    assert set(best.get_ydata()) == {0.5} and set(pca.get_ydata()) == {26.714}
+    names = [f"{name}  {v[-1]:.4g}" for name, v in curves.items()]
+    assert [text.get_text() for text in axes.texts] == [*names, "the best line  0.5", "PCA  26.71"]
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 for low, high in pairwise(boxes))
+    assert all(box.x0 > axes.bbox.x1 and box.x1 <= picture.bbox.x1 for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "ticks"),
+    [
+        ([30, 13], False, ["15", "20", "25", "30"]),
+        ([60, 9], True, ["10", "20", "50"]),
+        ([30, 13], True, ["15", "20", "25", "30"]),
+        ([10, 0.0001], True, ["0.0001", "0.001", "0.01", "0.1", "1", "10"]),
+    ],
+)
+def test_ticks_are_round_and_plainly_written(values, log, ticks):
+    axes = loss_curves({"a": values}, log=log).axes[0]
+    axes.figure.pixels()
+    for axis, expected in ((axes.xaxis, ["1", "2"]), (axes.yaxis, ticks)):
+        low, high = axis.get_view_interval()
+        assert [t.label1.get_text() for t in axis.get_major_ticks() if low <= t.get_loc() <= high] == expected
+        assert not axis.get_minor_ticks()
+
+
+def test_curves_may_have_an_x_of_their_own():
+    curves = {"train": [3, 2, np.nan], "test": [4.0]}
+    train, test = loss_curves(curves, x={"train": [0, 10, 20], "test": [20]}).axes[0].lines
+    assert train.get_xdata().tolist() == [0, 10, 20] and test.get_xdata().tolist() == [20]
+    with pytest.raises(ValueError, match=r"'test' needs as many x as values, got \(3,\), \(1,\)"):
+        loss_curves(curves, x=[0, 10, 20])
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_curves_that_cannot_be_drawn_are_refused_in_words(log):
+    with pytest.raises(ValueError, match=f"'a' needs {'positive' if log else 'finite'} values"):
+        loss_curves({"a": [np.nan]}, log=log)
+    if log:
+        with pytest.raises(ValueError, match=r"'a' needs positive values, got \[1. 0.\]"):
+            loss_curves({"a": [1, 0]}, log=True)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.5), SEEDS)
+def test_spread_keeps_the_order_and_the_distance_and_moves_as_little_as_it_can(heights, gap, seed):
+    heights, rng = np.array(heights), np.random.default_rng(seed)
+    spread = _spread(heights, gap)
+    order = np.argsort(heights, kind="stable")
+    assert (np.diff(spread[order]) >= gap - 1e-12).all()
+    moved = ((spread - heights) ** 2).sum()
+    for _ in range(20):  # no other way to keep them apart moves them less
+        other = np.empty(len(heights))
+        other[order] = rng.uniform(-0.5, 1) + np.cumsum(gap + rng.exponential(0.1, len(heights)))
+        assert moved <= ((other - heights) ** 2).sum()
+    if (np.diff(heights[order]) >= gap + 1e-12).all():
+        np.testing.assert_allclose(spread, heights, atol=1e-12)
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_picture_is_what_a_notebook_shows(tmp_path):
+    picture = image_grid(images_of(0, 4, 8, 8, 3))
+    path = save(picture, tmp_path / "new" / "grid.png")
+    assert np.array_equal(np.asarray(Image.open(path).convert("RGB")), picture.pixels())
+    assert picture._repr_png_() == path.read_bytes()
+    with pytest.raises(ValueError, match=r"written as .png, got 'grid.jpg'"):
+        save(picture, tmp_path / "grid.jpg")
+
+
+@drawing
+@given(SEEDS, st.integers(1, 6), st.integers(1, 300), st.sampled_from([2, 10, 25, 50]))
+def test_a_gif_holds_the_frames_block_by_block_in_their_time(tmp_path_factory, seed, count, width, fps):
+    frames = images_of(seed, count, 4, width, 1)
+    frames[:, 0, 0, 0] = np.arange(count) / 255  # no two alike: a GIF would merge them
+    path = save_gif(frames, tmp_path_factory.mktemp("gif") / "a.gif", fps=fps)
+    scale = max(1, 256 // max(4, width))
+    with Image.open(path) as gif:
+        assert gif.info["loop"] == 0 and gif.size == (scale * width, scale * 4)
+        shown = [np.asarray(frame.convert("L"))[::scale, ::scale] for frame in ImageSequence.Iterator(gif)]
+        assert count == 1 or gif.info["duration"] == 1000 // fps
+    np.testing.assert_allclose(np.array(shown) / 255, frames[..., 0], atol=1e-12)
+
+
+def test_a_gif_of_pictures(tmp_path):
+    pictures = [loss_curves({"loss": [3, 2, 1][:n]}) for n in (1, 2, 3)]
+    with Image.open(save_gif(pictures, tmp_path / "new" / "loss.gif", fps=4)) as gif:
+        assert gif.n_frames == 3 and gif.size == pictures[0].pixels().shape[1::-1]
+
+
+def test_gifs_that_cannot_be_written_are_refused_in_words(tmp_path):
+    with pytest.raises(ValueError, match=r"a path ending in .gif and 0 < fps <= 50, got 'a.png' and 10"):
+        save_gif(GOOD, tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"got 'a.gif' and 60"):
+        save_gif(GOOD, tmp_path / "a.gif", fps=60)
+    with pytest.raises(ValueError, match="frames of one size, got 2 frames"):
+        save_gif([image_grid(GOOD), image_grid(GOOD[:1])], tmp_path / "a.gif")
+    with pytest.raises(ValueError, match="frames of one size, got 0 frames"):
+        save_gif([], tmp_path / "a.gif")
+
+
+def test_no_pyplot_no_backend_no_changed_settings():
+    script = """
+import sys
+import matplotlib
+import numpy as np
+before = matplotlib.rcParams.copy()
+from tinygen import plot
+images = np.zeros((2, 4, 4, 1))
+for picture in (plot.image_grid(images), plot.images_pair(images, images, titles=("a", "b")),
+                plot.latent_map(np.eye(2), np.arange(2)), plot.loss_curves({"a": [1, 2]})):
+    picture.pixels()
+assert matplotlib.rcParams.copy() == before
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

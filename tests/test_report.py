@@ -1,0 +1,89 @@
+"""The page stands on its own: its pictures exist, its text is escaped, nothing comes from elsewhere."""
+
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tinygen.report import Section, write_page
+from tinygen.run import Result
+
+VOID = {"meta", "img", "br"}
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1) | st.just("<b>&amp;\"'{x}")
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: each tag that opens must close; keeps the texts, the images and all attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.texts, self.images, self.attributes = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.attributes += attributes
+        if tag == "img":
+            self.images.append(dict(attributes))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and self.open[-1] != "style":
+            self.texts.append((self.open[-1], data.strip()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    for name in ("loss.png", 'a "b" & <c>.png', "steps.gif"):
+        Image.new("L", (30, 20)).save(folder / name)
+    return folder
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_every_text_arrives_as_it_was_written(folder, title, text, figure, alt):
+    page = write_page(
+        folder,
+        title=title,
+        intro=text,
+        results=[Result(figure, 13.1043, text, title)],
+        sections=[Section(title, f"{text}\n\n{figure}", "loss.png", alt)],
+    )
+    read = Page(page.read_text(encoding="utf-8"))
+    assert read.texts == [
+        ("title", title), ("h1", title), ("p", text),
+        ("th", "Figure"), ("th", "Value"), ("th", "Reference"), ("th", "Verdict"),
+        ("th", figure), ("td", "13.1043"), ("td", text), ("td", title),
+        ("h2", title), ("p", text), ("p", figure),
+    ]  # fmt: skip
+    assert [image["alt"] for image in read.images] == [alt]
+
+
+def test_every_picture_exists_and_nothing_is_loaded_from_elsewhere(folder):
+    names = sorted(path.name for path in folder.iterdir() if path.suffix != ".html")
+    sections = [Section(name, picture=name, alt="a picture") for name in names]
+    text = write_page(folder, title="Run", intro="", sections=[*sections, Section("Words only", "Text")]).read_text()
+    page = Page(text)
+    assert [unquote(image["src"]) for image in page.images] == names and len(names) == 3
+    for image in page.images:
+        assert (folder / unquote(image["src"])).is_file()
+        assert (image["width"], image["height"], image["loading"]) == ("30", "20", "lazy")
+    links = [unquote(value) for name, value in page.attributes if name in ("src", "href")]
+    assert set(links) == set(names) and "//" not in text and "@import" not in text and "url(" not in text
+
+
+def test_a_page_without_its_pictures_is_refused_before_it_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"section 'Loss' shows .*loss.png, which does not exist"):
+        write_page(tmp_path, title="Run", intro="", sections=[Section("Loss", picture="loss.png", alt="a curve")])
+    Image.new("L", (3, 2)).save(tmp_path / "loss.png")
+    with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
+        write_page(tmp_path, title="Run", intro="", sections=[Section("Loss", picture="loss.png")])
+    assert not (tmp_path / "index.html").exists()

@@ -1,0 +1,42 @@
+"""tinygen: an autodiff engine and the generative models built on it, from scratch, to be read from front to back.
+
+Reading order: tensor (an array and its recipe), op (what writes the recipe), grad (walking it backwards), ops (the
+derivative rules), functional (losses), nn and optim (layers, optimizers), gradcheck (is a rule right?), models.
+"""
+
+from tinygen import draw, functional, nn, optim
+from tinygen.derivatives import hessian, hvp, jacobian, jvp, vjp
+from tinygen.functional import log_softmax, min, norm, softmax
+from tinygen.grad import grad
+from tinygen.gradcheck import GradientError, check
+from tinygen.op import no_grad, op, trace
+from tinygen.ops import *  # noqa: F403
+from tinygen.ops import __all__ as _ops
+from tinygen.tensor import OPS, Parameter, Tensor
+
+__version__ = "0.1.0"
+__all__ = [
+    "OPS",
+    "GradientError",
+    "Parameter",
+    "Tensor",
+    "check",
+    "draw",
+    "functional",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "log_softmax",
+    "min",
+    "nn",
+    "no_grad",
+    "norm",
+    "op",
+    "optim",
+    "softmax",
+    "trace",
+    "vjp",
+    *_ops,
+]

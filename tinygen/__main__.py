@@ -1,0 +1,98 @@
+"""The commands of `python -m tinygen`: each is a function here, and its arguments are the options."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from tinygen.columns import columns
+
+
+def check(*, json: Path | None = None, seed: int = 0, quiet: bool = False) -> None:
+    """Check the derivative rules of every op and print a table; exits with 1 if one of them fails.
+
+    Args:
+        json: a file for the same figures as JSON.
+        seed: of the random inputs, directions and cotangents.
+        quiet: print the last line only.
+    """
+    from tinygen.testing import table
+
+    rows = table.run(seed=seed, quiet=quiet)
+    print(table.format(rows) if not quiet else table.verdict(rows))
+    if json is not None:
+        _write_json(json, [row._asdict() for row in rows])
+    sys.exit(0 if all(row.ok for row in rows) else 1)
+
+
+def data(name: Annotated[str, tyro.conf.Positional] = "", *, quiet: bool = False) -> None:
+    """List the data sets, or load one by name, which downloads it if this machine lacks it.
+
+    Args:
+        name: a name from the list, or a folder of your own pictures.
+        quiet: no progress bar.
+    """
+    from tinygen.data import list_datasets, load
+
+    if name:
+        try:
+            found = load(name, quiet=quiet)
+        except (ValueError, OSError) as error:
+            sys.exit(f"data: {error}")
+        print(f"{found}\nsource:  {found.source}\nlicence: {found.licence}\nsha-256: {found.sha256()}")
+        return
+    rows = [("name", "train", "test", "image", "here", "licence", "source")]
+    for entry in list_datasets():
+        here = "yes" if entry.present else "no"
+        rows.append((entry.name, entry.train, entry.test, entry.shape, here, entry.licence, entry.source))
+    print(columns([[str(cell) for cell in row] for row in rows]))
+
+
+MODELS = ("conv_autoencoder", "dense_autoencoder", "linear_autoencoder")
+
+
+def summary(model: Annotated[Literal[MODELS], tyro.conf.Positional], *, image_size: int = 28, code: int = 10) -> None:
+    """Print the layers of a model as a table: output shapes and numbers of parameters.
+
+    Args:
+        model: which one.
+        image_size: height and width of its images.
+        code: how many numbers an image becomes.
+    """
+    from tinygen import models
+
+    rng, pixels = np.random.default_rng(0), image_size * image_size
+    try:
+        net, shape = {
+            "conv_autoencoder": lambda: (
+                models.ConvAutoencoder(rng=rng, image_size=image_size, code=code),
+                (image_size, image_size, 1),
+            ),
+            "dense_autoencoder": lambda: (
+                models.DenseAutoencoder((image_size, image_size, 1), (1000, 500, 250, code), rng=rng),
+                (image_size, image_size, 1),
+            ),
+            "linear_autoencoder": lambda: (models.LinearAutoencoder(pixels, code, rng=rng), (pixels,)),
+        }[model]()
+    except ValueError as error:
+        sys.exit(f"summary: {error}")
+    print(net.summary(shape))
+
+
+def _write_json(path: Path, value) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # an old console may lack a letter such as ∂
+    commands = {"check": check, "data": data, "summary": summary}
+    tyro.extras.subcommand_cli_from_dict(commands, prog="python -m tinygen", description=__doc__)
+
+
+if __name__ == "__main__":
+    main()

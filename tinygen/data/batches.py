@@ -1,0 +1,87 @@
+"""Batches in a random order that can be stopped anywhere and resumed exactly."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tinygen.data.checks import need_count, need_rng
+
+
+class Batches:
+    """The rows of one or several arrays, in batches; each pass of a `for` loop is one epoch in a new random order.
+
+    `arrays` is one array (N, ...) or several with the same N, which then come in step as a tuple.
+    One number is drawn from `rng`, when the object is made; it and the epoch's number give the epoch's order, so three
+    integers are the whole state. A loop left early leaves the position where it is, and the next loop goes on there.
+    Raises TypeError or ValueError if the arguments do not fit, or would give no batch at all.
+    """
+
+    def __init__(
+        self,
+        arrays: np.ndarray | Sequence[np.ndarray],
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+    ):
+        self.single = not isinstance(arrays, (tuple, list))
+        self.arrays = [np.asarray(array) for array in ([arrays] if self.single else arrays)]
+        lengths = [len(array) for array in self.arrays]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"Batches: expected arrays with the same number of rows, got {lengths}")
+        self.rows = need_count("Batches", "the number of rows", lengths[0], least=1)
+        self.batch_size = need_count("Batches", "batch_size", batch_size, least=1)
+        if drop_last and self.batch_size > self.rows:
+            raise ValueError(f"Batches: drop_last leaves no batch of {self.batch_size} from {self.rows} rows")
+        if shuffle:
+            need_rng("Batches (with shuffle=True)", rng)
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self.seed = int(rng.integers(2**63)) if shuffle else 0
+        self.epoch = 0  # epochs finished
+        self.position = 0  # batches handed out in this one
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        whole, rest = divmod(self.rows, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
+        """The batches that are left of this epoch, each a copy (B, ...) of its rows."""
+        order = self._order()
+        while self.position < len(self):
+            rows = order[self.position * self.batch_size :][: self.batch_size]
+            self.position += 1  # before the batch goes out: a state saved in the loop counts it as done
+            yield self.arrays[0][rows] if self.single else tuple(array[rows] for array in self.arrays)
+        self.epoch, self.position = self.epoch + 1, 0
+
+    def forever(self) -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
+        """The batches of epoch after epoch, without an end: for loops that count steps."""
+        while True:
+            yield from self
+
+    def state_dict(self) -> dict[str, int | bool]:
+        """Where this object is, as plain numbers; in a loop the batch in hand counts as done."""
+        return {name: getattr(self, name) for name in (*_POSITION, *_SETTINGS)}
+
+    def load_state_dict(self, state: dict[str, int | bool]) -> None:
+        """Go on exactly where `state` was saved: same order, same position. Not to be called inside a loop over it.
+
+        Raises ValueError, before anything changes, if `state` is of other data or another batch size.
+        """
+        mine = self.state_dict()
+        if state.keys() != mine.keys():
+            raise ValueError(f"Batches: expected a state with {sorted(mine)}, got {sorted(state)}")
+        differences = [f"{name} {state[name]} (here {mine[name]})" for name in _SETTINGS if state[name] != mine[name]]
+        if differences:
+            raise ValueError(f"Batches: the state was saved with {', '.join(differences)}: make both the same")
+        self.seed, self.epoch, self.position = (need_count("Batches", key, state[key], least=0) for key in _POSITION)
+
+    def _order(self):
+        if not self.shuffle:
+            return np.arange(self.rows)
+        return np.random.default_rng((self.seed, self.epoch)).permutation(self.rows)
+
+
+_POSITION = ("seed", "epoch", "position")
+_SETTINGS = ("rows", "batch_size", "shuffle", "drop_last")

@@ -1,0 +1,11 @@
+"""Gradient checks for your own functions and ops: `check` compares their rules with the slopes that they really have.
+
+Read checker.py first; then point.py (what is compared), differences.py (the numerical side), compare.py (how they are
+held against each other), and blame.py with verdict.py (what is said when they differ). limits.py has every number.
+"""
+
+from tinygen.gradcheck.checker import check
+from tinygen.gradcheck.limits import LIMITS
+from tinygen.gradcheck.report import GradientError, Report, Row
+
+__all__ = ["LIMITS", "GradientError", "Report", "Row", "check"]

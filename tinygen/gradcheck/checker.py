@@ -1,0 +1,125 @@
+"""`check`: are the derivatives that the rules give the ones that the function has?"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygen.gradcheck.blame import blame
+from tinygen.gradcheck.compare import compare
+from tinygen.gradcheck.differences import Slope, complex_step
+from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
+from tinygen.gradcheck.point import Arrays, Exact, Point, first, names_of, normal, second
+from tinygen.gradcheck.report import GradientError, Report, Row
+from tinygen.op import trace
+from tinygen.tensor import Tensor, array_of
+
+
+def check(
+    f: Callable[..., Tensor | tuple[Tensor, ...]],
+    *arrays: np.ndarray,
+    order: int = 2,
+    seed: int = 0,
+    oracle: Callable[..., np.ndarray] | None = None,
+    full: int = FULL,
+    directions: int = DIRECTIONS,
+    raises: bool = True,
+) -> Report:
+    """Compare the derivatives of `f(*tensors)` at `arrays`, up to `order` 1 or 2, with numerical ones in float64.
+
+    Every argument is moved along random directions, and one of up to `full` entries entry by entry too; `LIMITS` says
+    what passes. `oracle`, the same function in NumPy for complex arrays, replaces differences by complex steps at
+    order 1. Raises GradientError, which carries the report, unless `raises=False`; TypeError or ValueError where
+    nothing can be checked: integer arrays, float32 inside f, an f whose answer changes from call to call.
+    """
+    if order not in (1, 2):
+        raise ValueError(f"check: order is 1 or 2, not {order!r}; for a third, check a function that calls grad itself")
+    if directions < 1:
+        raise ValueError(f"check: directions must be at least 1, not {directions!r}")
+    names = names_of(f, len(arrays))
+    arrays = [_float64(a, name) for a, name in zip(arrays, names)]
+    rng = np.random.default_rng(seed)
+    how = dict(full=full, directions=directions)
+    point = _settled(f, arrays)
+    exact = None if oracle is None else _exact(oracle, point)
+    limit = LIMITS["order 1" if oracle is None else "complex step"]
+    found = compare(point, rng, limit=limit, exact=exact, **how)
+    rows = [Row(1, j, names[j], "", k, **outcome._asdict()) for k, j, outcome in found]
+    if order == 2 and all(row.ok for row in rows):  # the derivative of a wrong derivative says nothing
+        by = [*names, "cotangent"]
+        for output, y in enumerate(point.outputs):
+            gradient = second(f, arrays, output, normal(rng, y.shape))
+            found = compare(gradient, rng, limit=LIMITS["order 2"], **how)
+            rows += [Row(2, k, names[k], by[j], output, **outcome._asdict()) for k, j, outcome in found]
+    failed = next((row for row in rows if not row.ok), None)
+    words = ""
+    if failed and oracle and failed.order == 1 and check(f, *arrays, order=1, raises=False).ok:
+        words = "blame: no op: differences find f right, so the mistake is the oracle's, or smaller than they can see"
+    elif failed:
+        words = blame(f, arrays, failed, rng)
+    report = Report(_describe(f, names, arrays), seed, rows, words)
+    if raises and not report.ok:
+        raise GradientError(report)
+    return report
+
+
+def _settled(f: Callable, arrays: Arrays) -> Point:
+    """The point, once it is sure that differences mean something there: float64 throughout, and no dice."""
+    with trace() as calls:
+        point = first(f, arrays)
+    for op, _, _, output in calls:
+        if output.requires_grad and output.dtype != np.float64:
+            raise TypeError(
+                f"check: {op.__name__} inside f computes in {output.dtype}, whose rounding drowns differences: "
+                "make the arrays that f brings along float64"
+            )
+    gap, size = _gap(np.concatenate([array_of(y).reshape(-1) for y in point.outputs]), point.center)
+    if gap > 1e-12 * size:
+        raise ValueError(
+            f"check: two calls of f at the same point differ by {gap:.2g}: it rolls dice or keeps state; "
+            "make its generator inside f, as in rng = np.random.default_rng(0)"
+        )
+    return point
+
+
+def _float64(a, name: str) -> np.ndarray:
+    """A private float64 copy of an argument."""
+    a = np.asarray(array_of(a))
+    if a.dtype.kind != "f":
+        raise TypeError(
+            f"check: argument {name} is {a.dtype}, and only real numbers have derivatives: convert it with "
+            ".astype(float), or if it holds labels or indices, close over it: check(lambda x: f(x, labels), x)"
+        )
+    return a.astype(np.float64)
+
+
+def _exact(oracle: Callable[..., np.ndarray], point: Point) -> Exact:
+    """Complex steps of the oracle, for all outputs of the point."""
+
+    def flat(*arrays: np.ndarray) -> np.ndarray:
+        y = oracle(*arrays)
+        return np.concatenate([np.asarray(part).reshape(-1) for part in (y if isinstance(y, tuple) else (y,))])
+
+    values = flat(*point.arrays)
+    if values.shape != point.center.shape:
+        n, m = values.size, point.center.size
+        raise ValueError(f"check: oracle answers {n} numbers where f answers {m}: they must be the same function")
+    gap, size = _gap(values, point.center)
+    if gap > 1e-9 * size:
+        raise ValueError(f"check: oracle and f differ by {gap:.2g} at the point: they must be the same function")
+
+    def slope(j: int, t: np.ndarray) -> Slope:
+        return complex_step(lambda x: flat(*point.arrays[:j], x, *point.arrays[j + 1 :]), point.arrays[j], t)
+
+    return slope
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The largest difference, and the largest entry; entries that are not finite in both don't count."""
+    finite = np.isfinite(a) | np.isfinite(b)
+    a, b = a[finite], b[finite]
+    return np.abs(a - b).max(initial=0), np.abs(b).max(initial=0)
+
+
+def _describe(f: Callable, names: list[str], arrays: Arrays) -> str:
+    name = getattr(f, "__name__", None) or getattr(getattr(f, "func", f), "__name__", type(f).__name__)
+    return f"{name}({', '.join(f'{n} {a.shape}' for n, a in zip(names, arrays))})"

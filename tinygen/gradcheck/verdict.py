@@ -1,0 +1,200 @@
+"""What a wrong derivative looks like: its Jacobian beside the true one, and the kind of slip that made it, in words.
+
+Every phrase completes the sentence "its derivative in x ...".
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, combinations, permutations
+
+import numpy as np
+
+from tinygen.gradcheck.differences import five_points
+from tinygen.gradcheck.limits import FULL
+from tinygen.gradcheck.point import Point, normal
+
+SAME = 1e-8  # Jacobians are equal if no entry differs by more of the largest one: five points are good to 1e-10
+COLUMNS = 4 * FULL  # entries of the argument that are looked at; of a larger one, so many at random
+
+
+@dataclass
+class Picture:
+    """Two Jacobians, entries of the argument across: (R, C). The first `units` rows belong to single outputs."""
+
+    rule: np.ndarray
+    truth: np.ndarray
+    units: int
+    columns: np.ndarray  # (C,): flat indices into the argument
+    shape: tuple[int, ...]  # of the argument
+    output: tuple[int, ...]  # shape
+    doubled: float  # how many times larger the gradient gets when the incoming one is doubled; 0 if it stays the same
+    others: dict[str, np.ndarray]  # the true Jacobians in other arguments of this shape
+
+    @property
+    def whole(self) -> bool:
+        return len(self.columns) == math.prod(self.shape)
+
+    def entry(self, column: int) -> tuple[int, ...]:
+        return tuple(int(i) for i in np.unravel_index(self.columns[column], self.shape))
+
+
+def words(point: Point, k: int, j: int, names: list[str], rng: np.random.Generator) -> str:
+    """What is wrong with the gradient of output k in argument j."""
+    shape, g = point.arrays[j].shape, normal(rng, point.outputs[k].shape)
+    found = point.pull(k, g)[j].shape
+    if found != shape:
+        return f"has the wrong shape, {found} for an argument of {shape}" + _unsummed(found, shape)
+    if not g.size:
+        return "is not zero, though the output has no entries"
+    picture = _picture(point, k, j, names, rng)
+    return next(phrase for look in LOOKS if (phrase := look(picture)))
+
+
+def _unsummed(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    try:
+        repeated = np.broadcast_shapes(found, shape) == found
+    except ValueError:
+        return ""
+    return ": the sum over the broadcast axes is missing" if repeated else ""
+
+
+def _picture(point: Point, k: int, j: int, names: list[str], rng: np.random.Generator) -> Picture:
+    x, y, block = point.arrays[j], point.outputs[k], point.blocks[k]
+    columns = np.arange(x.size) if x.size <= COLUMNS else np.sort(rng.choice(x.size, COLUMNS, replace=False))
+    jacobian = _jacobian(point, j, columns)[block]  # (M, C)
+    cotangents = np.eye(y.size)
+    if y.size > FULL:  # the outputs that move most, and some mixtures of all
+        moved = np.unique(np.abs(jacobian).argmax(axis=0))[:FULL]
+        cotangents = np.concatenate([np.eye(1, y.size, i) for i in moved] + [normal(rng, (8, y.size))])
+    rule = np.array([point.pull(k, g)[j].reshape(-1)[columns] for g in cotangents])
+    same_shape = [i for i, other in enumerate(point.arrays) if i != j and other.shape == x.shape]
+    g = normal(rng, y.shape)
+    once, twice = point.pull(k, g)[j], point.pull(k, 2 * g)[j]
+    return Picture(
+        rule=rule,
+        truth=cotangents @ jacobian,
+        units=min(len(cotangents), y.size if y.size <= FULL else len(cotangents) - 8),
+        columns=columns,
+        shape=x.shape,
+        output=y.shape,
+        doubled=0 if np.array_equal(once, twice) else 2 if _same(twice, 2 * once) else np.nan,
+        others={names[i]: cotangents @ _jacobian(point, i, columns)[block] for i in same_shape},
+    )
+
+
+def _jacobian(point: Point, j: int, columns: np.ndarray) -> np.ndarray:
+    """All outputs by some entries of argument j: (M, C)."""
+    x = point.arrays[j]
+    units = [np.eye(1, x.size, c).reshape(x.shape) for c in columns]
+    return np.array([five_points(point.along(j), x, t, point.center).value for t in units]).T
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool(np.abs(a - b).max(initial=0) <= SAME * np.abs(b).max(initial=0))
+
+
+# -- the looks, from the plainest slip to the strangest ----------------------------------------------------------------
+
+
+def _not_finite(p: Picture) -> str:
+    bad = ~np.isfinite(p.rule)
+    if not bad.any():
+        return ""
+    row, column = np.argwhere(bad)[0]
+    return f"is not finite: {p.rule[row, column]} at entry {p.entry(column)}"
+
+
+def _deaf(p: Picture) -> str:
+    if p.doubled == 0 and p.rule.any():
+        return "ignores the incoming gradient: it stays the same whatever that is"
+    return "" if p.doubled in (0, 2) else "is not linear in the incoming gradient: twice that doesn't give twice this"
+
+
+def _zero(p: Picture) -> str:
+    return "" if p.rule.any() else f"is zero; it should reach up to {np.abs(p.truth).max():.3g}"
+
+
+def _sign(p: Picture) -> str:
+    return "has the wrong sign" if _same(p.rule, -p.truth) else ""
+
+
+def _factor(p: Picture) -> str:
+    factor = float(np.vdot(p.truth, p.rule) / np.vdot(p.truth, p.truth))
+    if not _same(p.rule, factor * p.truth):
+        return ""
+    simple = Fraction(factor).limit_denominator(4096)
+    name = str(simple) if abs(float(simple) - factor) < SAME * abs(factor) else f"{factor:.9g}"
+    sizes = {n: f"the length of axis {i} of the output" for i, n in enumerate(p.output)}
+    sizes |= {n: f"the length of its axis {i}" for i, n in enumerate(p.shape)}
+    sizes |= {math.prod(p.output): "the size of the output", math.prod(p.shape): "the size of the argument"}
+    hints = [f" ({n} is {what})" for n, what in sizes.items() if n > 1 and abs(simple) in (n, Fraction(1, n))]
+    return f"is off by a constant factor: it is {name} times what it should be" + "".join(hints[:1])
+
+
+def _swapped(p: Picture) -> str:
+    return next((f"is the one that belongs to {name}" for name, truth in p.others.items() if _same(p.rule, truth)), "")
+
+
+def _transposed(p: Picture) -> str:
+    """The gradient as an array with its axes in another order or direction, or Jg where Jᵀg belongs."""
+    if not p.whole:
+        return ""
+    rows, axes = len(p.rule), range(len(p.shape))
+    truth = p.truth.reshape(rows, *p.shape)
+    for order in permutations(axes):
+        if order != tuple(axes) and _same(p.rule, truth.transpose(0, *(i + 1 for i in order)).reshape(rows, -1)):
+            return f"is transposed: its axes come in the order {order}"
+    for some in chain.from_iterable(combinations(axes, n + 1) for n in axes):
+        if _same(p.rule, np.flip(truth, [i + 1 for i in some]).reshape(rows, -1)):
+            return f"is flipped along axes {some}"
+    if p.units == rows == p.rule.shape[1] and _same(p.rule, p.truth.T):
+        return "is transposed: it multiplies by the Jacobian, where its transpose belongs"
+    return ""
+
+
+def _lost(p: Picture) -> str:
+    """Right where it is not zero, but zero in places where it should not be."""
+    rule, truth = p.rule[: p.units], p.truth[: p.units]
+    there, here = np.abs(truth) > SAME * np.abs(truth).max(initial=0), rule != 0
+    lost = there & ~here
+    if not lost.any() or not here.any():
+        return ""
+    share = f"{lost.sum()} of {there.sum()} entries of the Jacobian are 0 that are not"
+    if not _same(np.where(lost, truth, rule), truth):
+        return f"lacks a path: {share}, and others are off, as when the way through a mean or a sum is forgotten"
+    if len(p.shape) < len(p.output) or any(n == 1 < m for n, m in zip(p.shape[::-1], p.output[::-1])):
+        share += "; the sum over a broadcast axis is missing"
+    elif (there.sum(axis=0) > 1).any():
+        share += "; an entry that is used several times must get the sum of all shares"
+    return f"lacks contributions: {share}"
+
+
+def _entries(p: Picture) -> str:
+    gap = np.abs(p.rule - p.truth)
+    wrong = gap.max(axis=0) > SAME * np.abs(p.truth).max(initial=0)
+    if not wrong.any() or 4 * wrong.sum() > wrong.size:
+        return ""
+    named = ", ".join(str(p.entry(c)) for c in np.flatnonzero(wrong)[:4]) + (", ..." if wrong.sum() > 4 else "")
+    return f"differs in {wrong.sum()} of {wrong.size} entries: {named}"
+
+
+def _term(p: Picture) -> str:
+    """A difference of rank 1 is an outer product: one sum that was forgotten, spread over all entries."""
+    if min(p.rule.shape) < 3:
+        return ""
+    sizes = np.linalg.svd(p.rule - p.truth, compute_uv=False)
+    if sizes[1] > 1e-6 * sizes[0]:
+        return ""
+    return "lacks a term that all entries share, as when the way through a mean or a sum is forgotten"
+
+
+def _elsewhere(p: Picture) -> str:
+    if _same(p.rule, p.truth):
+        return "is right in the entries that were looked at, but not in all"
+    row, column = np.unravel_index(np.abs(p.rule - p.truth).argmax(), p.rule.shape)
+    rule, truth = p.rule[row, column], p.truth[row, column]
+    return f"differs, most at entry {p.entry(column)}: the rule says {rule:.9g}, the numbers {truth:.9g}"
+
+
+LOOKS = (_not_finite, _deaf, _zero, _sign, _factor, _swapped, _transposed, _lost, _entries, _term, _elsewhere)

@@ -1,0 +1,30 @@
+"""Arrays in, arrays out: the arithmetic behind the ops, with no Tensor in sight.
+
+`reference.py` says in plain NumPy what each kernel computes. Where measurement asked for it, a faster twin of the
+same name stands in another file, and is the one called, unless TINYGEN_KERNELS=reference selects the plain ones.
+"""
+
+import os
+
+from tinygen.kernels import reference
+
+_choice = os.environ.get("TINYGEN_KERNELS", "fast")
+if _choice not in ("fast", "reference"):
+    raise ValueError(f'TINYGEN_KERNELS must be "fast" or "reference", got {_choice!r}')
+
+TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
+
+
+def __getattr__(name: str):
+    """A kernel is looked up when it is first called for: numba takes longer to import than many a script to run."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    home = TWINS.get(name) if _choice == "fast" else None
+    if home == "conv":
+        from tinygen.kernels import conv as module
+    elif home == "linalg":
+        from tinygen.kernels import linalg as module
+    else:
+        module = reference
+    globals()[name] = getattr(module, name)
+    return globals()[name]

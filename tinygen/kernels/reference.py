@@ -1,0 +1,126 @@
+"""The plain NumPy version of every kernel: what the fast ones are measured against and must equal.
+
+Images are (N, H, W, C), channels last; kernels (KH, KW, C, O); stride, padding and dilation are pairs (height, width).
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+# -- elementwise -------------------------------------------------------------------------------------------------------
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    from scipy import special  # here, because it takes longer to import than most scripts need it
+
+    return special.erf(x)
+
+
+def normal_cdf(x: np.ndarray) -> np.ndarray:
+    """½ erfc(-x/√2): the complement keeps its digits where 1 + erf would lose them."""
+    from scipy import special
+
+    return (0.5 * special.erfc(x * -np.sqrt(0.5))).astype(x.dtype)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1/(1 + e⁻ˣ) for x >= 0 and eˣ/(1 + eˣ) below: the exponential never overflows."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+# -- matrix products and convolutions ----------------------------------------------------------------------------------
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a @ b
+
+
+def conv2d(x, w, stride, padding, dilation):
+    """Each window of x as a row, times the kernel as a matrix: (N·GH·GW, KH·KW·C) @ (KH·KW·C, O)."""
+    columns = _windows(_padded(x, padding), w.shape[:2], stride, dilation)  # (N, GH, GW, KH, KW, C)
+    (n, gh, gw), (kh, kw, c, o) = columns.shape[:3], w.shape
+    return (columns.reshape(n * gh * gw, kh * kw * c) @ w.reshape(kh * kw * c, o)).reshape(n, gh, gw, o)
+
+
+def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
+    """The same rows, transposed, times g: (KH·KW·C, N·GH·GW) @ (N·GH·GW, O)."""
+    columns = _windows(_padded(x, padding), kernel_size, stride, dilation)
+    (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
+    columns = columns[:, :gh, :gw].reshape(n * gh * gw, kh * kw * c)
+    return (columns.T @ g.reshape(n * gh * gw, o)).reshape(kh, kw, c, o)
+
+
+def conv_transpose2d(g, w, size, stride, padding, dilation):
+    """Every entry of g places a copy of the kernel, weighted by it; where copies overlap they add up."""
+    (n, gh, gw, o), (kh, kw, c, _) = g.shape, w.shape
+    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
+    copies = (g.reshape(n * gh * gw, o) @ w.reshape(kh * kw * c, o).T).reshape(n, gh, gw, kh, kw, c)
+    x = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
+    for u in range(kh):
+        for v in range(kw):
+            x[:, dh * u :, dw * v :][:, : sh * gh : sh, : sw * gw : sw] += copies[:, :, :, u, v]
+    return np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
+
+
+def _padded(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray:
+    (ph, pw) = padding
+    return np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)), constant_values=value) if ph or pw else x
+
+
+def _windows(x: np.ndarray, kernel_size, stride, dilation=(1, 1)) -> np.ndarray:
+    """Every window of x (N, H, W, C) as a view (N, GH, GW, KH, KW, C): strides only, nothing is copied."""
+    (n, h, w, c), (kh, kw), (sh, sw), (dh, dw) = x.shape, kernel_size, stride, dilation
+    gh, gw = (h - dh * (kh - 1) - 1) // sh + 1, (w - dw * (kw - 1) - 1) // sw + 1
+    s = x.strides
+    strides = (s[0], sh * s[1], sw * s[2], dh * s[1], dw * s[2], s[3])
+    return as_strided(x, (n, gh, gw, kh, kw, c), strides, writeable=False)
+
+
+# -- pooling and resampling --------------------------------------------------------------------------------------------
+
+
+def avg_pool2d(x, kernel_size, stride, padding):
+    return _windows(_padded(x, padding), kernel_size, stride).mean(axis=(3, 4))
+
+
+def avg_pool2d_adjoint(g, size, kernel_size, stride, padding):
+    """Every entry of g spread evenly over its window; where windows overlap the shares add up."""
+    (n, gh, gw, c), (kh, kw), (sh, sw), (ph, pw) = g.shape, kernel_size, stride, padding
+    x = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
+    share = g / (kh * kw)
+    for u in range(kh):
+        for v in range(kw):
+            x[:, u:, v:][:, : sh * gh : sh, : sw * gw : sw] += share
+    return np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
+
+
+def max_pool2d_indices(x, kernel_size, stride, padding):
+    """Where in x.ravel() the first largest pixel of each window stands: (N, GH, GW, C)."""
+    windows = _windows(_padded(x, padding, -np.inf), kernel_size, stride)
+    n, gh, gw, kh, kw, c = windows.shape
+    best = windows.reshape(n, gh, gw, kh * kw, c).argmax(axis=3)  # (N, GH, GW, C), row-major within the window
+    if any(padding):  # a window of -inf alone: its first pixel, not its padding
+        image = _padded(np.ones((1, *x.shape[1:3], 1), bool), padding)
+        real = _windows(image, kernel_size, stride).reshape(gh, gw, kh * kw)
+        found = real[np.arange(gh)[:, None, None], np.arange(gw)[:, None], best]
+        best = np.where(found, best, real.argmax(axis=2)[:, :, None])
+    row = np.arange(gh)[:, None, None] * stride[0] - padding[0] + best // kw
+    column = np.arange(gw)[:, None] * stride[1] - padding[1] + best % kw
+    return ((np.arange(n)[:, None, None, None] * x.shape[1] + row) * x.shape[2] + column) * c + np.arange(c)
+
+
+def upsample_nearest(x, scale):
+    return x.repeat(scale[0], axis=1).repeat(scale[1], axis=2)
+
+
+def sum_blocks(x, scale):
+    n, h, w, c = x.shape
+    return x.reshape(n, h // scale[0], scale[0], w // scale[1], scale[1], c).sum(axis=(2, 4))
+
+
+def resample(x, rows, columns):
+    return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True).astype(x.dtype)

@@ -1,0 +1,37 @@
+"""Layers and the tree that holds them: read module, sequential, init, conv, layers, norm, activation."""
+
+from tinygen.nn import init
+from tinygen.nn.activation import GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from tinygen.nn.conv import Conv2d, ConvTranspose2d
+from tinygen.nn.layers import AvgPool2d, Dense, Dropout, Flatten, MaxPool2d, Reshape, Upsample
+from tinygen.nn.module import Module
+from tinygen.nn.norm import BatchNorm, GroupNorm, LayerNorm
+from tinygen.nn.sequential import Sequential
+from tinygen.nn.watch import watch
+
+__all__ = [
+    "GELU",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GroupNorm",
+    "Identity",
+    "LayerNorm",
+    "LeakyReLU",
+    "MaxPool2d",
+    "Module",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "Upsample",
+    "init",
+    "watch",
+]

@@ -1,0 +1,67 @@
+"""The bends between layers, as modules for a `Sequential`; in a `forward` of your own, call the ops directly."""
+
+from tinygen.nn.module import Module
+from tinygen.ops import gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
+from tinygen.tensor import Tensor
+
+
+class Identity(Module):
+    """x as it is: a place where something could stand."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class ReLU(Module):
+    """max(x, 0)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(x)
+
+
+class LeakyReLU(Module):
+    """x where it is positive, else negative_slope · x."""
+
+    def __init__(self, negative_slope: float = 0.01):
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return leaky_relu(x, negative_slope=self.negative_slope)
+
+    def settings(self) -> str:
+        return str(self.negative_slope)
+
+
+class Sigmoid(Module):
+    """1 / (1 + e⁻ˣ), in (0, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return sigmoid(x)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent, in (-1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return tanh(x)
+
+
+class SiLU(Module):
+    """x σ(x), also called swish."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return silu(x)
+
+
+class GELU(Module):
+    """x Φ(x), with the exact normal distribution function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return gelu(x)
+
+
+class Softplus(Module):
+    """log(1 + eˣ), a smooth ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return softplus(x)

@@ -1,0 +1,124 @@
+"""Convolution layers over images (N, H, W, C), channels last; `tinygen.ops.conv` has the mathematics.
+
+kernel_size, stride, padding and dilation are each one number or a pair (height, width).
+"""
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from tinygen.nn.init import Initialiser, check_rng, check_sizes, glorot_uniform
+from tinygen.nn.module import Module
+from tinygen.ops import conv2d, conv_transpose2d
+from tinygen.ops.geometry import Geometry, geometry, pair
+from tinygen.tensor import Parameter, Tensor
+
+Pair = int | tuple[int, int]
+
+
+class _Convolution(Module):
+    """What a convolution and its transpose have in common: all but the direction."""
+
+    transposed = False
+    torch_axes: ClassVar = {"weight": (3, 2, 0, 1)}  # PyTorch has (out, in, KH, KW) and, transposed, (in, out, KH, KW)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        *,
+        rng: np.random.Generator,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        init: Initialiser = glorot_uniform,
+        dtype: type = np.float32,
+    ):
+        name = type(self).__name__
+        check_rng(name, rng)
+        check_sizes(name, in_channels=in_channels, out_channels=out_channels)
+        if groups != 1:
+            raise ValueError(f"{name}: there are no groups here, got {groups}: slice the channels, concat the outputs")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", least=1)
+        self.stride, self.padding, self.dilation = geometry(stride, padding, dilation, name)
+        area, steps = math.prod(self.kernel_size), math.prod(self.stride)
+        if self.transposed:
+            shape, fans = (out_channels, in_channels), (area * in_channels / steps, area * out_channels)
+        else:
+            shape, fans = (in_channels, out_channels), (area * in_channels, area * out_channels / steps)
+        self.weight = Parameter(init(rng, (*self.kernel_size, *shape), fans, dtype))
+        self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
+
+    def settings(self) -> str:
+        defaults = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "output_size": None}
+        shown = [f"{self.in_channels}, {self.out_channels}, {short(self.kernel_size)}"]
+        for name, default in defaults.items():
+            value = short(getattr(self, name, default))
+            shown += [f"{name}={value}"] if value != default else []
+        return ", ".join([*shown, "bias=False"] if self.bias is None else shown)
+
+
+class Conv2d(_Convolution):
+    """Convolution: (N, H, W, in_channels) to (N, H', W', out_channels), H' = ⌊(H + 2p - d(K-1) - 1)/s⌋ + 1.
+
+    weight (KH, KW, in_channels, out_channels), bias (out_channels,).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = conv2d(x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        return y if self.bias is None else y + self.bias
+
+
+class ConvTranspose2d(_Convolution):
+    """The transpose of a convolution: (N, H', W', in_channels) to (N, H, W, out_channels), for making images larger.
+
+    A convolution of stride s makes the same H' from s different H, so H has to be named: as s(H'-1) + d(K-1) + 1 - 2p
+    plus `output_padding`, which is below s, or by `output_size` = (H, W) itself. The other arguments are `Conv2d`'s.
+    weight (KH, KW, out_channels, in_channels), bias (out_channels,).
+    """
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        *,
+        output_padding: Pair = 0,
+        output_size: Pair | None = None,
+        **others,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, **others)
+        self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", least=0)
+        self.output_size = None if output_size is None else pair(output_size, "ConvTranspose2d: output_size", least=1)
+        if any(extra >= s for extra, s in zip(self.output_padding, self.stride)):
+            raise ValueError(
+                f"ConvTranspose2d: output_padding {self.output_padding} must be below the stride {self.stride}: "
+                "no convolution with that stride would lead back"
+            )
+        if output_size is not None and any(self.output_padding):
+            raise ValueError("ConvTranspose2d: give output_padding or output_size, not both")
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = self.output_size or self._padded_size(x)
+        y = conv_transpose2d(
+            x, self.weight, size=size, stride=self.stride, padding=self.padding, dilation=self.dilation
+        )
+        return y if self.bias is None else y + self.bias
+
+    def _padded_size(self, x: Tensor) -> tuple[int, int]:
+        form = Geometry(self.stride, self.padding, self.dilation)
+        ends = [legal.stop for legal in form.sizes(x.shape[1:3], self.kernel_size)]  # the smallest size, plus s
+        height, width = (end - s + extra for end, s, extra in zip(ends, self.stride, self.output_padding))
+        return height, width
+
+
+def short(both: Pair | None) -> Pair | None:
+    """A pair of equal numbers as the one number."""
+    return both[0] if isinstance(both, tuple) and both[0] == both[1] else both

@@ -1,0 +1,216 @@
+"""Module: a tree of plain attributes. Parameters are found by walking it, in the order in which they were defined.
+
+There is nothing to call first and nothing is registered: whatever attribute is a Parameter or a Module, alone or in a
+list, a tuple or a dict, belongs to the tree under its dotted name ("decoder.0.weight", as PyTorch names it).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from tinygen import checkpoint
+from tinygen.nn import tables
+from tinygen.nn.watch import Call, watching
+from tinygen.tensor import Parameter, Tensor, array_of, as_array
+
+
+class _Closing(type):
+    """Closes a module when its outermost `__init__` is through, so that a mistyped attribute can't become a new one."""
+
+    def __call__(cls, *args, **options):
+        module = super().__call__(*args, **options)
+        vars(module)["_closed"] = True
+        return module
+
+
+class Entry(NamedTuple):
+    """An array that is saved: its dotted name, the module that owns it, its name there, the Parameter or buffer."""
+
+    name: str
+    owner: "Module"
+    key: str
+    value: Parameter | np.ndarray
+
+
+class Module(metaclass=_Closing):
+    """What layers and models are made of: define the parts in `__init__`, use them in `forward`.
+
+    `buffers` names attributes that are arrays and are saved though nobody trains them (running statistics);
+    `torch_axes` says how the axes of a Parameter have to be permuted to become PyTorch's.
+    """
+
+    training = True  # dropout and batch statistics look at it; set by train() and eval()
+    buffers: ClassVar[tuple[str, ...]] = ()
+    torch_axes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+
+    def forward(self, *inputs, **options):
+        """The output for these inputs; every subclass says it."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(): define what it computes")
+
+    def __call__(self, *inputs, **options):
+        output = self.forward(*inputs, **options)
+        if watching.calls is not None:
+            watching.calls.append(Call(self, inputs, output))
+        return output
+
+    # -- the tree ------------------------------------------------------------------------------------------------------
+
+    def named_modules(self) -> list[tuple[str, "Module"]]:
+        """This module as "", then everything below it by dotted name; a module used twice is listed once."""
+        found: dict[int, tuple[str, Module]] = {}
+
+        def walk(name: str, module: Module) -> None:
+            if id(module) not in found:
+                found[id(module)] = (name, module)
+                for key, child in module.named_children():
+                    walk(f"{name}.{key}" if name else key, child)
+
+        walk("", self)
+        return list(found.values())
+
+    def named_children(self) -> list[tuple[str, "Module"]]:
+        """The modules that are attributes of this one, or stand in its lists and dicts."""
+        return [(key, value) for key, value in _spread(vars(self)) if isinstance(value, Module)]
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """Every Parameter by its dotted name, each once: a module's own first, then its parts'."""
+        return [(entry.name, entry.value) for entry in self.entries() if isinstance(entry.value, Parameter)]
+
+    def parameters(self) -> list[Parameter]:
+        """Every Parameter once: what `grad` and an optimizer take."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def entries(self) -> list[Entry]:
+        """Every Parameter and buffer once, with its owner: all that is saved."""
+        found: dict[int, Entry] = {}
+        for name, module in self.named_modules():
+            for key, value in _spread(vars(module)):
+                if isinstance(value, Parameter) or key in module.buffers:
+                    found.setdefault(id(value), Entry(f"{name}.{key}" if name else key, module, key, value))
+        return list(found.values())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_closed" in vars(self) and not hasattr(self, name):
+            known = ", ".join(key for key in vars(self) if not key.startswith("_"))
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r} to set, but: {known}; new ones are made in __init__"
+            )
+        before = vars(self).get(name)
+        for kind in (Parameter, Module):
+            if isinstance(before, kind) and not isinstance(value, kind):
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a {kind.__name__}, and a {type(value).__name__} in its place "
+                    "would leave the tree; new values go in by load_state_dict"
+                )
+        super().__setattr__(name, value)
+
+    # -- modes ---------------------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode in this module and all below it: dropout drops, BatchNorm uses the batch's statistics."""
+        for _, module in self.named_modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Leave training mode: each output depends on its own input alone."""
+        return self.train(False)
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all Parameters and buffers by dotted name."""
+        return {entry.name: np.array(array_of(entry.value)) for entry in self.entries()}
+
+    def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> None:
+        """Give Parameters and buffers the values in `state`, all of them or none.
+
+        Raises one ValueError that lists every array missing, unexpected, or of another shape or dtype; `strict=False`
+        allows the missing and the unexpected.
+        """
+        given = {name: np.asarray(array_of(value)) for name, value in state.items()}
+        entries = self.entries()
+        expected = {entry.name: array_of(entry.value) for entry in entries}
+        checkpoint.check_state(type(self).__name__, expected, given, strict=strict)
+        for entry in entries:
+            if entry.name not in given:
+                continue
+            if isinstance(entry.value, Parameter):
+                entry.value.data = as_array(given[entry.name])
+            else:
+                setattr(entry.owner, entry.key, np.array(given[entry.name]))
+
+    def save(self, path: str | Path) -> None:
+        """Write the state to one file, by `tinygen.checkpoint`."""
+        checkpoint.save(path, self.state_dict())
+
+    def load(self, path: str | Path, *, strict: bool = True) -> None:
+        """Read the state from a file. Raises CheckpointError for a damaged file, ValueError if it doesn't fit."""
+        arrays, _ = checkpoint.load(path)
+        self.load_state_dict(arrays, strict=strict)
+
+    def to_torch(self) -> dict[str, np.ndarray]:
+        """The state with axes in PyTorch's order: NumPy arrays for `torch.from_numpy` and its `load_state_dict`.
+
+        Images differ too: channels last here, first there. So after a Flatten the rows of a Dense weight stand in the
+        order (H, W, C), and a PyTorch model has to permute to channels last before its own flatten.
+        """
+        return {
+            entry.name: np.array(array_of(entry.value).transpose(_torch_axes(entry)), order="C")
+            for entry in self.entries()
+        }
+
+    def from_torch(self, state: Mapping[str, Any], *, strict: bool = True) -> None:
+        """Load a PyTorch module's `state_dict()` of the same structure: the inverse of `to_torch`.
+
+        Takes anything that `np.asarray` takes, and passes over `num_batches_tracked`.
+        """
+        given = {name: np.asarray(value) for name, value in state.items() if not name.endswith("num_batches_tracked")}
+        for entry in self.entries():
+            axes = _torch_axes(entry)
+            if entry.name in given and given[entry.name].ndim == len(axes):
+                given[entry.name] = given[entry.name].transpose(np.argsort(axes))
+        self.load_state_dict(given, strict=strict)
+
+    # -- for the reader ------------------------------------------------------------------------------------------------
+
+    def settings(self) -> str:
+        """What stands between the brackets of the repr: the arguments of a layer."""
+        return ""
+
+    def __repr__(self) -> str:
+        head = f"{type(self).__name__}({self.settings()}"
+        lines = [f"{key}: {child!r}".replace("\n", "\n  ") for key, child in self.named_children()]
+        return head + ")" if not lines else head + "\n  " + "\n  ".join(lines) + "\n)"
+
+    def summary(self, *shapes: Sequence[int], **options) -> str:
+        """The table of layers, with the shape of each output and its number of parameters.
+
+        `shapes` are those of one example, without the batch axis: `print(model.summary((28, 28, 1)))`; `options` go to
+        `forward`. It runs the model once on zeros, in eval mode.
+        """
+        return tables.summary(self, shapes, options)
+
+    def gradient_norms(self, grads: Sequence[Tensor]) -> str:
+        """A table of ‖w‖, ‖∂L/∂w‖ and their ratio for `grads = grad(loss, model.parameters())`.
+
+        A ratio near 0 says that a layer doesn't learn, one that jumps from layer to layer that signals die or explode.
+        """
+        return tables.gradient_norms(self, grads)
+
+
+def _spread(attributes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each attribute by its name, and what its lists, tuples and dicts hold by dotted names."""
+    for key, value in attributes.items():
+        if isinstance(value, list | tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            yield from _spread(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _torch_axes(entry: Entry) -> tuple[int, ...]:
+    return entry.owner.torch_axes.get(entry.key, tuple(range(entry.value.ndim)))

@@ -1,0 +1,92 @@
+"""What a model looks like as text: its layers with their shapes, and its gradients with their sizes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygen.columns import columns
+from tinygen.nn.watch import Call, watch
+from tinygen.op import no_grad
+from tinygen.tensor import Parameter, Tensor, array_of
+
+if TYPE_CHECKING:
+    from tinygen.nn.module import Module
+
+# -- the layers --------------------------------------------------------------------------------------------------------
+
+
+def summary(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[str, Any]) -> str:
+    """One row per layer in the order of their calls, under the name of the part of the model that it belongs to.
+
+    A layer without parameters that keeps the shape (an activation, dropout) joins the row above.
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    sizes = Counter()  # parameters that a module owns itself
+    for entry in model.entries():
+        sizes[id(entry.owner)] += entry.value.size if isinstance(entry.value, Parameter) else 0
+    owners, total, section = set(sizes), sizes.total(), ""
+    rows = [["Input", _shown(shape), ""] for shape in shapes]
+    for module, _, output in _calls(model, shapes, options):
+        owner, shape = id(module) in owners, _output_shape(output)
+        if module.named_children() and not owner:
+            continue  # a container: its parts have rows
+        part, _, key = names.get(id(module), "").rpartition(".")
+        if part != section:
+            rows += [[part, "", ""]] if part else []
+            section = part
+        kind = type(module).__name__
+        if not owner and len(rows) > len(shapes) and rows[-1][1] == shape:
+            rows[-1][0] += f" + {kind}"
+            continue
+        label = f"  {kind}" if part else f"{key}: {kind}" if key.isidentifier() else kind
+        size = sizes.pop(id(module), None if owner else 0)
+        rows.append([label, shape, "shared" if size is None else f"{size:,}"])  # shared: used again, counted above
+    rows += [[f"{names[key]} (not used)", "", f"{size:,}"] for key, size in sizes.items() if size]
+    return columns([["Layer", "Output", "Parameters"], *rows, ["Total", "", f"{total:,}"]], numbers=1, ruled=True)
+
+
+def _calls(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[str, Any]) -> list[Call]:
+    """Every module call of one pass over a batch of one, in eval mode; the modes are left as they were."""
+    parameters, modules = model.parameters(), [module for _, module in model.named_modules()]
+    dtype = parameters[0].dtype if parameters else np.float32
+    modes = [module.training for module in modules]
+    model.eval()
+    try:
+        with no_grad(), watch() as calls:
+            model(*(Tensor(np.zeros((1, *shape), dtype)) for shape in shapes), **options)
+    finally:
+        for module, mode in zip(modules, modes):
+            module.training = mode
+    return calls
+
+
+def _output_shape(output: Any) -> str:
+    if isinstance(output, tuple | list):
+        return ", ".join(_output_shape(part) for part in output)
+    return _shown(output.shape[1:]) if isinstance(output, Tensor) else type(output).__name__
+
+
+def _shown(shape: Sequence[int]) -> str:
+    """The shape of one example with B for the batch: (B, 28, 28, 1)."""
+    return f"({', '.join(['B', *map(str, shape)])})"
+
+
+# -- the gradients -----------------------------------------------------------------------------------------------------
+
+
+def gradient_norms(model: "Module", grads: Sequence[Tensor]) -> str:
+    """One row per Parameter: the length of its values, of its gradient, and their ratio."""
+    named, arrays = model.named_parameters(), [array_of(g) for g in grads]
+    if [p.shape for _, p in named] != [g.shape for g in arrays]:
+        raise ValueError(
+            f"gradient_norms: expected the gradients of all {len(named)} parameters, as grad(loss, model.parameters()) "
+            f"returns them, got {len(arrays)} with shapes {[g.shape for g in arrays]}"
+        )
+    rows = []
+    for (name, parameter), g in zip(named, arrays):
+        size, slope = np.linalg.norm(parameter.data), np.linalg.norm(g)
+        ratio = f"{slope / size:.3g}" if size else "-"
+        rows.append([name, str(parameter.shape), f"{size:.3g}", f"{slope:.3g}", ratio])
+    return columns([["Parameter", "Shape", "‖w‖", "‖∂L/∂w‖", "ratio"], *rows], numbers=3, ruled=True)

@@ -1,0 +1,48 @@
+"""Derivative rules, one function per op: read shape, elementwise, activation, reduce, linalg, conv, resample, pool."""
+
+from tinygen.ops import operators
+from tinygen.ops.activation import gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
+from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
+from tinygen.ops.elementwise import (
+    abs,
+    add,
+    clip,
+    cos,
+    div,
+    erf,
+    exp,
+    gate,
+    log,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    pow,
+    ratio,
+    select,
+    sin,
+    sqrt,
+    sub,
+    tanh,
+    where,
+)
+from tinygen.ops.linalg import matmul
+from tinygen.ops.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
+from tinygen.ops.reduce import logsumexp, max, mean, sum, var
+from tinygen.ops.resample import resample, sum_blocks, upsample, upsample_nearest
+from tinygen.ops.shape import (
+    astype,
+    broadcast_to,
+    concat,
+    crop,
+    flatten,
+    getitem,
+    pad,
+    reshape,
+    scatter,
+    stack,
+    sum_to,
+    transpose,
+)
+
+__all__ = [name for name, value in list(globals().items()) if callable(value)]

@@ -1,0 +1,83 @@
+"""Convolution, its transpose and its weight gradient: three views of one trilinear form.
+
+    T(x, w, g) = Σ g[n, i, j, o] · w[u, v, c, o] · x[n, s·i + d·u - p, s·j + d·v - p, c]
+
+Freeze two of its arguments and it is linear in the third; those three linear maps are the three ops below. The gradient
+of each is another of them, at every order. docs/convolution.md derives them.
+"""
+
+from tinygen import kernels
+from tinygen.op import op
+from tinygen.ops.geometry import check_image, geometry, pair
+
+
+@op
+def conv2d(x, w, *, stride=1, padding=0, dilation=1):
+    """y[n,i,j,o] = Σ w[u,v,c,o] x[n, si+du-p, sj+dv-p, c]: images x (N, H, W, C), kernel w (KH, KW, C, O)."""
+    check_image(x, "conv2d: x")
+    _check_kernel(w, "conv2d")
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"conv2d: x has {x.shape[3]} channels {x.shape} but w expects {w.shape[2]} {w.shape}; "
+            "images are (N, H, W, C), kernels (KH, KW, C, O), and there are no groups"
+        )
+    form = geometry(stride, padding, dilation, "conv2d")
+    form.outputs(x.shape[1:3], w.shape[:2], "conv2d")
+    static = form._asdict()
+    return (
+        kernels.conv2d(x.data, w.data, *form),
+        lambda g: conv_transpose2d(g, w, size=x.shape[1:3], **static),
+        lambda g: conv2d_weight(x, g, kernel_size=w.shape[:2], **static),
+    )
+
+
+@op
+def conv_transpose2d(g, w, *, size, stride=1, padding=0, dilation=1):
+    """x[n, si+du-p, sj+dv-p, c] = Σ w[u,v,c,o] g[n,i,j,o]: makes images of `size` (H, W) from g (N, GH, GW, O).
+
+    Several sizes are sent to the same (GH, GW) by `conv2d` when it strides, so the size has to be said.
+    """
+    check_image(g, "conv_transpose2d: g")
+    _check_kernel(w, "conv_transpose2d")
+    if g.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"conv_transpose2d: g has {g.shape[3]} channels {g.shape} but w expects {w.shape[3]} {w.shape}; "
+            "the kernel of a transpose is (KH, KW, C_out, C_in)"
+        )
+    form = geometry(stride, padding, dilation, "conv_transpose2d")
+    size = pair(size, "conv_transpose2d: size", least=1)
+    heights, widths = form.sizes(g.shape[1:3], w.shape[:2])
+    if size[0] not in heights or size[1] not in widths:
+        raise ValueError(
+            f"conv_transpose2d: size {size} is not one that conv2d sends to {g.shape[1:3]}; "
+            f"legal heights {list(heights)}, legal widths {list(widths)}"
+        )
+    static = form._asdict()
+    return (
+        kernels.conv_transpose2d(g.data, w.data, size, *form),
+        lambda h: conv2d(h, w, **static),
+        lambda h: conv2d_weight(h, g, kernel_size=w.shape[:2], **static),
+    )
+
+
+@op
+def conv2d_weight(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
+    """w[u,v,c,o] = Σ g[n,i,j,o] x[n, si+du-p, sj+dv-p, c]: from x (N, H, W, C) and g (N, GH, GW, O)."""
+    check_image(x, "conv2d_weight: x")
+    check_image(g, "conv2d_weight: g")
+    form = geometry(stride, padding, dilation, "conv2d_weight")
+    kernel_size = pair(kernel_size, "conv2d_weight: kernel_size", least=1)
+    expected = (x.shape[0], *form.outputs(x.shape[1:3], kernel_size, "conv2d_weight"))
+    if g.shape[:3] != expected:
+        raise ValueError(f"conv2d_weight: g has (N, GH, GW) = {g.shape[:3]} but conv2d makes {expected} of {x.shape}")
+    static = form._asdict()
+    return (
+        kernels.conv2d_weight(x.data, g.data, kernel_size, *form),
+        lambda h: conv_transpose2d(g, h, size=x.shape[1:3], **static),
+        lambda h: conv2d(x, h, **static),
+    )
+
+
+def _check_kernel(w, name: str) -> None:
+    if w.ndim != 4 or 0 in w.shape[:2]:
+        raise ValueError(f"{name}: expected a kernel (KH, KW, C, O), got shape {w.shape}")

@@ -1,0 +1,203 @@
+"""Arithmetic and functions of one entry at a time; two inputs are broadcast first, so the rules are pure mathematics.
+
+Conventions where there is no derivative: a tie goes to the first argument (`maximum`, `minimum`), `clip` passes the
+gradient at its ends, `abs` has derivative 0 at its kink, and so has `sqrt` at 0, because norms are made of it.
+Rules with a pole go through `gate` and `ratio`: where no gradient comes in, none goes out, not even at the pole.
+That is what lets `where` protect the branch that it did not take.
+"""
+
+import numpy as np
+
+from tinygen import kernels
+from tinygen.op import as_tensors, mode, op
+from tinygen.ops.shape import broadcast_to
+from tinygen.tensor import Tensor, array_of, constant, private
+
+
+def broadcast(args: tuple, shape: tuple = ()) -> tuple[Tensor, ...]:
+    """The inputs as Tensors of one shape (and `shape`); constants stay small, for NumPy broadcasts them freely."""
+    if len(args) == 2 and not shape:  # nearly always both are alike: that path is short
+        a, b = args
+        if type(a) is type(b) is Tensor and a.data.shape == b.data.shape and a.data.dtype is b.data.dtype:
+            return args
+    args = as_tensors(args)
+    if len(args) == 1:
+        return args
+    shapes = [x.data.shape for x in args] + ([shape] if shape else [])
+    try:
+        wanted = np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        raise ValueError(
+            f"shapes {' and '.join(map(str, shapes))} don't broadcast to one: "
+            "aligned from the right, sizes must be equal or 1; reshape or transpose one of them"
+        ) from error
+    if not mode.recording:
+        return args
+    return tuple([x if x.node is None or x.data.shape == wanted else broadcast_to(x, shape=wanted) for x in args])
+
+
+elementwise = op(prepare=broadcast)
+
+# -- arithmetic --------------------------------------------------------------------------------------------------------
+
+
+def same(g):
+    """The gradient as it comes: what a sum hands to its terms (no lambda, as a new one for each sum would show)."""
+    return g
+
+
+@elementwise
+def add(a, b):
+    """a + b"""
+    return a.data + b.data, same, same
+
+
+@elementwise
+def sub(a, b):
+    """a - b"""
+    return a.data - b.data, same, lambda g: -g
+
+
+@elementwise
+def mul(a, b):
+    """a · b"""
+    return a.data * b.data, lambda g: g * b, lambda g: g * a
+
+
+@elementwise
+def div(a, b):
+    """a / b"""
+    return a.data / b.data, lambda g: ratio(g, b), lambda g, y: -ratio(gate(g, y), b)
+
+
+@elementwise
+def neg(a):
+    """-a"""
+    return -a.data, lambda g: -g
+
+
+@elementwise
+def pow(a, b):
+    """a to the power of b; the derivative in b is 0 at a = 0."""
+    return (
+        a.data**b.data,
+        lambda g: gate(gate(g, b), a ** (b - 1)),
+        lambda g, y: gate(gate(g, y), log(a)),
+    )
+
+
+@elementwise
+def gate(g, d):
+    """g · d, and exactly 0 where one of them is 0, even if the other is infinite or undefined there."""
+    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
+    np.multiply(g.data, d.data, out=value, where=(g.data != 0) & (d.data != 0))
+    return value, lambda h: gate(h, d), lambda h: gate(h, g)
+
+
+@elementwise
+def ratio(g, d):
+    """g / d, and exactly 0 where g is 0, even if d is 0 or undefined there."""
+    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
+    np.divide(g.data, d.data, out=value, where=g.data != 0)
+    return value, lambda h: ratio(h, d), lambda h, y: -ratio(gate(h, y), d)
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+@elementwise
+def exp(x):
+    """eˣ"""
+    return np.exp(x.data), lambda g, y: gate(g, y)
+
+
+@elementwise
+def log(x):
+    """The natural logarithm."""
+    return np.log(x.data), lambda g: ratio(g, x)
+
+
+@elementwise
+def sqrt(x):
+    """√x, with derivative 0 at 0."""
+    return np.sqrt(x.data), lambda g, y: ratio(where(y.data > 0, g, 0.0), 2 * y)
+
+
+@elementwise
+def abs(x):
+    """|x|, with derivative 0 at 0."""
+    sign = constant(np.sign(x.data))
+    return np.abs(x.data), lambda g: g * sign
+
+
+@elementwise
+def sin(x):
+    """sin x, in radians."""
+    return np.sin(x.data), lambda g: g * cos(x)
+
+
+@elementwise
+def cos(x):
+    """cos x, in radians."""
+    return np.cos(x.data), lambda g: -g * sin(x)
+
+
+@elementwise
+def tanh(x):
+    """The hyperbolic tangent."""
+    return np.tanh(x.data), lambda g, y: g * (1 - y * y)
+
+
+@elementwise
+def erf(x):
+    """The error function 2/√π ∫₀ˣ exp(-t²) dt."""
+    return kernels.erf(x.data), lambda g: g * (exp(-x * x) * (2 / np.sqrt(np.pi)))
+
+
+# -- choices -----------------------------------------------------------------------------------------------------------
+
+
+def locked(mask: np.ndarray) -> np.ndarray:
+    """A mask that its maker won't write to any more, so that `select` can keep it without a copy."""
+    mask = np.asarray(mask)
+    mask.setflags(write=False)
+    return mask
+
+
+@elementwise
+def select(a, b, *, mask):
+    """Entries of a where the boolean array `mask` is true, else of b: `where` with its inputs already of one shape."""
+    mask = private(mask)
+    return np.where(mask, a.data, b.data), lambda g: select(g, 0.0, mask=mask), lambda g: select(0.0, g, mask=mask)
+
+
+def where(condition, a, b) -> Tensor:
+    """Entries of `a` where `condition` is true, else of `b`; the one not taken gets a gradient of exactly 0."""
+    mask = private(np.asarray(array_of(condition)))
+    if mask.dtype != bool:
+        raise TypeError(f"where: the condition must be boolean, not {mask.dtype}: compare something first, as in x > 0")
+    a, b = broadcast((a, b), mask.shape)
+    return select(a, b, mask=mask)
+
+
+@elementwise
+def maximum(a, b):
+    """The larger of two entries; at a tie the gradient goes to a."""
+    first = locked(a.data >= b.data)
+    return np.maximum(a.data, b.data), lambda g: select(g, 0.0, mask=first), lambda g: select(0.0, g, mask=first)
+
+
+@elementwise
+def minimum(a, b):
+    """The smaller of two entries; at a tie the gradient goes to a."""
+    first = locked(a.data <= b.data)
+    return np.minimum(a.data, b.data), lambda g: select(g, 0.0, mask=first), lambda g: select(0.0, g, mask=first)
+
+
+@elementwise
+def clip(x, *, low=-np.inf, high=np.inf):
+    """x held within [low, high]; the gradient passes inside and at the ends."""
+    if low > high:
+        raise ValueError(f"clip: low {low} is above high {high}")
+    inside = locked((x.data >= low) & (x.data <= high))
+    return np.clip(x.data, low, high), lambda g: select(g, 0.0, mask=inside)

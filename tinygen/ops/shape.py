@@ -1,0 +1,163 @@
+"""Moving entries around: every op here is linear, and its derivative is its adjoint, mostly its neighbour below."""
+
+import math
+import operator
+
+import numpy as np
+
+from tinygen.op import op
+from tinygen.tensor import Tensor, private
+
+
+@op
+def reshape(x, *, shape):
+    """The same entries in C order under another shape; one -1 is worked out."""
+    before = x.shape
+    try:
+        value = x.data.reshape(shape)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"reshape: {x.size} entries of shape {before} don't fit {shape}") from error
+    return value, lambda g: reshape(g, shape=before)
+
+
+@op
+def transpose(x, *, axes=None):
+    """The axes in another order; None reverses them."""
+    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(axes)
+    if sorted(a % x.ndim if x.ndim else a for a in axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes {axes} are no permutation of the {x.ndim} axes of shape {x.shape}")
+    inverse = tuple(int(i) for i in np.argsort([a % x.ndim for a in axes]))
+    return x.data.transpose(axes), lambda g: transpose(g, axes=inverse)
+
+
+@op
+def broadcast_to(x, *, shape):
+    """Repeat size-1 and missing axes until the shape is `shape`; its adjoint adds the repetitions up again."""
+    before = x.shape
+    try:
+        value = np.broadcast_to(x.data, shape)
+    except ValueError as error:
+        raise ValueError(f"broadcast_to: shape {before} can't be repeated to {tuple(shape)}") from error
+    return value, lambda g: sum_to(g, shape=before)
+
+
+@op
+def sum_to(x, *, shape):
+    """Sum over the axes that broadcasting `shape` to x's shape would repeat: the adjoint of `broadcast_to`."""
+    before, extra = x.shape, x.ndim - len(shape)
+    if extra < 0 or any(s not in (1, b) for s, b in zip(shape, before[extra:])):
+        raise ValueError(f"sum_to: {shape} doesn't broadcast to {before}")
+    repeated = tuple(range(extra)) + tuple(
+        i for i, b in enumerate(before) if i >= extra and shape[i - extra] == 1 and b != 1
+    )
+    return x.data.sum(axis=repeated).reshape(shape), lambda g: broadcast_to(g, shape=before)
+
+
+@op
+def getitem(x, *, index):
+    """x[index] as NumPy reads it: numbers, slices, ..., None, integer arrays (repeats allowed), boolean masks."""
+    before, index = x.shape, _private(index)
+    return x.data[index], lambda g: scatter(g, index=index, shape=before)
+
+
+@op
+def scatter(x, *, index, shape):
+    """Zeros of `shape` with the entries of x added at `index`: the adjoint of `getitem`, so repeats add up."""
+    value, index = np.zeros(shape, x.dtype), _private(index)
+    if value[index].shape != x.shape:
+        raise ValueError(f"scatter: the index picks {value[index].shape} out of {shape}, but x has shape {x.shape}")
+    if _never_repeats(index):
+        value[index] = x.data
+    else:
+        np.add.at(value, index, x.data)
+    return value, lambda g: getitem(g, index=index)
+
+
+def _private(index):
+    """An index that its caller can't change afterwards: its arrays and lists copied."""
+    if isinstance(index, tuple):
+        return tuple([_private(part) for part in index])
+    if isinstance(index, list):
+        return private(np.array(index, None if index else int))
+    return private(index) if isinstance(index, np.ndarray) else index
+
+
+def _never_repeats(index) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is Ellipsis or isinstance(p, int | np.integer | slice) for p in parts)
+
+
+@op
+def pad(x, *, widths):
+    """Zeros around x: `widths` holds a pair (before, after) for each axis."""
+    widths = _pairs(widths, x, "pad")
+    inner = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
+    value = np.zeros([before + n + after for (before, after), n in zip(widths, x.shape)], x.dtype)
+    value[inner] = x.data
+    return value, lambda g: crop(g, widths=widths)
+
+
+@op
+def crop(x, *, widths):
+    """Cut (before, after) entries off each axis: the adjoint of `pad`."""
+    widths = _pairs(widths, x, "crop")
+    if any(sum(pair) > n for pair, n in zip(widths, x.shape)):
+        raise ValueError(f"crop: widths {widths} are more than there is in shape {x.shape}")
+    inner = tuple(slice(before, n - after) for (before, after), n in zip(widths, x.shape))
+    return x.data[inner], lambda g: pad(g, widths=widths)
+
+
+def _pairs(widths, x, name: str) -> tuple[tuple[int, int], ...]:
+    """`widths` as one pair (before, after) for each axis of x; raises for anything else."""
+    try:
+        pairs = tuple((operator.index(before), operator.index(after)) for before, after in widths)
+    except (TypeError, ValueError):
+        pairs = ()
+    if len(pairs) != x.ndim or any(min(pair) < 0 for pair in pairs):
+        raise ValueError(f"{name}: expected a pair of widths >= 0 for each axis of {x.shape}, got {widths!r}")
+    return pairs
+
+
+@op
+def concat(*xs, axis=0):
+    """Tensors one behind the other along `axis`; they agree in all other axes."""
+    if not xs:
+        raise ValueError("concat: needs at least one tensor")
+    axis = _axis(axis, xs[0].ndim, "concat")
+    rest = {x.shape[:axis] + x.shape[axis + 1 :] for x in xs}
+    if len(rest) != 1 or len({x.ndim for x in xs}) != 1:
+        raise ValueError(f"concat: shapes must agree but for axis {axis}, got {[x.shape for x in xs]}")
+    ends = np.cumsum([x.shape[axis] for x in xs]).tolist()
+    slices = [(slice(None),) * axis + (slice(a, b),) for a, b in zip([0, *ends], ends)]
+    return np.concatenate([x.data for x in xs], axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
+
+
+@op
+def stack(*xs, axis=0):
+    """Tensors of one shape as the slices of a new axis."""
+    if len({x.shape for x in xs}) != 1:
+        raise ValueError(f"stack: expected tensors of one shape, got {[x.shape for x in xs]}")
+    axis = _axis(axis, xs[0].ndim + 1, "stack")
+    slices = [(slice(None),) * axis + (i,) for i in range(len(xs))]
+    return np.stack([x.data for x in xs], axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
+
+
+@op
+def astype(x, *, dtype):
+    """The same numbers as float32 or float64; the gradient comes back in x's own type."""
+    before, dtype = x.dtype, np.dtype(dtype)
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"astype: a Tensor holds float32 or float64, not {dtype}")
+    return x.data.astype(dtype), lambda g: astype(g, dtype=before)
+
+
+def _axis(axis: int, ndim: int, name: str) -> int:
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{name}: there is no axis {axis} among {ndim}")
+    return axis % ndim
+
+
+def flatten(x: Tensor, *, start: int = 1) -> Tensor:
+    """Merge all axes from `start` on: (N, H, W, C) becomes (N, H·W·C)."""
+    start = _axis(start, x.ndim, "flatten")
+    return reshape(x, shape=(*x.shape[:start], math.prod(x.shape[start:])))

@@ -1,0 +1,23 @@
+"""Keeping a rare huge gradient from undoing the training."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinygen.tensor import Tensor
+
+
+def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple[list[Tensor], float]:
+    """The gradients, all scaled by one factor if their joint length √Σ‖g‖² exceeds `max_norm`, and that length before.
+
+    The direction stays (Pascanu et al. 2013). A length that isn't finite is returned as it is and nothing is scaled:
+    there is no direction to keep.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_by_norm: max_norm must be positive, got {max_norm!r}")
+    grads = [g if isinstance(g, Tensor) else Tensor(g) for g in grads]
+    norm = math.sqrt(sum(float(np.square(g.data, dtype=np.float64).sum()) for g in grads))
+    if max_norm < norm < math.inf:
+        grads = [Tensor(g.data * float(max_norm / norm)) for g in grads]
+    return grads, norm

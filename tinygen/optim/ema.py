@@ -1,0 +1,51 @@
+"""An exponential moving average of the weights, which often samples better than the weights themselves."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from tinygen.checkpoint import check_state
+from tinygen.optim.optimizer import fraction, parameter_list
+from tinygen.tensor import Parameter
+
+
+class EMA:
+    """average ← decay · average + (1 - decay) · θ at every `update`, beginning at the θ of today.
+
+    Averages Parameters only; running statistics (BatchNorm) are averages already.
+    """
+
+    __slots__ = ("averages", "decay", "params")
+
+    def __init__(self, params: Iterable[Parameter], decay: float = 0.999):
+        self.decay = fraction(self, "decay", decay)
+        self.params = parameter_list("EMA", params)
+        self.averages = [p.data.copy() for p in self.params]
+
+    def update(self) -> None:
+        """Take in the weights as they are now: once after each step of the optimizer."""
+        for average, p in zip(self.averages, self.params):
+            average *= self.decay
+            average += (1 - self.decay) * p.data
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Inside, the parameters hold the averages; afterwards, even after an error, what they held before."""
+        before = [p.data for p in self.params]
+        for p, average in zip(self.params, self.averages):
+            p.data = average  # a copy of it
+        try:
+            yield
+        finally:
+            for p, array in zip(self.params, before):
+                p.data = array
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the averages."""
+        return {f"average.{i}": average.copy() for i, average in enumerate(self.averages)}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from the averages in `state`. Raises ValueError, and changes nothing, if they don't fit."""
+        check_state("EMA", self.state_dict(), state)
+        self.averages = [np.array(state[name]) for name in self.state_dict()]

@@ -1,0 +1,126 @@
+"""What every optimizer does: check the gradients, advance the step count, give each Parameter its new array.
+
+A rule only says how one array moves. Parameters are never written to in place, so a graph that used the old values
+keeps them; what a rule remembers (momentum and the like) is its own and is.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tinygen.checkpoint import check_state
+from tinygen.tensor import Parameter, Tensor, array_of
+
+
+class Optimizer:
+    """`opt.step(grad(loss, params))` moves the parameters; `opt.lr` may be set anew before any step.
+
+    `opt.step()` without gradients takes those that `loss.backward()` left in the parameters, and zeros for a Parameter
+    that it didn't reach, exactly as `grad` does. Raises, before anything moves, for gradients that don't fit.
+    """
+
+    __slots__ = ("_lr", "memory", "params", "steps", "weight_decay")
+
+    def __init__(
+        self, params: Iterable[Parameter], lr: float, *, weight_decay: float = 0.0, remembers: tuple[str, ...] = ()
+    ):
+        """`remembers` names the arrays that the rule keeps for each Parameter, shaped like it and zero at first."""
+        self.params = parameter_list(type(self).__name__, params)
+        self.lr = lr
+        self.weight_decay = non_negative(self, "weight_decay", weight_decay)
+        self.steps = 0
+        self.memory = [{name: np.zeros(p.shape, p.dtype) for name in remembers} for p in self.params]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = non_negative(self, "lr", lr)
+
+    def step(self, grads: Sequence[Tensor | np.ndarray] | None = None) -> None:
+        """Move every Parameter once along its gradient."""
+        arrays = self._collected() if grads is None else [np.asarray(array_of(g)) for g in grads]
+        self._check(arrays)
+        self.steps += 1
+        for p, g, memory in zip(self.params, arrays, self.memory):
+            θ = np.asarray(self.update(p.data, g, **memory))  # NumPy turns 0-d results into scalars
+            θ.setflags(write=False)  # so that the parameter takes it as it is, without a copy
+            p.data = θ
+
+    def update(self, θ: np.ndarray, g: np.ndarray, **memory: np.ndarray) -> np.ndarray:
+        """The new array for the values θ with gradient g; may write to the arrays of its memory, never to θ or g."""
+        raise NotImplementedError(f"{type(self).__name__} has no update(): define how one array moves")
+
+    def zero_grad(self) -> None:
+        """Forget what `backward` added up in the parameters."""
+        for p in self.params:
+            p.grad = None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of step count, learning rate and memory: with the parameters, all that an exact resume needs."""
+        return {"steps": np.array(self.steps), "lr": np.array(self.lr)} | {
+            f"{name}.{i}": array.copy() for i, memory in enumerate(self.memory) for name, array in memory.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was taken; raises ValueError, and changes nothing, if it is of other parameters."""
+        check_state(type(self).__name__, self.state_dict(), state)
+        self.steps, self.lr = int(state["steps"]), float(state["lr"])
+        self.memory = [{name: np.array(state[f"{name}.{i}"]) for name in m} for i, m in enumerate(self.memory)]
+
+    def _collected(self) -> list[np.ndarray]:
+        if all(p.grad is None for p in self.params):
+            raise ValueError(
+                f"{type(self).__name__}: no parameter has a gradient: pass grad(loss, params), or call loss.backward()"
+            )
+        return [np.zeros(p.shape, p.dtype) if p.grad is None else p.grad.data for p in self.params]
+
+    def _check(self, arrays: list[np.ndarray]) -> None:
+        name = type(self).__name__
+        if len(arrays) != len(self.params):
+            raise ValueError(f"{name}: expected {len(self.params)} gradients, one per parameter, got {len(arrays)}")
+        for i, (p, g) in enumerate(zip(self.params, arrays)):
+            if g.shape != p.shape or g.dtype != p.dtype:
+                raise ValueError(
+                    f"{name}: gradient {i} is {g.shape} {g.dtype} but its parameter {p.shape} {p.dtype}: "
+                    "are both lists in the same order?"
+                )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.params)} parameters, lr={self.lr:g}, {self.steps} steps done)"
+
+
+# -- what optimizers and averages ask of their arguments ---------------------------------------------------------------
+
+
+def parameter_list(who: str, params: Iterable[Parameter]) -> list[Parameter]:
+    """The parameters as a list; raises unless there is one at least, all are Parameters, and none comes twice."""
+    if isinstance(params, Tensor):
+        raise TypeError(f"{who}: params must be a list of Parameters, got one tensor: put it in brackets")
+    params = list(params)
+    if not params:
+        raise ValueError(f"{who}: params is empty: a generator that was used up? model.parameters() is a list")
+    for i, p in enumerate(params):
+        if not isinstance(p, Parameter):
+            raise TypeError(f"{who}: params[{i}] must be a Parameter, for only those get new values; got {p!r}")
+    if len({id(p) for p in params}) != len(params):
+        raise ValueError(f"{who}: a Parameter comes twice and would move twice a step; list it once")
+    return params
+
+
+def non_negative(owner: object, name: str, value: float) -> float:
+    """`value` as a Python float, which never promotes an array; raises ValueError unless it is finite and >= 0."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{type(owner).__name__}: {name} must be a finite number >= 0, got {value!r}")
+    return float(value)
+
+
+def fraction(owner: object, name: str, value: float) -> float:
+    """`value` as a Python float; raises ValueError unless it lies in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{type(owner).__name__}: {name} must lie in [0, 1), got {value!r}")
+    return float(value)

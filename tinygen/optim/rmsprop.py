@@ -1,0 +1,37 @@
+"""RMSprop: each gradient divided by the size that it had lately."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinygen.optim.optimizer import Optimizer, fraction, non_negative
+from tinygen.tensor import Parameter
+
+
+class RMSprop(Optimizer):
+    """θ ← θ - lr · g / (√v + ε) with v ← α v + (1 - α) g² (Hinton, Neural Networks for Machine Learning, lecture 6e).
+
+    `weight_decay` λ adds λ θ to g.
+    """
+
+    __slots__ = ("alpha", "eps")
+
+    def __init__(
+        self,
+        params: Iterable[Parameter],
+        lr: float = 1e-2,
+        *,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        self.alpha, self.eps = fraction(self, "alpha", alpha), non_negative(self, "eps", eps)
+        super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",))
+
+    def update(self, θ: np.ndarray, g: np.ndarray, v: np.ndarray) -> np.ndarray:
+        α, ε, λ = self.alpha, self.eps, self.weight_decay
+        if λ:
+            g = g + λ * θ
+        v *= α
+        v += (1 - α) * (g * g)
+        return θ - self.lr * g / (np.sqrt(v) + ε)

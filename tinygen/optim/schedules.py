@@ -1,0 +1,38 @@
+"""Learning rates that change: a schedule is any function from the step, 0 for the first, to the rate of that step.
+
+    schedule = warmup(cosine(1e-3, total=10_000), steps=500)
+    for step, batch in enumerate(batches):
+        opt.lr = schedule(step)
+        ...
+
+A lambda is a schedule too: `warmup(lambda step: 1e-3 / (1 + step / 1000), steps=500)`.
+"""
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
+    """lr · factorᵏ, where k counts how often `every` steps are done."""
+    _check_steps("step_decay", "every", every)
+    return lambda step: lr * factor ** (step // every)
+
+
+def cosine(lr: float, *, total: int, final: float = 0.0) -> Schedule:
+    """Half a cosine from `lr` at step 0 down to `final` from step `total` on (Loshchilov & Hutter 2017)."""
+    _check_steps("cosine", "total", total)
+    return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step, total) / total)) / 2
+
+
+def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
+    """The schedule, or a constant rate, times a ramp 1/steps, 2/steps, ... up to 1 (Goyal et al. 2017)."""
+    _check_steps("warmup", "steps", steps)
+    base = schedule if callable(schedule) else lambda step: schedule
+    return lambda step: base(step) * min(1.0, (step + 1) / steps)
+
+
+def _check_steps(who: str, name: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{who}: {name} must be an integer >= 1, got {value!r}")

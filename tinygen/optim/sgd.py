@@ -1,0 +1,42 @@
+"""Stochastic gradient descent, with the momentum that carries it through narrow valleys."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinygen.optim.optimizer import Optimizer, fraction
+from tinygen.tensor import Parameter
+
+
+class SGD(Optimizer):
+    """θ ← θ - lr · v with v ← μ v + g, where μ is the momentum (Polyak 1964); without it, v = g.
+
+    `nesterov` looks ahead and moves along g + μ v instead of v (Sutskever et al. 2013, in PyTorch's form).
+    `weight_decay` λ adds λ θ to g: the gradient of ½ λ ‖θ‖².
+    """
+
+    __slots__ = ("momentum", "nesterov")
+
+    def __init__(
+        self,
+        params: Iterable[Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ):
+        self.momentum, self.nesterov = fraction(self, "momentum", momentum), bool(nesterov)
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+        super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",) if momentum else ())
+
+    def update(self, θ: np.ndarray, g: np.ndarray, v: np.ndarray | None = None) -> np.ndarray:
+        μ, λ = self.momentum, self.weight_decay
+        if λ:
+            g = g + λ * θ
+        if μ:
+            v *= μ
+            v += g
+            g = g + μ * v if self.nesterov else v
+        return θ - self.lr * g

@@ -1,0 +1,109 @@
+"""The page that shows a run: one `index.html` beside its pictures, with nothing to load from anywhere else."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from PIL import Image
+
+from tinygen.progress import digits
+from tinygen.run import Result
+
+
+class Section(NamedTuple):
+    """A heading, a text (a blank line parts paragraphs), and perhaps a picture: its file name, and what it shows."""
+
+    heading: str
+    text: str = ""
+    picture: str = ""
+    alt: str = ""
+
+
+def write_page(
+    folder: str | Path, *, title: str, intro: str, results: Sequence[Result] = (), sections: Sequence[Section] = ()
+) -> Path:
+    """Write `index.html` into the folder of a run and return its path.
+
+    Pictures are named relative to the folder, and must exist by now and say in `alt` what they show.
+    """
+    folder = Path(folder)
+    body = [f"<h1>{escape(title)}</h1>", _paragraphs(intro)]
+    body += [_table(results)] if results else []
+    body += [_section(folder, Section(*section)) for section in sections]
+    page = folder / "index.html"
+    page.write_text(_PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body)), encoding="utf-8")
+    return page
+
+
+def _section(folder: Path, section: Section) -> str:
+    parts = [f"<h2>{escape(section.heading)}</h2>", _paragraphs(section.text)]
+    if section.picture:
+        path = folder / section.picture
+        if not path.is_file():
+            raise FileNotFoundError(f"write_page: section {section.heading!r} shows {path}, which does not exist")
+        if not section.alt:
+            raise ValueError(f"write_page: {section.picture} needs an `alt`, for readers who cannot see it")
+        with Image.open(path) as image:
+            width, height = image.size  # so that the page does not jump while pictures load
+        source, alt = quote(section.picture), escape(section.alt)
+        image = f'<img src="{source}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
+        parts.append(f'<a href="{source}">{image}</a>')  # on a phone, a tap shows it in full size
+    return "<section>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _table(results: Sequence[Result]) -> str:
+    head = "".join(f'<th scope="col">{name.capitalize()}</th>' for name in Result._fields)
+    rows = []
+    for result in (Result(*row) for row in results):
+        name, *cells = (escape(digits(cell)) for cell in result)
+        titled = (f'<td data-title="{title}">{cell}</td>' for title, cell in zip(Result._fields[1:], cells))
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(titled)}</tr>')
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+
+
+def _paragraphs(text: str) -> str:
+    return "\n".join(f"<p>{escape(part.strip())}</p>" for part in text.split("\n\n") if part.strip())
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+_STYLE = """
+:root { color-scheme: light dark; --ground: #ffffff; --ink: #222222; --faint: #6b6b6b; --line: #dddddd; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #16181c; --ink: #e6e6e6; --faint: #a0a4ab; --line: #34383f; }
+}
+body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif; }
+main { max-width: 50rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; }
+h2 { font-size: 1.25rem; line-height: 1.3; margin: 3rem 0 .5rem; }
+p { margin: 0 0 1rem; max-width: 42rem; }
+img { display: block; max-width: 100%; height: auto; border-radius: .5rem; background: #ffffff; }
+table { border-collapse: collapse; width: 100%; margin: 1.5rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+thead th { color: var(--faint); font-size: .875rem; font-weight: normal; }
+tbody th { font-weight: 600; }
+@media (max-width: 40rem) {
+  thead { position: absolute; clip-path: inset(50%); }
+  tr, tbody th, td { display: block; }
+  tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
+  tbody th, td { border: 0; padding: 0; }
+  td:empty { display: none; }
+  td::before { content: attr(data-title) " "; color: var(--faint); }
+}
+"""

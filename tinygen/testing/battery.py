@@ -1,0 +1,85 @@
+"""The whole battery for one op in one call, `check_op(my_op, sample, oracle)`: no test framework needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygen.tensor import Tensor
+from tinygen.testing.case import Case
+from tinygen.testing.ledger import SHARES
+from tinygen.testing.measure import Failure
+from tinygen.testing.properties import PROPERTIES, Property
+
+PATIENCE = 30  # draws per example that is asked for, before a sample is called vacuous
+
+
+@dataclass
+class Shown:
+    """How often a property was shown of an argument, and the largest error seen."""
+
+    examples: int = 0
+    worst: float = 0.0
+
+
+def check_op(
+    op: Callable[..., Tensor],
+    sample: Callable,
+    oracle: Callable,
+    *,
+    examples: int = 25,
+    seed: int = 0,
+    **flags,
+) -> dict[tuple[str, str], Shown]:
+    """Hold an op of your own to everything that tinygen's own ops are held to.
+
+    `sample(rng)` draws `(arrays, static)`: float64 inputs off kinks and poles, and a dict of keyword arguments.
+    `oracle(*arrays, **static)` is the same function in plain NumPy. `flags` are those of `Case`: `linear=("x",)`,
+    `exact`, `flat`, `convex`, `view`, `analytic=False` if the oracle can't take complex numbers. Every property that
+    applies is shown with `examples` examples that say something, for each argument. Returns what was shown, by
+    (property, argument); raises AssertionError at the first example that breaks a property, or when the samples are
+    such that too few could. Samples that broadcast, or have arrays without entries, are tested if there are any.
+    """
+    case = Case(op=op, sample=sample, oracle=oracle, **flags)
+    shown = {}
+    for prop in PROPERTIES.values():
+        found = _try(case, prop, examples, seed) if prop.name in SHARES else show(case, prop, examples, seed)
+        shown.update({(prop.name, name): seen for name, seen in found.items()})
+    return shown
+
+
+def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:
+    """Try a property of a case until each argument has seen it `examples` times; {} if it does not apply."""
+    shown = {name: Shown() for name in prop.arguments(case)}
+    for i in range(PATIENCE * examples):
+        if all(seen.examples >= examples for seen in shown.values()):
+            return shown
+        _once(case, prop, seed, i, shown)
+    for name, seen in shown.items():
+        if seen.examples < examples:
+            raise AssertionError(
+                f'{case.name}: "{prop.name}" was shown of {name} only {seen.examples} times in {PATIENCE * examples} '
+                f"draws, not {examples}: the samples are empty, constant or all alike in what this needs"
+            )
+    return shown
+
+
+def _try(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:
+    """Try a property on whatever samples come."""
+    shown = {name: Shown() for name in prop.arguments(case)}
+    for i in range(examples if shown else 0):
+        _once(case, prop, seed, i, shown)
+    return shown
+
+
+def _once(case: Case, prop: Property, seed: int, i: int, shown: dict[str, Shown]) -> None:
+    rng = np.random.default_rng([seed, i])
+    arrays, static = case.sample(rng)
+    try:
+        found = prop.measure(case, arrays, static, rng)
+    except Failure as failure:
+        failure.add_note(f'  property "{prop.name}": {prop.promise}\n  example {i} of seed {seed}')
+        raise
+    for name, error in found.items():
+        shown[name].examples += 1
+        shown[name].worst = max(shown[name].worst, error)

@@ -1,0 +1,84 @@
+"""A Case is one row of the table behind all tests: an op, how to draw its inputs, and what it should compute."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygen.tensor import Tensor
+
+Arrays = tuple[np.ndarray, ...]
+Static = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A property that an op does not have yet, why, and the day on which that stops being an excuse."""
+
+    property: str
+    reason: str
+    expires: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What the battery has to know about one op.
+
+    `sample(rng)` gives float64 inputs, at least 1e-3 off every kink and pole, and the keyword arguments to go with
+    them. `oracle(*arrays, **static)` is plain NumPy or SciPy that never calls the op; it takes complex arrays too
+    unless `analytic` is False, so that derivatives can be taken with a complex step. The flags are promises that the
+    battery holds the op to: `linear` names the arguments in which it is linear while the others are held.
+    """
+
+    op: Callable[..., Tensor]
+    sample: Callable[[np.random.Generator], tuple[Arrays, Static]]
+    oracle: Callable[..., np.ndarray]
+    analytic: bool = True
+    linear: tuple[str, ...] = ()
+    exact: bool | Callable[[Arrays, Static], bool] = False  # integers in, integers out, also backwards: no rounding
+    flat: bool = False  # all second derivatives are zero
+    convex: bool = False  # each output entry is a convex function of all inputs together
+    view: bool = False  # the output may share memory with an input
+    broadcasts: Callable[[Arrays], bool] | None = None  # whether these inputs are broadcast to each other
+    empty: bool = True  # inputs without entries are legal
+    terms: Callable[[Arrays, Static], int] | None = None  # the length of the longest sum, forwards or backwards
+    waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.op.__name__
+
+    @cached_property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the differentiable inputs; `*xs` is one name for all of them."""
+        parameters = inspect.signature(self.op).parameters.values()
+        positional = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        return tuple(p.name for p in parameters if p.kind in positional)
+
+    def argument(self, position: int) -> str:
+        """The name of the input at `position`."""
+        return self.arguments[min(position, len(self.arguments) - 1)]
+
+    def is_exact(self, arrays: Arrays, static: Static) -> bool:
+        return self.exact(arrays, static) if callable(self.exact) else self.exact
+
+    def longest_sum(self, arrays: Arrays, static: Static, size: int) -> int:
+        """K of the rounding bound: how many numbers meet in one, by `terms` or by comparing the sizes."""
+        if self.terms is not None:
+            return max(self.terms(arrays, static), 1)
+        ratios = [max(a.size, size) / max(min(a.size, size), 1) for a in arrays]
+        return max(math.ceil(max(ratios)), 1)
+
+    def describe(self, arrays: Arrays, static: Static) -> str:
+        """The example in one line, as it stands in every message."""
+        inputs = ", ".join(f"{self.argument(i)} {a.shape} {a.dtype}" for i, a in enumerate(arrays))
+        return f"{self.name}: {inputs}" + "".join(f"; {k}={_short(v)}" for k, v in static.items())
+
+
+def _short(value) -> str:
+    return f"{value.dtype} array {value.shape}" if isinstance(value, np.ndarray) and value.size > 12 else repr(value)

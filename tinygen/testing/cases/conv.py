@@ -1,0 +1,113 @@
+"""Cases of the convolution triple; the oracles go through every place where a kernel entry meets a pixel, by loops."""
+
+from itertools import product
+
+import numpy as np
+
+from tinygen import ops
+from tinygen.testing.case import Case
+from tinygen.testing.draws import counts, image_size, normal, window
+
+
+def _taps(size, outputs, kernel_size, stride, padding, dilation):
+    """All (i, j, u, v, h, k): window (i, j) lays kernel entry (u, v) on pixel (h, k), for pixels inside the image."""
+    for i, j, u, v in product(*map(range, (*outputs, *kernel_size))):
+        h = stride[0] * i + dilation[0] * u - padding[0]
+        k = stride[1] * j + dilation[1] * v - padding[1]
+        if 0 <= h < size[0] and 0 <= k < size[1]:
+            yield i, j, u, v, h, k
+
+
+def _outputs(size, kernel_size, stride, padding, dilation):
+    return [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation)
+    ]
+
+
+def _conv2d(x, w, stride, padding, dilation):
+    form = (w.shape[:2], stride, padding, dilation)
+    outputs = _outputs(x.shape[1:3], *form)
+    y = np.zeros((x.shape[0], *outputs, w.shape[3]), np.result_type(x, w))
+    for i, j, u, v, h, k in _taps(x.shape[1:3], outputs, *form):
+        y[:, i, j] += x[:, h, k] @ w[u, v]
+    return y
+
+
+def _conv_transpose2d(g, w, size, stride, padding, dilation):
+    x = np.zeros((g.shape[0], *size, w.shape[2]), np.result_type(g, w))
+    for i, j, u, v, h, k in _taps(size, g.shape[1:3], w.shape[:2], stride, padding, dilation):
+        x[:, h, k] += g[:, i, j] @ w[u, v].T
+    return x
+
+
+def _conv2d_weight(x, g, kernel_size, stride, padding, dilation):
+    w = np.zeros((*kernel_size, x.shape[3], g.shape[3]), np.result_type(x, g))
+    for i, j, u, v, h, k in _taps(x.shape[1:3], g.shape[1:3], kernel_size, stride, padding, dilation):
+        w[u, v] += x[:, h, k].T @ g[:, i, j]
+    return w
+
+
+def _trilinear(rng):
+    """The shapes of x (N, H, W, C), w (KH, KW, C, O) and g (N, GH, GW, O), and the form that joins them."""
+    n, c, o = counts(rng, 3)
+    form = window(rng)
+    size, outputs = image_size(rng, form)
+    kernel_size = form.pop("kernel_size")
+    return (n, *size, c), (*kernel_size, c, o), (n, *outputs, o), form
+
+
+def _x_w(rng):
+    x, w, _, form = _trilinear(rng)
+    return (normal(rng, x), normal(rng, w)), form
+
+
+def _g_w(rng):
+    x, w, g, form = _trilinear(rng)
+    return (normal(rng, g), normal(rng, w)), {"size": x[1:3], **form}
+
+
+def _x_g(rng):
+    x, w, g, form = _trilinear(rng)
+    return (normal(rng, x), normal(rng, g)), {"kernel_size": w[:2], **form}
+
+
+def _longest(w: tuple[int, ...], g: tuple[int, ...]) -> int:
+    """The longest of the form's sums: over a window and its channels in, or out, or over all windows."""
+    area = w[0] * w[1]
+    return max(area * w[2], area * w[3], g[0] * g[1] * g[2])
+
+
+def _conv2d_terms(arrays, static) -> int:
+    x, w = (a.shape for a in arrays)
+    return _longest(w, (x[0], *_outputs(x[1:3], w[:2], **static)))
+
+
+def _conv_transpose2d_terms(arrays, static) -> int:
+    g, w = (a.shape for a in arrays)
+    return _longest(w, g)
+
+
+def _conv2d_weight_terms(arrays, static) -> int:
+    x, g = (a.shape for a in arrays)
+    return _longest((*static["kernel_size"], x[3], g[3]), g)
+
+
+CONV = (
+    Case(op=ops.conv2d, sample=_x_w, oracle=_conv2d, linear=("x", "w"), exact=True, terms=_conv2d_terms),
+    Case(
+        op=ops.conv_transpose2d,
+        sample=_g_w,
+        oracle=_conv_transpose2d,
+        linear=("g", "w"),
+        exact=True,
+        terms=_conv_transpose2d_terms,
+    ),
+    Case(
+        op=ops.conv2d_weight,
+        sample=_x_g,
+        oracle=_conv2d_weight,
+        linear=("x", "g"),
+        exact=True,
+        terms=_conv2d_weight_terms,
+    ),
+)

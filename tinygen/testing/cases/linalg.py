@@ -1,0 +1,46 @@
+"""The case of the matrix product."""
+
+import math
+
+import numpy as np
+
+from tinygen import ops
+from tinygen.testing.case import Case
+from tinygen.testing.draws import narrowed, normal, one_in, shape
+
+
+def _matmul(rng):
+    """(..., N, K) @ (..., K, M), batch axes broadcast, one in five with an axis of no entries."""
+    n, k, m = (int(rng.integers(1, 4)) for _ in range(3))
+    batch = shape(rng, most=2, empty=False)
+    if one_in(rng, 5):
+        n, k, m, *batch = (0 if one_in(rng, 2) else size for size in (n, k, m, *batch))
+    a, b = ((*narrowed(rng, tuple(batch)), *matrix) for matrix in ((n, k), (k, m)))
+    return (normal(rng, a), normal(rng, b)), {}
+
+
+def _product(a, b):
+    """Σ over k of column k of A times row k of B."""
+    outer = a[..., :, :, None] * b[..., None, :, :]  # (..., N, K, M)
+    return outer.sum(axis=-2)
+
+
+def _longest(arrays, static) -> int:
+    """K forwards; backwards M or N, times the batches that one matrix was repeated for."""
+    (*batch_a, n, k), (*batch_b, m) = arrays[0].shape, arrays[1].shape
+    batches = np.broadcast_shapes(tuple(batch_a), tuple(batch_b[:-1]))
+    repeats_a, repeats_b = (math.prod(batches) // max(math.prod(own), 1) for own in (batch_a, batch_b[:-1]))
+    return max(k, m * repeats_a, n * repeats_b)
+
+
+LINALG = (
+    Case(
+        op=ops.matmul,
+        sample=_matmul,
+        oracle=_product,
+        linear=("a", "b"),
+        exact=True,
+        broadcasts=lambda arrays: arrays[0].shape[:-2] != arrays[1].shape[:-2],
+        terms=_longest,
+    ),
+)

@@ -1,0 +1,102 @@
+"""Cases of pooling, windows spelled out."""
+
+from itertools import product
+
+import numpy as np
+
+from tinygen import ops
+from tinygen.testing.case import Case
+from tinygen.testing.draws import counts, distinct, image_size, normal, window
+
+
+def _images(rng):
+    """The shapes of x (N, H, W, C) and of its pooled version, and the window: padded by at most half of itself."""
+    n, c = counts(rng, 2)
+    form = window(rng)
+    form["padding"] = tuple(min(p, k // 2) for p, k in zip(form["padding"], form["kernel_size"]))
+    form["dilation"] = (1, 1)
+    size, outputs = image_size(rng, form)
+    del form["dilation"]
+    return (n, *size, c), (n, *outputs, c), form
+
+
+def _windows(shape, kernel_size, stride, padding):
+    """Every window (i, j) with the slices of the padded image that it covers."""
+    outputs = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape[1:3], kernel_size, stride, padding)]
+    for i, j in product(*map(range, outputs)):
+        top, left = i * stride[0], j * stride[1]
+        yield i, j, slice(top, top + kernel_size[0]), slice(left, left + kernel_size[1])
+
+
+def _pool(x, kernel_size, stride, padding, fill, reduce):
+    (ph, pw), (n, h, w, c) = padding, x.shape
+    padded = np.full((n, h + 2 * ph, w + 2 * pw, c), fill, x.dtype)
+    padded[:, ph : ph + h, pw : pw + w] = x
+    places = {(i, j): reduce(padded[:, a, b]) for i, j, a, b in _windows(x.shape, kernel_size, stride, padding)}
+    (last_i, last_j) = max(places)
+    rows = [np.stack([places[i, j] for j in range(last_j + 1)], axis=1) for i in range(last_i + 1)]
+    return np.stack(rows, axis=1)  # (N, GH, GW, C)
+
+
+def _mean(pixels):
+    return pixels.sum(axis=(1, 2)) / (pixels.shape[1] * pixels.shape[2])
+
+
+def _largest(pixels):
+    """The pixel whose real part is largest; padding is -inf, and no two pixels are equal."""
+    chosen = pixels.real == pixels.real.max(axis=(1, 2), keepdims=True)
+    return np.where(chosen, pixels, 0).sum(axis=(1, 2))
+
+
+def _spread_evenly(g, size, kernel_size, stride, padding):
+    (ph, pw), (n, _, _, c) = padding, g.shape
+    padded = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
+    for i, j, a, b in _windows((n, *size, c), kernel_size, stride, padding):
+        padded[:, a, b] += g[:, None, None, i, j] / (kernel_size[0] * kernel_size[1])
+    return padded[:, ph : ph + size[0], pw : pw + size[1]]
+
+
+def _avg(rng):
+    x, _, form = _images(rng)
+    return (normal(rng, x),), form
+
+
+def _avg_adjoint(rng):
+    x, y, form = _images(rng)
+    return (normal(rng, y),), {"size": x[1:3], **form}
+
+
+def _max(rng):
+    x, _, form = _images(rng)
+    return tuple(distinct(rng, x)), form
+
+
+def _area(arrays, static) -> int:
+    return static["kernel_size"][0] * static["kernel_size"][1]
+
+
+def _dyadic(arrays, static) -> bool:
+    """Whether a window has a power of two pixels, so that the mean over them is exact."""
+    return _area(arrays, static).bit_count() == 1
+
+
+LINEAR = {"exact": _dyadic, "flat": True, "terms": _area}
+
+POOL = (
+    Case(
+        op=ops.avg_pool2d,
+        sample=_avg,
+        oracle=lambda x, **form: _pool(x, **form, fill=0, reduce=_mean),
+        linear=("x",),
+        **LINEAR,
+    ),
+    Case(op=ops.avg_pool2d_adjoint, sample=_avg_adjoint, oracle=_spread_evenly, linear=("g",), **LINEAR),
+    Case(
+        op=ops.max_pool2d,
+        sample=_max,
+        oracle=lambda x, **form: _pool(x, **form, fill=-np.inf, reduce=_largest),
+        flat=True,
+        convex=True,
+        terms=_area,
+    ),
+)

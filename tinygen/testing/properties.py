@@ -1,0 +1,61 @@
+"""The battery: every property that an op has to have, and the ops that have to have it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygen.testing import derivatives, values
+from tinygen.testing.case import Arrays, Case, Static
+
+Measure = Callable[[Case, Arrays, Static, np.random.Generator], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Property:
+    """`measure` tries it on one example; `arguments(case)` says of what it has to be shown: () if it does not apply."""
+
+    name: str
+    measure: Measure
+    arguments: Callable[[Case], tuple[str, ...]]
+
+    @property
+    def promise(self) -> str:
+        return self.measure.__doc__
+
+
+def _whole(case: Case) -> tuple[str, ...]:
+    return ("*",)
+
+
+def _each(case: Case) -> tuple[str, ...]:
+    return case.arguments
+
+
+def _linear(case: Case) -> tuple[str, ...]:
+    return case.linear
+
+
+def _if(flag: str) -> Callable[[Case], tuple[str, ...]]:
+    return lambda case: ("*",) if getattr(case, flag) else ()
+
+
+PROPERTIES: dict[str, Property] = {
+    p.name: p
+    for p in (
+        Property("value", values.value, _whole),
+        Property("order 1", derivatives.order_1, _each),
+        Property("order 2", derivatives.order_2, _each),
+        Property("adjoint", derivatives.adjoint, _linear),
+        Property("exact", derivatives.exact, lambda case: case.linear if case.exact else ()),
+        Property("cotangent", derivatives.cotangent, _each),
+        Property("subgradient", derivatives.subgradient, _if("convex")),
+        Property("types", values.types, _each),
+        Property("empty", values.empty, _if("empty")),
+        Property("broadcast", values.broadcast, _if("broadcasts")),
+        Property("layout", values.layout, _whole),
+        Property("precision", values.precision, _whole),
+        Property("memory", values.memory, _whole),
+        Property("repeat", values.repeat, _whole),
+    )
+}
