@@ -7,15 +7,11 @@ k + p - d v, so the pixels fall into s x s phases, each a small convolution of i
 """
 
 import numpy as np
-from numba import njit
 
+from tinygen.kernels.jit import as_input, kernel
 from tinygen.kernels.threads import run_blocks
 
-# Every sum may be reordered and fused, but NaN and infinity keep their meaning.
-FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves room in a second-level cache
-
-kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
 
 
 def conv2d(x, w, stride, padding, dilation):
@@ -24,9 +20,9 @@ def conv2d(x, w, stride, padding, dilation):
     gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wd, kw, stride[1], padding[1], dilation[1])
     y = np.empty((n, gh, gw, o), x.dtype)
     rows, blocks = _blocks(n * gh, gw * kh * kw * c)
-    matrix = _input(w.reshape(kh * kw * c, o))
+    matrix = as_input(w.reshape(kh * kw * c, o))
     geometry = np.array([*stride, *padding, *dilation, kh, kw, rows])
-    run_blocks(_conv2d, blocks, y.size * kh * kw * c, _input(x), matrix, y, geometry)
+    run_blocks(_conv2d, blocks, y.size * kh * kw * c, as_input(x), matrix, y, geometry)
     return y
 
 
@@ -38,7 +34,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     parts = min(blocks, 8)
     sums = np.zeros((parts, kh * kw * c, o), x.dtype)
     geometry = np.array([*stride, *padding, *dilation, kh, kw, rows])
-    run_blocks(_conv2d_weight, parts, g.size * kh * kw * c, _input(x), _input(g), sums, geometry)
+    run_blocks(_conv2d_weight, parts, g.size * kh * kw * c, as_input(x), as_input(g), sums, geometry)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
@@ -59,7 +55,7 @@ def conv_transpose2d(g, w, size, stride, padding, dilation):
             rows, blocks = _blocks(n * high, wide * taps * o)
             geometry = np.array([first_row, first_column, *stride, high, wide, rows])
             work = n * high * wide * c * taps * o
-            arrays = _input(g), _input(part), x, from_row, from_column, geometry
+            arrays = as_input(g), as_input(part), x, from_row, from_column, geometry
             run_blocks(_conv_transpose2d, blocks, work, *arrays)
     return x
 
@@ -146,13 +142,6 @@ def _conv_transpose2d(g, matrix, x, from_row, from_column, geometry, start, stop
             for j in range(wide):
                 for q in range(c):
                     x[image, row, first_column + sw * j, q] = product[at + j, q]
-
-
-def _input(array: np.ndarray) -> np.ndarray:
-    """Contiguous and read-only: one layout, so that a kernel is compiled once for each dtype."""
-    array = np.ascontiguousarray(array).view()
-    array.setflags(write=False)
-    return array
 
 
 def _outputs(h: int, k: int, s: int, p: int, d: int) -> int:
