@@ -1,0 +1,28 @@
+"""What a figure was measured on."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def machine(threads: int) -> dict[str, str]:
+    """Processor, threads, and the versions of what computes."""
+    found = {"processor": processor(), "threads": str(threads), "system": f"{platform.system()} {platform.machine()}"}
+    found["python"] = platform.python_version()
+    for package in ("numpy", "numba", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def processor() -> str:
+    """The processor's name as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    fields = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    numbers = [f"{key} {fields[key]}" for key in ("cpu family", "model") if key in fields]
+    return fields.get("model name", platform.processor() or "unknown") + (f" ({', '.join(numbers)})" if numbers else "")

@@ -1,0 +1,68 @@
+"""The networks of the workloads that are no models of the library: a dense VAE, a DCGAN, a denoiser of 2-D points."""
+
+import numpy as np
+
+from tinygen import nn
+from tinygen.models import sinusoidal_embedding
+from tinygen.ops import concat, exp, gelu, relu
+from tinygen.tensor import Tensor
+
+
+class DenseVAE(nn.Module):
+    """784-400-(20 + 20), a draw from that Gaussian, 20-400-784 logits (the sizes of Kingma & Welling 2014)."""
+
+    def __init__(self, *, rng: np.random.Generator, pixels: int = 784, hidden: int = 400, code: int = 20):
+        self.encode = nn.Dense(pixels, hidden, rng=rng)
+        self.mu = nn.Dense(hidden, code, rng=rng)
+        self.log_var = nn.Dense(hidden, code, rng=rng)
+        self.decode = nn.Dense(code, hidden, rng=rng)
+        self.logits = nn.Dense(hidden, pixels, rng=rng)
+
+    def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits of the reconstruction, and mean and log variance of the code, for noise eps (N, code)."""
+        h = relu(self.encode(x))
+        mu, log_var = self.mu(h), self.log_var(h)
+        z = mu + exp(0.5 * log_var) * eps
+        return self.logits(relu(self.decode(z))), mu, log_var
+
+
+class DCGAN(nn.Module):
+    """A generator from 64 numbers to 28x28 pixels and a discriminator back to one logit (after Radford et al. 2016)."""
+
+    def __init__(self, *, rng: np.random.Generator, noise: int = 64):
+        halve = dict(stride=2, padding=1, rng=rng)
+        self.generator = nn.Sequential(
+            nn.Dense(noise, 7 * 7 * 128, rng=rng),
+            nn.Reshape((7, 7, 128)),
+            nn.BatchNorm(128),
+            nn.ReLU(),
+            nn.ConvTranspose2d(128, 64, 4, **halve),  # (N, 14, 14, 64)
+            nn.BatchNorm(64),
+            nn.ReLU(),
+            nn.ConvTranspose2d(64, 1, 4, **halve),  # (N, 28, 28, 1)
+            nn.Tanh(),
+        )
+        self.discriminator = nn.Sequential(
+            nn.Conv2d(1, 64, 4, **halve),  # (N, 14, 14, 64)
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(64, 128, 4, **halve),  # (N, 7, 7, 128)
+            nn.BatchNorm(128),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Dense(7 * 7 * 128, 1, rng=rng),
+        )
+
+
+class PointDenoiser(nn.Module):
+    """Noisy points (N, 2) and times (N,) to the noise (N, 2) in them: 2 + 32 features, three layers of 128, GELU."""
+
+    def __init__(self, *, rng: np.random.Generator, features: int = 32, hidden: int = 128):
+        self.features = features
+        self.layers = [nn.Dense(n, m, rng=rng) for n, m in [(2 + features, hidden), (hidden, hidden), (hidden, hidden)]]
+        self.last = nn.Dense(hidden, 2, rng=rng)
+
+    def forward(self, x: Tensor, t: np.ndarray) -> Tensor:
+        h = concat(x, sinusoidal_embedding(t, self.features), axis=1)
+        for layer in self.layers:
+            h = gelu(layer(h))
+        return self.last(h)

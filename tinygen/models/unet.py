@@ -1,0 +1,117 @@
+"""A small U-Net: it looks at a noisy image and at how noisy it is, and answers with an image of the same size.
+
+The image is halved twice and doubled twice, and each level on the way up also sees what its mirror image on the way
+down made (Ronneberger et al. 2015). The levels are residual blocks that are told the time (Ho et al. 2020, app. B).
+"""
+
+import math
+
+import numpy as np
+
+from tinygen import nn
+from tinygen.ops import concat, reshape, silu
+from tinygen.tensor import Tensor
+
+GROUPS = 8  # of every GroupNorm
+
+
+def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: type = np.float32):
+    """Times t (N,) as (N, features): sin(ωᵢ t), then cos(ωᵢ t), with ωᵢ = base^(-2i/features), i < features/2.
+
+    Slow waves tell early from late, fast ones tell neighbours apart (Vaswani et al. 2017, section 3.5).
+    """
+    t = np.asarray(t)
+    if t.ndim != 1:
+        raise ValueError(f"sinusoidal_embedding: t should be (N,), one time per example, got shape {t.shape}")
+    if features < 2 or features % 2:
+        raise ValueError(f"sinusoidal_embedding: features must be even, half sines and half cosines; got {features}")
+    half = features // 2
+    angles = t[:, None] * np.exp(-math.log(base) / half * np.arange(half))  # (N, features/2)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(dtype)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with normalisation and a bend before each, beside a way straight through.
+
+    Images (N, H, W, in_channels) and time features (N, time_features) to (N, H, W, out_channels); the time shifts the
+    channels between the convolutions.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        time_features: int,
+        *,
+        rng: np.random.Generator,
+        dtype: type = np.float32,
+    ):
+        same = dict(rng=rng, dtype=dtype)
+        self.norm1 = nn.GroupNorm(GROUPS, in_channels, dtype=dtype)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, **same)
+        self.time = nn.Dense(time_features, out_channels, **same)
+        self.norm2 = nn.GroupNorm(GROUPS, out_channels, dtype=dtype)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, **same)
+        self.skip = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1, **same)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.conv1(silu(self.norm1(x)))
+        shift = self.time(time)  # (N, C)
+        h = h + reshape(shift, shape=(len(shift), 1, 1, shift.shape[1]))
+        h = self.conv2(silu(self.norm2(h)))
+        return self.skip(x) + h
+
+
+class UNet(nn.Module):
+    """`forward(x, t)`: images x (N, H, W, image_channels) at times t (N,) to images of the same shape.
+
+    For c = `channels` the maps are (H, W, c), (H/2, W/2, 2c) and (H/4, W/4, 2c); with c = 32 and grey images there are
+    373,697 parameters. Raises ValueError unless 8 divides c and 4 divides H and W.
+    """
+
+    def __init__(
+        self, *, rng: np.random.Generator, channels: int = 32, image_channels: int = 1, dtype: type = np.float32
+    ):
+        nn.init.check_sizes("UNet", channels=channels, image_channels=image_channels)
+        if channels % GROUPS:
+            raise ValueError(f"UNet: channels must be a multiple of {GROUPS}, the groups of GroupNorm; got {channels}")
+        c, hidden = channels, 4 * channels
+        same = dict(rng=rng, dtype=dtype)
+        conv, halve = dict(padding=1, **same), dict(stride=2, padding=1, **same)
+        self.channels, self.image_channels = channels, image_channels
+        self.time = nn.Sequential(nn.Dense(c, hidden, **same), nn.SiLU(), nn.Dense(hidden, hidden, **same), nn.SiLU())
+        self.conv_in = nn.Conv2d(image_channels, c, 3, **conv)
+        self.down1 = ResidualBlock(c, c, hidden, **same)
+        self.halve1 = nn.Conv2d(c, c, 3, **halve)
+        self.down2 = ResidualBlock(c, 2 * c, hidden, **same)
+        self.halve2 = nn.Conv2d(2 * c, 2 * c, 3, **halve)
+        self.middle = ResidualBlock(2 * c, 2 * c, hidden, **same)
+        self.double2 = nn.Sequential(nn.Upsample(2), nn.Conv2d(2 * c, 2 * c, 3, **conv))
+        self.up2 = ResidualBlock(4 * c, c, hidden, **same)
+        self.double1 = nn.Sequential(nn.Upsample(2), nn.Conv2d(c, c, 3, **conv))
+        self.up1 = ResidualBlock(2 * c, c, hidden, **same)
+        self.norm_out = nn.GroupNorm(GROUPS, c, dtype=dtype)
+        self.conv_out = nn.Conv2d(c, image_channels, 3, **conv)
+
+    def forward(self, x: Tensor, t: np.ndarray) -> Tensor:
+        self._check(x, t)
+        time = self.time(sinusoidal_embedding(t, self.channels, dtype=x.dtype))  # (N, 4c)
+        wide = self.down1(self.conv_in(x), time)  # (N, H, W, c)
+        half = self.down2(self.halve1(wide), time)  # (N, H/2, W/2, 2c)
+        h = self.middle(self.halve2(half), time)  # (N, H/4, W/4, 2c)
+        h = self.up2(concat(self.double2(h), half, axis=-1), time)  # (N, H/2, W/2, c)
+        h = self.up1(concat(self.double1(h), wide, axis=-1), time)  # (N, H, W, c)
+        return self.conv_out(silu(self.norm_out(h)))
+
+    def _check(self, x: Tensor, t: np.ndarray) -> None:
+        if x.ndim != 4 or x.shape[3] != self.image_channels:
+            raise ValueError(f"UNet: x should be (N, H, W, {self.image_channels}), channels last; got {x.shape}")
+        if x.shape[1] % 4 or x.shape[2] % 4 or 0 in x.shape:
+            raise ValueError(f"UNet: 4 must divide height and width, for they are halved twice; got {x.shape}: pad x")
+        if np.shape(t) != x.shape[:1]:
+            raise ValueError(
+                f"UNet: t should be ({len(x)},), one time per image of x {x.shape}; got shape {np.shape(t)}"
+            )
+
+    def settings(self) -> str:
+        return f"channels={self.channels}, image_channels={self.image_channels}"
