@@ -13,6 +13,7 @@ if _choice not in ("fast", "reference"):
     raise ValueError(f'TINYGEN_KERNELS must be "fast" or "reference", got {_choice!r}')
 
 TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
+TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
 
 
 def __getattr__(name: str):
@@ -24,6 +25,8 @@ def __getattr__(name: str):
         from tinygen.kernels import conv as module
     elif home == "linalg":
         from tinygen.kernels import linalg as module
+    elif home == "optim":
+        from tinygen.kernels import optim as module
     else:
         module = reference
     globals()[name] = getattr(module, name)

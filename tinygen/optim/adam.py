@@ -4,17 +4,23 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygen.optim.optimizer import Optimizer, fraction, non_negative
+from tinygen import kernels
+from tinygen.optim.optimizer import Optimizer, fraction, non_negative, one_pass
 from tinygen.tensor import Parameter
 
 
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, Algorithm 1), its letters kept: m and v are running means of g and g².
 
+        m ← β₁ m + (1 - β₁) g       m̂ = m / (1 - β₁ᵗ)      the hats make up for m and v beginning at zero
+        v ← β₂ v + (1 - β₂) g²      v̂ = v / (1 - β₂ᵗ)
+        θ ← θ - α m̂ / (√v̂ + ε)                             α is `lr`, t counts the steps from 1
+
     `weight_decay` λ adds λ θ to g, as in PyTorch; AdamW is usually what is meant by weight decay.
     """
 
     __slots__ = ("betas", "eps")
+    decoupled = False  # weight decay apart from g: AdamW
 
     def __init__(
         self,
@@ -30,26 +36,17 @@ class Adam(Optimizer):
         self.eps = non_negative(self, "eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("m", "v"))
 
-    def update(self, θ: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
-        λ = self.weight_decay
-        return self.moved(θ, g + λ * θ if λ else g, m, v)
-
-    def moved(self, θ: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """θ ← θ - α m̂ / (√v̂ + ε), where the hats divide by 1 - βᵗ because m and v began at zero."""
-        α, (β1, β2), ε, t = self.lr, self.betas, self.eps, self.steps
-        m *= β1
-        m += (1 - β1) * g
-        v *= β2
-        v += (1 - β2) * (g * g)
-        m_hat = m / (1 - β1**t)
-        v_hat = v / (1 - β2**t)
-        return θ - α * m_hat / (np.sqrt(v_hat) + ε)
+    @one_pass
+    def update(self, θ: list[np.ndarray], g, m, v) -> list[np.ndarray]:
+        α, (β1, β2), ε, λ, t = self._lr, self.betas, self.eps, self.weight_decay, self.steps
+        return kernels.adam(θ, g, m, v, α, β1, β2, ε, λ, self.decoupled, t)
 
 
 class AdamW(Adam):
     """Adam whose weight decay shrinks θ by the factor 1 - lr · λ instead of entering g (Loshchilov & Hutter 2019)."""
 
     __slots__ = ()
+    decoupled = True
 
     def __init__(
         self,
@@ -61,6 +58,3 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
     ):
         super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
-
-    def update(self, θ: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return self.moved((1 - self.lr * self.weight_decay) * θ, g, m, v)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen.tensor import Tensor
+from tinygen import kernels
+from tinygen.tensor import Tensor, constant
 
 
 def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple[list[Tensor], float]:
@@ -17,7 +18,7 @@ def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple
     if not max_norm > 0:
         raise ValueError(f"clip_by_norm: max_norm must be positive, got {max_norm!r}")
     grads = [g if isinstance(g, Tensor) else Tensor(g) for g in grads]
-    norm = math.sqrt(sum(float(np.square(g.data, dtype=np.float64).sum()) for g in grads))
+    norm = math.sqrt(kernels.sum_of_squares([g.data for g in grads]))
     if max_norm < norm < math.inf:
-        grads = [Tensor(g.data * float(max_norm / norm)) for g in grads]
+        grads = [constant(np.asarray(g.data * float(max_norm / norm))) for g in grads]
     return grads, norm

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.checkpoint import check_state
 from tinygen.optim.optimizer import fraction, parameter_list
 from tinygen.tensor import Parameter
@@ -21,13 +22,11 @@ class EMA:
     def __init__(self, params: Iterable[Parameter], decay: float = 0.999):
         self.decay = fraction(self, "decay", decay)
         self.params = parameter_list("EMA", params)
-        self.averages = [p.data.copy() for p in self.params]
+        self.averages = [np.array(p.data, order="C") for p in self.params]
 
     def update(self) -> None:
         """Take in the weights as they are now: once after each step of the optimizer."""
-        for average, p in zip(self.averages, self.params):
-            average *= self.decay
-            average += (1 - self.decay) * p.data
+        kernels.moving_average(self.averages, [p.data for p in self.params], self.decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -48,4 +47,4 @@ class EMA:
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from the averages in `state`. Raises ValueError, and changes nothing, if they don't fit."""
         check_state("EMA", self.state_dict(), state)
-        self.averages = [np.array(state[name]) for name in self.state_dict()]
+        self.averages = [np.array(state[name], order="C") for name in self.state_dict()]

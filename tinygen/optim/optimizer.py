@@ -1,11 +1,13 @@
 """What every optimizer does: check the gradients, advance the step count, give each Parameter its new array.
 
 A rule only says how one array moves. Parameters are never written to in place, so a graph that used the old values
-keeps them; what a rule remembers (momentum and the like) is its own and is.
+keeps them; what a rule remembers (momentum and the like) is its own and is. The rules of this folder are one pass over
+the arrays each, in `kernels/optim.py`; `kernels/reference.py` says the same in NumPy.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -44,11 +46,19 @@ class Optimizer:
     def step(self, grads: Sequence[Tensor | np.ndarray] | None = None) -> None:
         """Move every Parameter once along its gradient."""
         arrays = self._collected() if grads is None else [np.asarray(array_of(g)) for g in grads]
-        self._check(arrays)
+        before = [p.data for p in self.params]
+        self._check(before, arrays)
         self.steps += 1
-        for p, g, memory in zip(self.params, arrays, self.memory):
-            θ = np.asarray(self.update(p.data, g, **memory))  # NumPy turns 0-d results into scalars
-            θ.setflags(write=False)  # so that the parameter takes it as it is, without a copy
+        rule = getattr(type(self).update, "rule", None)
+        if rule is None:
+            after = [self.update(θ, g, **memory) for θ, g, memory in zip(before, arrays, self.memory)]
+        else:
+            after = rule(self, before, arrays, **{name: [m[name] for m in self.memory] for name in self.memory[0]})
+        after.reverse()
+        for p in self.params:
+            θ = np.asarray(after.pop())  # NumPy turns 0-d results into scalars
+            if θ.base is None and sys.getrefcount(θ) <= 2:  # nobody else holds it
+                θ.setflags(False)  # read-only, so that the parameter takes it as it is; any other it copies
             p.data = θ
 
     def update(self, θ: np.ndarray, g: np.ndarray, **memory: np.ndarray) -> np.ndarray:
@@ -70,7 +80,9 @@ class Optimizer:
         """Go on where `state` was taken; raises ValueError, and changes nothing, if it is of other parameters."""
         check_state(type(self).__name__, self.state_dict(), state)
         self.steps, self.lr = int(state["steps"]), float(state["lr"])
-        self.memory = [{name: np.array(state[f"{name}.{i}"]) for name in m} for i, m in enumerate(self.memory)]
+        self.memory = [
+            {name: np.array(state[f"{name}.{i}"], order="C") for name in m} for i, m in enumerate(self.memory)
+        ]
 
     def _collected(self) -> list[np.ndarray]:
         if all(p.grad is None for p in self.params):
@@ -79,19 +91,33 @@ class Optimizer:
             )
         return [np.zeros(p.shape, p.dtype) if p.grad is None else p.grad.data for p in self.params]
 
-    def _check(self, arrays: list[np.ndarray]) -> None:
+    def _check(self, before: list[np.ndarray], arrays: list[np.ndarray]) -> None:
         name = type(self).__name__
         if len(arrays) != len(self.params):
             raise ValueError(f"{name}: expected {len(self.params)} gradients, one per parameter, got {len(arrays)}")
-        for i, (p, g) in enumerate(zip(self.params, arrays)):
-            if g.shape != p.shape or g.dtype != p.dtype:
+        for i, (θ, g) in enumerate(zip(before, arrays)):
+            if g.shape != θ.shape or g.dtype != θ.dtype:
                 raise ValueError(
-                    f"{name}: gradient {i} is {g.shape} {g.dtype} but its parameter {p.shape} {p.dtype}: "
+                    f"{name}: gradient {i} is {g.shape} {g.dtype} but its parameter {θ.shape} {θ.dtype}: "
                     "are both lists in the same order?"
                 )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.params)} parameters, lr={self.lr:g}, {self.steps} steps done)"
+
+
+def one_pass(rule: Callable) -> Callable:
+    """An `update` by a rule for lists, one entry for each parameter: all of them move in one call of a kernel.
+
+    A subclass may define `update` anew for one parameter at a time, and call this one for that.
+    """
+
+    def update(self, *arrays, **memory):
+        (θ,) = rule(self, *([x] for x in arrays), **{name: [x] for name, x in memory.items()})
+        return θ
+
+    update.rule = rule
+    return update
 
 
 # -- what optimizers and averages ask of their arguments ---------------------------------------------------------------

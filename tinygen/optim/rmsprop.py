@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygen.optim.optimizer import Optimizer, fraction, non_negative
+from tinygen import kernels
+from tinygen.optim.optimizer import Optimizer, fraction, non_negative, one_pass
 from tinygen.tensor import Parameter
 
 
@@ -28,10 +29,6 @@ class RMSprop(Optimizer):
         self.alpha, self.eps = fraction(self, "alpha", alpha), non_negative(self, "eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",))
 
-    def update(self, θ: np.ndarray, g: np.ndarray, v: np.ndarray) -> np.ndarray:
-        α, ε, λ = self.alpha, self.eps, self.weight_decay
-        if λ:
-            g = g + λ * θ
-        v *= α
-        v += (1 - α) * (g * g)
-        return θ - self.lr * g / (np.sqrt(v) + ε)
+    @one_pass
+    def update(self, θ: list[np.ndarray], g, v) -> list[np.ndarray]:
+        return kernels.rmsprop(θ, g, v, self._lr, self.alpha, self.eps, self.weight_decay)

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygen.optim.optimizer import Optimizer, fraction
+from tinygen import kernels
+from tinygen.optim.optimizer import Optimizer, fraction, one_pass
 from tinygen.tensor import Parameter
 
 
@@ -31,12 +32,6 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov needs a momentum above 0")
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",) if momentum else ())
 
-    def update(self, θ: np.ndarray, g: np.ndarray, v: np.ndarray | None = None) -> np.ndarray:
-        μ, λ = self.momentum, self.weight_decay
-        if λ:
-            g = g + λ * θ
-        if μ:
-            v *= μ
-            v += g
-            g = g + μ * v if self.nesterov else v
-        return θ - self.lr * g
+    @one_pass
+    def update(self, θ: list[np.ndarray], g, v=None) -> list[np.ndarray]:
+        return kernels.sgd(θ, g, v, self._lr, self.momentum, self.nesterov, self.weight_decay)
