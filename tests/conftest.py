@@ -1,6 +1,7 @@
 """Settings of the whole suite: the profiles (TINYGEN_PROFILE = quick, full or long), the ledger, and `--op NAME`."""
 
 import os
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -49,6 +50,9 @@ def compiled():
         g = kernels.conv2d(x, w, *form)
         kernels.conv2d_weight(x, g, (2, 2), *form)
         kernels.conv_transpose2d(g, w, (3, 3), *form)
+    for name in [name for name, home in kernels.TWINS.items() if home == "elementwise"]:
+        kernel, x = getattr(kernels, name), np.ones(1, np.float32)
+        kernel(*[0.0 if parameter == "negative_slope" else x for parameter in signature(kernel).parameters])
 
 
 def pytest_addoption(parser):

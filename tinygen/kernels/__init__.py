@@ -14,6 +14,10 @@ if _choice not in ("fast", "reference"):
 
 TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
 TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
+TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "softplus", "silu"), "elementwise")
+TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "leaky_relu"), "elementwise")
+TWINS |= dict.fromkeys(("relu_vjp", "gate", "ratio"), "elementwise")
+TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
 
 
 def __getattr__(name: str):
@@ -27,6 +31,10 @@ def __getattr__(name: str):
         from tinygen.kernels import linalg as module
     elif home == "optim":
         from tinygen.kernels import optim as module
+    elif home == "elementwise":
+        from tinygen.kernels import elementwise as module
+    elif home == "norm":
+        from tinygen.kernels import norm as module
     else:
         module = reference
     globals()[name] = getattr(module, name)

@@ -3,10 +3,16 @@
 Images are (N, H, W, C), channels last; kernels (KH, KW, C, O); stride, padding and dilation are pairs (height, width).
 """
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 # -- elementwise -------------------------------------------------------------------------------------------------------
+
+
+def exp(x: np.ndarray) -> np.ndarray:
+    return np.exp(x)
 
 
 def erf(x: np.ndarray) -> np.ndarray:
@@ -22,14 +28,66 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
     return (0.5 * special.erfc(x * -np.sqrt(0.5))).astype(x.dtype)
 
 
+def gelu(x: np.ndarray) -> np.ndarray:
+    return x * normal_cdf(x)
+
+
+def gelu_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """g (Φ(x) + x φ(x)); beyond ±40 the second term is 0, and must not become ∞ · 0."""
+    held = np.clip(x, -40, 40)
+    return g * (normal_cdf(x) + held * np.exp(held * held * -0.5) * (1 / math.sqrt(2 * math.pi)))
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1/(1 + e⁻ˣ) for x >= 0 and eˣ/(1 + eˣ) below: the exponential never overflows."""
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
+def sigmoid_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return g * (sigmoid(x) * sigmoid(-x))
+
+
+def tanh(x: np.ndarray) -> np.ndarray:
+    return np.tanh(x)
+
+
+def tanh_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return g * (1 - y * y)
+
+
 def softplus(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def silu(x: np.ndarray) -> np.ndarray:
+    return x * sigmoid(x)
+
+
+def silu_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return g * (sigmoid(x) * (1 + x * sigmoid(-x)))
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def leaky_relu(x: np.ndarray, negative_slope: float) -> np.ndarray:
+    return np.where(x > 0, x, x * negative_slope)
+
+
+def relu_vjp(g: np.ndarray, y: np.ndarray, negative_slope: float) -> np.ndarray:
+    return np.where(y > 0, g, g * negative_slope if negative_slope else 0)
+
+
+def gate(g: np.ndarray, d: np.ndarray) -> np.ndarray:
+    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
+    return np.multiply(g, d, out=value, where=(g != 0) & (d != 0))
+
+
+def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
+    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
+    return np.divide(g, d, out=value, where=g != 0)
 
 
 # -- matrix products and convolutions ----------------------------------------------------------------------------------
@@ -181,3 +239,51 @@ def moving_average(averages, θs, decay):
 def sum_of_squares(xs) -> float:
     """Of all entries, in float64, where no float32 overflows."""
     return float(sum(np.square(x, dtype=np.float64).sum() for x in xs))
+
+# -- normalisation -----------------------------------------------------------------------------------------------------
+
+
+def moments(x, num_groups):
+    """The mean and the variance of each group of channels of each example, (N, 2, G), in float64."""
+    grouped = _grouped(x, num_groups).astype(np.float64)
+    return np.stack([grouped.mean(axis=(1, 3)), grouped.var(axis=(1, 3))], axis=1)
+
+
+def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
+    """The output, and the moments: those `known`, or else found here."""
+    known = moments(x, num_groups) if known is None else known
+    z = _normalised(x, known, eps)[0] * weight + bias
+    return _bend(z, activation, slope)[0], known
+
+
+def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope):
+    """The gradients of x, weight and bias, one behind the other in one array."""
+    normalised, r = _normalised(x, moments(x, num_groups) if known is None else known, eps)
+    gz = g * _bend(normalised * weight + bias, activation, slope)[1]
+    channels = tuple(range(x.ndim - 1))
+    u, xhat = _grouped(gz * weight, num_groups), _grouped(normalised, num_groups)
+    gx = r * (u - u.mean(axis=(1, 3), keepdims=True) - xhat * (u * xhat).mean(axis=(1, 3), keepdims=True))
+    return np.concatenate([gx.ravel(), (gz * normalised).sum(axis=channels), gz.sum(axis=channels)])
+
+
+def _grouped(x: np.ndarray, num_groups: int) -> np.ndarray:
+    """(N, positions, G, C/G)"""
+    return x.reshape(len(x), math.prod(x.shape[1:-1]), num_groups, x.shape[-1] // num_groups)
+
+
+def _normalised(x: np.ndarray, known: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """x with mean 0 and variance 1 in each group, and one over the standard deviation as (N, 1, G, 1)."""
+    mean, var = (m[:, None, :, None] for m in (known[:, 0], known[:, 1]))
+    r = (1 / np.sqrt(var + eps)).astype(x.dtype)
+    return ((_grouped(x, known.shape[2]) - mean.astype(x.dtype)) * r).reshape(x.shape), r
+
+
+def _bend(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """The activation and its derivative."""
+    if activation is None:
+        return z, np.ones_like(z)
+    if activation == "leaky_relu":
+        factor = np.where(z > 0, 1, slope).astype(z.dtype)
+        return z * factor, factor
+    s = sigmoid(z)
+    return z * s, s + z * s * sigmoid(-z)

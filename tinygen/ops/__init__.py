@@ -1,7 +1,19 @@
 """Derivative rules, one function per op: read shape, elementwise, activation, reduce, linalg, conv, resample, pool."""
 
 from tinygen.ops import operators
-from tinygen.ops.activation import gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
+from tinygen.ops.activation import (
+    gelu,
+    gelu_vjp,
+    leaky_relu,
+    normal_cdf,
+    relu,
+    relu_vjp,
+    sigmoid,
+    sigmoid_vjp,
+    silu,
+    silu_vjp,
+    softplus,
+)
 from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from tinygen.ops.elementwise import (
     abs,
@@ -24,9 +36,11 @@ from tinygen.ops.elementwise import (
     sqrt,
     sub,
     tanh,
+    tanh_vjp,
     where,
 )
 from tinygen.ops.linalg import matmul
+from tinygen.ops.norm import batch_norm, group_norm, group_norm_vjp, layer_norm
 from tinygen.ops.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
 from tinygen.ops.reduce import logsumexp, max, mean, sum, var
 from tinygen.ops.resample import resample, sum_blocks, upsample, upsample_nearest

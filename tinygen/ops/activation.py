@@ -1,35 +1,53 @@
 """The bends between layers, each exact and finite for every float: no overflow at ±10⁴, no 1 - 1 where it matters.
 
+Each is one pass over memory forwards and one backwards, so the step backwards, f_vjp(g, x) = g · f'(x), is an op too;
+its rules are written with plain ops, and from there on every order follows.
 Convention at the kink: `relu` has derivative 0 at 0, `leaky_relu` its negative slope.
 """
 
 import math
 
-import numpy as np
-
 from tinygen import kernels
-from tinygen.ops.elementwise import elementwise, exp, locked, select
-from tinygen.tensor import constant
+from tinygen.ops.elementwise import elementwise, exp, gate
+from tinygen.tensor import private
 
 
 @elementwise
 def relu(x):
     """max(x, 0)"""
-    on = locked(x.data > 0)
-    return np.maximum(x.data, 0), lambda g: select(g, 0.0, mask=on)
+    value = kernels.relu(x.data)
+    return value, lambda g: relu_vjp(g, y=value)
 
 
 @elementwise
 def leaky_relu(x, *, negative_slope=0.01):
     """x where it is positive, else negative_slope · x."""
-    slope = constant(np.where(x.data > 0, 1, negative_slope).astype(x.dtype))
-    return x.data * slope.data, lambda g: g * slope
+    value = kernels.leaky_relu(x.data, negative_slope)
+    y = value if negative_slope >= 0 else x.data  # positive where x is, and the output is kept by the next op anyway
+    return value, lambda g: relu_vjp(g, y=y, negative_slope=negative_slope)
+
+
+@elementwise
+def relu_vjp(g, *, y, negative_slope=0.0):
+    """g where the array y is positive, elsewhere negative_slope · g: linear, and its own adjoint."""
+    y = private(y)
+    return kernels.relu_vjp(g.data, y, negative_slope), lambda h: relu_vjp(h, y=y, negative_slope=negative_slope)
 
 
 @elementwise
 def sigmoid(x):
-    """1 / (1 + e⁻ˣ); the derivative σ(x) σ(-x) keeps its digits in both tails."""
-    return kernels.sigmoid(x.data), lambda g, y: g * (y * sigmoid(-x))
+    """1 / (1 + e⁻ˣ)"""
+    return kernels.sigmoid(x.data), lambda g: sigmoid_vjp(g, x)
+
+
+@elementwise
+def sigmoid_vjp(g, x):
+    """g · σ'(x) with σ'(x) = σ(x) σ(-x), which keeps its digits in both tails; σ'' = σ' · (σ(-x) - σ(x))."""
+    return (
+        kernels.sigmoid_vjp(g.data, x.data),
+        lambda h: sigmoid_vjp(h, x),
+        lambda h: sigmoid_vjp(h * g, x) * (sigmoid(-x) - sigmoid(x)),
+    )
 
 
 @elementwise
@@ -41,20 +59,40 @@ def softplus(x):
 @elementwise
 def silu(x):
     """x σ(x), also called swish (Elfwing et al. 2018)."""
-    return x.data * kernels.sigmoid(x.data), lambda g, y: g * (sigmoid(x) + y * sigmoid(-x))
+    return kernels.silu(x.data), lambda g: silu_vjp(g, x)
+
+
+@elementwise
+def silu_vjp(g, x):
+    """g · (σ(x) + x σ'(x)), whose derivative is g · σ'(x) (2 + x (σ(-x) - σ(x)))."""
+    return (
+        kernels.silu_vjp(g.data, x.data),
+        lambda h: silu_vjp(h, x),
+        lambda h: sigmoid_vjp(h * g, x) * (2 + x * (sigmoid(-x) - sigmoid(x))),
+    )
 
 
 @elementwise
 def normal_cdf(x):
     """Φ(x), the probability that a standard normal variable is below x."""
-    return kernels.normal_cdf(x.data), lambda g: g * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+    return kernels.normal_cdf(x.data), lambda g: g * _normal_density(x)
 
 
 @elementwise
 def gelu(x):
     """x Φ(x), exact (Hendrycks & Gimpel 2016)."""
-    density = 1 / math.sqrt(2 * math.pi)
+    return kernels.gelu(x.data), lambda g: gelu_vjp(g, x)
+
+
+@elementwise
+def gelu_vjp(g, x):
+    """g · (Φ(x) + x φ(x)), whose derivative is g · φ(x) (2 - x²)."""
     return (
-        x.data * kernels.normal_cdf(x.data),
-        lambda g: g * (normal_cdf(x) + x * exp(x * x * -0.5) * density),
+        kernels.gelu_vjp(g.data, x.data),
+        lambda h: gelu_vjp(h, x),
+        lambda h: gate(h * g * _normal_density(x), 2 - x * x),  # far out φ is 0 and x² may be infinite
     )
+
+
+def _normal_density(x):
+    return exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))

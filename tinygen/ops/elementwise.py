@@ -89,17 +89,13 @@ def pow(a, b):
 @elementwise
 def gate(g, d):
     """g · d, and exactly 0 where one of them is 0, even if the other is infinite or undefined there."""
-    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
-    np.multiply(g.data, d.data, out=value, where=(g.data != 0) & (d.data != 0))
-    return value, lambda h: gate(h, d), lambda h: gate(h, g)
+    return kernels.gate(g.data, d.data), lambda h: gate(h, d), lambda h: gate(h, g)
 
 
 @elementwise
 def ratio(g, d):
     """g / d, and exactly 0 where g is 0, even if d is 0 or undefined there."""
-    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
-    np.divide(g.data, d.data, out=value, where=g.data != 0)
-    return value, lambda h: ratio(h, d), lambda h, y: -ratio(gate(h, y), d)
+    return kernels.ratio(g.data, d.data), lambda h: ratio(h, d), lambda h, y: -ratio(gate(h, y), d)
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------
@@ -108,7 +104,7 @@ def ratio(g, d):
 @elementwise
 def exp(x):
     """eˣ"""
-    return np.exp(x.data), lambda g, y: gate(g, y)
+    return kernels.exp(x.data), lambda g, y: gate(g, y)
 
 
 @elementwise
@@ -145,7 +141,13 @@ def cos(x):
 @elementwise
 def tanh(x):
     """The hyperbolic tangent."""
-    return np.tanh(x.data), lambda g, y: g * (1 - y * y)
+    return kernels.tanh(x.data), lambda g, y: tanh_vjp(g, y)
+
+
+@elementwise
+def tanh_vjp(g, y):
+    """g · (1 - y²): what the gradient of y = tanh x becomes as that of x."""
+    return kernels.tanh_vjp(g.data, y.data), lambda h: tanh_vjp(h, y), lambda h: h * g * y * -2.0
 
 
 @elementwise

@@ -78,6 +78,13 @@ ELEMENTWISE = (
     Case(op=ops.sin, sample=one(normal), oracle=np.sin),
     Case(op=ops.cos, sample=one(normal), oracle=np.cos),
     Case(op=ops.tanh, sample=one(_moderate), oracle=np.tanh),
+    Case(
+        op=ops.tanh_vjp,
+        sample=two(normal, lambda rng, shape: np.tanh(_moderate(rng, shape))),
+        oracle=lambda g, y: g * (1 - y * y),
+        linear=("g",),
+        broadcasts=unequal,
+    ),
     Case(op=ops.erf, sample=one(normal), oracle=special.erf),
     Case(op=ops.select, sample=_select, oracle=lambda a, b, mask: _choice(mask, a, b), flat=True, **BOTH),
     Case(op=where, sample=_where, oracle=lambda a, b, condition: _choice(condition, a, b), flat=True, **BOTH),
