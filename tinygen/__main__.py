@@ -90,9 +90,9 @@ def _write_json(path: Path, value) -> None:
 def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an old console may lack a letter such as ∂
-    from tinygen.bench.command import bench
+    from tinygen.bench.command import bench, warm
 
-    commands = {"check": check, "data": data, "summary": summary, "bench": bench}
+    commands = {"check": check, "data": data, "summary": summary, "bench": bench, "warm": warm}
     tyro.extras.subcommand_cli_from_dict(commands, prog="python -m tinygen", description=__doc__)
 
 

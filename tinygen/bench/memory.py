@@ -1,4 +1,4 @@
-"""How much memory a process has come to need since it finished importing.
+"""How much memory a process has come to need since its library was imported and awake.
 
 Linux keeps a high-water mark of each process's resident size, which can be set back. Elsewhere `getrusage` has one
 that can't be: it is the peak of the imports too, so that what fits below their peak isn't seen. Windows has neither.
@@ -11,7 +11,7 @@ MEGABYTE = 1e6
 
 
 class Meter:
-    """Made after the imports; `peak()` is by how many megabytes the process has exceeded its size of then."""
+    """Made before the work; `peak()` is by how many megabytes the process has exceeded its size of then."""
 
     def __init__(self):
         try:

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from tinygen.bench.turns import TINYGEN, Measured, Runner
+from tinygen.bench.processes import TINYGEN, Runner
+from tinygen.bench.training import Measured
 from tinygen.columns import columns
 
 
@@ -47,25 +48,28 @@ def geometric_mean(rows: list[dict]) -> float | None:
 
 def table(rows: list[dict]) -> str:
     """One line per workload; the columns are explained below it."""
-    runners = list(dict.fromkeys(name for row in rows for name in row["ms"]))
-    versus = len(runners) > 1
-    head = ["ms per training step", *runners]
-    head += ["ratio", "MB tinygen", "MB torch"] if versus else ["MB"]
-    lines = [[*head, "GFLOP/s", "of sgemm"]]
+    versus = any(row["ratio"] for row in rows)
+    lines = [
+        ["training step", "tinygen ms", *(["torch ms", "ratio", "MB", "torch MB"] if versus else ["MB"]), "GFLOP/s"]
+    ]
     for row in rows:
-        cells = [row["workload"], *(in_brackets(row["ms"].get(name), 3) for name in runners)]
-        mine, *theirs = (row["megabytes"].get(name) for name in runners)
-        if versus:
-            cells += [in_brackets(row["ratio"], 2), whole(mine), whole(min((t for t in theirs if t), default=None))]
-        else:
-            cells.append(whole(mine))
-        speed, peak = row["gflops_per_second"], row["sgemm_gflops_per_second"]
-        lines.append([*cells, f"{speed:.3g}", f"{100 * speed / peak:.0f} %"])
-    mean = geometric_mean(rows)
-    if versus and mean is not None:
-        blank = [""] * len(runners)
-        lines.append([f"geometric mean of {len(rows)}", *blank, f"{mean:.3f}", "", "", "", ""])
+        speed = f"{row['gflops_per_second']:.0f} of {row['sgemm_gflops_per_second']:.0f}"
+        mine, *others = row["megabytes"].values()
+        theirs = min((size for size in others if size is not None), default=None)
+        line = [row["workload"], in_brackets(row["ms"]["tinygen"], 3)]
+        line += [in_brackets(row["ms"][row["best"]], 3), in_brackets(row["ratio"], 2)] if versus else []
+        lines.append([*line, whole(mine), *([whole(theirs)] if versus else []), speed])
+    if versus:
+        lines.append(["geometric mean", "", "", f"{geometric_mean(rows):.3f}", "", "", ""])
     return columns(lines, numbers=len(lines[0]) - 1, ruled=True)
+
+
+def modes_table(rows: list[dict]) -> str:
+    """PyTorch's time in each of its modes."""
+    modes = list(dict.fromkeys(mode for row in rows for mode in row["ms"] if mode != "tinygen"))
+    lines = [["ms per step", *modes]]
+    lines += [[row["workload"], *(in_brackets(row["ms"].get(mode), 3) for mode in modes)] for row in rows]
+    return columns(lines, numbers=len(modes), ruled=True)
 
 
 def in_brackets(figure: dict[str, float] | None, digits: int) -> str:
@@ -81,14 +85,13 @@ def whole(megabytes: float | None) -> str:
 
 
 LEGEND = """\
-ms: median [lower quartile, upper quartile] over {rounds} rounds, in which all took turns.
-MB: peak memory in training, less the size after import{of_torch}.
-GFLOP/s: multiplications and additions of matrix products and convolutions in tinygen's step; "of sgemm": as a share of
-what NumPy's own product of two large matrices reaches here."""
-VERSUS = "\nratio: tinygen's time by that of PyTorch's best mode, round by round; below 1 tinygen is faster."
+ms: median [quartiles] of a training step over {rounds} rounds in which all take turns.
+MB: memory at the peak, less the size after import.
+GFLOP/s: of tinygen's matrix products and convolutions, and what NumPy's product of two large matrices reaches."""
+VERSUS = """
+torch: PyTorch in the mode with the smallest median, for MB in the mode that needs the least.
+ratio: tinygen's time by PyTorch's, round by round; below 1 tinygen is faster."""
 
 
 def legend(rows: list[dict]) -> str:
-    versus = any(row["ratio"] for row in rows)
-    text = LEGEND.format(rounds=rows[0]["rounds"], of_torch="; of PyTorch's modes the smallest" if versus else "")
-    return text + (VERSUS if versus else "")
+    return LEGEND.format(rounds=rows[0]["rounds"]) + (VERSUS if any(row["ratio"] for row in rows) else "")

@@ -5,6 +5,7 @@ Modes: "nchw", its default layout; "channels_last"; "compiled", by torch.compile
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -170,10 +171,10 @@ class PointDenoiser(nn.Module):
 # -- training steps ----------------------------------------------------------------------------------------------------
 
 
-def minimise(loss: Callable, inputs: list, params, lr: float) -> Step:
+def minimise(loss: Callable, params, lr: float) -> Callable[..., float]:
     opt = torch.optim.Adam(params, lr, fused=True)
 
-    def step() -> float:
+    def step(*inputs) -> float:
         opt.zero_grad(set_to_none=True)
         value = loss(*inputs)
         value.backward()
@@ -183,11 +184,15 @@ def minimise(loss: Callable, inputs: list, params, lr: float) -> Step:
     return step
 
 
-def train_autoencoder(net, batch, maybe_compile) -> Step:
+def autoencoder_step(net, maybe_compile) -> Callable[..., float]:
     def loss(x):
         return F.mse_loss(net(x), x, reduction="sum") / len(x)
 
-    return minimise(maybe_compile(loss), [batch["x"]], net.parameters(), 1e-3)
+    return minimise(maybe_compile(loss), net.parameters(), 1e-3)
+
+
+def train_autoencoder(net, batch, maybe_compile) -> Step:
+    return partial(autoencoder_step(net, maybe_compile), batch["x"])
 
 
 def train_vae(net, batch, maybe_compile) -> Step:
@@ -196,7 +201,7 @@ def train_vae(net, batch, maybe_compile) -> Step:
         reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
         return (reconstruction + 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum()) / len(x)
 
-    return minimise(maybe_compile(loss), [batch["x"], batch["eps"]], net.parameters(), 1e-3)
+    return partial(minimise(maybe_compile(loss), net.parameters(), 1e-3), batch["x"], batch["eps"])
 
 
 def train_gan(net, batch, maybe_compile) -> Step:
@@ -234,7 +239,7 @@ def diffusion(lr: float) -> Callable:
             return F.mse_loss(net(signal * x + noise * eps, t), eps, reduction="sum") / len(x)
 
         inputs = [batch[name] for name in ("x", "t", "eps", "signal", "noise")]
-        return minimise(maybe_compile(loss), inputs, net.parameters(), lr)
+        return partial(minimise(maybe_compile(loss), net.parameters(), lr), *inputs)
 
     return train
 
@@ -250,24 +255,46 @@ TWINS = {
 
 def build(name: str, arrays: Arrays, mode: str) -> Step:
     """The training step of a workload on PyTorch, beginning at the weights in `arrays`."""
-    network, trainer = TWINS[name]
-    last = mode == "channels_last"
-    layout = torch.channels_last if last else torch.contiguous_format
-    net = network(last)
+    batch = {key: images_first(torch.from_numpy(a), layout(mode)) for key, a in part(arrays, "batch").items()}
+    _, trainer = TWINS[name]
+    return trainer(new_network(name, arrays, mode), batch, compiler(mode))
+
+
+def build_autoencoder(arrays: Arrays, mode: str) -> Callable[[np.ndarray], float]:
+    """The step of conv_ae for a batch (N, H, W, C) that is given to it: for a whole epoch."""
+    step = autoencoder_step(new_network("conv_ae", arrays, mode), compiler(mode))
+    return lambda x: step(images_first(torch.from_numpy(x), layout(mode)))
+
+
+def wake() -> None:
+    """Train a convolution of two weights: a library imports some of its parts only when they are first used."""
+    net = nn.Conv2d(1, 1, 1)
+    minimise(lambda x: net(x).sum(), net.parameters(), 1e-3)(torch.zeros(1, 1, 1, 1))
+
+
+def new_network(name: str, arrays: Arrays, mode: str) -> nn.Module:
+    network, _ = TWINS[name]
+    net = network(last=mode == "channels_last")
     weights = part(arrays, "weight")
-    if not last:
+    if mode != "channels_last":
         weights |= {key: channels_first(weights[key], axis) for key, axis in FLAT_AXES.get(name, {}).items()}
-    missing = net.load_state_dict({name: torch.from_numpy(a) for name, a in weights.items()}, strict=False)
-    if missing.unexpected_keys or any(not key.endswith("num_batches_tracked") for key in missing.missing_keys):
-        raise ValueError(f"{name}: the weights don't fit the PyTorch twin: {missing}")
-    net = net.to(memory_format=layout)
-    batch = {key: images_first(torch.from_numpy(a), layout) for key, a in part(arrays, "batch").items()}
-    return trainer(net, batch, torch.compile if mode == "compiled" else lambda f: f)
+    unfit = net.load_state_dict({key: torch.from_numpy(a) for key, a in weights.items()}, strict=False)
+    if unfit.unexpected_keys or not all(key.endswith("num_batches_tracked") for key in unfit.missing_keys):
+        raise ValueError(f"{name}: the weights don't fit the PyTorch twin: {unfit}")
+    return net.to(memory_format=layout(mode))
 
 
-def images_first(x: torch.Tensor, layout) -> torch.Tensor:
+def layout(mode: str) -> torch.memory_format:
+    return torch.channels_last if mode == "channels_last" else torch.contiguous_format
+
+
+def compiler(mode: str) -> Callable:
+    return torch.compile if mode == "compiled" else lambda f: f
+
+
+def images_first(x: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
     """(N, H, W, C) to (N, C, H, W) in the layout; anything else as it is."""
-    return x.permute(0, 3, 1, 2).contiguous(memory_format=layout) if x.ndim == 4 else x
+    return x.permute(0, 3, 1, 2).contiguous(memory_format=memory_format) if x.ndim == 4 else x
 
 
 # Weights beside a flattened 7x7 map, and the axis that runs over it: in the order (H, W, C) in tinygen.

@@ -1,14 +1,15 @@
-"""A process that trains one side of a workload, a few steps at a time, when it is told to; in between it sleeps.
+"""A process that does one side's share of a measurement, a little at a time, when it is told to; in between it sleeps.
 
 It reads one command per line from stdin and answers each with one line of JSON. While it waits it is blocked in that
-read and takes no processor time from the side whose turn it is. Started by `turns.py`, with the number of threads
+read and takes no processor time from the side whose turn it is. Started by `processes.py`, with the number of threads
 already in its environment, for most libraries look there only once.
 """
 
 import json
 import os
 import sys
-from time import perf_counter
+from itertools import islice
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -24,7 +25,8 @@ def main() -> None:
         answers.flush()
 
     try:
-        side = Side(**json.loads(sys.stdin.readline()))
+        setting = json.loads(sys.stdin.readline())
+        side = SIDES[setting.pop("task")](**setting)
         answer(ready=True)
         for line in sys.stdin:
             command, *numbers = line.split()
@@ -35,31 +37,48 @@ def main() -> None:
 
 
 class Side:
-    """One workload on one library; each method is a command and returns its answer."""
+    """One library, with what every task needs; each public method is a command and returns its answer."""
 
-    def __init__(self, library: str, workload: str, mode: str, arrays: str, threads: int):
-        self.library, self.workload, self.mode = library, workload, mode
+    def __init__(self, library: str, mode: str, threads: int):
+        self.library, self.mode = library, mode
         if library == "torch":
             import torch
 
-            torch.set_num_threads(threads)
-            import torch._dynamo  # which its optimizers import when the first is made
+            from tinygen.bench.torch_workloads import wake
 
+            torch.set_num_threads(threads)
             if mode == "compiled":
                 import torch._inductor.compile_fx
         else:
-            from tinygen.kernels import jit, threads  # noqa: F401  numba and SciPy's BLAS, for the first kernel
+            from tinygen.bench.workloads import wake
+        wake()
         self.meter = memory.Meter()
+
+    def peak(self) -> dict:
+        """Megabytes at the peak so far, less those after import; null where the system doesn't say."""
+        return {"megabytes": self.meter.peak()}
+
+    def clock(self) -> dict:
+        """Processor seconds that this process has used."""
+        return {"seconds": process_time()}
+
+
+class Training(Side):
+    """Steps of one workload."""
+
+    def __init__(self, library: str, mode: str, threads: int, workload: str, arrays: str):
+        super().__init__(library, mode, threads)
+        self.workload = workload
         with np.load(arrays, allow_pickle=False) as file:
             self.arrays = dict(file)
         if library == "torch":
-            from tinygen.bench import torch_workloads
+            from tinygen.bench.torch_workloads import build
 
-            self.step = torch_workloads.build(workload, self.arrays, mode)
+            self.step = build(workload, self.arrays, mode)
         else:
-            from tinygen.bench import workloads
+            from tinygen.bench.workloads import build
 
-            self.step = workloads.build(workload, self.arrays)
+            self.step = build(workload, self.arrays)
 
     def train(self, steps: int) -> dict:
         """Milliseconds per step over `steps` steps, and the loss of each."""
@@ -67,18 +86,69 @@ class Side:
         losses = [self.step() for _ in range(steps)]
         return {"ms": 1e3 * (perf_counter() - start) / steps, "losses": losses}
 
-    def peak(self) -> dict:
-        """Megabytes at the peak so far, less those after import; null where the system doesn't say."""
-        return {"megabytes": self.meter.peak()}
-
     def flops(self) -> dict:
         """Of one step; and what this machine's BLAS does in a second."""
         from tinygen.bench import workloads
 
         return {"flops": workloads.flops(self.workload, self.arrays), "sgemm": sgemm()}
 
-    def stop(self) -> dict:
-        sys.exit()
+
+class Layers(Side):
+    """Single convolutions in all directions: `select` one, then `run` it."""
+
+    def select(self, layer: int, direction: int) -> dict:
+        """Make ready; the answer says how large the result is, for both libraries have to agree in it."""
+        from tinygen.bench import layers
+
+        if self.library == "torch":
+            from tinygen.bench.torch_layers import build
+
+            self.call, norm = build(layers.LAYERS[layer], layers.DIRECTIONS[direction], self.mode)
+        else:
+            self.call, norm = layers.build(layers.LAYERS[layer], layers.DIRECTIONS[direction])
+        return {"norm": norm}
+
+    def run(self, times: int) -> dict:
+        """Milliseconds per call."""
+        start = perf_counter()
+        for _ in range(times):
+            self.call()
+        return {"ms": 1e3 * (perf_counter() - start) / times}
+
+    def sgemm(self) -> dict:
+        return {"sgemm": sgemm()}
+
+
+class Epoch(Side):
+    """One epoch of the convolutional autoencoder on MNIST, some batches at a time."""
+
+    def __init__(self, library: str, mode: str, threads: int, arrays: str, limit: int):
+        from tinygen.data import Batches, load
+
+        super().__init__(library, mode, threads)
+        images = load("mnist", quiet=True).train_images[:limit]
+        self.batches = Batches(images, 128, np.random.default_rng(0))  # the same order on both sides
+        self.left = iter(self.batches)
+        with np.load(arrays, allow_pickle=False) as file:
+            weights = dict(file)
+        if library == "torch":
+            from tinygen.bench.torch_workloads import build_autoencoder
+
+            self.step = build_autoencoder(weights, mode)
+        else:
+            from tinygen.bench.workloads import build_autoencoder
+
+            self.step = build_autoencoder(weights)
+
+    def train(self, batches: int) -> dict:
+        """Seconds for the next batches, drawing them included, and the loss of each; none at the end of the epoch."""
+        start = perf_counter()
+        losses = [self.step(batch) for batch in islice(self.left, batches)]
+        return {"seconds": perf_counter() - start, "losses": losses}
+
+    def length(self) -> dict:
+        """Batches in the epoch."""
+        return {"batches": len(self.batches)}
 
 
 def sgemm(size: int = 2048, tries: int = 5) -> float:
@@ -91,6 +161,8 @@ def sgemm(size: int = 2048, tries: int = 5) -> float:
         seconds.append(perf_counter() - start)
     return 2 * size**3 / min(seconds)
 
+
+SIDES = {"training": Training, "layers": Layers, "epoch": Epoch}
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,7 @@ Batches, and the noise that goes with them, are drawn once and used in every ste
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -73,12 +74,12 @@ def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
 # -- training steps ----------------------------------------------------------------------------------------------------
 
 
-def minimise(loss: Callable[[], Tensor], params: list, lr: float) -> Step:
-    """The step of everything but a GAN: loss, gradient, Adam."""
+def minimise(loss: Callable[..., Tensor], params: list, lr: float) -> Callable[..., float]:
+    """The step of everything but a GAN: the loss of its inputs, gradient, Adam."""
     opt = optim.Adam(params, lr)
 
-    def step() -> float:
-        value = loss()
+    def step(*inputs) -> float:
+        value = loss(*inputs)
         opt.step(grad(value, params))
         return value.item()
 
@@ -87,7 +88,7 @@ def minimise(loss: Callable[[], Tensor], params: list, lr: float) -> Step:
 
 def train_autoencoder(net: ConvAutoencoder, batch: Arrays) -> Step:
     x = Tensor(batch["x"])
-    return minimise(lambda: net.loss(x), net.parameters(), 1e-3)
+    return partial(minimise(net.loss, net.parameters(), 1e-3), x)
 
 
 def train_vae(net: DenseVAE, batch: Arrays) -> Step:
@@ -163,6 +164,18 @@ def new_network(name: str, arrays: Arrays) -> nn.Module:
     net = WORKLOADS[name].network(rng=np.random.default_rng(0))
     net.from_torch(part(arrays, "weight"))
     return net
+
+
+def build_autoencoder(arrays: Arrays) -> Callable[[np.ndarray], float]:
+    """The step of conv_ae for a batch that is given to it: for a whole epoch."""
+    net = new_network("conv_ae", arrays)
+    return minimise(net.loss, net.parameters(), 1e-3)
+
+
+def wake() -> None:
+    """Train a convolution of two weights: a library imports some of its parts only when they are first used."""
+    net = nn.Conv2d(1, 1, 1, rng=np.random.default_rng(0))
+    minimise(lambda x: net(x).sum(), net.parameters(), 1e-3)(np.zeros((1, 1, 1, 1), np.float32))
 
 
 # -- how much work a step is -------------------------------------------------------------------------------------------

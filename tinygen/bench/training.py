@@ -1,0 +1,74 @@
+"""Measuring the workloads: one full training step, tinygen and PyTorch in turn."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygen.bench import workloads
+from tinygen.bench.processes import TINYGEN, BenchError, Runner, Say, Worker, Workers
+
+FIRST = 3  # steps whose losses must agree
+TOLERANCE = 1e-4  # relative
+TURN = 100.0  # ms that a turn takes at least, in as many steps as it needs: waking up should not count
+
+
+class Measured(NamedTuple):
+    """What came out for one workload: milliseconds per step in each round, and peak megabytes, by runner."""
+
+    workload: str
+    ms: dict[Runner, np.ndarray]
+    megabytes: dict[Runner, float | None]
+    flops: float  # of a step
+    sgemm: float  # flops per second of a large matrix product
+
+
+def measure(
+    workload: str, modes: Sequence[str], *, threads: int, pairs: int, batch_size: int | None = None, say: Say = print
+) -> Measured:
+    """Let tinygen, and PyTorch in `modes`, train `workload` in turn, `pairs` times each, after a warm-up."""
+    with tempfile.TemporaryDirectory() as folder, Workers() as workers:
+        arrays = Path(folder, "arrays.npz")
+        np.savez(arrays, **workloads.arrays(workload, batch_size=batch_size))
+        setting = dict(task="training", threads=threads, workload=workload, arrays=str(arrays))
+        say(f"{workload}: warming up")
+        with Workers({TINYGEN: Worker(TINYGEN, **setting)}) as before:
+            before.ask("train 1")  # compiles what isn't on disk yet: the memory for that belongs to no training
+        losses = {}
+        for runner in [TINYGEN, *(Runner("torch", mode) for mode in modes)]:
+            try:
+                workers[runner] = Worker(runner, **setting)
+                losses[runner] = workers[runner].ask(f"train {FIRST}")["losses"]
+            except BenchError as error:
+                if runner.mode != "compiled":
+                    raise
+                say(f"{workload}: torch.compile is left out, for it doesn't work here: {error}")
+                if runner in workers:
+                    workers.pop(runner).close()
+        check_losses(workload, losses)
+        slowest = max(answer["ms"] for answer in workers.ask("train 3").values())
+        steps = max(1, round(TURN / slowest))
+        rounds = []
+        for i in range(pairs):
+            rounds.append({runner: answer["ms"] for runner, answer in workers.ask(f"train {steps}").items()})
+            if i in (0, pairs // 2):
+                times = ", ".join(f"{runner} {ms:.3g} ms" for runner, ms in rounds[-1].items())
+                say(f"{workload}: round {i + 1} of {pairs}: {times}")
+        megabytes = {runner: answer["megabytes"] for runner, answer in workers.ask("peak").items()}
+        work = workers[TINYGEN].ask("flops")
+    ms = {runner: np.array([times[runner] for times in rounds]) for runner in workers}
+    return Measured(workload, ms, megabytes, work["flops"], work["sgemm"])
+
+
+def check_losses(workload: str, losses: dict[Runner, list[float]]) -> None:
+    """Raise BenchError unless all runners had the same losses in their first steps: else they did different work."""
+    ours = losses[TINYGEN]
+    for runner, theirs in losses.items():
+        for step, (a, b) in enumerate(zip(ours, theirs), 1):
+            if not abs(a - b) <= TOLERANCE * abs(b):
+                raise BenchError(
+                    f"{workload}: the loss of step {step} is {a:.7g} by tinygen but {b:.7g} by {runner}; they should "
+                    f"agree to {TOLERANCE:g}: the two sides don't do the same work, and their times don't compare"
+                )
