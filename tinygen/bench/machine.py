@@ -1,5 +1,6 @@
-"""What a figure was measured on."""
+"""What a figure was measured on, and whether something else was running there."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,3 +27,13 @@ def processor() -> str:
     fields = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
     numbers = [f"{key} {fields[key]}" for key in ("cpu family", "model") if key in fields]
     return fields.get("model name", platform.processor() or "unknown") + (f" ({', '.join(numbers)})" if numbers else "")
+
+
+def busy_seconds() -> float | None:
+    """Processor seconds that all programs together have used since the start of the system; None where it won't say."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = map(int, fields)  # without idle and iowait
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import NamedTuple, Self
+
+from tinygen.bench.machine import busy_seconds
 
 Say = Callable[[str], None]  # prints a line about how far things are
 
@@ -92,3 +95,22 @@ class Workers(dict[Runner, Worker]):
     def ask(self, line: str) -> dict[Runner, dict]:
         """Ask each in turn, the others asleep."""
         return {runner: worker.ask(line) for runner, worker in self.items()}
+
+    def strangers(self) -> Callable[[], float]:
+        """A clock that starts now: by how many processors, on average, other programs have been busy since.
+
+        PyTorch's threads wait for each other in a loop: one that has lost its processor for a while stops them all.
+        """
+
+        def used() -> tuple[float, float]:
+            ours = process_time() + sum(answer["seconds"] for answer in self.ask("clock").values())
+            all_programs = busy_seconds()
+            return perf_counter(), 0.0 if all_programs is None else all_programs - ours
+
+        start, before = used()
+
+        def since() -> float:
+            now, after = used()
+            return max(0.0, after - before) / (now - start)
+
+        return since

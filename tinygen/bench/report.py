@@ -31,6 +31,7 @@ def row(m: Measured) -> dict:
         "best": None if best is None else str(best),
         "ratio": None if ratio is None else quartiles(ratio),
         "megabytes": {str(runner): size for runner, size in m.megabytes.items()},
+        "disturbance": m.disturbance,
         "gflops_per_second": m.flops / np.median(m.ms[TINYGEN]) / 1e6,
         "sgemm_gflops_per_second": m.sgemm / 1e9,
     }
@@ -49,9 +50,8 @@ def geometric_mean(rows: list[dict]) -> float | None:
 def table(rows: list[dict]) -> str:
     """One line per workload; the columns are explained below it."""
     versus = any(row["ratio"] for row in rows)
-    lines = [
-        ["training step", "tinygen ms", *(["torch ms", "ratio", "MB", "torch MB"] if versus else ["MB"]), "GFLOP/s"]
-    ]
+    more = ["torch ms", "ratio", "MB", "torch MB"] if versus else ["MB"]
+    lines = [["training step", "tinygen ms", *more, "GFLOP/s"]]
     for row in rows:
         speed = f"{row['gflops_per_second']:.0f} of {row['sgemm_gflops_per_second']:.0f}"
         mine, *others = row["megabytes"].values()

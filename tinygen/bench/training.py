@@ -13,6 +13,7 @@ from tinygen.bench.processes import TINYGEN, BenchError, Runner, Say, Worker, Wo
 FIRST = 3  # steps whose losses must agree
 TOLERANCE = 1e-4  # relative
 TURN = 100.0  # ms that a turn takes at least, in as many steps as it needs: waking up should not count
+QUIET = 0.1  # processors that other programs may take without a word about it
 
 
 class Measured(NamedTuple):
@@ -23,6 +24,7 @@ class Measured(NamedTuple):
     megabytes: dict[Runner, float | None]
     flops: float  # of a step
     sgemm: float  # flops per second of a large matrix product
+    disturbance: float  # processors that other programs kept busy meanwhile
 
 
 def measure(
@@ -50,16 +52,19 @@ def measure(
         check_losses(workload, losses)
         slowest = max(answer["ms"] for answer in workers.ask("train 3").values())
         steps = max(1, round(TURN / slowest))
-        rounds = []
+        rounds, strangers = [], workers.strangers()
         for i in range(pairs):
             rounds.append({runner: answer["ms"] for runner, answer in workers.ask(f"train {steps}").items()})
             if i in (0, pairs // 2):
                 times = ", ".join(f"{runner} {ms:.3g} ms" for runner, ms in rounds[-1].items())
                 say(f"{workload}: round {i + 1} of {pairs}: {times}")
+        disturbance = strangers()
+        if disturbance > QUIET:
+            say(f"{workload}: other programs kept {disturbance:.0%} of a processor busy: these times may mean little")
         megabytes = {runner: answer["megabytes"] for runner, answer in workers.ask("peak").items()}
         work = workers[TINYGEN].ask("flops")
     ms = {runner: np.array([times[runner] for times in rounds]) for runner in workers}
-    return Measured(workload, ms, megabytes, work["flops"], work["sgemm"])
+    return Measured(workload, ms, megabytes, work["flops"], work["sgemm"], disturbance)
 
 
 def check_losses(workload: str, losses: dict[Runner, list[float]]) -> None:
