@@ -4,144 +4,150 @@ A whole batch of windows written out is nine times the batch, and would stream t
 image rows gathers its windows into a buffer of cache size, multiplies it by the kernel as a matrix, and goes on. The
 transpose gathers too: an output pixel (h, k) meets only the kernel entries (u, v) for which s divides h + p - d u and
 k + p - d v, so the pixels fall into s x s phases, each a small convolution of its own, and no zero is multiplied.
+3x3 with stride 1 in float32, where channels are many, has a faster way: `winograd.py`.
 """
+
+import math
 
 import numpy as np
 
+from tinygen.kernels import winograd
 from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.product import clear, copy, product, transposed_product
 from tinygen.kernels.threads import run_blocks
 
 BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves room in a second-level cache
 
 
-def conv2d(x, w, stride, padding, dilation):
+def conv2d(x, w, stride, padding, dilation, bias=None):
     """Blocks of image rows: gather their windows, multiply by the kernel as a matrix (KH·KW·C, O)."""
-    (n, h, wd, c), (kh, kw, _, o) = x.shape, w.shape
-    gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wd, kw, stride[1], padding[1], dilation[1])
+    (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
+    bias = np.zeros(o, x.dtype) if bias is None else bias
+    if winograd.fits(x, (kh, kw), o, stride, dilation):
+        return winograd.conv2d(x, w, bias, padding)
+    gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wide, kw, stride[1], padding[1], dilation[1])
     y = np.empty((n, gh, gw, o), x.dtype)
-    rows, blocks = _blocks(n * gh, gw * kh * kw * c)
-    matrix = as_input(w.reshape(kh * kw * c, o))
-    geometry = np.array([*stride, *padding, *dilation, kh, kw, rows])
-    run_blocks(_conv2d, blocks, y.size * kh * kw * c, as_input(x), matrix, y, geometry)
+    _convolve(x, w, bias, y, (0, 0), (1, 1), (gh, gw), stride, padding, dilation)
     return y
+
+
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
+    """Phase by phase: each is a convolution of g with the part of the kernel that its pixels meet."""
+    n, (kh, kw, c, _) = len(g), w.shape
+    bias = np.zeros(c, g.dtype) if bias is None else bias
+    turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
+    if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
+        return winograd.conv2d(g, turned, bias, (2 - padding[0], 2 - padding[1]))
+    x = np.empty((n, *size, c), g.dtype)
+    for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
+        for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
+            extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
+            if us.size and vs.size:
+                phase = row_padding, column_padding
+                part = turned[us][:, vs]
+                _convolve(g, part, bias, x, (top, left), stride, extent, (1, 1), phase, (row_step, column_step))
+            else:
+                x[:, top :: stride[0], left :: stride[1]] = bias  # pixels that no kernel entry reaches
+    return x
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The same blocks, transposed, times g; sums of blocks are added in an order that the shapes fix."""
     (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
+    if winograd.fits(x, kernel_size, o, stride, dilation):
+        return winograd.conv2d_weight(x, g, padding)
     rows, blocks = _blocks(n * gh, gw * kh * kw * c)
     # A sum over everything: each of a fixed number of parts adds up its own blocks, then the parts are added in order.
-    parts = min(blocks, 8)
-    sums = np.zeros((parts, kh * kw * c, o), x.dtype)
-    geometry = np.array([*stride, *padding, *dilation, kh, kw, rows])
-    run_blocks(_conv2d_weight, parts, g.size * kh * kw * c, as_input(x), as_input(g), sums, geometry)
+    sums = np.zeros((min(blocks, 8), kh * kw * c * o), x.dtype)
+    window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+    run_blocks(_weight_kernel, len(sums), g.size * kh * kw * c, as_input(x), as_input(g), sums, *window, rows)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
-def conv_transpose2d(g, w, size, stride, padding, dilation):
-    """Phase by phase: gather the entries of g that a pixel meets, multiply by the part of the kernel that it meets."""
-    (n, _, _, o), (kh, kw, c, _) = g.shape, w.shape
-    x = np.zeros((n, *size, c), g.dtype)
-    for first_row, us in _phases(kh, stride[0], padding[0], dilation[0]):
-        for first_column, vs in _phases(kw, stride[1], padding[1], dilation[1]):
-            high, wide = _steps(size[0], first_row, stride[0]), _steps(size[1], first_column, stride[1])
-            if not (len(us) and len(vs) and high and wide):
-                continue  # pixels that no kernel entry reaches stay zero
-            taps = len(us) * len(vs)
-            part = w[us][:, vs].transpose(0, 1, 3, 2).reshape(taps * o, c)  # (taps · O, C)
-            # Pixel t of this phase meets entry g[t + from]: exact divisions, by the choice of the phase.
-            from_row = (first_row + padding[0] - dilation[0] * us) // stride[0]
-            from_column = (first_column + padding[1] - dilation[1] * vs) // stride[1]
-            rows, blocks = _blocks(n * high, wide * taps * o)
-            geometry = np.array([first_row, first_column, *stride, high, wide, rows])
-            work = n * high * wide * c * taps * o
-            arrays = as_input(g), as_input(part), x, from_row, from_column, geometry
-            run_blocks(_conv_transpose2d, blocks, work, *arrays)
-    return x
+def _convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
+    """Write a convolution of x with w to the `extent` pixels of y that lie `step` apart, from `corner` on."""
+    (kh, kw, c, o), (high, wide) = w.shape, extent
+    if not (high and wide):
+        return
+    rows, blocks = _blocks(len(x) * high, wide * kh * kw * c)
+    window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+    arrays = as_input(x), as_input(w), as_input(bias), y
+    work = len(x) * high * wide * kh * kw * c * o
+    run_blocks(_convolve_kernel, blocks, work, *arrays, corner, tuple(step), extent, *window, rows)
 
 
 @kernel
-def _gather(x, buffer, at, image, row, gw, sh, sw, ph, pw, dh, dw, kh, kw):
-    """The windows of one output row as rows at, at + 1, ... of the buffer; zeros where they leave the image."""
-    _, h, w, c = x.shape
-    for u in range(kh):
-        y = sh * row + dh * u - ph
-        for j in range(gw):
-            for v in range(kw):
-                z = sw * j + dw * v - pw
-                start = (u * kw + v) * c
-                if 0 <= y < h and 0 <= z < w:
-                    for q in range(c):
-                        buffer[at + j, start + q] = x[image, y, z, q]
-                else:
-                    for q in range(c):
-                        buffer[at + j, start + q] = 0
-
-
-@kernel
-def _conv2d(x, matrix, y, geometry, start, stop):
-    sh, sw, ph, pw, dh, dw, kh, kw, rows = geometry
-    n, gh, gw, o = y.shape
-    flat = y.reshape(n * gh * gw, o)
-    buffer = np.empty((rows * gw, matrix.shape[0]), x.dtype)
+def _convolve_kernel(x, w, bias, y, corner, step, extent, kernel_size, stride, padding, dilation, rows, start, stop):
+    n, h, wide, o = y.shape
+    gh, gw = extent
+    k = kernel_size[0] * kernel_size[1] * x.shape[3]
+    matrix, flat = w.reshape(-1), y.reshape(-1)
+    apart = step[0] != 1 or step[1] != 1
+    buffer, pixels = np.empty(rows * gw * k, x.dtype), np.empty(rows * gw * o if apart else 0, x.dtype)
     for block in range(start, stop):
         first, last = block * rows, min((block + 1) * rows, n * gh)
+        count = (last - first) * gw
+        _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+        if not apart:
+            _repeat(bias, flat, first * gw * o, count)
+            product(buffer, matrix, flat, first * gw * o, count, k, o, True)
+            continue
+        _repeat(bias, pixels, 0, count)
+        product(buffer, matrix, pixels, 0, count, k, o, True)
         for r in range(first, last):
-            _gather(x, buffer, (r - first) * gw, r // gh, r % gh, gw, sh, sw, ph, pw, dh, dw, kh, kw)
-        np.dot(buffer[: (last - first) * gw], matrix, flat[first * gw : last * gw])
+            row = (r // gh * h + corner[0] + step[0] * (r % gh)) * wide + corner[1]
+            for j in range(gw):
+                copy(pixels, ((r - first) * gw + j) * o, flat, (row + step[1] * j) * o, o)
 
 
 @kernel
-def _conv2d_weight(x, g, sums, geometry, start, stop):
-    sh, sw, ph, pw, dh, dw, kh, kw, rows = geometry
+def _weight_kernel(x, g, sums, kernel_size, stride, padding, dilation, rows, start, stop):
     n, gh, gw, o = g.shape
-    flat = g.reshape(n * gh * gw, o)
-    parts, k, _ = sums.shape
-    blocks = (n * gh + rows - 1) // rows
-    buffer = np.empty((rows * gw, k), x.dtype)
-    product = np.empty((k, o), x.dtype)
+    k = kernel_size[0] * kernel_size[1] * x.shape[3]
+    flat = g.reshape(-1)
+    parts, blocks = len(sums), (n * gh + rows - 1) // rows
+    buffer = np.empty(rows * gw * k, x.dtype)
     for part in range(start, stop):
-        total = sums[part]
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * rows, min((block + 1) * rows, n * gh)
-            for r in range(first, last):
-                _gather(x, buffer, (r - first) * gw, r // gh, r % gh, gw, sh, sw, ph, pw, dh, dw, kh, kw)
-            np.dot(buffer[: (last - first) * gw].T, flat[first * gw : last * gw], product)
-            for i in range(k):
-                for j in range(o):
-                    total[i, j] += product[i, j]
+            _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+            transposed_product(buffer, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
 
 
 @kernel
-def _conv_transpose2d(g, matrix, x, from_row, from_column, geometry, start, stop):
-    first_row, first_column, sh, sw, high, wide, rows = geometry
-    n, gh, gw, o = g.shape
-    c = x.shape[3]
-    buffer = np.empty((rows * wide, matrix.shape[0]), g.dtype)
-    product = np.empty((rows * wide, c), g.dtype)
-    for block in range(start, stop):
-        first, last = block * rows, min((block + 1) * rows, n * high)
-        for r in range(first, last):
-            image, i, at = r // high, r % high, (r - first) * wide
-            for a in range(len(from_row)):
-                y = i + from_row[a]
-                for j in range(wide):
-                    for b in range(len(from_column)):
-                        z = j + from_column[b]
-                        begin = (a * len(from_column) + b) * o
-                        if 0 <= y < gh and 0 <= z < gw:
-                            for q in range(o):
-                                buffer[at + j, begin + q] = g[image, y, z, q]
-                        else:
-                            for q in range(o):
-                                buffer[at + j, begin + q] = 0
-        m = (last - first) * wide
-        np.dot(buffer[:m], matrix, product[:m])
-        for r in range(first, last):
-            image, row, at = r // high, first_row + sh * (r % high), (r - first) * wide
-            for j in range(wide):
-                for q in range(c):
-                    x[image, row, first_column + sw * j, q] = product[at + j, q]
+def _repeat(bias, y, at, count):
+    for i in range(count):
+        copy(bias, 0, y, at + i * len(bias), len(bias))
+
+
+@kernel
+def _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation):
+    """The windows of output rows first..last as rows of the buffer, with zeros where they leave the image."""
+    _, h, w, c = x.shape
+    flat = x.reshape(-1)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
+    k = kh * kw * c
+    # Windows low..high lie inside the image from left to right: each of their rows is one run of numbers.
+    low, high = min(max(0, (pw + sw - 1) // sw), gw), min((w + pw - dw * (kw - 1) - 1) // sw + 1, gw)
+    low, high = (low, high) if dw == 1 and low < high else (gw, gw)
+    for r in range(first, last):
+        for u in range(kh):
+            y = sh * (r % gh) + dh * u - ph
+            row, to = (r // gh * h + y) * w, (r - first) * gw * k + u * kw * c
+            if not 0 <= y < h:
+                for j in range(gw):
+                    clear(buffer, to + j * k, kw * c)
+                continue
+            for j in range(low, high):
+                copy(flat, (row + sw * j - pw) * c, buffer, to + j * k, kw * c)
+            for edge in range(gw - max(0, high - low)):
+                j = edge if edge < low else edge + high - low
+                for v in range(kw):
+                    z = sw * j + dw * v - pw
+                    if 0 <= z < w:
+                        copy(flat, (row + z) * c, buffer, to + j * k + v * c, c)
+                    else:
+                        clear(buffer, to + j * k + v * c, c)
 
 
 def _outputs(h: int, k: int, s: int, p: int, d: int) -> int:
@@ -154,10 +160,18 @@ def _blocks(rows: int, row_size: int) -> tuple[int, int]:
     return each, -(-rows // each)
 
 
-def _phases(k: int, s: int, p: int, d: int) -> list[tuple[int, np.ndarray]]:
-    """Along one axis: for each first pixel h < s, the kernel entries u that reach it, with s dividing h + p - d u."""
-    u = np.arange(k)
-    return [(h, u[(h + p - d * u) % s == 0]) for h in range(s)]
+def _phases(k: int, s: int, p: int, d: int) -> list[tuple[int, np.ndarray, int, int]]:
+    """Along one axis: the convolution for each first pixel h < s, as (h, entries of the turned kernel, padding, step).
+
+    Kernel entry u reaches h if s divides h + p - d u, and pixel h + s t then meets entry t + (h + p - d u) / s of g.
+    Where u falls, that grows in equal steps: it is a convolution with dilation `step`, whose padding may be negative.
+    """
+    found = []
+    for h in range(s):
+        reach = np.flatnonzero((h + p - d * np.arange(k)) % s == 0)[::-1]
+        first = (h + p - d * reach[0]) // s if len(reach) else 0
+        found.append((h, k - 1 - reach, int(-first), d // math.gcd(s, d)))
+    return found
 
 
 def _steps(size: int, first: int, stride: int) -> int:

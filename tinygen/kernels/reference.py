@@ -97,11 +97,12 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a @ b
 
 
-def conv2d(x, w, stride, padding, dilation):
+def conv2d(x, w, stride, padding, dilation, bias=None):
     """Each window of x as a row, times the kernel as a matrix: (N·GH·GW, KH·KW·C) @ (KH·KW·C, O)."""
     columns = _windows(_padded(x, padding), w.shape[:2], stride, dilation)  # (N, GH, GW, KH, KW, C)
     (n, gh, gw), (kh, kw, c, o) = columns.shape[:3], w.shape
-    return (columns.reshape(n * gh * gw, kh * kw * c) @ w.reshape(kh * kw * c, o)).reshape(n, gh, gw, o)
+    y = (columns.reshape(n * gh * gw, kh * kw * c) @ w.reshape(kh * kw * c, o)).reshape(n, gh, gw, o)
+    return y if bias is None else y + bias
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
@@ -112,7 +113,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     return (columns.T @ g.reshape(n * gh * gw, o)).reshape(kh, kw, c, o)
 
 
-def conv_transpose2d(g, w, size, stride, padding, dilation):
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
     """Every entry of g places a copy of the kernel, weighted by it; where copies overlap they add up."""
     (n, gh, gw, o), (kh, kw, c, _) = g.shape, w.shape
     (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
@@ -121,7 +122,8 @@ def conv_transpose2d(g, w, size, stride, padding, dilation):
     for u in range(kh):
         for v in range(kw):
             x[:, dh * u :, dw * v :][:, : sh * gh : sh, : sw * gw : sw] += copies[:, :, :, u, v]
-    return np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
+    x = np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
+    return x if bias is None else x + bias
 
 
 def _padded(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray:
@@ -239,6 +241,7 @@ def moving_average(averages, θs, decay):
 def sum_of_squares(xs) -> float:
     """Of all entries, in float64, where no float32 overflows."""
     return float(sum(np.square(x, dtype=np.float64).sum() for x in xs))
+
 
 # -- normalisation -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,329 @@
+"""3x3 convolutions with stride 1 at a quarter of the multiplications: Winograd's F(4x4, 3x3), for float32.
+
+A tile of 4x4 outputs depends on 6x6 inputs d and 3x3 weights w. With the matrices of `_input`, `_weight` and `_output`
+(Lavin & Gray 2016, section 4.3) it is  Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A:  36 products instead of 144, and over many channels
+and tiles each of the 36 is one matrix product. docs/convolution.md derives it, and why it costs a digit of precision.
+Its transpose gives the weight gradient: dw = Gᵀ [(Bᵀ d B) ⊙ (A g Aᵀ)] G, summed over all tiles.
+
+Rows of tiles make blocks whose 36 matrices stay in the second-level cache. Channels are multiples of LANES.
+"""
+
+import numpy as np
+
+from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.lanes import LANES, load, store
+from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.tile import multiply
+
+TILES = 64  # in a block: enough rows for fast products, few enough that 36 matrices of them stay in the cache
+
+
+def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
+    """Whether a convolution of x (N, H, W, C) to `channels` channels is one for this file."""
+    return (
+        x.dtype == np.float32
+        and tuple(kernel_size) == (3, 3)
+        and tuple(stride) == tuple(dilation) == (1, 1)
+        and x.shape[3] >= 16
+        and channels >= 16
+        and x.shape[3] % LANES == channels % LANES == 0
+    )
+
+
+def conv2d(x, w, bias, padding):
+    """x (N, H, W, C) with w (3, 3, C, O), plus bias (O,), to (N, H + 2p - 2, W + 2q - 2, O)."""
+    (n, h, wide, c), o = x.shape, w.shape[3]
+    y = np.empty((n, h + 2 * padding[0] - 2, wide + 2 * padding[1] - 2, o), x.dtype)
+    strips, blocks = _blocks(y)
+    weights = np.empty(36 * c * o, x.dtype)
+    run_blocks(_transform_weights, c, c * o * 9, as_input(w), weights)
+    run_blocks(_conv2d, blocks, 9 * c * y.size, as_input(x), weights, as_input(bias), y, tuple(padding), strips)
+    return y
+
+
+def conv2d_weight(x, g, padding):
+    """The gradient (3, 3, C, O) of `conv2d`'s w, for x (N, H, W, C) and the gradient g (N, GH, GW, O) of its output."""
+    c, o = x.shape[3], g.shape[3]
+    strips, blocks = _blocks(g)
+    # Each of a fixed number of parts adds up its own blocks, then the parts are added in order.
+    sums = np.zeros((min(blocks, 4), 36 * c * o), x.dtype)
+    w = np.empty((3, 3, c, o), x.dtype)
+    run_blocks(_conv2d_weight, len(sums), 9 * c * g.size, as_input(x), as_input(g), sums, tuple(padding), strips)
+    run_blocks(_restore_weights, c, c * o * 36, sums, w)
+    return w
+
+
+def _blocks(y: np.ndarray) -> tuple[int, int]:
+    """How many rows of tiles of the outputs (N, H, W, O) make a block, and how many blocks that gives."""
+    n, h, w, _ = y.shape
+    strips = n * -(-h // 4)
+    each = max(1, min(TILES // max(1, -(-w // 4)), strips))
+    return each, -(-strips // each)
+
+
+# -- the three small matrices, each along one axis ---------------------------------------------------------------------
+
+
+@kernel
+def _input(d):
+    """Bᵀ d: six inputs."""
+    d0, d1, d2, d3, d4, d5 = d
+    even, odd, far, near = d4 - 4 * d2, d3 - 4 * d1, d4 - d2, 2 * (d3 - d1)
+    return 4 * d0 + d4 - 5 * d2, even + odd, even - odd, far + near, far - near, 4 * d1 + d5 - 5 * d3
+
+
+@kernel
+def _output(m):
+    """Aᵀ m: six products become four outputs."""
+    m0, m1, m2, m3, m4, m5 = m
+    even, odd, far, near = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+    return m0 + even + far, odd + 2 * near, even + 4 * far, odd + 8 * near + m5
+
+
+@kernel
+def _output_transposed(g):
+    """A g: the gradients of four outputs become those of six products."""
+    g0, g1, g2, g3 = g
+    even, odd, far, near = g0 + g2, g1 + g3, g0 + 4 * g2, 2 * g1 + 8 * g3
+    return g0, even + odd, even - odd, far + near, far - near, g3
+
+
+@kernel
+def _weight(w):
+    """G w: three weights become six."""
+    w0, w1, w2 = w
+    even, odd = (w0 + w2) * (1 / 6), w1 * (1 / 6)
+    far, near = w0 * (1 / 24) + w2 * (1 / 6), w1 * (1 / 12)
+    return w0 * 0.25, (even + odd) * -1.0, odd - even, far + near, far - near, w2
+
+
+@kernel
+def _weight_transposed(u):
+    """Gᵀ u: the gradients of six products become those of three weights."""
+    u0, u1, u2, u3, u4, u5 = u
+    even, odd, far, near = u1 + u2, u2 - u1, u3 + u4, u3 - u4
+    return (
+        u0 * 0.25 - even * (1 / 6) + far * (1 / 24),
+        odd * (1 / 6) + near * (1 / 12),
+        (far - even) * (1 / 6) + u5,
+    )
+
+
+# -- from images to 36 matrices and back -------------------------------------------------------------------------------
+
+
+@kernel
+def _read(x, image, row, column, window, rows, columns):
+    """Copy a window of x to `window` (rows, columns, C), with zeros where it leaves the image."""
+    _, h, w, c = x.shape
+    flat = x.reshape(-1)
+    zero = load(np.zeros(LANES, np.float32), 0)
+    first = min(max(0, -column), columns)
+    last = max(first, min(columns, w - column))
+    for i in range(rows):
+        to, begin = i * columns * c, ((image * h + row + i) * w + column) * c
+        inside = 0 <= row + i < h
+        for q in range(0, (first if inside else columns) * c, LANES):
+            store(window, to + q, zero)
+        if inside:
+            for q in range(first * c, last * c, LANES):
+                store(window, to + q, load(flat, begin + q))
+            for q in range(last * c, columns * c, LANES):
+                store(window, to + q, zero)
+
+
+@kernel
+def _to_products(x, padding, tall, wide, window, rows, products, plane, first, last):
+    """Bᵀ d B for the rows of tiles first..last, as 36 planes (tiles, C) that lie `plane` numbers apart."""
+    c, columns = x.shape[3], 4 * wide + 2
+    size = columns * c
+    for s in range(first, last):
+        _read(x, s // tall, 4 * (s % tall) - padding[0], -padding[1], window, 6, columns)
+        for q in range(0, size, LANES):  # down the columns, all of them at once
+            _put6(rows, q, size, _input(_take6(window, q, size)))
+        for t in range(wide):
+            to = ((s - first) * wide + t) * c
+            for i in range(6):
+                for q in range(0, c, LANES):
+                    _put6(products, 6 * i * plane + to + q, plane, _input(_take6(rows, i * size + 4 * t * c + q, c)))
+
+
+@kernel
+def _from_products(products, plane, bias, y, tall, wide, first, last):
+    """Aᵀ m A of 36 planes (tiles, O), plus bias, to the rows of tiles first..last of y, where they lie inside."""
+    _, h, w, o = y.shape
+    flat = y.reshape(-1)
+    for s in range(first, last):
+        image, row = s // tall, 4 * (s % tall)
+        high = min(4, h - row)
+        for t in range(wide):
+            at, begin = ((s - first) * wide + t) * o, ((image * h + row) * w + 4 * t) * o
+            broad = min(4, w - 4 * t)
+            for q in range(at, at + o, LANES):
+                a0, a1, a2, a3 = _output(_take6(products, q, 6 * plane))
+                b0, b1, b2, b3 = _output(_take6(products, q + plane, 6 * plane))
+                c0, c1, c2, c3 = _output(_take6(products, q + 2 * plane, 6 * plane))
+                d0, d1, d2, d3 = _output(_take6(products, q + 3 * plane, 6 * plane))
+                e0, e1, e2, e3 = _output(_take6(products, q + 4 * plane, 6 * plane))
+                f0, f1, f2, f3 = _output(_take6(products, q + 5 * plane, 6 * plane))
+                to, shift = begin + q - at, load(bias, q - at)
+                _put(flat, to, o, broad, _output((a0, b0, c0, d0, e0, f0)), shift)
+                if high > 1:
+                    _put(flat, to + w * o, o, broad, _output((a1, b1, c1, d1, e1, f1)), shift)
+                if high > 2:
+                    _put(flat, to + 2 * w * o, o, broad, _output((a2, b2, c2, d2, e2, f2)), shift)
+                if high > 3:
+                    _put(flat, to + 3 * w * o, o, broad, _output((a3, b3, c3, d3, e3, f3)), shift)
+
+
+@kernel
+def _to_gradients(g, tall, wide, window, products, plane, first, last):
+    """A g Aᵀ for the rows of tiles first..last, as 36 planes (tiles, O): the adjoint of `_from_products`."""
+    o = g.shape[3]
+    size = 4 * wide * o
+    for s in range(first, last):
+        _read(g, s // tall, 4 * (s % tall), 0, window, 4, 4 * wide)
+        for t in range(wide):
+            to = ((s - first) * wide + t) * o
+            for q in range(0, o, LANES):
+                at = 4 * t * o + q
+                a0, a1, a2, a3, a4, a5 = _output_transposed(_take4(window, at, size))
+                b0, b1, b2, b3, b4, b5 = _output_transposed(_take4(window, at + o, size))
+                c0, c1, c2, c3, c4, c5 = _output_transposed(_take4(window, at + 2 * o, size))
+                d0, d1, d2, d3, d4, d5 = _output_transposed(_take4(window, at + 3 * o, size))
+                _put6(products, to + q, plane, _output_transposed((a0, b0, c0, d0)))
+                _put6(products, to + q + 6 * plane, plane, _output_transposed((a1, b1, c1, d1)))
+                _put6(products, to + q + 12 * plane, plane, _output_transposed((a2, b2, c2, d2)))
+                _put6(products, to + q + 18 * plane, plane, _output_transposed((a3, b3, c3, d3)))
+                _put6(products, to + q + 24 * plane, plane, _output_transposed((a4, b4, c4, d4)))
+                _put6(products, to + q + 30 * plane, plane, _output_transposed((a5, b5, c5, d5)))
+
+
+@kernel
+def _take4(a, at, step):
+    return load(a, at), load(a, at + step), load(a, at + 2 * step), load(a, at + 3 * step)
+
+
+@kernel
+def _take6(a, at, step):
+    return (
+        load(a, at),
+        load(a, at + step),
+        load(a, at + 2 * step),
+        load(a, at + 3 * step),
+        load(a, at + 4 * step),
+        load(a, at + 5 * step),
+    )
+
+
+@kernel
+def _put6(a, at, step, values):
+    store(a, at, values[0])
+    store(a, at + step, values[1])
+    store(a, at + 2 * step, values[2])
+    store(a, at + 3 * step, values[3])
+    store(a, at + 4 * step, values[4])
+    store(a, at + 5 * step, values[5])
+
+
+@kernel
+def _put(a, at, step, count, values, shift):
+    """The first `count` of four values, with `shift` added to each."""
+    store(a, at, values[0] + shift)
+    if count > 1:
+        store(a, at + step, values[1] + shift)
+    if count > 2:
+        store(a, at + 2 * step, values[2] + shift)
+    if count > 3:
+        store(a, at + 3 * step, values[3] + shift)
+
+
+# -- the kernels -------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def _conv2d(x, weights, bias, y, padding, strips, start, stop):
+    n, h, w, o = y.shape
+    c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
+    window, rows = np.empty(6 * (4 * wide + 2) * c, x.dtype), np.empty(6 * (4 * wide + 2) * c, x.dtype)
+    # One tile more than needed, so that planes don't lie a power of two apart and push each other from the cache.
+    plane, out_plane = (strips * wide + 1) * c, (strips * wide + 1) * o
+    products, outputs = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype)
+    for block in range(start, stop):
+        first, last = block * strips, min((block + 1) * strips, n * tall)
+        tiles = (last - first) * wide
+        _to_products(x, padding, tall, wide, window, rows, products, plane, first, last)
+        for k in range(36):
+            multiply(products, k * plane, c, 1, weights, k * c * o, outputs, k * out_plane, tiles, c, o, False)
+        _from_products(outputs, out_plane, bias, y, tall, wide, first, last)
+
+
+@kernel
+def _conv2d_weight(x, g, sums, padding, strips, start, stop):
+    n, h, w, o = g.shape
+    c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
+    window, rows = np.empty(6 * (4 * wide + 2) * c, x.dtype), np.empty(6 * (4 * wide + 2) * c, x.dtype)
+    out_window = np.empty(16 * wide * o, x.dtype)
+    plane, out_plane = (strips * wide + 1) * c, (strips * wide + 1) * o
+    products, gradients = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype)
+    parts, blocks = len(sums), (n * tall + strips - 1) // strips
+    for part in range(start, stop):
+        for block in range(blocks * part // parts, blocks * (part + 1) // parts):
+            first, last = block * strips, min((block + 1) * strips, n * tall)
+            tiles = (last - first) * wide
+            _to_products(x, padding, tall, wide, window, rows, products, plane, first, last)
+            _to_gradients(g, tall, wide, out_window, gradients, out_plane, first, last)
+            for k in range(36):
+                multiply(products, k * plane, 1, c, gradients, k * out_plane, sums[part], k * c * o, c, tiles, o, True)
+
+
+@kernel
+def _transform_weights(w, weights, start, stop):
+    """weights[k, c, o] = (G w Gᵀ)ₖ for the channels start..stop of w (3, 3, C, O)."""
+    _, _, c, o = w.shape
+    flat, size = w.reshape(-1), c * o
+    for at in range(start * o, stop * o, LANES):
+        a0, a1, a2, a3, a4, a5 = _weight(_take3(flat, at, 3 * size))
+        b0, b1, b2, b3, b4, b5 = _weight(_take3(flat, at + size, 3 * size))
+        c0, c1, c2, c3, c4, c5 = _weight(_take3(flat, at + 2 * size, 3 * size))
+        _put6(weights, at, size, _weight((a0, b0, c0)))
+        _put6(weights, at + 6 * size, size, _weight((a1, b1, c1)))
+        _put6(weights, at + 12 * size, size, _weight((a2, b2, c2)))
+        _put6(weights, at + 18 * size, size, _weight((a3, b3, c3)))
+        _put6(weights, at + 24 * size, size, _weight((a4, b4, c4)))
+        _put6(weights, at + 30 * size, size, _weight((a5, b5, c5)))
+
+
+@kernel
+def _restore_weights(sums, w, start, stop):
+    """w (3, 3, C, O) = Gᵀ u G for the channels start..stop, with u the sum of the parts, in their order."""
+    _, _, c, o = w.shape
+    flat, size = w.reshape(-1), c * o
+    total = np.empty(36 * LANES, np.float32)
+    for at in range(start * o, stop * o, LANES):
+        for k in range(36):
+            u = load(sums[0], k * size + at)
+            for part in range(1, len(sums)):
+                u = u + load(sums[part], k * size + at)
+            store(total, k * LANES, u)
+        a0, a1, a2 = _weight_transposed(_take6(total, 0, 6 * LANES))
+        b0, b1, b2 = _weight_transposed(_take6(total, LANES, 6 * LANES))
+        c0, c1, c2 = _weight_transposed(_take6(total, 2 * LANES, 6 * LANES))
+        d0, d1, d2 = _weight_transposed(_take6(total, 3 * LANES, 6 * LANES))
+        e0, e1, e2 = _weight_transposed(_take6(total, 4 * LANES, 6 * LANES))
+        f0, f1, f2 = _weight_transposed(_take6(total, 5 * LANES, 6 * LANES))
+        _put3(flat, at, size, _weight_transposed((a0, b0, c0, d0, e0, f0)))
+        _put3(flat, at + 3 * size, size, _weight_transposed((a1, b1, c1, d1, e1, f1)))
+        _put3(flat, at + 6 * size, size, _weight_transposed((a2, b2, c2, d2, e2, f2)))
+
+
+@kernel
+def _take3(a, at, step):
+    return load(a, at), load(a, at + step), load(a, at + 2 * step)
+
+
+@kernel
+def _put3(a, at, step, values):
+    store(a, at, values[0])
+    store(a, at + step, values[1])
+    store(a, at + 2 * step, values[2])
