@@ -15,7 +15,7 @@ from tinygen.testing import CASES
 from tinygen.testing.properties import PROPERTIES
 
 PACKAGE = Path(tg.__file__).parent
-COMPOSITIONS = {"flatten", "upsample", "where"}  # public functions of tinygen.ops that are made of ops
+COMPOSITIONS = {"batch_norm", "flatten", "layer_norm", "upsample", "where"}  # public functions that are made of ops
 
 # -- ops and cases -----------------------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ def test_every_fast_kernel_has_a_reference_with_the_same_parameters():
 
 
 def test_every_public_function_of_a_kernel_file_is_a_twin():
-    plumbing = {"__init__.py", "reference.py", "threads.py"}
+    plumbing = {"__init__.py", "jit.py", "reference.py", "threads.py"}
     found = {
         (path.stem, name)
         for path in (PACKAGE / "kernels").glob("*.py")

@@ -40,6 +40,7 @@ from tinygen.ops.elementwise import (
     where,
 )
 from tinygen.ops.linalg import matmul
+from tinygen.ops.norm import batch_norm, group_norm, group_norm_vjp, layer_norm
 from tinygen.ops.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
 from tinygen.ops.reduce import logsumexp, max, mean, sum, var
 from tinygen.ops.resample import resample, sum_blocks, upsample, upsample_nearest

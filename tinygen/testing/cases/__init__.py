@@ -8,6 +8,7 @@ from tinygen.testing.cases.activation import ACTIVATION
 from tinygen.testing.cases.conv import CONV
 from tinygen.testing.cases.elementwise import ELEMENTWISE
 from tinygen.testing.cases.linalg import LINALG
+from tinygen.testing.cases.norm import NORM
 from tinygen.testing.cases.pool import POOL
 from tinygen.testing.cases.reduce import REDUCE
 from tinygen.testing.cases.resample import RESAMPLE
@@ -15,6 +16,6 @@ from tinygen.testing.cases.shape import SHAPE
 
 CASES: dict[str, Case] = {
     case.name: case
-    for family in (SHAPE, ELEMENTWISE, ACTIVATION, REDUCE, LINALG, CONV, POOL, RESAMPLE)
+    for family in (SHAPE, ELEMENTWISE, ACTIVATION, REDUCE, LINALG, CONV, NORM, POOL, RESAMPLE)
     for case in family
 }
