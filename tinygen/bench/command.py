@@ -52,6 +52,8 @@ def bench(
         sys.exit("bench: --vs torch needs PyTorch, which isn't installed here: pip install torch, or leave --vs away")
     if kernels + epoch + startup + bool(names) > 1:
         sys.exit("bench: --kernels, --epoch, --startup and the names of workloads are different measurements: give one")
+    if compile and vs is None:
+        sys.exit("bench: --compile is a mode of PyTorch: add --vs torch")
     for option, value in (("pairs", pairs), ("threads", threads)):
         if value is not None and value < 1:
             sys.exit(f"bench: --{option} must be at least 1, got {value}")

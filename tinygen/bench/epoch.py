@@ -38,7 +38,12 @@ def measure(modes: list[str], *, threads: int, limit: int = 60_000, say: Say = p
                 times = ", ".join(f"{runner} {spent:.1f} s" for runner, spent in seconds.items())
                 say(f"{len(losses[TINYGEN])} of {total} batches: {times}")
     return [
-        {"runner": str(runner), "seconds": seconds[runner], "loss": float(np.mean(losses[runner]))}
+        {
+            "runner": str(runner),
+            "seconds": seconds[runner],
+            "loss": float(np.mean(losses[runner])),
+            "batches": len(losses[runner]),
+        }
         for runner in workers
     ]
 

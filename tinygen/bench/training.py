@@ -1,5 +1,6 @@
 """Measuring the workloads: one full training step, tinygen and PyTorch in turn."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,10 +69,12 @@ def measure(
 
 
 def check_losses(workload: str, losses: dict[Runner, list[float]]) -> None:
-    """Raise BenchError unless all runners had the same losses in their first steps: else they did different work."""
+    """Raise BenchError unless all runners had the same finite losses: else they did different work, or none."""
     ours = losses[TINYGEN]
     for runner, theirs in losses.items():
         for step, (a, b) in enumerate(zip(ours, theirs), 1):
+            if not math.isfinite(b):
+                raise BenchError(f"{workload}: the loss of step {step} is {b} by {runner}: that is no training")
             if not abs(a - b) <= TOLERANCE * abs(b):
                 raise BenchError(
                     f"{workload}: the loss of step {step} is {a:.7g} by tinygen but {b:.7g} by {runner}; they should "

@@ -12,7 +12,7 @@ from tinygen import nn
 from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
 
-GROUPS = 8  # of every GroupNorm
+GROUPS = 8  # of every GroupNorm, each of two channels at least: one of a single channel undoes the shift by the time
 
 
 def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: type = np.float32):
@@ -66,15 +66,15 @@ class UNet(nn.Module):
     """`forward(x, t)`: images x (N, H, W, image_channels) at times t (N,) to images of the same shape.
 
     For c = `channels` the maps are (H, W, c), (H/2, W/2, 2c) and (H/4, W/4, 2c); with c = 32 and grey images there are
-    373,697 parameters. Raises ValueError unless 8 divides c and 4 divides H and W.
+    373,697 parameters. Raises ValueError unless 16 divides c and 4 divides H and W.
     """
 
     def __init__(
         self, *, rng: np.random.Generator, channels: int = 32, image_channels: int = 1, dtype: type = np.float32
     ):
         nn.init.check_sizes("UNet", channels=channels, image_channels=image_channels)
-        if channels % GROUPS:
-            raise ValueError(f"UNet: channels must be a multiple of {GROUPS}, the groups of GroupNorm; got {channels}")
+        if channels % (2 * GROUPS):
+            raise ValueError(f"UNet: channels must be a multiple of {2 * GROUPS}, for its GroupNorms; got {channels}")
         c, hidden = channels, 4 * channels
         same = dict(rng=rng, dtype=dtype)
         conv, halve = dict(padding=1, **same), dict(stride=2, padding=1, **same)

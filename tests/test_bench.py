@@ -1,0 +1,321 @@
+"""The benchmark: what it counts, how it takes turns, what it refuses, and the commands as a user starts them."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tinygen.bench import epoch, kernels, layers, machine, memory, report, startup, training, workloads
+from tinygen.bench.processes import TINYGEN, BenchError, Runner, Worker, Workers
+from tinygen.data.mnist import mnist_is_present
+
+NCHW, LAST, COMPILED = (Runner("torch", mode) for mode in ("nchw", "channels_last", "compiled"))
+
+
+def command(*arguments: str, code: str = "", **environment: str) -> subprocess.CompletedProcess:
+    """`python -m tinygen` with these arguments, after `code` has run in the same process."""
+    code += f"\nimport sys; sys.argv = ['tinygen', *{list(arguments)!r}]\nfrom tinygen.__main__ import main; main()"
+    environment = {**os.environ, **environment}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=environment)
+
+
+# -- the workloads -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, count",
+    [
+        ("conv_ae", 159_355),
+        ("vae_mlp", 652_824),
+        ("dcgan", 679_042),
+        ("unet_ddpm", 373_697),
+        ("mlp_ddpm_2d", 37_762),
+    ],
+)
+def test_the_networks_have_their_numbers_of_parameters(name, count):
+    net = workloads.WORKLOADS[name].network(rng=np.random.default_rng(0))
+    assert sum(p.size for p in net.parameters()) == count
+
+
+def test_the_work_of_a_step_is_counted():
+    """By hand, in multiplications per image, of which each comes with an addition."""
+    dense = 784 * 400 + 2 * 400 * 20 + 20 * 400 + 400 * 784
+    expected = {"vae_mlp": 3 * dense - 784 * 400}
+    first = 14 * 14 * 9 * 32
+    around = 7 * 7 * 9 * 32 * 64 + 2 * 3136 * 10 + 3136 * 6 + 160
+    back = 7 * 7 * 9 * 64 * 64 + 14 * 14 * 9 * 64 * 32 + 28 * 28 * 9 * 32
+    expected["conv_ae"] = 3 * (first + around + back) - first
+    generator = 64 * 6272 + 7 * 7 * 16 * 128 * 64 + 14 * 14 * 16 * 64
+    discriminator = 14 * 14 * 16 * 64 + 7 * 7 * 16 * 64 * 128 + 6272
+    pixels_in = 14 * 14 * 16 * 64  # the discriminator's first layer
+    forward, weights, inputs = 3 * discriminator, 2 * discriminator, 3 * discriminator - 2 * pixels_in
+    expected["dcgan"] = 3 * generator - 64 * 6272 + forward + weights + inputs
+    for name, count in expected.items():
+        arrays = workloads.arrays(name, batch_size=4)
+        assert workloads.flops(name, arrays) == pytest.approx(2 * 4 * count, rel=1e-12), name
+
+
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
+def test_a_workload_trains(name):
+    step = workloads.build(name, workloads.arrays(name, batch_size=4))
+    losses = [step() for _ in range(10)]
+    assert all(map(math.isfinite, losses))
+    assert losses[-1] < losses[0] or name == "dcgan"  # there two losses are at odds
+
+
+def test_single_convolutions_are_three_directions_of_one_form():
+    """⟨conv(x), g⟩ = ⟨x, transpose(g)⟩ = ⟨w, weight(x, g)⟩, whichever of them the layer calls forward."""
+    for layer in (layers.Layer(2, 8, 3, 4, 3, 2, 1), layers.Layer(2, 8, 3, 4, 3, 2, 1, transposed=True)):
+        x, w, g = (a.astype(np.float64) for a in layers.arrays(layer))
+        forward, backward, weight = (layers.build(layer, direction)[0]().data for direction in layers.DIRECTIONS)
+        down, up = (backward, forward) if layer.transposed else (forward, backward)
+        assert down.shape == g.shape and up.shape == x.shape and weight.shape == w.shape
+        assert (down * g).sum() == pytest.approx((up * x).sum(), rel=1e-4)
+        assert (down * g).sum() == pytest.approx((weight * w).sum(), rel=1e-4)
+    assert layer.flops == 2 * 2 * 4 * 4 * 9 * 3 * 4
+    assert str(layer) == "ConvT 3x3 /2  4x4x4 to 8x8x3  N 2"
+
+
+# -- taking turns ------------------------------------------------------------------------------------------------------
+
+
+class Told:
+    """In place of a worker: it answers at once, and the order of the commands is kept."""
+
+    commands: list  # of all of them, with who was asked
+
+    def __init__(self, runner, **setting):
+        self.runner = runner
+        self.commands.append((runner, "start"))
+
+    def ask(self, line):
+        self.commands.append((self.runner, line))
+        verb, *numbers = line.split()
+        if verb == "train":
+            if self.runner == COMPILED:
+                raise BenchError("torch compiled: no compiler")
+            slow = 4 if self.runner == TINYGEN else 8
+            return {"ms": slow, "losses": [1.0] * int(numbers[0])}
+        return {"clock": {"seconds": 0.0}, "peak": {"megabytes": 7}, "flops": {"flops": 8e6, "sgemm": 4e9}}[verb]
+
+    def close(self):
+        self.commands.append((self.runner, "end"))
+
+
+@pytest.fixture
+def told(monkeypatch):
+    monkeypatch.setattr(Told, "commands", [], raising=False)
+    monkeypatch.setattr(training, "Worker", Told)
+    return Told.commands
+
+
+def test_all_take_turns_after_a_warm_up(told):
+    measured = training.measure("vae_mlp", ["nchw", "channels_last"], threads=1, pairs=4, say=lambda _: None)
+    turns = [who for who, what in told if what == f"train {round(training.TURN / 8)}"]
+    assert turns == [TINYGEN, NCHW, LAST] * 4  # so many steps that the slowest takes its time
+    assert [what for who, what in told if who == NCHW][:3] == ["start", "train 3", "train 3"]
+    assert {who for who, what in told if what == "end"} == {TINYGEN, NCHW, LAST}
+    assert {runner: len(ms) for runner, ms in measured.ms.items()} == {TINYGEN: 4, NCHW: 4, LAST: 4}
+
+
+def test_a_mode_that_does_not_compile_is_left_out_with_a_word(told):
+    said = []
+    measured = training.measure("vae_mlp", ["nchw", "compiled"], threads=1, pairs=2, say=said.append)
+    assert set(measured.ms) == {TINYGEN, NCHW}
+    assert "vae_mlp: torch.compile is left out, for it doesn't work here: torch compiled: no compiler" in said
+    assert (COMPILED, "end") in told
+
+
+@pytest.mark.parametrize("wrong", [1.00011, 0.9998])
+def test_losses_that_differ_stop_the_measurement(wrong):
+    training.check_losses("w", {TINYGEN: [2.0, 1.00009, 1.0], NCHW: [2.0, 1.0, 1.0]})
+    with pytest.raises(BenchError, match=r"w: the loss of step 3 is .* by tinygen but 1 by torch nchw; .* same work"):
+        training.check_losses("w", {TINYGEN: [2.0, 1.0, wrong], NCHW: [2.0, 1.0, 1.0]})
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_measurement(wrong):
+    for runner in (TINYGEN, NCHW):
+        losses = {TINYGEN: [1.0, 2.0], NCHW: [1.0, 2.0]} | {runner: [1.0, wrong]}
+        with pytest.raises(BenchError, match=f"w: the loss of step 2 is {wrong} by {runner}: that is no training"):
+            training.check_losses("w", losses)
+    with pytest.raises(BenchError, match="that is no training"):
+        training.check_losses("w", {TINYGEN: [wrong]})
+
+
+def test_results_of_another_size_stop_the_measurement():
+    kernels.check_norms("c", {TINYGEN: {"norm": 1.0}, NCHW: {"norm": 1.0005}})
+    with pytest.raises(BenchError, match=r"c: the result's norm is 1 by tinygen but 1.01 by torch nchw"):
+        kernels.check_norms("c", {TINYGEN: {"norm": 1.0}, NCHW: {"norm": 1.01}})
+
+
+def test_a_worker_that_waits_takes_no_processor_time():
+    with Workers() as workers:
+        workers[TINYGEN] = Worker(TINYGEN, "layers", threads=2)
+        workers.ask("select 2 0")
+
+        def used_while(action) -> float:
+            before = workers[TINYGEN].ask("clock")["seconds"]
+            action()
+            return workers[TINYGEN].ask("clock")["seconds"] - before
+
+        busy = used_while(lambda: workers.ask("run 20"))
+        assert busy > 0.05
+        assert used_while(lambda: time.sleep(1)) < 0.05
+        process = workers[TINYGEN].process
+    assert process.returncode == 0  # the end of its input has ended it
+
+
+def test_what_goes_wrong_in_a_worker_is_told():
+    with pytest.raises(BenchError, match="tinygen: KeyError: 'no such task'"):
+        Worker(TINYGEN, "no such task", threads=1)
+    with Workers() as workers:
+        workers[TINYGEN] = Worker(TINYGEN, "layers", threads=1)
+        with pytest.raises(BenchError, match=r"tinygen: AttributeError: .*has no attribute 'dance'"):
+            workers.ask("dance")
+        with pytest.raises(BenchError, match="its process ended without an answer"):
+            workers.ask("clock")
+
+
+def test_a_failing_process_is_told_and_a_good_one_read():
+    assert startup.seconds("print(0.25)") == 0.25
+    assert 0 < startup.seconds(startup.IMPORT.format("tinygen")) < 20
+    with pytest.raises(BenchError, match="a process failed"):
+        startup.seconds("raise SystemExit(3)")
+
+
+# -- the figures -------------------------------------------------------------------------------------------------------
+
+
+def measured(name: str = "conv_ae") -> training.Measured:
+    """The ratio of the medians is 2/4, but the median of the ratios by round 2/5."""
+    ms = {TINYGEN: [1.0, 2.0, 3.0], NCHW: [3.0, 5.0, 4.0], LAST: [90.0, 1.0, 90.0]}
+    megabytes = {TINYGEN: 10.0, NCHW: 30.0, LAST: 20.0}
+    return training.Measured(name, {r: np.array(v) for r, v in ms.items()}, megabytes, 2e6, 4e9, 0.0)
+
+
+def test_the_ratio_is_taken_round_by_round_to_the_mode_with_the_best_median():
+    row = report.row(measured())
+    assert row["best"] == "torch nchw"
+    assert row["ratio"] == pytest.approx({"median": 0.4, "lower quartile": 11 / 30, "upper quartile": 0.575})
+    assert row["gflops_per_second"] == pytest.approx(1.0) and row["sgemm_gflops_per_second"] == 4.0
+    rows = [row, {**row, "ratio": {"median": 0.9}}]
+    assert report.geometric_mean(rows) == pytest.approx(0.6)
+
+
+def test_the_table_says_it_all():
+    text = report.table([report.row(measured("conv_ae")), report.row(measured("dcgan"))])
+    head, _, first, *_, last = text.splitlines()
+    assert head.split("  ")[0] == "training step" and "torch ms" in head
+    for cell in ("conv_ae", "2.00 [1.50, 2.50]", "4.00 [3.50, 4.50]", "0.40 [0.37, 0.57]", " 10 ", " 20 ", "1 of 4"):
+        assert cell in first
+    assert last.split() == ["geometric", "mean", "0.400"]
+    assert "90.0 [45.5, 90.0]" in report.modes_table([report.row(measured())])
+
+
+def test_without_pytorch_there_is_no_ratio():
+    m = measured()
+    alone = m._replace(ms={TINYGEN: m.ms[TINYGEN]}, megabytes={TINYGEN: None})
+    row = report.row(alone)
+    assert row["ratio"] is None and row["best"] is None and report.geometric_mean([row]) is None
+    text = report.table([row])
+    assert "torch" not in text + report.legend([row]) and "ratio" not in text and " -  " in text
+
+
+def test_memory_is_what_came_after_the_start():
+    code = """
+import numpy as np
+from tinygen.bench.memory import Meter
+before = np.ones(30_000_000 // 8); del before
+meter = Meter()
+peak = np.ones(60_000_000 // 8); del peak
+print(meter.peak())
+"""
+    if memory._mark() is None:
+        pytest.skip("this system doesn't say how large a process was")
+    assert 55 < startup.seconds(code) < 75
+
+
+def test_the_machine_is_named():
+    found = machine.machine(2)
+    assert found["threads"] == "2" and found["numpy"] == np.__version__ and found["processor"]
+    busy = machine.busy_seconds()
+    assert busy is None or busy > 0
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------
+
+
+def test_it_works_without_pytorch(tmp_path):
+    """A torch that can't be imported stands in the way, in the workers too."""
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    file = tmp_path / "figures" / "bench.json"
+    run = command("bench", "mlp_ddpm_2d", "vae_mlp", "--quick", "--json", str(file), PYTHONPATH=path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "ratio" not in run.stdout and "mlp_ddpm_2d" in run.stdout
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert [row["workload"] for row in found["rows"]] == ["mlp_ddpm_2d", "vae_mlp"]
+    assert all(row["ms"]["tinygen"]["median"] > 0 and row["ratio"] is None for row in found["rows"])
+    assert found["geometric mean"] is None and found["machine"]["numpy"] == np.__version__
+
+
+def test_the_ratio_needs_pytorch():
+    hide = "import importlib.util as u; find = u.find_spec; u.find_spec = lambda n: None if n == 'torch' else find(n)"
+    run = command("bench", "--vs", "torch", code=hide)
+    assert run.returncode == 1 and run.stdout == ""
+    assert run.stderr.startswith("bench: --vs torch needs PyTorch, which isn't installed here: pip install torch")
+
+
+def test_a_name_that_it_does_not_know_is_refused_with_those_that_it_does():
+    run = command("bench", "conv_ea")
+    assert run.returncode != 0 and "Traceback" not in run.stderr
+    assert "conv_ea" in run.stderr and all(name in run.stderr for name in workloads.WORKLOADS)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--kernels", "--epoch"), "are different measurements: give one"),
+        (("conv_ae", "--startup"), "are different measurements: give one"),
+        (("--pairs", "0"), "--pairs must be at least 1, got 0"),
+        (("--threads", "-1"), "--threads must be at least 1, got -1"),
+        (("--compile",), "--compile is a mode of PyTorch: add --vs torch"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_in_one_line(arguments, message):
+    run = command("bench", *arguments)
+    assert run.returncode == 1 and run.stdout == ""
+    assert message in run.stderr and len(run.stderr.splitlines()) == 1
+
+
+def test_warm_takes_a_step_of_each_workload():
+    run = command("warm")
+    assert run.returncode == 0, run.stderr
+    assert [line.split(":")[0] for line in run.stdout.splitlines()[:-1]] == list(workloads.WORKLOADS)
+    assert "all kernels are compiled and on disk; it took" in run.stdout
+
+
+def test_single_convolutions_are_listed_in_every_direction(tmp_path):
+    file = tmp_path / "kernels.json"
+    run = command("bench", "--kernels", "--quick", "--json", str(file))
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    assert [(row["layer"], row["direction"]) for row in rows] == [
+        (str(layer), direction) for layer in layers.LAYERS for direction in layers.DIRECTIONS
+    ]
+    assert all(row["ms"]["tinygen"]["median"] > 0 and row["ratio"] is None for row in rows)
+
+
+def test_an_epoch_sees_every_image():
+    if not mnist_is_present():
+        pytest.skip("MNIST isn't on this machine")
+    (row,) = epoch.measure([], threads=1, limit=128 * 45 + 1, say=lambda _: None)
+    assert row["batches"] == 46 and row["seconds"] > 0 and 20 < row["loss"] < 150
+    assert epoch.ratio([row]) is None and epoch.ratio([row, {"seconds": 9e9}, {"seconds": 1e9}]) < 1e-6
+    assert epoch.table([row]).splitlines()[-1].startswith("tinygen ")
