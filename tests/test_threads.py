@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -67,6 +69,44 @@ def test_an_error_in_a_block_reaches_the_caller():
 
     with pytest.raises(RuntimeError, match="block"):
         threads.run_blocks(kernel, 4, threads.SMALL)
+
+
+def test_every_block_is_done_once_however_often_and_from_wherever_it_is_asked_for(monkeypatch):
+    """Helpers awake and asleep, more helpers than parts, several callers, callers within callers."""
+    monkeypatch.setenv("TINYGEN_NUM_THREADS", "4")
+
+    def count(blocks, deep, done, start, stop):
+        for block in range(start, stop):
+            if deep:
+                inner = []
+                threads.share(count, 3, 3, False, inner)
+                assert sorted(inner) == [0, 1, 2]
+            done.append(block)
+        if not deep and start:
+            time.sleep(1e-4)
+
+    def many(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(50):
+            blocks, done = int(rng.integers(1, 9)), []
+            threads.share(count, blocks, blocks, bool(rng.integers(2)), done)
+            assert sorted(done) == list(range(blocks))
+            time.sleep(float(rng.choice([0, 0, 1e-3])))  # in which helpers fall asleep
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(many, range(3)))
+
+
+def test_a_helper_keeps_nothing_of_a_job_that_is_done():
+    array = np.zeros(10)
+    gone = weakref.ref(array)
+    threads.share(lambda array, start, stop: None, 2, array)
+    del array
+    for _ in range(1000):
+        if gone() is None:
+            break
+        time.sleep(1e-3)
+    assert gone() is None
 
 
 def test_several_python_threads_may_call_kernels_at_once():

@@ -12,11 +12,11 @@ import numpy as np
 from numba import njit
 
 from tinygen.kernels import reference
-from tinygen.kernels.jit import as_input
-from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.jit import as_input, whole_registers
+from tinygen.kernels.threads import share
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
-THREADS_FROM = 1 << 19  # numbers below which one thread is done before another has begun
+THREADS_FROM = 1 << 17  # numbers below which one thread is done before another has begun
 
 # No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
 loop = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -132,9 +132,10 @@ def _normal(x):
 # -- the loops ---------------------------------------------------------------------------------------------------------
 
 
-@part
+@njit(inline="always")
 def _cut(array, start, stop):
     """Blocks `start` to `stop`. Counting from 0 within them is what lets the compiler make vectors of a loop."""
+    whole_registers()
     return array[start * BLOCK : stop * BLOCK]
 
 
@@ -269,7 +270,7 @@ def _run(loop, plain, arrays, *numbers):
     if y.size < THREADS_FROM:
         loop(*work, 0, blocks)
     else:
-        run_blocks(loop, blocks, y.size, *work)
+        share(loop, blocks, *work)
     return y
 
 

@@ -7,14 +7,33 @@ says so once, lest somebody think that the program hangs. `python -m tinygen war
 import sys
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.core import event
+from numba.extending import intrinsic, overload
 
 # Every sum may be reordered and fused, but NaN and infinity keep their meaning.
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 
 kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
 inline = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH, inline="always")  # a part of kernels
+
+
+@intrinsic
+def _whole_registers(typing_context):
+    def code(context, builder, signature, arguments):
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows no attribute with a value
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+def whole_registers():
+    """Within a kernel: its vectors fill the largest registers. LLVM by itself leaves half of each AVX-512 one empty."""
+
+
+@overload(whole_registers, inline="always")
+def _compiled_whole_registers():
+    return lambda: _whole_registers()
 
 
 def as_input(array: np.ndarray) -> np.ndarray:
