@@ -53,6 +53,10 @@ def curved_but_called_flat():
     return elementwise(lambda x: (x.data**2, lambda g: g * 2 * x)), {"oracle": np.square, "flat": True}
 
 
+def curved_but_called_added():
+    return elementwise(lambda x: (x.data**2, lambda g: g * 2 * x)), {"oracle": np.square, "added": ("x",)}
+
+
 def curved_but_called_linear():
     return elementwise(lambda x: (x.data**2, lambda g: g * 2 * x)), {"oracle": np.square, "linear": ("x",)}
 
@@ -175,6 +179,7 @@ WRONG = [  # (the op, the property that it breaks, what is said about it)
     (wrong_slope, "order 1", "argument x: gradient check of"),
     (curvature_lost, "order 2", "argument x: gradient check of"),
     (curved_but_called_flat, "order 2", "second derivative should be exactly zero"),
+    (curved_but_called_added, "order 2", "it is not only added"),
     (curved_but_called_linear, "adjoint", r"⟨gy, A x⟩ = .* but ⟨A\*gy, x⟩ ="),
     (adjoint_that_rounds, "exact", "limit 0"),
     (something_from_nothing, "cotangent", "a cotangent of zero gives the gradient"),

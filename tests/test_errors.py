@@ -23,6 +23,7 @@ WRONG_SHAPES = [
     (lambda: X + zeros(2, 4), r"shapes (2, 3) and (2, 4) don't broadcast to one: aligned from the right"),
     (lambda: tg.where(np.ones((2, 4), bool), X, X), "(2, 3) and (2, 4) don't broadcast to one"),
     (lambda: X @ X, "matmul: (2, 3) has 3 columns but (2, 3) has 2 rows"),
+    (lambda: tg.linear(X, zeros(3, 4), zeros(3)), "linear: expected (N, K) @ (K, M) + (M,), got (2, 3) @ (3, 4) +"),
     (lambda: X @ zeros(3), "matmul: expected matrices (..., N, K) @ (..., K, M), got (2, 3) @ (3,)"),
     (lambda: zeros(2, 3, 4) @ zeros(5, 4, 3), "matmul: the batches of (2, 3, 4) and (5, 4, 3) don't broadcast to one"),
     (lambda: X.reshape(4), "reshape: 6 entries of shape (2, 3) don't fit 4"),

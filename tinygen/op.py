@@ -9,20 +9,31 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygen.tensor import OPS, Node, Tensor, as_array, check_dtype, constant
+from tinygen.tensor import OPS, Node, Parameter, Tensor, as_array, check_dtype, constant
 
 new = Tensor.__new__  # an op makes its output by hand: __init__ would copy and check
 
 
 def as_tensors(args: tuple) -> tuple[Tensor, ...]:
     """The inputs of an op as Tensors: numbers take the dtype of the others and never promote, arrays are constants."""
-    dtype = None
-    for a in args:
-        if type(a) is not Tensor or (dtype is not None and a.data.dtype is not dtype):
+    dtype, ready = None, True
+    for a in args:  # nearly always all are of one type, or numbers: that path is short
+        kind = type(a)
+        if kind is Tensor or kind is Parameter:
+            if dtype is None:
+                dtype = a.data.dtype
+            if a.data.dtype is not dtype:
+                break
+            ready = ready and kind is Tensor
+        elif kind is float or kind is int:
+            ready = False
+        else:
             break
-        dtype = a.data.dtype
     else:
-        return args
+        if ready:
+            return args
+        if dtype is not None:
+            return tuple([_as_tensor(a, dtype) for a in args])
     arrays = [a for a in args if isinstance(a, Tensor) or (isinstance(a, ndarray) and a.ndim)]
     for a in arrays:
         check_dtype(a.dtype)
@@ -31,6 +42,8 @@ def as_tensors(args: tuple) -> tuple[Tensor, ...]:
 
 
 def _as_tensor(a, dtype: np.dtype | None) -> Tensor:
+    if type(a) is float or type(a) is int:
+        return constant(np.array(a, dtype or np.float32))
     if isinstance(a, Tensor):
         snapshot = constant(a.data, a.node)  # of a Parameter: its array of today, whatever an optimizer does tomorrow
         return snapshot if a.dtype == dtype else OPS["astype"](snapshot, dtype=dtype)

@@ -250,3 +250,11 @@ def _(rng):
     batch = rng.integers(1, 4, 2)
     a, b = (np.where(rng.random(2) < 0.3, 1, batch)[rng.integers(0, 3) :] for _ in "ab")
     return [normal(rng, *a, n, k), normal(rng, *b, k, m)], tg.matmul, torch.matmul
+
+
+@row("linear")
+def _(rng):
+    """PyTorch's weight lies the other way round."""
+    n, k, m = rng.integers(1, 5, 3)
+    theirs = lambda x, w, b: torch.nn.functional.linear(x, w.T, b)
+    return [normal(rng, n, k), normal(rng, k, m), normal(rng, m)], tg.linear, theirs

@@ -11,7 +11,7 @@ import numpy as np
 from tinygen.nn.conv import Pair, short
 from tinygen.nn.init import Initialiser, check_rng, check_sizes, glorot_uniform
 from tinygen.nn.module import Module
-from tinygen.ops import avg_pool2d, flatten, max_pool2d, reshape, upsample
+from tinygen.ops import avg_pool2d, flatten, linear, max_pool2d, reshape, upsample
 from tinygen.ops.geometry import geometry, pair
 from tinygen.tensor import Parameter, Tensor, constant
 
@@ -43,8 +43,7 @@ class Dense(Module):
                 f"Dense: x {x.shape} should end in {self.in_features} features; between images and Dense goes a Flatten"
             )
         rows = x if x.ndim == 2 else reshape(x, shape=(math.prod(x.shape[:-1]), self.in_features))
-        y = rows @ self.weight
-        y = y if self.bias is None else y + self.bias
+        y = rows @ self.weight if self.bias is None else linear(rows, self.weight, self.bias)
         return y if x.ndim == 2 else reshape(y, shape=(*x.shape[:-1], self.out_features))
 
     def settings(self) -> str:

@@ -39,7 +39,7 @@ from tinygen.ops.elementwise import (
     tanh_vjp,
     where,
 )
-from tinygen.ops.linalg import matmul
+from tinygen.ops.linalg import linear, matmul
 from tinygen.ops.norm import batch_norm, group_norm, group_norm_vjp, layer_norm
 from tinygen.ops.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
 from tinygen.ops.reduce import logsumexp, max, mean, sum, var

@@ -23,6 +23,10 @@ def broadcast(args: tuple, shape: tuple = ()) -> tuple[Tensor, ...]:
     args = as_tensors(args)
     if len(args) == 1:
         return args
+    if len(args) == 2 and not shape:  # as short, if one is a Parameter, or a number
+        a, b = args
+        if a.data.shape == b.data.shape or any(x.node is None and not x.data.ndim for x in args):
+            return args
     shapes = [x.data.shape for x in args] + ([shape] if shape else [])
     try:
         wanted = np.broadcast_shapes(*shapes)

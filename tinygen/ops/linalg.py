@@ -1,9 +1,10 @@
-"""The matrix product, for one pair of matrices or a batch of them."""
+"""The matrix product, for one pair of matrices or a batch of them, and the layer that is made of it."""
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.op import as_tensors, op
+from tinygen.ops.reduce import sum
 from tinygen.ops.shape import broadcast_to, transpose
 from tinygen.tensor import Tensor
 
@@ -11,16 +12,17 @@ from tinygen.tensor import Tensor
 def _matrices(args: tuple) -> tuple[Tensor, Tensor]:
     """Two tensors of matrices whose inner sizes match, batch axes broadcast to each other."""
     a, b = as_tensors(args)
-    if a.ndim < 2 or b.ndim < 2:
-        raise ValueError(f"matmul: expected matrices (..., N, K) @ (..., K, M), got {a.shape} @ {b.shape}")
-    if a.shape[-1] != b.shape[-2]:
-        raise ValueError(f"matmul: {a.shape} has {a.shape[-1]} columns but {b.shape} has {b.shape[-2]} rows")
-    if a.shape[:-2] != b.shape[:-2]:
+    p, q = a.data.shape, b.data.shape
+    if len(p) < 2 or len(q) < 2:
+        raise ValueError(f"matmul: expected matrices (..., N, K) @ (..., K, M), got {p} @ {q}")
+    if p[-1] != q[-2]:
+        raise ValueError(f"matmul: {p} has {p[-1]} columns but {q} has {q[-2]} rows")
+    if p[:-2] != q[:-2]:
         try:
-            batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            batch = np.broadcast_shapes(p[:-2], q[:-2])
         except ValueError as error:
-            raise ValueError(f"matmul: the batches of {a.shape} and {b.shape} don't broadcast to one") from error
-        a, b = (broadcast_to(x, shape=batch + x.shape[-2:]) for x in (a, b))
+            raise ValueError(f"matmul: the batches of {p} and {q} don't broadcast to one") from error
+        a, b = broadcast_to(a, shape=batch + p[-2:]), broadcast_to(b, shape=batch + q[-2:])
     return a, b
 
 
@@ -33,3 +35,20 @@ def _swap(x: Tensor) -> Tensor:
 def matmul(a, b):
     """Y = A B, for (..., N, K) @ (..., K, M); then Ā = Ȳ Bᵀ and B̄ = Aᵀ Ȳ."""
     return kernels.matmul(a.data, b.data), lambda g: g @ _swap(b), lambda g: _swap(a) @ g
+
+
+def _layer(args: tuple) -> tuple[Tensor, ...]:
+    """Rows, a matrix and a bias that fit."""
+    x, w, b = as_tensors(args)
+    p, q, r = x.data.shape, w.data.shape, b.data.shape
+    if len(p) != 2 or q[:-1] != p[1:] or r != q[1:]:
+        raise ValueError(f"linear: expected (N, K) @ (K, M) + (M,), got {p} @ {q} + {r}")
+    return x, w, b
+
+
+@op(prepare=_layer)
+def linear(x, w, b):
+    """Y = X W + b, for (N, K) @ (K, M) + (M,); the rules of `matmul`, and b̄ is the sum of Ȳ's rows."""
+    y = kernels.matmul(x.data, w.data)
+    y += b.data
+    return y, lambda g: g @ _swap(w), lambda g: _swap(x) @ g, lambda g: sum(g, axis=0)

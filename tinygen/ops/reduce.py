@@ -24,7 +24,7 @@ def sum(x, *, axis=None, keepdims=False):
 def mean(x, *, axis=None, keepdims=False):
     """The arithmetic mean along `axis`."""
     spread, n = _spread(x, axis), _count(x, axis, "mean")
-    return x.data.mean(axis=axis, keepdims=keepdims), lambda g: spread(g * (1 / n))
+    return x.data.sum(axis=axis, keepdims=keepdims) / n, lambda g: spread(g * (1 / n))
 
 
 @op
@@ -68,7 +68,9 @@ def _softmax(x, axis):
 
 
 def _axes(x, axis) -> tuple[int, ...]:
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if axis is None:
+        return tuple(range(x.ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
     if any(not isinstance(a, int | np.integer) for a in axes):
         raise TypeError(f"axis must be an integer, a tuple of them, or None for all, got {axis!r}")
     if any(not -x.ndim <= a < x.ndim for a in axes):

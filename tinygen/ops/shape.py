@@ -23,11 +23,12 @@ def reshape(x, *, shape):
 @op
 def transpose(x, *, axes=None):
     """The axes in another order; None reverses them."""
-    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(axes)
-    if sorted(a % x.ndim if x.ndim else a for a in axes) != list(range(x.ndim)):
-        raise ValueError(f"transpose: axes {axes} are no permutation of the {x.ndim} axes of shape {x.shape}")
-    inverse = tuple(int(i) for i in np.argsort([a % x.ndim for a in axes]))
-    return x.data.transpose(axes), lambda g: transpose(g, axes=inverse)
+    before, n = range(x.ndim), x.ndim
+    axes = before[::-1] if axes is None else axes
+    after = [a % n for a in axes if -n <= a < n]
+    if len(axes) != n or sorted(after) != [*before]:
+        raise ValueError(f"transpose: axes {tuple(axes)} are no permutation of the {n} axes of shape {x.shape}")
+    return x.data.transpose(after), lambda g: transpose(g, axes=[after.index(a) for a in before])
 
 
 @op

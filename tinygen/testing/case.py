@@ -42,6 +42,7 @@ class Case:
     linear: tuple[str, ...] = ()
     exact: bool | Callable[[Arrays, Static], bool] = False  # integers in, integers out, also backwards: no rounding
     flat: bool = False  # all second derivatives are zero
+    added: tuple[str, ...] = ()  # arguments that are only added, as a bias is: their gradient depends on no input
     convex: bool = False  # each output entry is a convex function of all inputs together
     view: bool = False  # the output may share memory with an input
     broadcasts: Callable[[Arrays], bool] | None = None  # whether these inputs are broadcast to each other

@@ -38,7 +38,10 @@ def order_2(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator
     found: dict[str, float] = {}
     for row in rows:
         if row.argument in curved:
-            worse(found, case.argument(row.argument), row.error)
+            name = case.argument(row.argument)
+            if name in case.added:
+                raise Failure(case, name, "its gradient depends on an input: it is not only added", arrays, static)
+            worse(found, name, row.error)
     return found
 
 

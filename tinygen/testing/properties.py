@@ -45,7 +45,7 @@ PROPERTIES: dict[str, Property] = {
     for p in (
         Property("value", values.value, _whole),
         Property("order 1", derivatives.order_1, _each),
-        Property("order 2", derivatives.order_2, _each),
+        Property("order 2", derivatives.order_2, lambda case: tuple(a for a in case.arguments if a not in case.added)),
         Property("adjoint", derivatives.adjoint, _linear),
         Property("exact", derivatives.exact, lambda case: case.linear if case.exact else ()),
         Property("cotangent", derivatives.cotangent, _each),

@@ -1,4 +1,4 @@
-"""The case of the matrix product."""
+"""The cases of the matrix product and of the layer made of it."""
 
 import math
 
@@ -33,6 +33,12 @@ def _longest(arrays, static) -> int:
     return max(k, m * repeats_a, n * repeats_b)
 
 
+def _linear(rng):
+    """(N, K) @ (K, M) + (M,), one in five with an axis of no entries."""
+    n, k, m = (int(rng.integers(0 if one_in(rng, 5) else 1, 5)) for _ in range(3))
+    return (normal(rng, (n, k)), normal(rng, (k, m)), normal(rng, (m,))), {}
+
+
 LINALG = (
     Case(
         op=ops.matmul,
@@ -42,5 +48,12 @@ LINALG = (
         exact=True,
         broadcasts=lambda arrays: arrays[0].shape[:-2] != arrays[1].shape[:-2],
         terms=_longest,
+    ),
+    Case(
+        op=ops.linear,
+        sample=_linear,
+        oracle=lambda x, w, b: _product(x, w) + b,
+        added=("b",),
+        terms=lambda arrays, static: max(len(arrays[0]), arrays[1].shape[0] + 1, arrays[1].shape[1]),
     ),
 )
