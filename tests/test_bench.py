@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from tinygen.bench import epoch, kernels, layers, machine, memory, report, startup, training, workloads
+from tinygen.bench import epoch, kernels, layers, machine, report, startup, training, workloads
 from tinygen.bench.processes import TINYGEN, BenchError, Runner, Worker, Workers
 from tinygen.data.mnist import mnist_is_present
 
@@ -231,13 +231,13 @@ def test_memory_is_what_came_after_the_start():
     code = """
 import numpy as np
 from tinygen.bench.memory import Meter
-before = np.ones(30_000_000 // 8); del before
+before = np.ones(90_000_000 // 8); del before  # as an import may need for a while
 meter = Meter()
 peak = np.ones(60_000_000 // 8); del peak
 print(meter.peak())
 """
-    if memory._mark() is None:
-        pytest.skip("this system doesn't say how large a process was")
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("here the largest size of a process can't be set back")
     assert 55 < startup.seconds(code) < 75
 
 

@@ -24,8 +24,11 @@ def measure(modes: list[str], *, threads: int, limit: int = 60_000, say: Say = p
     with tempfile.TemporaryDirectory() as folder, Workers() as workers:
         arrays = Path(folder, "arrays.npz")
         np.savez(arrays, **workloads.arrays("conv_ae", batch_size=1))
+        setting = dict(task="epoch", threads=threads, arrays=str(arrays), limit=limit)
+        with Workers({TINYGEN: Worker(TINYGEN, **setting)}) as before:
+            before.ask("train 1")  # compiles what isn't on disk yet
         for runner in [TINYGEN, *(Runner("torch", mode) for mode in modes)]:
-            workers[runner] = Worker(runner, "epoch", threads=threads, arrays=str(arrays), limit=limit)
+            workers[runner] = Worker(runner, **setting)
         total = workers[TINYGEN].ask("length")["batches"]
         losses, seconds = {runner: [] for runner in workers}, dict.fromkeys(workers, 0.0)
         for turn in range(1 + -(-(total - FIRST) // TURN)):
