@@ -192,14 +192,14 @@ def _measure(x, moments, mean, sums, squares, channels):
 
 @kernel
 def _coefficients(moments, weight, bias, eps, mean, scale, shift):
-    """Along a row: what turns x into z = (x - mean) · scale + shift."""
+    """Along a row: what turns x into z = (x - mean) · scale + shift; the shift knows what the mean was rounded by."""
     channels, groups = len(weight), moments.shape[1]
     each = channels // groups
     for c in range(channels):
         k = c // each
         mean[c] = moments[0, k]
         scale[c] = weight[c] / np.sqrt(moments[1, k] + eps)
-        shift[c] = bias[c]
+        shift[c] = bias[c] - (moments[0, k] - mean[c]) * scale[c]
     _repeat(mean, channels)
     _repeat(scale, channels)
     _repeat(shift, channels)
@@ -248,7 +248,8 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
                 _add_up(sum_gx, channels)
                 _add_up(sum_g, channels)
                 for c in range(channels):
-                    sum_gx[c] /= np.sqrt(moments[i, 1, c // each] + eps)
+                    off, var = moments[i, 0, c // each] - mean[c], moments[i, 1, c // each]
+                    sum_gx[c] = (sum_gx[c] - off * sum_g[c]) / np.sqrt(var + eps)
                     sums[block, 0, c] += sum_gx[c]
                     sums[block, 1, c] += sum_g[c]
             else:
@@ -266,7 +267,7 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
                         mean[c] = moments[i, 0, k]
                         scale[c] = weight[c] * r
                         sum_gx[c] = -r * r * a / count
-                        sum_g[c] = -r * b / count
+                        sum_g[c] = -r * b / count - (moments[i, 0, k] - mean[c]) * sum_gx[c]
                 _repeat(mean, channels)
                 _repeat(scale, channels)
                 _repeat(sum_gx, channels)

@@ -10,13 +10,15 @@ weight and bias, so one op answers with all three; docs/rules.md derives them.
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from tinygen import kernels
 from tinygen.op import mode, op
 from tinygen.ops.activation import sigmoid
-from tinygen.ops.elementwise import sqrt, where
+from tinygen.ops.elementwise import sqrt
 from tinygen.ops.reduce import mean, sum
 from tinygen.ops.shape import getitem, reshape
-from tinygen.tensor import Tensor, private
+from tinygen.tensor import Tensor, constant, private
 
 
 @op
@@ -26,23 +28,24 @@ def group_norm(x, weight, bias, *, num_groups, eps=1e-5, activation=None, negati
     weight and bias are (C,). `activation` is None, "relu", "leaky_relu" (by `negative_slope`) or "silu", in the same
     pass. `moments`, (N, 2, num_groups), are the mean and the variance of each group, where they are known already.
     """
-    form = _form("group_norm", x, weight, bias, num_groups, eps, activation, negative_slope)
-    value, moments = kernels.group_norm(x.data, weight.data, bias.data, _known(moments), *form)
+    form = _form("group_norm", x, weight, bias, num_groups, eps, activation, negative_slope, moments)
+    value, moments = kernels.group_norm(x.data, weight.data, bias.data, *form)
     static = dict(num_groups=num_groups, eps=eps, activation=activation, negative_slope=negative_slope)
-    return value, *_together(
-        lambda g: _parts(group_norm_vjp(g, x, weight, bias, **static, moments=moments), x.shape),
-        3,
-    )
+
+    def gradients(g):
+        return _parts(group_norm_vjp(g, x, weight, bias, **static, moments=moments), x.shape)
+
+    return value, *_together(gradients, 3)
 
 
 @op
 def group_norm_vjp(g, x, weight, bias, *, num_groups, eps=1e-5, activation=None, negative_slope=0.01, moments=None):
-    """The gradients of `group_norm` in x, weight and bias, one behind the other in one array (size of x + 2 C,)."""
-    form = _form("group_norm_vjp", x, weight, bias, num_groups, eps, activation, negative_slope)
+    """The gradients of `group_norm` in x, weight and bias, one behind the other in one array of x.size + 2 C."""
+    form = _form("group_norm_vjp", x, weight, bias, num_groups, eps, activation, negative_slope, moments)
     if g.shape != x.shape:
-        raise ValueError(f"group_norm_vjp: g {g.shape} is the gradient of the output, shaped as x {x.shape}")
-    value = kernels.group_norm_vjp(g.data, x.data, weight.data, bias.data, _known(moments), *form)
-    return value, *_together(lambda h: _second_order(h, g, x, weight, bias, *form), 4)
+        raise ValueError(f"group_norm_vjp: g {g.shape} is the gradient of the output, so shaped as x {x.shape}")
+    value = kernels.group_norm_vjp(g.data, x.data, weight.data, bias.data, *form)
+    return value, *_together(lambda h: _second_order(h, g, x, weight, bias, *form[1:]), 4)
 
 
 def batch_norm(x, weight, bias, *, eps=1e-5, activation=None, negative_slope=0.01, moments=None) -> Tensor:
@@ -109,7 +112,7 @@ def _bend(z, activation, slope):
     if activation is None:
         return 1.0, 0.0
     if activation == "leaky_relu":
-        return where(z.data > 0, 1.0, slope).astype(z.dtype), 0.0
+        return constant(np.where(z.data > 0, 1, slope).astype(z.dtype)), 0.0
     s, rest = sigmoid(z), sigmoid(-z)
     return s * (1 + z * rest), s * rest * (2 + z * (rest - s))
 
@@ -145,11 +148,7 @@ def _parts(flat, shape: tuple[int, ...]) -> list[Tensor]:
     ]
 
 
-def _known(moments):
-    return None if moments is None else private(moments)
-
-
-def _form(name, x, weight, bias, num_groups, eps, activation, negative_slope) -> tuple:
+def _form(name, x, weight, bias, num_groups, eps, activation, negative_slope, moments) -> tuple:
     """The settings as the kernels take them: relu is leaky_relu with slope 0."""
     if x.ndim < 2 or 0 in x.shape[1:]:
         raise ValueError(f"{name}: x {x.shape} should be (N, ..., C), channels last, with entries in each example")
@@ -165,6 +164,11 @@ def _form(name, x, weight, bias, num_groups, eps, activation, negative_slope) ->
         raise ValueError(f'{name}: activation must be None, "relu", "leaky_relu" or "silu", got {activation!r}')
     if not eps > 0:
         raise ValueError(f"{name}: eps must be positive, got {eps}")
+    if moments is not None and moments.shape != (len(x), 2, num_groups):
+        raise ValueError(
+            f"{name}: moments should be {(len(x), 2, num_groups)}, mean and variance of each group, got {moments.shape}"
+        )
+    known = None if moments is None else private(moments)
     if activation == "relu":
-        return num_groups, eps, "leaky_relu", 0.0
-    return num_groups, eps, activation, negative_slope
+        return known, num_groups, eps, "leaky_relu", 0.0
+    return known, num_groups, eps, activation, negative_slope

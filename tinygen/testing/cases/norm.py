@@ -91,7 +91,7 @@ def _shape(rng, *, empty):
 
 def _form(rng):
     activation = pick(rng, (None, "leaky_relu", "silu", "relu"))
-    return {"eps": pick(rng, (0.125, 0.5)), "activation": activation, "negative_slope": 0.25}
+    return {"eps": pick(rng, (0.125, 0.5)), "activation": activation, "negative_slope": 0.2}
 
 
 def _sample(rng, normalise, shape, **static):
