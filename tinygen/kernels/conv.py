@@ -82,18 +82,21 @@ def _convolve_kernel(x, w, bias, y, corner, step, extent, kernel_size, stride, p
     gh, gw = extent
     k = kernel_size[0] * kernel_size[1] * x.shape[3]
     matrix, flat = w.reshape(-1), y.reshape(-1)
-    apart = step[0] != 1 or step[1] != 1
-    buffer, pixels = np.empty(rows * gw * k, x.dtype), np.empty(rows * gw * o if apart else 0, x.dtype)
+    apart, whole = step[0] != 1 or step[1] != 1, _reads_all(x, extent, kernel_size, stride, padding)
+    buffer, pixels = np.empty(0 if whole else rows * gw * k, x.dtype), np.empty(rows * gw * o if apart else 0, x.dtype)
+    source = x.reshape(-1) if whole else buffer
     for block in range(start, stop):
         first, last = block * rows, min((block + 1) * rows, n * gh)
         count = (last - first) * gw
-        _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+        if not whole:
+            _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+        rows_at = first * gw * k if whole else 0
         if not apart:
             _repeat(bias, flat, first * gw * o, count)
-            product(buffer, matrix, flat, first * gw * o, count, k, o, True)
+            product(source, rows_at, matrix, flat, first * gw * o, count, k, o, True)
             continue
         _repeat(bias, pixels, 0, count)
-        product(buffer, matrix, pixels, 0, count, k, o, True)
+        product(source, rows_at, matrix, pixels, 0, count, k, o, True)
         for r in range(first, last):
             row = (r // gh * h + corner[0] + step[0] * (r % gh)) * wide + corner[1]
             for j in range(gw):
@@ -106,12 +109,22 @@ def _weight_kernel(x, g, sums, kernel_size, stride, padding, dilation, rows, sta
     k = kernel_size[0] * kernel_size[1] * x.shape[3]
     flat = g.reshape(-1)
     parts, blocks = len(sums), (n * gh + rows - 1) // rows
-    buffer = np.empty(rows * gw * k, x.dtype)
+    whole = _reads_all(x, (gh, gw), kernel_size, stride, padding)
+    buffer = np.empty(0 if whole else rows * gw * k, x.dtype)
+    source = x.reshape(-1) if whole else buffer
     for part in range(start, stop):
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * rows, min((block + 1) * rows, n * gh)
-            _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
-            transposed_product(buffer, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
+            if not whole:
+                _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+            rows_at = first * gw * k if whole else 0
+            transposed_product(source, rows_at, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
+
+
+@kernel
+def _reads_all(x, extent, kernel_size, stride, padding):
+    """Whether the windows are the pixels themselves, one by one: then there is nothing to gather."""
+    return kernel_size == (1, 1) and stride == (1, 1) and padding == (0, 0) and x.shape[1:3] == extent
 
 
 @kernel

@@ -1,26 +1,109 @@
-"""The matrix product in blocks of rows, so that its rounding does not depend on the number of threads."""
+"""The matrix product in blocks that the shapes fix, so that its rounding does not depend on the number of threads.
+
+In float32 a panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows
+of A pass by it; a transpose is only another way to walk through the array. float64 goes to BLAS, in blocks of rows.
+"""
 
 import numpy as np
 
+from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.lanes import LANES, load, store
 from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.tile import COLUMNS, ROWS, narrow_tile, tile, wide_strip
 
-SMALL = 1 << 18  # multiplications up to which BLAS uses one thread of its own accord
-ROWS = 256  # of a block: enough for BLAS to reach its speed, few enough to share a batch among threads
+SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
+CHUNK = 256  # rows of a block
 
 
-def matmul(a, b):
-    """(..., N, K) @ (..., K, M), batch axes equal."""
+def matmul(a, b, bias=None):
+    """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
     if a.size * b.shape[-1] <= SMALL:
-        return a @ b
-    y = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
-    per_matrix = -(-a.shape[-2] // ROWS)
-    matrices = [x.reshape(-1, *x.shape[-2:]) for x in (a, b, y)]
-    run_blocks(_rows, len(matrices[0]) * per_matrix, a.size * b.shape[-1], *matrices, per_matrix)
+        y = a @ b
+    else:
+        y = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
+        fits = a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES
+        (_tiled if fits else _with_blas)(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, y)))
+    if bias is not None:
+        y += bias
     return y
+
+
+def _tiled(a, b, y):
+    batch, n, k = a.shape
+    m = b.shape[2]
+    panels = -(-m // COLUMNS)
+    chunk = CHUNK if batch * panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
+    chunk = -(-chunk // ROWS) * ROWS
+    blocks = batch * panels * -(-n // chunk)
+    a, a_row, a_step = _walk(a)
+    b, b_row, b_step = _walk(b)
+    run_blocks(_tiles, blocks, y.size * k, a, a_row, a_step, b, b_row, b_step, y, k, chunk)
+
+
+def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """The numbers of (batch, N, K) in one piece, and the steps to the next row and column: no copy of a transpose."""
+    if matrices.flags.c_contiguous or not matrices.transpose(0, 2, 1).flags.c_contiguous:
+        return as_input(matrices).reshape(-1), matrices.shape[2], 1
+    return as_input(matrices.transpose(0, 2, 1)).reshape(-1), 1, matrices.shape[1]
+
+
+@kernel
+def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
+    _, n, m = y.shape
+    panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
+    flat = y.reshape(-1)
+    panel, rest = np.zeros(k * COLUMNS, np.float32), np.empty(chunk * COLUMNS, np.float32)
+    packed = -1
+    for block in range(start, stop):
+        matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
+        first = block % chunks * chunk
+        rows, columns = min(chunk, n - first), min(COLUMNS, m - j)
+        if packed != block // chunks:
+            packed = block // chunks
+            _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
+        at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
+        if columns == COLUMNS:
+            _panel_product(a, at, a_row, a_step, panel, flat, to, m, rows, k, False)
+        else:  # the last panel; what stands in the columns that don't exist is not looked at
+            _panel_product(a, at, a_row, a_step, panel, rest, 0, COLUMNS, rows, k, columns <= LANES)
+            for i in range(rows):
+                for q in range(columns):
+                    flat[to + i * m + q] = rest[i * COLUMNS + q]
+
+
+@kernel
+def _pack(b, at, b_row, b_step, panel, k, columns):
+    """Copy the columns of B that begin at entry `at` to panel (K, COLUMNS), with zeros for those that don't exist."""
+    if b_step == 1 and columns == COLUMNS:
+        for i in range(k):
+            for q in range(0, COLUMNS, LANES):
+                store(panel, i * COLUMNS + q, load(b, at + i * b_row + q))
+        return
+    for i in range(0, k, LANES):  # a few rows at a time: of a transpose, one line of the cache from each column
+        for q in range(columns):
+            for r in range(i, min(i + LANES, k)):
+                panel[r * COLUMNS + q] = b[at + r * b_row + q * b_step]
+
+
+@kernel
+def _panel_product(a, at, a_row, a_step, panel, y, to, y_row, rows, k, narrow):
+    whole = rows // ROWS * ROWS
+    for i in range(0, whole, ROWS):
+        if narrow:
+            narrow_tile(a, at + i * a_row, a_row, a_step, panel, 0, COLUMNS, y, to + i * y_row, y_row, k, False)
+        else:
+            tile(a, at + i * a_row, a_row, a_step, panel, 0, COLUMNS, y, to + i * y_row, y_row, k, False)
+    for i in range(whole, rows):
+        wide_strip(a, at + i * a_row, a_row, a_step, panel, 0, COLUMNS, y, to + i * y_row, y_row, k, False)
+
+
+def _with_blas(a, b, y):
+    per_matrix = -(-a.shape[1] // CHUNK)
+    run_blocks(_rows, len(a) * per_matrix, a.size * b.shape[2], a, b, y, per_matrix)
 
 
 def _rows(a, b, y, per_matrix, start, stop):
     for block in range(start, stop):
         matrix, part = divmod(block, per_matrix)
-        rows = slice(part * ROWS, (part + 1) * ROWS)
+        rows = slice(part * CHUNK, (part + 1) * CHUNK)
         np.matmul(a[matrix, rows], b[matrix], out=y[matrix, rows])

@@ -27,16 +27,16 @@ def clear(target, to, count):
         target[to + q] = 0
 
 
-def product(rows, matrix, y, at, n, k, m, add):
-    """y (N, M) = rows (N, K) @ matrix (K, M), or += with `add`: flat arrays, y from its entry `at` on."""
+def product(rows, rows_at, matrix, y, at, n, k, m, add):
+    """y (N, M) = rows (N, K) @ matrix (K, M), or += with `add`: flat arrays, rows and y each from their `at` on."""
     out = y[at : at + n * m].reshape(n, m)
-    value = rows[: n * k].reshape(n, k) @ matrix.reshape(k, m)
+    value = rows[rows_at : rows_at + n * k].reshape(n, k) @ matrix.reshape(k, m)
     out[:] = out + value if add else value
 
 
-def transposed_product(rows, g, at, y, n, k, m):
-    """y (K, M) += rowsᵀ (K, N) @ g (N, M): flat arrays, g from its entry `at` on."""
-    y.reshape(k, m)[:] += rows[: n * k].reshape(n, k).T @ g[at : at + n * m].reshape(n, m)
+def transposed_product(rows, rows_at, g, at, y, n, k, m):
+    """y (K, M) += rowsᵀ (K, N) @ g (N, M): flat arrays, rows and g each from their `at` on."""
+    y.reshape(k, m)[:] += rows[rows_at : rows_at + n * k].reshape(n, k).T @ g[at : at + n * m].reshape(n, m)
 
 
 # -- for float32 -------------------------------------------------------------------------------------------------------
@@ -59,49 +59,49 @@ def _clear_lanes(target, to, count):
 
 
 @kernel
-def _product_lanes(rows, matrix, y, at, n, k, m, add):
+def _product_lanes(rows, rows_at, matrix, y, at, n, k, m, add):
     if m % LANES == 0:
-        multiply(rows, 0, k, 1, matrix, 0, y, at, n, k, m, add)
+        multiply(rows, rows_at, k, 1, matrix, 0, y, at, n, k, m, add)
     elif m == 1 and k % LANES == 0 and k > 0:
         for i in range(n):
-            value = load(rows, i * k) * load(matrix, 0)
+            value = load(rows, rows_at + i * k) * load(matrix, 0)
             for q in range(LANES, k, LANES):
-                value = value + load(rows, i * k + q) * load(matrix, q)
+                value = value + load(rows, rows_at + i * k + q) * load(matrix, q)
             y[at + i] = total(value) + (y[at + i] if add else np.float32(0))
     else:
-        _product_blas(rows, matrix, y, at, n, k, m, add)
+        _product_blas(rows, rows_at, matrix, y, at, n, k, m, add)
 
 
 @kernel
-def _transposed_product_lanes(rows, g, at, y, n, k, m):
+def _transposed_product_lanes(rows, rows_at, g, at, y, n, k, m):
     if m % LANES == 0:
-        multiply(rows, 0, 1, k, g, at, y, 0, k, n, m, True)
+        multiply(rows, rows_at, 1, k, g, at, y, 0, k, n, m, True)
     elif m == 1 and k % LANES == 0:
         for i in range(n):
             for q in range(0, k, LANES):
-                store(y, q, load(y, q) + load(rows, i * k + q) * g[at + i])
+                store(y, q, load(y, q) + load(rows, rows_at + i * k + q) * g[at + i])
     else:
-        _transposed_product_blas(rows, g, at, y, n, k, m)
+        _transposed_product_blas(rows, rows_at, g, at, y, n, k, m)
 
 
 # -- for everything else -----------------------------------------------------------------------------------------------
 
 
 @kernel
-def _product_blas(rows, matrix, y, at, n, k, m, add):
+def _product_blas(rows, rows_at, matrix, y, at, n, k, m, add):
     out = y[at : at + n * m].reshape(n, m)
     if add:
-        value = np.dot(rows[: n * k].reshape(n, k), matrix.reshape(k, m))
+        value = np.dot(rows[rows_at : rows_at + n * k].reshape(n, k), matrix.reshape(k, m))
         for i in range(n):
             for j in range(m):
                 out[i, j] += value[i, j]
     else:
-        np.dot(rows[: n * k].reshape(n, k), matrix.reshape(k, m), out)
+        np.dot(rows[rows_at : rows_at + n * k].reshape(n, k), matrix.reshape(k, m), out)
 
 
 @kernel
-def _transposed_product_blas(rows, g, at, y, n, k, m):
-    value = np.dot(rows[: n * k].reshape(n, k).T, g[at : at + n * m].reshape(n, m))
+def _transposed_product_blas(rows, rows_at, g, at, y, n, k, m):
+    value = np.dot(rows[rows_at : rows_at + n * k].reshape(n, k).T, g[at : at + n * m].reshape(n, m))
     for i in range(k):
         for j in range(m):
             y[i * m + j] += value[i, j]
@@ -121,12 +121,12 @@ def _clear(target, to, count):
 
 
 @overload(product)
-def _product(rows, matrix, y, at, n, k, m, add):
+def _product(rows, rows_at, matrix, y, at, n, k, m, add):
     chosen = _product_lanes if y.dtype == types.float32 else _product_blas
-    return lambda rows, matrix, y, at, n, k, m, add: chosen(rows, matrix, y, at, n, k, m, add)
+    return lambda rows, rows_at, matrix, y, at, n, k, m, add: chosen(rows, rows_at, matrix, y, at, n, k, m, add)
 
 
 @overload(transposed_product)
-def _transposed_product(rows, g, at, y, n, k, m):
+def _transposed_product(rows, rows_at, g, at, y, n, k, m):
     chosen = _transposed_product_lanes if y.dtype == types.float32 else _transposed_product_blas
-    return lambda rows, g, at, y, n, k, m: chosen(rows, g, at, y, n, k, m)
+    return lambda rows, rows_at, g, at, y, n, k, m: chosen(rows, rows_at, g, at, y, n, k, m)
