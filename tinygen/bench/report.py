@@ -86,7 +86,7 @@ def whole(megabytes: float | None) -> str:
 
 LEGEND = """\
 ms: median [quartiles] of a training step over {rounds} rounds in which all take turns.
-MB: memory at the peak, less the size after import.
+MB: memory at the peak, less the size after import and the step of a network of two weights.
 GFLOP/s: of tinygen's matrix products and convolutions, and what NumPy's product of two large matrices reaches."""
 VERSUS = """
 torch: PyTorch in the mode with the smallest median, for MB in the mode that needs the least.
