@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import numba
@@ -17,20 +18,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the twin, i
 JIT = not numba.config.DISABLE_JIT
 F32, F64 = np.float32, np.float64
 NAMES = [name for name, home in TWINS.items() if home == "elementwise"]
-SLOPE = {"leaky_relu": 0.25, "relu_vjp": 0.25}
+PARAMETERS = {name: list(signature(getattr(reference, name)).parameters) for name in NAMES}
 
 # Units in the last place by which a kernel may be off: of the true value, if that is at least LEAST.
 LIMIT = {"exp": 2, "sigmoid": 4, "tanh": 4, "softplus": 4, "silu": 4, "normal_cdf": 8, "gelu": 8}
 LIMIT |= {"relu": 0, "leaky_relu": 0.5, "relu_vjp": 0.5, "gate": 0.5, "ratio": 0.5}
-LIMIT |= {"sigmoid_vjp": 6, "tanh_vjp": 4, "silu_vjp": 4, "gelu_vjp": 4}
+LIMIT |= {"sigmoid_vjp": 6, "tanh_vjp": 4, "silu_vjp": 4, "gelu_vjp": 4, "logistic_loss": 4, "logistic_loss_vjp": 4}
 LEAST = {"silu": 1e-36, "gelu": 1e-36}  # x times a number that underflows
-LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_vjp": 1.0}  # slopes that cross 0
+LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_vjp": 1.0, "logistic_loss_vjp": 1.0}  # slopes that cross 0
 
 
 def call(module, name: str, x: np.ndarray, g: np.ndarray | None = None) -> np.ndarray:
-    """A kernel, or its twin, of `x`; the step backwards takes a cotangent too."""
-    first = (g if g is not None else np.ones_like(x),) if name.endswith("_vjp") or name in ("gate", "ratio") else ()
-    return getattr(module, name)(*first, x, *([SLOPE[name]] if name in SLOPE else []))
+    """A kernel, or its twin, of `x`; some take a cotangent too, or targets, any in [0, 1] that are fixed by x."""
+    given = {"g": np.ones_like(x) if g is None else g, "negative_slope": 0.25}
+    if "t" in PARAMETERS[name]:
+        given["t"] = np.asarray(np.array(x, F32).view(np.uint32) % 257 / 256, x.dtype)
+    return getattr(module, name)(*[given.get(parameter, x) for parameter in PARAMETERS[name]])
 
 
 def every(step: int) -> np.ndarray:

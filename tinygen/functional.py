@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
-from tinygen.ops import clip, exp, log, logsumexp, max, softplus, sqrt, where
+from tinygen.ops import clip, exp, log, logistic_loss, logsumexp, max, sqrt, where
 from tinygen.tensor import Tensor, array_of, constant
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -108,8 +108,7 @@ def bce_with_logits(x: Tensor, target: Tensor | np.ndarray | float, *, reduction
     """
     x, target = _matched("bce_with_logits", x, target, reduction)
     _check_unit_interval("bce_with_logits", "the target", target, "scale it first, as in pixels / 255")
-    entries = target * softplus(-x) + (1 - target) * softplus(x)  # -log σ(x) = softplus(-x): a sum without cancellation
-    return _REDUCTIONS[reduction](entries)
+    return _REDUCTIONS[reduction](logistic_loss(x, target))
 
 
 def cross_entropy(logits: Tensor, labels: np.ndarray, *, reduction: str = "batchmean") -> Tensor:

@@ -16,7 +16,7 @@ TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", 
 TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
 TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "softplus", "silu"), "elementwise")
 TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "leaky_relu"), "elementwise")
-TWINS |= dict.fromkeys(("relu_vjp", "gate", "ratio"), "elementwise")
+TWINS |= dict.fromkeys(("relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
 
 

@@ -60,6 +60,15 @@ def softplus(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
+def logistic_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """t softplus(-x) + (1 - t) softplus(x), by softplus(x) = max(x, 0) + log1p(exp(-|x|))."""
+    return np.where(x < 0, t, 1 - t) * np.abs(x) + np.log1p(np.exp(-np.abs(x)))
+
+
+def logistic_loss_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return g * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
+
+
 def silu(x: np.ndarray) -> np.ndarray:
     return x * sigmoid(x)
 

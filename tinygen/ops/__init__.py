@@ -5,6 +5,8 @@ from tinygen.ops.activation import (
     gelu,
     gelu_vjp,
     leaky_relu,
+    logistic_loss,
+    logistic_loss_vjp,
     normal_cdf,
     relu,
     relu_vjp,

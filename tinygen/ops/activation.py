@@ -57,6 +57,23 @@ def softplus(x):
 
 
 @elementwise
+def logistic_loss(x, t):
+    """-t log σ(x) - (1 - t) log σ(-x), the cross-entropy of a logit x for a target t in [0, 1], in nats."""
+    return kernels.logistic_loss(x.data, t.data), lambda g: logistic_loss_vjp(g, x, t), lambda g: -(g * x)
+
+
+@elementwise
+def logistic_loss_vjp(g, x, t):
+    """g · (σ(x) - t), as (1 - t) σ(x) - t σ(-x), whose terms don't cancel where the loss is nearly 0."""
+    return (
+        kernels.logistic_loss_vjp(g.data, x.data, t.data),
+        lambda h: logistic_loss_vjp(h, x, t),
+        lambda h: sigmoid_vjp(h * g, x),
+        lambda h: -(h * g),
+    )
+
+
+@elementwise
 def silu(x):
     """x σ(x), also called swish (Elfwing et al. 2018)."""
     return kernels.silu(x.data), lambda g: silu_vjp(g, x)

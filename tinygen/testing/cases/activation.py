@@ -24,6 +24,17 @@ def _relu_vjp(rng):
     return (g,), {"y": y, "negative_slope": 0.25 if one_in(rng, 2) else 0.0}
 
 
+def _logits(rng):
+    """Logits and targets in (0, 1)."""
+    (x, t), static = two(nonzero, normal)(rng)
+    return (x, _logistic(t)), static
+
+
+def _logits_and_gradient(rng):
+    logits, static = _logits(rng)
+    return (normal(rng, np.broadcast_shapes(*(a.shape for a in logits))), *logits), static
+
+
 def _scales(**case):
     """A case of g times a function of x."""
     return Case(linear=("g",), broadcasts=unequal, **case)
@@ -49,6 +60,20 @@ ACTIVATION = (
     Case(op=ops.sigmoid, sample=one(normal), oracle=_logistic),
     _scales(op=ops.sigmoid_vjp, sample=two(normal, nonzero), oracle=lambda g, x: g * _logistic(x) * _logistic(-x)),
     Case(op=ops.softplus, sample=one(normal), oracle=lambda x: np.log(1 + np.exp(x)), convex=True),
+    Case(
+        op=ops.logistic_loss,
+        sample=_logits,
+        oracle=lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x)),
+        linear=("t",),
+        broadcasts=unequal,
+    ),
+    Case(
+        op=ops.logistic_loss_vjp,
+        sample=_logits_and_gradient,
+        oracle=lambda g, x, t: g * (_logistic(x) - t),
+        linear=("g", "t"),
+        broadcasts=unequal,
+    ),
     Case(op=ops.silu, sample=one(away_from(-1.2784645)), oracle=lambda x: x * _logistic(x)),  # off its minimum
     _scales(
         op=ops.silu_vjp,
