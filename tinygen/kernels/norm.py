@@ -14,29 +14,28 @@ import numpy as np
 
 from tinygen.kernels import reference
 from tinygen.kernels.elementwise import _sigmoids, f32
-from tinygen.kernels.jit import as_input, kernel
-from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.jit import as_input, kernel, whole_registers
+from tinygen.kernels.threads import share
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
 WIDTH = 256  # numbers of a row, at most: a long loop, whose sums yet stay in the first-level cache
+THREADS_FROM = 1 << 16  # numbers below which one thread is done before another has begun
+f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
 
 KINDS = {None: 0, "leaky_relu": 1, "silu": 2}
 
 
 def moments(x, num_groups):
-    """Of a cut example: the variance is that within the pieces, and that of their means."""
+    """Those of all pieces, merged."""
     cut = _cut(x.shape)
     found = np.empty((len(x), cut.pieces, 2, num_groups))
     none = as_input(np.empty(0, x.dtype))
     settings = 0.0, 0, x.dtype.type(0), cut, True, False
-    run_blocks(_forward, cut.blocks, x.size, _rows(x, cut), none, none, np.empty((0, 0, 0), x.dtype), found, *settings)
+    _run(_forward, cut.blocks, x.size, _rows(x, cut), none, none, np.empty((0, 0, 0), x.dtype), found, *settings)
     if cut.pieces == 1:
         return found[:, 0]
-    share = np.minimum(cut.rows, cut.height - cut.rows * np.arange(cut.pieces))[:, None] / cut.height  # (pieces, 1)
-    mean = (share * found[:, :, 0]).sum(axis=1)  # (N, G)
-    var = found[:, :, 1] + (found[:, :, 0] - mean[:, None]) ** 2
-    return np.stack([mean, (share * var).sum(axis=1)], axis=1)
+    return _merge(found, cut)
 
 
 def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
@@ -53,7 +52,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     y = np.empty(x.shape, x.dtype)
     arrays = _rows(x, cut), as_input(weight), as_input(bias), _rows(y, cut, locked=False), known[:, None]
     settings = eps, KINDS[activation], x.dtype.type(slope), cut, measure, True
-    run_blocks(_forward, cut.blocks, x.size, *arrays, *settings)
+    _run(_forward, cut.blocks, x.size, *arrays, *settings)
     return y, known
 
 
@@ -70,13 +69,20 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
     arrays = _rows(g, cut), _rows(x, cut), as_input(weight), as_input(bias), as_input(known), gx
     settings = eps, KINDS[activation], x.dtype.type(slope), cut
     if cut.pieces == 1:
-        run_blocks(_backward, cut.blocks, x.size, *arrays, sums, *settings, True, True)
+        _run(_backward, cut.blocks, x.size, *arrays, sums, *settings, True, True)
     else:
-        run_blocks(_backward, cut.blocks, x.size, *arrays, sums, *settings, True, False)
+        _run(_backward, cut.blocks, x.size, *arrays, sums, *settings, True, False)
         sums = sums.reshape(len(x), cut.pieces, *sums.shape[1:]).sum(axis=1)
-        run_blocks(_backward, cut.blocks, x.size, *arrays, sums, *settings, False, True)
+        _run(_backward, cut.blocks, x.size, *arrays, sums, *settings, False, True)
     found[x.size :] = sums.sum(axis=0).reshape(-1)
     return found
+
+
+def _run(loop, blocks: int, size: int, *args) -> None:
+    if size < THREADS_FROM:
+        loop(*args, 0, blocks)
+    else:
+        share(loop, blocks, *args)
 
 
 # -- how the work is cut -----------------------------------------------------------------------------------------------
@@ -155,6 +161,7 @@ def _forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply,
 @kernel
 def _measure(x, moments, mean, sums, squares, channels):
     """Mean and variance of each group, the squares taken around the mean; what it was off by is put right after."""
+    whole_registers()
     rows, width = x.shape
     groups = moments.shape[1]
     each, count = channels // groups, x.size // groups
@@ -164,7 +171,7 @@ def _measure(x, moments, mean, sums, squares, channels):
             sums[j] += x[r, j]
     _add_up(sums, channels)
     for k in range(groups):
-        total = 0.0
+        total = f64(0)
         for c in range(k * each, (k + 1) * each):
             total += sums[c]
         for c in range(k * each, (k + 1) * each):
@@ -180,7 +187,7 @@ def _measure(x, moments, mean, sums, squares, channels):
     _add_up(sums, channels)
     _add_up(squares, channels)
     for k in range(groups):
-        off, square = 0.0, 0.0
+        off, square = f64(0), f64(0)
         for c in range(k * each, (k + 1) * each):
             off += sums[c]
             square += squares[c]
@@ -188,6 +195,23 @@ def _measure(x, moments, mean, sums, squares, channels):
         var = square / count - off * off
         moments[0, k] = mean[k * each] + off
         moments[1, k] = 0.0 if var < 0 else var
+
+
+@kernel
+def _merge(parts, cut):
+    """Moments of examples from those of their pieces: the variance is that within the pieces, and that of means."""
+    n, pieces, _, groups = parts.shape
+    whole = np.zeros((n, 2, groups))
+    for i in range(n):
+        for moment in range(2):
+            for piece in range(pieces):
+                share = (min((piece + 1) * cut.rows, cut.height) - piece * cut.rows) / cut.height
+                for k in range(groups):
+                    off = parts[i, piece, 0, k] - whole[i, 0, k]
+                    whole[i, moment, k] += share * (
+                        parts[i, piece, 1, k] + off * off if moment else parts[i, piece, 0, k]
+                    )
+    return whole
 
 
 @kernel
@@ -207,6 +231,7 @@ def _coefficients(moments, weight, bias, eps, mean, scale, shift):
 
 @kernel
 def _apply(x, y, mean, scale, shift, kind, slope):
+    whole_registers()
     rows, width = x.shape
     if kind == 0:
         for r in range(rows):
@@ -259,7 +284,7 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
             if apply:
                 for k in range(groups):
                     r = 1 / np.sqrt(moments[i, 1, k] + eps) if count > 1 else 0.0  # a number alone always becomes 0
-                    a, b = 0.0, 0.0
+                    a, b = f64(0), f64(0)
                     for c in range(k * each, (k + 1) * each):
                         a += weight[c] * sum_gx[c]
                         b += weight[c] * sum_g[c]
@@ -281,6 +306,7 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
 @kernel
 def _bent(g, x, gz, mean, scale, shift, kind, slope):
     """gz = g · bend'(z), written where the gradient of x will stand."""
+    whole_registers()
     rows, width = x.shape
     if kind == 1:
         for r in range(rows):
@@ -298,6 +324,7 @@ def _bent(g, x, gz, mean, scale, shift, kind, slope):
 @kernel
 def _gather(gz, x, mean, sum_gx, sum_g):
     """Σ gz · (x - mean) and Σ gz along the rows."""
+    whole_registers()
     rows, width = x.shape
     sum_gx[:] = 0
     sum_g[:] = 0
@@ -310,6 +337,7 @@ def _gather(gz, x, mean, sum_gx, sum_g):
 @kernel
 def _combine(g, x, gx, mean, scale, of_x, rest):
     """gx = g · scale + (x - mean) · of_x + rest."""
+    whole_registers()
     rows, width = x.shape
     for r in range(rows):
         for j in range(width):
@@ -319,6 +347,7 @@ def _combine(g, x, gx, mean, scale, of_x, rest):
 @kernel
 def _combine_in_place(gx, x, mean, scale, of_x, rest):
     """The same where gx holds gz; a loop of its own, for one over two names of the same memory is not vectorised."""
+    whole_registers()
     rows, width = x.shape
     for r in range(rows):
         for j in range(width):
