@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.kernels import reference
-from tinygen.kernels.elementwise import _sigmoids, f32
 from tinygen.kernels.jit import as_input, kernel, whole_registers
 from tinygen.kernels.threads import share
+from tinygen.kernels.vector_math import f32, sigmoids
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
@@ -246,7 +246,7 @@ def _apply(x, y, mean, scale, shift, kind, slope):
         for r in range(rows):
             for j in range(width):
                 z = f32((x[r, j] - mean[j]) * scale[j] + shift[j])
-                y[r, j] = z * _sigmoids(z)[0]
+                y[r, j] = z * sigmoids(z)[0]
 
 
 # -- backwards ---------------------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ def _bent(g, x, gz, mean, scale, shift, kind, slope):
         for r in range(rows):
             for j in range(width):
                 z = f32((x[r, j] - mean[j]) * scale[j] + shift[j])
-                s, rest = _sigmoids(z)
+                s, rest = sigmoids(z)
                 gz[r, j] = g[r, j] * (s * (f32(1) + z * rest))
 
 
