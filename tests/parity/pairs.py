@@ -37,6 +37,20 @@ def away_from_zero(rng, *shape):
     return x + 0.5 * np.sign(x)
 
 
+def backwards(f):
+    """PyTorch's own step backwards through f: (g, x) to the gradient of x."""
+
+    def step(g, x, *rest):
+        g, x, *rest = torch.broadcast_tensors(g, x, *rest)
+        return torch.autograd.grad(f(x, *rest), x, g, create_graph=True)[0]
+
+    return step
+
+
+def cross_entropy(x, t):
+    return F.binary_cross_entropy_with_logits(*torch.broadcast_tensors(x, t), reduction="none")
+
+
 UNARY = {
     "neg": (torch.neg, normal),
     "exp": (torch.exp, normal),
@@ -64,6 +78,11 @@ BINARY = {
     "minimum": (torch.minimum, normal, normal),
     "gate": (torch.mul, normal, normal),  # the same but where an entry is 0
     "ratio": (torch.div, normal, away_from_zero),
+    "sigmoid_vjp": (backwards(torch.sigmoid), normal, normal),
+    "tanh_vjp": (torch.ops.aten.tanh_backward, normal, normal),
+    "silu_vjp": (backwards(F.silu), normal, normal),
+    "gelu_vjp": (backwards(F.gelu), normal, normal),
+    "logistic_loss": (cross_entropy, normal, normal),
 }
 
 
@@ -94,6 +113,18 @@ for name in BINARY:
 def _(rng):
     slope = float(rng.uniform(0, 1))
     return [normal(rng, 3, 4)], lambda x: tg.leaky_relu(x, negative_slope=slope), lambda x: F.leaky_relu(x, slope)
+
+
+@row("relu_vjp")
+def _(rng):
+    slope, y = float(rng.uniform(0, 1)), normal(rng, 3, 4)
+    step, x = backwards(lambda x: F.leaky_relu(x, slope)), torch.tensor(y, requires_grad=True)
+    return [normal(rng, 3, 4)], lambda g: tg.relu_vjp(g, y=y, negative_slope=slope), lambda g: step(g, x)
+
+
+@row("logistic_loss_vjp")
+def _(rng):
+    return [normal(rng, 3, 4) for _ in "gxt"], tg.logistic_loss_vjp, backwards(cross_entropy)
 
 
 @row("clip")
