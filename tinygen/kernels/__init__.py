@@ -18,6 +18,7 @@ TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "so
 TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "leaky_relu"), "elementwise")
 TWINS |= dict.fromkeys(("relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
+TWINS |= {"sum_leading": "reduce"}
 
 
 def __getattr__(name: str):
@@ -35,6 +36,8 @@ def __getattr__(name: str):
         from tinygen.kernels import elementwise as module
     elif home == "norm":
         from tinygen.kernels import norm as module
+    elif home == "reduce":
+        from tinygen.kernels import reduce as module
     else:
         module = reference
     globals()[name] = getattr(module, name)

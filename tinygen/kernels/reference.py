@@ -99,11 +99,19 @@ def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
     return np.divide(g, d, out=value, where=g != 0)
 
 
+# -- sums --------------------------------------------------------------------------------------------------------------
+
+
+def sum_leading(x: np.ndarray) -> np.ndarray:
+    """Over all axes but the last."""
+    return x.sum(axis=tuple(range(x.ndim - 1)))
+
+
 # -- matrix products and convolutions ----------------------------------------------------------------------------------
 
 
-def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a @ b
+def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    return a @ b if bias is None else a @ b + bias
 
 
 def conv2d(x, w, stride, padding, dilation, bias=None):

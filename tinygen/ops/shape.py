@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.op import op
 from tinygen.tensor import Tensor, private
 
@@ -51,7 +52,9 @@ def sum_to(x, *, shape):
     repeated = tuple(range(extra)) + tuple(
         i for i, b in enumerate(before) if i >= extra and shape[i - extra] == 1 and b != 1
     )
-    return x.data.sum(axis=repeated).reshape(shape), lambda g: broadcast_to(g, shape=before)
+    leading = x.ndim > 1 and repeated == tuple(range(x.ndim - 1))  # the gradient of a bias
+    value = kernels.sum_leading(x.data) if leading else x.data.sum(axis=repeated)
+    return value.reshape(shape), lambda g: broadcast_to(g, shape=before)
 
 
 @op

@@ -1,0 +1,59 @@
+"""Sums over all axes but the last: exact on whole numbers, and the same bits however they are shared out."""
+
+import numpy as np
+import pytest
+
+from tinygen.kernels import reduce, reference
+from tinygen.testing.layouts import LAYOUTS
+
+SHAPES = [
+    *((1, 1), (5, 3), (0, 4), (3, 0), (reduce.LEAST, 1), (reduce.LEAST + 1, 1), (3001, 13), (513, 64), (17, 4097)),
+    *((64, 28, 28, 3), (9, 14, 14, 33), (2, 3, 70, 128), (40, 6272), (2, 30_000)),
+]
+
+
+def numbers(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_exact_on_whole_numbers(shape):
+    x = np.random.default_rng(1).integers(-8, 9, size=shape).astype(np.float32)
+    np.testing.assert_array_equal(reduce.sum_leading(x), reference.sum_leading(x), strict=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nearer_to_float64_than_a_plain_sum_has_to_be(shape):
+    x = numbers(shape)
+    true, rows = reference.sum_leading(x.astype(np.float64)), max(1, x.size // max(1, shape[-1]))
+    assert (abs(reduce.sum_leading(x) - true) <= 4 * np.sqrt(rows) * np.finfo(np.float32).eps * np.sqrt(rows)).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 28, 28, 3), (7, 5)])
+def test_every_layout(shape):
+    x = numbers(shape)
+    for lay_out in LAYOUTS.values():
+        view = lay_out(x)
+        np.testing.assert_array_equal(reduce.sum_leading(view), reduce.sum_leading(np.array(view, order="C")))
+
+
+def test_float64_is_the_twin_to_the_bit():
+    x = numbers((500, 130)).astype(np.float64)
+    np.testing.assert_array_equal(reduce.sum_leading(x), reference.sum_leading(x), strict=True)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_a_number_stays_in_its_column(bad):
+    x = numbers((70, 20, 33))
+    x[-1, -1, 5] = bad
+    np.testing.assert_array_equal(np.isfinite(reduce.sum_leading(x)), np.arange(33) != 5)
+
+
+@pytest.mark.parametrize("shape", [(64, 28, 28, 3), (33, 14, 14, 33)])
+def test_one_two_and_three_threads_give_the_same_bits(shape, monkeypatch):
+    x, results = numbers(shape), []
+    assert x.size >= reduce.THREADS_FROM
+    for n in "123":
+        monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
+        results.append(reduce.sum_leading(x).tobytes())
+    assert results[0] == results[1] == results[2]

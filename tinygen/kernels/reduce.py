@@ -1,0 +1,52 @@
+"""Sums over all axes but the last, as the gradient of a bias is one: one pass, a partial sum for each block of rows.
+
+A block adds its rows into one that stays in the cache, and the sums of the blocks are added in their order. Short rows
+are taken several at a time, so that the inner loop is long enough for vectors.
+"""
+
+import numpy as np
+
+from tinygen.kernels import reference
+from tinygen.kernels.jit import as_input, kernel, whole_registers
+from tinygen.kernels.threads import share
+
+BLOCK = 1 << 14  # numbers in a block
+WIDTH = 512  # numbers in a row, which short ones are joined to
+LEAST = 1 << 15  # numbers below which NumPy is as fast
+THREADS_FROM = 1 << 17
+
+
+def sum_leading(x):
+    """(..., C) to (C,)"""
+    c = x.shape[-1]
+    if x.dtype != np.float32 or x.size < LEAST:
+        return reference.sum_leading(x)
+    rows = x.size // c
+    joined = 1
+    while joined * c < WIDTH and rows % (2 * joined) == 0:
+        joined *= 2
+    wide = as_input(x).reshape(rows // joined, joined * c)
+    each = max(16, BLOCK // wide.shape[1])
+    sums = np.zeros((-(-len(wide) // each), wide.shape[1]), np.float32)
+    if x.size < THREADS_FROM:
+        _sum_rows(wide, sums, each, 0, len(sums))
+    else:
+        share(_sum_rows, len(sums), wide, sums, each)
+    return sums.reshape(-1, c).sum(axis=0)
+
+
+@kernel
+def _sum_rows(x, sums, each, start, stop):
+    whole_registers()
+    n, width = x.shape
+    for block in range(start, stop):
+        total = sums[block]
+        first, last = block * each, min((block + 1) * each, n)
+        for i in range(first, last - 3, 4):  # four rows at a time, or the total would be read and written for each
+            a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+            for j in range(width):
+                total[j] += (a[j] + b[j]) + (c[j] + d[j])
+        for i in range(last - (last - first) % 4, last):
+            a = x[i]
+            for j in range(width):
+                total[j] += a[j]
