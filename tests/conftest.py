@@ -50,6 +50,9 @@ def compiled():
         g = kernels.conv2d(x, w, *form)
         kernels.conv2d_weight(x, g, (2, 2), *form)
         kernels.conv_transpose2d(g, w, (3, 3), *form)
+        channel = np.ones(1, dtype)
+        for kernel, arrays in ((kernels.group_norm, (x,)), (kernels.group_norm_vjp, (x, x))):
+            kernel(*arrays, channel, channel, None, 1, 1.0, None, 0.0)
     for name in [name for name, home in kernels.TWINS.items() if home == "elementwise"]:
         kernel, x = getattr(kernels, name), np.ones(1, np.float32)
         kernel(*[0.0 if parameter == "negative_slope" else x for parameter in signature(kernel).parameters])
