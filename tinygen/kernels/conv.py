@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import winograd
+from tinygen.kernels import direct, winograd
 from tinygen.kernels.jit import as_input, kernel
-from tinygen.kernels.product import clear, copy, product, transposed_product
+from tinygen.kernels.product import product, transposed_product
 from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.window import clear, copy
 
 BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves room in a second-level cache
 
@@ -56,6 +57,8 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
     if winograd.fits(x, kernel_size, o, stride, dilation):
         return winograd.conv2d_weight(x, g, padding)
+    if direct.fits(x, o, dilation):
+        return direct.weight(x, g, (kh, kw), tuple(stride), tuple(padding), tuple(dilation))
     rows, blocks = _blocks(n * gh, gw * kh * kw * c)
     # A sum over everything: each of a fixed number of parts adds up its own blocks, then the parts are added in order.
     sums = np.zeros((min(blocks, 8), kh * kw * c * o), x.dtype)
@@ -68,6 +71,9 @@ def _convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
     """Write a convolution of x with w to the `extent` pixels of y that lie `step` apart, from `corner` on."""
     (kh, kw, c, o), (high, wide) = w.shape, extent
     if not (high and wide):
+        return
+    if direct.fits(x, o, dilation):
+        direct.convolve(x, w, bias, y, corner, tuple(step), extent, tuple(stride), tuple(padding), tuple(dilation))
         return
     rows, blocks = _blocks(len(x) * high, wide * kh * kw * c)
     window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
@@ -82,21 +88,14 @@ def _convolve_kernel(x, w, bias, y, corner, step, extent, kernel_size, stride, p
     gh, gw = extent
     k = kernel_size[0] * kernel_size[1] * x.shape[3]
     matrix, flat = w.reshape(-1), y.reshape(-1)
-    apart, whole = step[0] != 1 or step[1] != 1, _reads_all(x, extent, kernel_size, stride, padding)
-    buffer, pixels = np.empty(0 if whole else rows * gw * k, x.dtype), np.empty(rows * gw * o if apart else 0, x.dtype)
-    source = x.reshape(-1) if whole else buffer
+    buffer, pixels = np.empty(rows * gw * k, x.dtype), np.empty(rows * gw * o, x.dtype)
     for block in range(start, stop):
         first, last = block * rows, min((block + 1) * rows, n * gh)
         count = (last - first) * gw
-        if not whole:
-            _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
-        rows_at = first * gw * k if whole else 0
-        if not apart:
-            _repeat(bias, flat, first * gw * o, count)
-            product(source, rows_at, matrix, flat, first * gw * o, count, k, o, True)
-            continue
-        _repeat(bias, pixels, 0, count)
-        product(source, rows_at, matrix, pixels, 0, count, k, o, True)
+        _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+        for i in range(count):
+            copy(bias, 0, pixels, i * o, o)
+        product(buffer, matrix, pixels, 0, count, k, o)
         for r in range(first, last):
             row = (r // gh * h + corner[0] + step[0] * (r % gh)) * wide + corner[1]
             for j in range(gw):
@@ -109,28 +108,12 @@ def _weight_kernel(x, g, sums, kernel_size, stride, padding, dilation, rows, sta
     k = kernel_size[0] * kernel_size[1] * x.shape[3]
     flat = g.reshape(-1)
     parts, blocks = len(sums), (n * gh + rows - 1) // rows
-    whole = _reads_all(x, (gh, gw), kernel_size, stride, padding)
-    buffer = np.empty(0 if whole else rows * gw * k, x.dtype)
-    source = x.reshape(-1) if whole else buffer
+    buffer = np.empty(rows * gw * k, x.dtype)
     for part in range(start, stop):
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * rows, min((block + 1) * rows, n * gh)
-            if not whole:
-                _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
-            rows_at = first * gw * k if whole else 0
-            transposed_product(source, rows_at, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
-
-
-@kernel
-def _reads_all(x, extent, kernel_size, stride, padding):
-    """Whether the windows are the pixels themselves, one by one: then there is nothing to gather."""
-    return kernel_size == (1, 1) and stride == (1, 1) and padding == (0, 0) and x.shape[1:3] == extent
-
-
-@kernel
-def _repeat(bias, y, at, count):
-    for i in range(count):
-        copy(bias, 0, y, at + i * len(bias), len(bias))
+            _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+            transposed_product(buffer, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
 
 
 @kernel

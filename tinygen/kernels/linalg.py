@@ -9,7 +9,7 @@ import numpy as np
 from tinygen.kernels.jit import as_input, kernel
 from tinygen.kernels.lanes import LANES, load, store
 from tinygen.kernels.threads import run_blocks
-from tinygen.kernels.tile import COLUMNS, ROWS, narrow_tile, tile, wide_strip
+from tinygen.kernels.tile import COLUMNS, ROWS, multiply
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
 CHUNK = 256  # rows of a block
@@ -53,6 +53,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     flat = y.reshape(-1)
     panel, rest = np.zeros(k * COLUMNS, np.float32), np.empty(chunk * COLUMNS, np.float32)
+    zeros = np.zeros(COLUMNS, np.float32)
     packed = -1
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
@@ -63,9 +64,9 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
-            _panel_product(a, at, a_row, a_step, panel, flat, to, m, rows, k, False)
+            multiply(a, at, a_row, a_step, 0, panel, 0, zeros, 0, 0, flat, to, m, rows, k, 1, COLUMNS)
         else:  # the last panel; what stands in the columns that don't exist is not looked at
-            _panel_product(a, at, a_row, a_step, panel, rest, 0, COLUMNS, rows, k, columns <= LANES)
+            multiply(a, at, a_row, a_step, 0, panel, 0, zeros, 0, 0, rest, 0, COLUMNS, rows, k, 1, COLUMNS)
             for i in range(rows):
                 for q in range(columns):
                     flat[to + i * m + q] = rest[i * COLUMNS + q]
@@ -83,18 +84,6 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
         for q in range(columns):
             for r in range(i, min(i + LANES, k)):
                 panel[r * COLUMNS + q] = b[at + r * b_row + q * b_step]
-
-
-@kernel
-def _panel_product(a, at, a_row, a_step, panel, y, to, y_row, rows, k, narrow):
-    whole = rows // ROWS * ROWS
-    for i in range(0, whole, ROWS):
-        if narrow:
-            narrow_tile(a, at + i * a_row, a_row, a_step, panel, 0, COLUMNS, y, to + i * y_row, y_row, k, False)
-        else:
-            tile(a, at + i * a_row, a_row, a_step, panel, 0, COLUMNS, y, to + i * y_row, y_row, k, False)
-    for i in range(whole, rows):
-        wide_strip(a, at + i * a_row, a_row, a_step, panel, 0, COLUMNS, y, to + i * y_row, y_row, k, False)
 
 
 def _with_blas(a, b, y):

@@ -190,6 +190,10 @@ def max_pool2d_indices(x, kernel_size, stride, padding):
     return ((np.arange(n)[:, None, None, None] * x.shape[1] + row) * x.shape[2] + column) * c + np.arange(c)
 
 
+def concat(arrays, axis):
+    return np.concatenate(arrays, axis)
+
+
 def upsample_nearest(x, scale):
     return x.repeat(scale[0], axis=1).repeat(scale[1], axis=2)
 

@@ -14,6 +14,7 @@ from tinygen.kernels.jit import as_input, kernel
 from tinygen.kernels.lanes import LANES, load, store
 from tinygen.kernels.threads import run_blocks
 from tinygen.kernels.tile import multiply
+from tinygen.kernels.window import read
 
 TILES = 64  # in a block: enough rows for fast products, few enough that 36 matrices of them stay in the cache
 
@@ -113,32 +114,12 @@ def _weight_transposed(u):
 
 
 @kernel
-def _read(x, image, row, column, window, rows, columns):
-    """Copy a window of x to `window` (rows, columns, C), with zeros where it leaves the image."""
-    _, h, w, c = x.shape
-    flat = x.reshape(-1)
-    zero = load(np.zeros(LANES, np.float32), 0)
-    first = min(max(0, -column), columns)
-    last = max(first, min(columns, w - column))
-    for i in range(rows):
-        to, begin = i * columns * c, ((image * h + row + i) * w + column) * c
-        inside = 0 <= row + i < h
-        for q in range(0, (first if inside else columns) * c, LANES):
-            store(window, to + q, zero)
-        if inside:
-            for q in range(first * c, last * c, LANES):
-                store(window, to + q, load(flat, begin + q))
-            for q in range(last * c, columns * c, LANES):
-                store(window, to + q, zero)
-
-
-@kernel
 def _to_products(x, padding, tall, wide, window, rows, products, plane, first, last):
     """Bᵀ d B for the rows of tiles first..last, as 36 planes (tiles, C) that lie `plane` numbers apart."""
     c, columns = x.shape[3], 4 * wide + 2
     size = columns * c
     for s in range(first, last):
-        _read(x, s // tall, 4 * (s % tall) - padding[0], -padding[1], window, 6, columns)
+        read(x, s // tall, 4 * (s % tall) - padding[0], -padding[1], window, 6, columns)
         for q in range(0, size, LANES):  # down the columns, all of them at once
             _put6(rows, q, size, _input(_take6(window, q, size)))
         for t in range(wide):
@@ -182,7 +163,7 @@ def _to_gradients(g, tall, wide, window, products, plane, first, last):
     o = g.shape[3]
     size = 4 * wide * o
     for s in range(first, last):
-        _read(g, s // tall, 4 * (s % tall), 0, window, 4, 4 * wide)
+        read(g, s // tall, 4 * (s % tall), 0, window, 4, 4 * wide)
         for t in range(wide):
             to = ((s - first) * wide + t) * o
             for q in range(0, o, LANES):
@@ -248,13 +229,16 @@ def _conv2d(x, weights, bias, y, padding, strips, start, stop):
     window, rows = np.empty(6 * (4 * wide + 2) * c, x.dtype), np.empty(6 * (4 * wide + 2) * c, x.dtype)
     # One tile more than needed, so that planes don't lie a power of two apart and push each other from the cache.
     plane, out_plane = (strips * wide + 1) * c, (strips * wide + 1) * o
-    products, outputs = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype)
+    products, outputs, zeros = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype), np.zeros(o, x.dtype)
     for block in range(start, stop):
         first, last = block * strips, min((block + 1) * strips, n * tall)
         tiles = (last - first) * wide
         _to_products(x, padding, tall, wide, window, rows, products, plane, first, last)
         for k in range(36):
-            multiply(products, k * plane, c, 1, weights, k * c * o, outputs, k * out_plane, tiles, c, o, False)
+            multiply(
+                *(products, k * plane, c, 1, 0, weights, k * c * o, zeros, 0, 0),
+                *(outputs, k * out_plane, o, tiles, c, 1, o),
+            )
         _from_products(outputs, out_plane, bias, y, tall, wide, first, last)
 
 
@@ -268,13 +252,17 @@ def _conv2d_weight(x, g, sums, padding, strips, start, stop):
     products, gradients = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype)
     parts, blocks = len(sums), (n * tall + strips - 1) // strips
     for part in range(start, stop):
+        total = sums[part]
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * strips, min((block + 1) * strips, n * tall)
             tiles = (last - first) * wide
             _to_products(x, padding, tall, wide, window, rows, products, plane, first, last)
             _to_gradients(g, tall, wide, out_window, gradients, out_plane, first, last)
             for k in range(36):
-                multiply(products, k * plane, 1, c, gradients, k * out_plane, sums[part], k * c * o, c, tiles, o, True)
+                multiply(
+                    *(products, k * plane, 1, c, 0, gradients, k * out_plane, total, k * c * o, o),
+                    *(total, k * c * o, o, c, tiles, 1, o),
+                )
 
 
 @kernel
