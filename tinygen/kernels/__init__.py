@@ -19,6 +19,7 @@ TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "l
 TWINS |= dict.fromkeys(("relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
 TWINS |= {"sum_leading": "reduce"}
+TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat"), "rows")
 
 
 def __getattr__(name: str):
@@ -38,6 +39,8 @@ def __getattr__(name: str):
         from tinygen.kernels import norm as module
     elif home == "reduce":
         from tinygen.kernels import reduce as module
+    elif home == "rows":
+        from tinygen.kernels import rows as module
     else:
         module = reference
     globals()[name] = getattr(module, name)

@@ -133,7 +133,7 @@ def concat(*xs, axis=0):
         raise ValueError(f"concat: shapes must agree but for axis {axis}, got {[x.shape for x in xs]}")
     ends = np.cumsum([x.shape[axis] for x in xs]).tolist()
     slices = [(slice(None),) * axis + (slice(a, b),) for a, b in zip([0, *ends], ends)]
-    return np.concatenate([x.data for x in xs], axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
+    return kernels.concat([x.data for x in xs], axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
 
 
 @op

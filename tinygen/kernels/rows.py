@@ -1,0 +1,92 @@
+"""Nearest upsampling and its adjoint, and images side by side in their channels: an image row at a time, two threads.
+
+There is nothing to compute here: what counts is that each number is read once and written once, along the channels.
+"""
+
+import math
+
+import numpy as np
+
+from tinygen.kernels import reference
+from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.threads import share
+
+ROWS = 1 << 12  # numbers that make a block of rows, at least
+THREADS_FROM = 1 << 17  # numbers below which one thread is done before another has begun
+
+
+def upsample_nearest(x, scale):
+    if x.dtype != np.float32:
+        return reference.upsample_nearest(x, scale)
+    n, h, w, c = x.shape
+    y = np.empty((n, h * scale[0], w * scale[1], c), x.dtype)
+    rows = as_input(x).reshape(n * h, w, c)
+    _run(_upsample, y.size, n * h, rows, y.reshape(n * h, scale[0], w, scale[1], c))
+    return y
+
+
+def sum_blocks(x, scale):
+    if x.dtype != np.float32:
+        return reference.sum_blocks(x, scale)
+    (n, h, w, c), (sh, sw) = x.shape, scale
+    y = np.empty((n, h // sh, w // sw, c), x.dtype)
+    rows = as_input(x).reshape(n * h // sh, sh, w // sw, sw, c)
+    _run(_sum_blocks, x.size, n * h // sh, rows, y.reshape(n * h // sh, w // sw, c))
+    return y
+
+
+def concat(arrays, axis):
+    if arrays[0].size < THREADS_FROM or any(a.dtype != np.float32 for a in arrays):
+        return reference.concat(arrays, axis)
+    before = arrays[0].shape[:axis]
+    y = np.empty((*before, sum(a.shape[axis] for a in arrays), *arrays[0].shape[axis + 1 :]), np.float32)
+    n, at = math.prod(before), 0
+    whole = y.reshape(n, y.size // n)
+    for a in arrays:
+        part = as_input(a).reshape(n, a.size // n)
+        _run(_place, a.size, n, part, whole, at)
+        at += part.shape[1]
+    return y
+
+
+def _run(kernel, size, rows, *args):
+    """All rows, a block of which has at least ROWS of the `size` numbers that are moved."""
+    each = max(1, ROWS * rows // max(size, 1))
+    blocks = -(-rows // each)
+    if size < THREADS_FROM:
+        kernel(*args, each, 0, blocks)
+    else:
+        share(kernel, blocks, *args, each)
+
+
+@kernel
+def _upsample(x, y, each, start, stop):
+    _, sh, w, sw, c = y.shape
+    for row in range(start * each, min(stop * each, len(x))):
+        for a in range(sh):
+            for j in range(w):
+                for b in range(sw):
+                    for q in range(c):
+                        y[row, a, j, b, q] = x[row, j, q]
+
+
+@kernel
+def _sum_blocks(x, y, each, start, stop):
+    _, sh, w, sw, c = x.shape
+    for row in range(start * each, min(stop * each, len(x))):
+        for j in range(w):
+            for q in range(c):
+                y[row, j, q] = x[row, 0, j, 0, q]
+            for a in range(sh):
+                for b in range(sw):
+                    if a or b:
+                        for q in range(c):
+                            y[row, j, q] += x[row, a, j, b, q]
+
+
+@kernel
+def _place(x, y, at, each, start, stop):
+    width = x.shape[1]
+    for row in range(start * each, min(stop * each, len(x))):
+        for q in range(width):
+            y[row, at + q] = x[row, q]
