@@ -224,9 +224,8 @@ def _coefficients(moments, weight, bias, eps, mean, scale, shift):
         mean[c] = moments[0, k]
         scale[c] = weight[c] / np.sqrt(moments[1, k] + eps)
         shift[c] = bias[c] - (moments[0, k] - mean[c]) * scale[c]
-    _repeat(mean, channels)
-    _repeat(scale, channels)
-    _repeat(shift, channels)
+    for row in (mean, scale, shift):
+        _repeat(row, channels)
 
 
 @kernel
@@ -278,9 +277,8 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
                     sums[block, 0, c] += sum_gx[c]
                     sums[block, 1, c] += sum_g[c]
             else:
-                for c in range(channels):
-                    sum_gx[c] = sums[i, 0, c]
-                    sum_g[c] = sums[i, 1, c]
+                sum_gx[:channels] = sums[i, 0]
+                sum_g[:channels] = sums[i, 1]
             if apply:
                 for k in range(groups):
                     r = 1 / np.sqrt(moments[i, 1, k] + eps) if count > 1 else 0.0  # a number alone always becomes 0
@@ -293,10 +291,8 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
                         scale[c] = weight[c] * r
                         sum_gx[c] = -r * r * a / count
                         sum_g[c] = -r * b / count - (moments[i, 0, k] - mean[c]) * sum_gx[c]
-                _repeat(mean, channels)
-                _repeat(scale, channels)
-                _repeat(sum_gx, channels)
-                _repeat(sum_g, channels)
+                for row in (mean, scale, sum_gx, sum_g):
+                    _repeat(row, channels)
                 if kind == 0:
                     _combine(gs, xs, out, mean, scale, sum_gx, sum_g)
                 else:
