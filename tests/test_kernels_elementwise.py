@@ -22,7 +22,7 @@ PARAMETERS = {name: list(signature(getattr(reference, name)).parameters) for nam
 
 # Units in the last place by which a kernel may be off: of the true value, if that is at least LEAST.
 LIMIT = {"exp": 2, "sigmoid": 4, "tanh": 4, "softplus": 4, "silu": 4, "normal_cdf": 8, "gelu": 8}
-LIMIT |= {"relu": 0, "leaky_relu": 0.5, "relu_vjp": 0.5, "gate": 0.5, "ratio": 0.5}
+LIMIT |= {"relu": 0, "leaky_relu": 0.5, "relu_vjp": 0.5, "gate": 0.5, "ratio": 0.5, "add": 0.5}
 LIMIT |= {"sigmoid_vjp": 6, "tanh_vjp": 4, "silu_vjp": 4, "gelu_vjp": 4, "logistic_loss": 4, "logistic_loss_vjp": 4}
 LEAST = {"silu": 1e-36, "gelu": 1e-36}  # x times a number that underflows
 LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_vjp": 1.0, "logistic_loss_vjp": 1.0}  # slopes that cross 0
@@ -31,6 +31,7 @@ LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_vjp": 1.0, "logistic_loss_vjp"
 def call(module, name: str, x: np.ndarray, g: np.ndarray | None = None) -> np.ndarray:
     """A kernel, or its twin, of `x`; some take a cotangent too, or targets, any in [0, 1] that are fixed by x."""
     given = {"g": np.ones_like(x) if g is None else g, "negative_slope": 0.25}
+    given["b"] = given["g"]
     if "t" in PARAMETERS[name]:
         given["t"] = np.asarray(np.array(x, F32).view(np.uint32) % 257 / 256, x.dtype)
     return getattr(module, name)(*[given.get(parameter, x) for parameter in PARAMETERS[name]])
@@ -124,7 +125,7 @@ def test_every_shape_and_layout(name, shape):
         got = call(elementwise, name, *views)
         np.testing.assert_array_equal(got, call(elementwise, name, *plain), strict=True)
         np.testing.assert_allclose(got, call(reference, name, *plain), rtol=4e-6, atol=4e-7)
-        assert got.flags.c_contiguous and got.flags.owndata
+        assert got.flags.owndata and (got.flags.c_contiguous or name == "add")  # of few numbers that is NumPy's
         assert not any(np.shares_memory(got, v) for v in views)
 
 
@@ -132,6 +133,16 @@ def test_every_shape_and_layout(name, shape):
 def test_float64_is_the_twin_to_the_bit(name):
     x, g = (a.astype(F64) for a in numbers(2, 1000))
     np.testing.assert_array_equal(call(elementwise, name, x, g), call(reference, name, x, g), strict=True)
+
+
+@pytest.mark.parametrize("shape", [(40, 28, 28, 7), (25, 1, 77, 73), (1 << 17, 1), (1, 1 << 17)])
+def test_a_row_is_added_to_all_rows(shape):
+    x, g = numbers(5, *shape)
+    assert x.size >= elementwise.THREADS_FROM
+    row = g[(0,) * (g.ndim - 1)]
+    for b in (row, np.broadcast_to(row, shape), row[None], g[:, :1], np.broadcast_to(g[:1], shape), row[::-1]):
+        np.testing.assert_array_equal(elementwise.add(x, b), x + b, strict=True)
+        np.testing.assert_array_equal(elementwise.add(x[:, ::-1], b), x[:, ::-1] + b, strict=True)
 
 
 @pytest.mark.parametrize("name", ["gate", "ratio", "silu_vjp", "tanh_vjp"])
@@ -156,7 +167,7 @@ def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
 @pytest.mark.skipif(not JIT, reason="needs machine code")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_is_vector_code(name):
-    call(elementwise, name, np.ones(3, F32))
+    call(elementwise, name, np.ones(elementwise.THREADS_FROM, F32))
     loop = getattr(elementwise, f"_{name}_loop")
     (types,) = loop.signatures
     options = {**loop.targetoptions, "cache": False}  # of a loop that was loaded from disk there is no code to see

@@ -8,7 +8,7 @@ from numba import njit
 
 from tinygen.kernels import reference, vector_math
 from tinygen.kernels.jit import as_input, whole_registers
-from tinygen.kernels.threads import share
+from tinygen.kernels.threads import rows_joined, share
 from tinygen.kernels.vector_math import exact, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
@@ -156,6 +156,21 @@ def _ratio_loop(g, d, y, start, stop):
         y[i] = f32(0) if g[i] == f32(0) else g[i] / d[i]
 
 
+@exact
+def _add_loop(a, b, y, start, stop):
+    a, b, y = _cut(a, start, stop), _cut(b, start, stop), _cut(y, start, stop)
+    for i in range(len(y)):
+        y[i] = a[i] + b[i]
+
+
+@exact
+def _add_row_loop(a, row, y, each, start, stop):
+    whole_registers()
+    for i in range(start * each, min(stop * each, len(a))):
+        for j in range(len(row)):
+            y[i, j] = a[i, j] + row[j]
+
+
 # -- the kernels -------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +193,21 @@ def _run(loop, plain, arrays, *numbers):
 def _flat(a):
     flags = a.flags
     return (as_input(a) if flags.writeable or not flags.c_contiguous else a).reshape(-1)
+
+
+def add(a, b):
+    """a + b; on threads where arrays are large, and b of a's shape or a row that repeats, as a bias does."""
+    if a.size < THREADS_FROM or not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
+        return reference.add(a, b)
+    if a.shape == b.shape and b.flags.c_contiguous:
+        return _run(_add_loop, reference.add, (a, b))
+    if b.shape[-1:] != a.shape[-1:] or b.ndim > a.ndim or any(b.strides[i] for i in range(b.ndim - 1)):
+        return reference.add(a, b)
+    row = np.tile(b[(0,) * (b.ndim - 1)], rows_joined(a.size // a.shape[-1], a.shape[-1]))
+    y = np.empty(a.shape, f32)
+    wide, each = (y.size // row.size, row.size), max(1, BLOCK // row.size)
+    share(_add_row_loop, -(-wide[0] // each), _flat(a).reshape(wide), as_input(row), y.reshape(wide), each)
+    return y
 
 
 def exp(x):

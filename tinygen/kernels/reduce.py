@@ -8,10 +8,9 @@ import numpy as np
 
 from tinygen.kernels import reference
 from tinygen.kernels.jit import as_input, kernel, whole_registers
-from tinygen.kernels.threads import share
+from tinygen.kernels.threads import rows_joined, share
 
 BLOCK = 1 << 14  # numbers in a block
-WIDTH = 512  # numbers in a row, which short ones are joined to
 LEAST = 1 << 15  # numbers below which NumPy is as fast
 THREADS_FROM = 1 << 17
 
@@ -22,9 +21,7 @@ def sum_leading(x):
     if x.dtype != np.float32 or x.size < LEAST:
         return reference.sum_leading(x)
     rows = x.size // c
-    joined = 1
-    while joined * c < WIDTH and rows % (2 * joined) == 0:
-        joined *= 2
+    joined = rows_joined(rows, c)
     wide = as_input(x).reshape(rows // joined, joined * c)
     each = max(16, BLOCK // wide.shape[1])
     sums = np.zeros((-(-len(wide) // each), wide.shape[1]), np.float32)

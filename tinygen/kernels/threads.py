@@ -45,6 +45,14 @@ def share(kernel: Callable, blocks: int, *args) -> None:
     _team(os.getpid(), threads - 1).run(work)
 
 
+def rows_joined(rows: int, width: int) -> int:
+    """How many rows to take as one, so that loops along them are long enough for vectors; it divides `rows`."""
+    joined = 1
+    while joined * width < 512 and rows % (2 * joined) == 0:
+        joined *= 2
+    return joined
+
+
 def num_threads() -> int:
     """How many threads share the work, this one included. Raises ValueError for a setting that is no number >= 1."""
     setting = os.environ.get("TINYGEN_NUM_THREADS", "")
