@@ -140,7 +140,9 @@ def test_a_row_is_added_to_all_rows(shape):
     x, g = numbers(5, *shape)
     assert x.size >= elementwise.THREADS_FROM
     row = g[(0,) * (g.ndim - 1)]
-    for b in (row, np.broadcast_to(row, shape), row[None], g[:, :1], np.broadcast_to(g[:1], shape), row[::-1]):
+    each = g[(slice(None), *(slice(1),) * (g.ndim - 2))]  # a row for each image
+    same = row, row[None], row[::-1], g[:, :1], g[:1], each, each[::-1]
+    for b in (*same, *(np.broadcast_to(b, shape) for b in same)):
         np.testing.assert_array_equal(elementwise.add(x, b), x + b, strict=True)
         np.testing.assert_array_equal(elementwise.add(x[:, ::-1], b), x[:, ::-1] + b, strict=True)
 

@@ -6,7 +6,7 @@ import pytest
 from tinygen.kernels import TWINS, reference, rows
 from tinygen.testing.layouts import LAYOUTS
 
-NAMES = [name for name, home in TWINS.items() if home == "rows"]
+NAMES = [name for name, home in TWINS.items() if home == "rows" and name != "contiguous"]
 SHAPES = [(2, 6, 6, 4), (1, 6, 12, 1), (0, 6, 6, 2), (2, 6, 6, 0), (5, 48, 42, 33), (40, 12, 30, 16)]  # of sixes: tiled
 SCALES = [(1, 1), (2, 2), (3, 2), (1, 3)]
 
@@ -37,6 +37,19 @@ def test_every_layout(name):
     for lay_out in LAYOUTS.values():
         view = lay_out(x)
         np.testing.assert_array_equal(call(rows, name, view, (2, 3)), call(reference, name, view, (2, 3)))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [(..., slice(5, 9)), (slice(1, 40), ..., slice(3)), (slice(None), slice(2, 20)), (..., slice(None, None, 2))],
+)
+def test_a_part_is_the_same_numbers(index):
+    x = np.random.default_rng(0).normal(size=(60, 30, 40, 10)).astype(np.float32)
+    part = x[index]
+    assert part.size >= rows.THREADS_FROM
+    np.testing.assert_array_equal(rows.contiguous(part), part, strict=True)
+    if index == (..., slice(5, 9)):
+        assert rows.contiguous(part).flags.c_contiguous
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])

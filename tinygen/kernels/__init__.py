@@ -19,7 +19,7 @@ TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "l
 TWINS |= dict.fromkeys(("add", "relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
 TWINS |= {"sum_leading": "reduce"}
-TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat"), "rows")
+TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat", "contiguous"), "rows")
 
 
 def __getattr__(name: str):

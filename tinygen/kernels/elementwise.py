@@ -164,9 +164,10 @@ def _add_loop(a, b, y, start, stop):
 
 
 @exact
-def _add_row_loop(a, row, y, each, start, stop):
+def _add_rows_loop(a, rows, y, each, start, stop):
     whole_registers()
     for i in range(start * each, min(stop * each, len(a))):
+        row = rows[i * len(rows) // len(a)]
         for j in range(len(row)):
             y[i, j] = a[i, j] + row[j]
 
@@ -196,18 +197,32 @@ def _flat(a):
 
 
 def add(a, b):
-    """a + b; on threads where arrays are large, and b of a's shape or a row that repeats, as a bias does."""
+    """a + b; on threads where a is large, and b of its shape, a bias (C,), or one for each image, (N, 1, 1, C)."""
     if a.size < THREADS_FROM or not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
         return reference.add(a, b)
     if a.shape == b.shape and b.flags.c_contiguous:
         return _run(_add_loop, reference.add, (a, b))
-    if b.shape[-1:] != a.shape[-1:] or b.ndim > a.ndim or any(b.strides[i] for i in range(b.ndim - 1)):
+    rows = _rows(a, b)
+    if rows is None:
         return reference.add(a, b)
-    row = np.tile(b[(0,) * (b.ndim - 1)], rows_joined(a.size // a.shape[-1], a.shape[-1]))
-    y = np.empty(a.shape, f32)
-    wide, each = (y.size // row.size, row.size), max(1, BLOCK // row.size)
-    share(_add_row_loop, -(-wide[0] // each), _flat(a).reshape(wide), as_input(row), y.reshape(wide), each)
+    c = a.shape[-1]
+    joined = rows_joined(a.size // c // len(rows), c)
+    y, rows = np.empty(a.shape, f32), as_input(np.tile(rows, (1, joined)))
+    wide, each = (y.size // (joined * c), joined * c), max(1, BLOCK // (joined * c))
+    share(_add_rows_loop, -(-wide[0] // each), _flat(a).reshape(wide), rows, y.reshape(wide), each)
     return y
+
+
+def _rows(a, b):
+    """The different rows (R, C) of b, if it repeats each along all axes between some leading ones and the last."""
+    if b.ndim > a.ndim or b.shape[-1:] != a.shape[-1:]:
+        return None
+    b = b.reshape((1,) * (a.ndim - b.ndim) + b.shape)
+    repeats = [n == 1 or stride == 0 for n, stride in zip(b.shape[:-1], b.strides)]
+    leading = repeats.index(True) if True in repeats else b.ndim - 1
+    if not all(repeats[leading:]) or b.shape[:leading] != a.shape[:leading]:
+        return None
+    return b[(slice(None),) * leading + (0,) * (b.ndim - 1 - leading)].reshape(-1, b.shape[-1])
 
 
 def exp(x):

@@ -194,6 +194,10 @@ def max_pool2d_indices(x, kernel_size, stride, padding):
     return ((np.arange(n)[:, None, None, None] * x.shape[1] + row) * x.shape[2] + column) * c + np.arange(c)
 
 
+def contiguous(x):
+    return x
+
+
 def concat(arrays, axis):
     return np.concatenate(arrays, axis)
 
@@ -211,7 +215,7 @@ def resample(x, rows, columns):
     return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True).astype(x.dtype)
 
 
-# -- steps of optimizers: lists of arrays, one for each parameter; memory is written to, new parameters are answered ----
+# -- steps of optimizers: lists of arrays, one per parameter; memory is written to, new parameters are answered -------
 
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):

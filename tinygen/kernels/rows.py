@@ -6,6 +6,7 @@ There is nothing to compute here: what counts is that each number is read once a
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tinygen.kernels import reference
 from tinygen.kernels.jit import as_input, kernel
@@ -32,6 +33,19 @@ def sum_blocks(x, scale):
     y = np.empty((n, h // sh, w // sw, c), x.dtype)
     rows = as_input(x).reshape(n * h // sh, sh, w // sw, sw, c)
     _run(_sum_blocks, x.size, n * h // sh, rows, y.reshape(n * h // sh, w // sw, c))
+    return y
+
+
+def contiguous(x):
+    """x, or a copy of it if it is large and a part of the channels: what comes next would make one each."""
+    if x.size < THREADS_FROM or x.dtype != np.float32 or x.flags.c_contiguous or x.ndim < 2:
+        return x
+    apart = [s != x.strides[i + 1] * x.shape[i + 1] for i, s in enumerate(x.strides[:-2])]
+    if any(apart) or x.strides[-1] != x.itemsize or x.strides[-2] < 0:
+        return x
+    y, step = np.empty(x.shape, x.dtype), x.strides[-2] // x.itemsize
+    n, c = x.size // x.shape[-1], x.shape[-1]
+    _run(_pick, x.size, n, as_input(as_strided(x, ((n - 1) * step + c,), x.strides[-1:])), step, y.reshape(n, c))
     return y
 
 
@@ -82,6 +96,14 @@ def _sum_blocks(x, y, each, start, stop):
                     if a or b:
                         for q in range(c):
                             y[row, j, q] += x[row, a, j, b, q]
+
+
+@kernel
+def _pick(x, step, y, each, start, stop):
+    width = y.shape[1]
+    for row in range(start * each, min(stop * each, len(y))):
+        for q in range(width):
+            y[row, q] = x[row * step + q]
 
 
 @kernel

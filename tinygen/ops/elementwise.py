@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.op import as_tensors, mode, op
-from tinygen.ops.shape import broadcast_to
+from tinygen.ops.shape import LARGE, broadcast_to
 from tinygen.tensor import Tensor, array_of, constant, private
 
 
@@ -41,8 +41,6 @@ def broadcast(args: tuple, shape: tuple = ()) -> tuple[Tensor, ...]:
 
 
 elementwise = op(prepare=broadcast)
-
-LARGE = 1 << 17  # numbers below which NumPy has added them before a kernel is looked up
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from tinygen import kernels
 from tinygen.op import op
 from tinygen.tensor import Tensor, private
 
+LARGE = 1 << 17  # numbers below which NumPy is done before a kernel has been looked up
+
 
 @op
 def reshape(x, *, shape):
@@ -61,7 +63,10 @@ def sum_to(x, *, shape):
 def getitem(x, *, index):
     """x[index] as NumPy reads it: numbers, slices, ..., None, integer arrays (repeats allowed), boolean masks."""
     before, index = x.shape, _private(index)
-    return x.data[index], lambda g: scatter(g, index=index, shape=before)
+    value = x.data[index]
+    if value.size >= LARGE:
+        value = kernels.contiguous(value)
+    return value, lambda g: scatter(g, index=index, shape=before)
 
 
 @op
