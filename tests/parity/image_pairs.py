@@ -61,6 +61,28 @@ def _(rng):
     )
 
 
+@row("conv2d_bias")
+def _(rng):
+    w, (n, c, o) = window(rng), rng.integers(1, 4, 3)
+    form = form_of(w)
+    return (
+        [normal(rng, n, *w["size"], c), normal(rng, *w["kernel"], c, o), normal(rng, o)],
+        lambda x, k, b: tg.conv2d_bias(x, k, b, **form),
+        lambda x, k, b: last(F.conv2d(first(x), kernel_there(k), b, **form)),
+    )
+
+
+@row("conv_transpose2d_bias")
+def _(rng):
+    w, (n, c, o) = window(rng), rng.integers(1, 4, 3)
+    form = form_of(w)
+    return (
+        [normal(rng, n, *w["outputs"], o), normal(rng, *w["kernel"], c, o), normal(rng, c)],
+        lambda g, k, b: tg.conv_transpose2d_bias(g, k, b, size=w["size"], **form),
+        lambda g, k, b: last(F.conv_transpose2d(first(g), kernel_there(k), b, output_padding=w["extra"], **form)),
+    )
+
+
 @row("conv2d_weight")
 def _(rng):
     w, (n, c, o) = window(rng), rng.integers(1, 4, 3)
@@ -144,3 +166,35 @@ def _(rng):
         lambda x: tg.resample(x, rows=rows, columns=columns),
         lambda x: torch.einsum("ah,nhwc,bw->nabc", R, x, C),
     )
+
+
+def normalisation(rng):
+    """Images, a scale and a shift, and settings that have their like in PyTorch; a bend away from its kink."""
+    groups, size = rng.integers(1, 4), rng.integers(1, 3)
+    n, h, w, c = *rng.integers(2, 4, 3), groups * size
+    settings = {"num_groups": int(groups), "eps": 1e-3, "activation": [None, "silu"][rng.integers(2)]}
+    return [normal(rng, n, h, w, c), normal(rng, c), normal(rng, c)], settings
+
+
+def normalised(x, weight, bias, settings):
+    y = F.group_norm(first(x), settings["num_groups"], weight, bias, settings["eps"])
+    return last(F.silu(y) if settings["activation"] else y)
+
+
+@row("group_norm")
+def _(rng):
+    arrays, settings = normalisation(rng)
+    return arrays, lambda *xs: tg.group_norm(*xs, **settings), lambda *xs: normalised(*xs, settings)
+
+
+@row("group_norm_vjp")
+def _(rng):
+    """PyTorch's own three gradients, one behind the other."""
+    arrays, settings = normalisation(rng)
+
+    def theirs(g, *xs):
+        xs = [x if x.requires_grad else x.requires_grad_() for x in xs]
+        grads = torch.autograd.grad(normalised(*xs, settings), xs, g, create_graph=True)
+        return torch.cat([d.reshape(-1) for d in grads])
+
+    return [normal(rng, *arrays[0].shape), *arrays], lambda *xs: tg.group_norm_vjp(*xs, **settings), theirs

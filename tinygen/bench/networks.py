@@ -34,11 +34,9 @@ class DCGAN(nn.Module):
         self.generator = nn.Sequential(
             nn.Dense(noise, 7 * 7 * 128, rng=rng),
             nn.Reshape((7, 7, 128)),
-            nn.BatchNorm(128),
-            nn.ReLU(),
+            nn.BatchNorm(128, activation="relu"),
             nn.ConvTranspose2d(128, 64, 4, **halve),  # (N, 14, 14, 64)
-            nn.BatchNorm(64),
-            nn.ReLU(),
+            nn.BatchNorm(64, activation="relu"),
             nn.ConvTranspose2d(64, 1, 4, **halve),  # (N, 28, 28, 1)
             nn.Tanh(),
         )
@@ -46,8 +44,7 @@ class DCGAN(nn.Module):
             nn.Conv2d(1, 64, 4, **halve),  # (N, 14, 14, 64)
             nn.LeakyReLU(0.2),
             nn.Conv2d(64, 128, 4, **halve),  # (N, 7, 7, 128)
-            nn.BatchNorm(128),
-            nn.LeakyReLU(0.2),
+            nn.BatchNorm(128, activation="leaky_relu", negative_slope=0.2),
             nn.Flatten(),
             nn.Dense(7 * 7 * 128, 1, rng=rng),
         )

@@ -82,17 +82,26 @@ class DenseVAE(nn.Module):
         return self.logits(F.relu(self.decode(z))), mu, log_var
 
 
+class BentBatchNorm(nn.BatchNorm2d):
+    """BatchNorm and the activation after it under one name, as in tinygen's twin."""
+
+    def __init__(self, channels: int, activation: nn.Module):
+        super().__init__(channels)
+        self.activation = activation
+
+    def forward(self, x):
+        return self.activation(super().forward(x))
+
+
 class DCGAN(nn.Module):
     def __init__(self, last: bool):
         super().__init__()
         self.generator = nn.Sequential(
             nn.Linear(64, 6272),
             Images(last, 7, 7, 128),
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
+            BentBatchNorm(128, nn.ReLU()),
             nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
+            BentBatchNorm(64, nn.ReLU()),
             nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1),
             nn.Tanh(),
         )
@@ -100,8 +109,7 @@ class DCGAN(nn.Module):
             nn.Conv2d(1, 64, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(64, 128, 4, stride=2, padding=1),
-            nn.BatchNorm2d(128),
-            nn.LeakyReLU(0.2),
+            BentBatchNorm(128, nn.LeakyReLU(0.2)),
             Rows(last),
             nn.Linear(6272, 1),
         )
@@ -300,7 +308,7 @@ def images_first(x: torch.Tensor, memory_format: torch.memory_format) -> torch.T
 # Weights beside a flattened 7x7 map, and the axis that runs over it: in the order (H, W, C) in tinygen.
 FLAT_AXES = {
     "conv_ae": {"encoder.5.weight": 1, "decoder.0.weight": 0, "decoder.0.bias": 0},
-    "dcgan": {"generator.0.weight": 0, "generator.0.bias": 0, "discriminator.6.weight": 1},
+    "dcgan": {"generator.0.weight": 0, "generator.0.bias": 0, "discriminator.5.weight": 1},
 }
 
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from tinygen.kernels import direct, winograd
-from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.product import product, transposed_product
 from tinygen.kernels.threads import run_blocks
 from tinygen.kernels.window import clear, copy
@@ -116,7 +116,7 @@ def _weight_kernel(x, g, sums, kernel_size, stride, padding, dilation, rows, sta
             transposed_product(buffer, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
 
 
-@kernel
+@piece
 def _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation):
     """The windows of output rows first..last as rows of the buffer, with zeros where they leave the image."""
     _, h, w, c = x.shape

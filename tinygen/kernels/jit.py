@@ -15,7 +15,11 @@ from numba.extending import intrinsic, overload
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 
 kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
-inline = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH, inline="always")  # a part of kernels
+
+# For the inner parts of a kernel, which make no array of their own: to count at every call who holds which array would
+# take longer than their arithmetic.
+UNCOUNTED = {"_nrt": False}
+piece = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH, **UNCOUNTED)
 
 
 @intrinsic

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import typing
 from numba.extending import intrinsic, lower_builtin, models, overload, register_model
 
-from tinygen.kernels.jit import FASTMATH
+from tinygen.kernels.jit import FASTMATH, UNCOUNTED
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 16 float32, else 16 of 8
 LANES = 16 if WIDE else 8
@@ -116,22 +116,22 @@ def _total(typingctx, value):
     return types.float32(lanes), generate
 
 
-@overload(load)
+@overload(load, jit_options=UNCOUNTED)
 def _load_overload(array, at):
     return lambda array, at: _load(array, at)
 
 
-@overload(store)
+@overload(store, jit_options=UNCOUNTED)
 def _store_overload(array, at, value):
     return lambda array, at, value: _store(array, at, value)
 
 
-@overload(nothing)
+@overload(nothing, jit_options=UNCOUNTED)
 def _nothing_overload():
     return lambda: _nothing()
 
 
-@overload(total)
+@overload(total, jit_options=UNCOUNTED)
 def _total_overload(value):
     return lambda value: _total(value)
 

@@ -6,7 +6,7 @@ of A pass by it; a transpose is only another way to walk through the array. floa
 
 import numpy as np
 
-from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, load, store
 from tinygen.kernels.threads import run_blocks
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
@@ -72,7 +72,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
                     flat[to + i * m + q] = rest[i * COLUMNS + q]
 
 
-@kernel
+@piece
 def _pack(b, at, b_row, b_step, panel, k, columns):
     """Copy the columns of B that begin at entry `at` to panel (K, COLUMNS), with zeros for those that don't exist."""
     if b_step == 1 and columns == COLUMNS:

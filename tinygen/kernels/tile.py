@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from tinygen.kernels.jit import kernel
+from tinygen.kernels.jit import UNCOUNTED, piece
 from tinygen.kernels.lanes import FLAGS, LANES, VECTOR, WIDE, address, everywhere, load, store, vector_at
 
 COLUMNS = 2 * LANES
@@ -19,7 +19,7 @@ TALL = 14 if WIDE else 6
 ROWS = 8 if WIDE else 4
 
 
-@kernel
+@piece
 def multiply(x, x_at, x_row, x_step, x_run, w, w_at, start, start_at, start_row, y, y_at, y_row, n, k, runs, m):
     """y (N, M) = start + x (N, runs · K) @ w (runs · K, M), float32 in flat arrays, each from its `at` on.
 
@@ -78,7 +78,7 @@ def tile(
             store(y, y_at + r * y_row + v, total)
 
 
-@overload(tile, prefer_literal=True)
+@overload(tile, prefer_literal=True, jit_options=UNCOUNTED)
 def _tile_overload(
     rows, vectors, x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs
 ):

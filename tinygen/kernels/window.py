@@ -3,11 +3,11 @@
 from numba import types
 from numba.extending import overload
 
-from tinygen.kernels.jit import kernel
+from tinygen.kernels.jit import UNCOUNTED, piece
 from tinygen.kernels.lanes import LANES, load, nothing, store
 
 
-@kernel
+@piece
 def read(x, image, row, column, window, rows, columns):
     """Copy a window of x (N, H, W, C) to `window` (rows, columns, C), a flat array, with zeros outside the image."""
     _, h, w, c = x.shape
@@ -52,11 +52,11 @@ def _clear_lanes(target, to, count):
         target[to + q] = 0
 
 
-@overload(copy, inline="always")
+@overload(copy, inline="always", jit_options=UNCOUNTED)
 def _copy(source, at, target, to, count):
     return _copy_lanes if target.dtype == types.float32 else copy
 
 
-@overload(clear, inline="always")
+@overload(clear, inline="always", jit_options=UNCOUNTED)
 def _clear(target, to, count):
     return _clear_lanes if target.dtype == types.float32 else clear

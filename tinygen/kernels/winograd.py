@@ -10,7 +10,7 @@ Rows of tiles make blocks whose 36 matrices stay in the second-level cache. Chan
 
 import numpy as np
 
-from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, load, store
 from tinygen.kernels.threads import run_blocks
 from tinygen.kernels.tile import multiply
@@ -65,7 +65,7 @@ def _blocks(y: np.ndarray) -> tuple[int, int]:
 # -- the three small matrices, each along one axis ---------------------------------------------------------------------
 
 
-@kernel
+@piece
 def _input(d):
     """Bᵀ d: six inputs."""
     d0, d1, d2, d3, d4, d5 = d
@@ -73,7 +73,7 @@ def _input(d):
     return 4 * d0 + d4 - 5 * d2, even + odd, even - odd, far + near, far - near, 4 * d1 + d5 - 5 * d3
 
 
-@kernel
+@piece
 def _output(m):
     """Aᵀ m: six products become four outputs."""
     m0, m1, m2, m3, m4, m5 = m
@@ -81,7 +81,7 @@ def _output(m):
     return m0 + even + far, odd + 2 * near, even + 4 * far, odd + 8 * near + m5
 
 
-@kernel
+@piece
 def _output_transposed(g):
     """A g: the gradients of four outputs become those of six products."""
     g0, g1, g2, g3 = g
@@ -89,7 +89,7 @@ def _output_transposed(g):
     return g0, even + odd, even - odd, far + near, far - near, g3
 
 
-@kernel
+@piece
 def _weight(w):
     """G w: three weights become six."""
     w0, w1, w2 = w
@@ -98,7 +98,7 @@ def _weight(w):
     return w0 * 0.25, (even + odd) * -1.0, odd - even, far + near, far - near, w2
 
 
-@kernel
+@piece
 def _weight_transposed(u):
     """Gᵀ u: the gradients of six products become those of three weights."""
     u0, u1, u2, u3, u4, u5 = u
@@ -113,7 +113,7 @@ def _weight_transposed(u):
 # -- from images to 36 matrices and back -------------------------------------------------------------------------------
 
 
-@kernel
+@piece
 def _to_products(x, padding, tall, wide, window, rows, products, plane, first, last):
     """Bᵀ d B for the rows of tiles first..last, as 36 planes (tiles, C) that lie `plane` numbers apart."""
     c, columns = x.shape[3], 4 * wide + 2
@@ -129,7 +129,7 @@ def _to_products(x, padding, tall, wide, window, rows, products, plane, first, l
                     _put6(products, 6 * i * plane + to + q, plane, _input(_take6(rows, i * size + 4 * t * c + q, c)))
 
 
-@kernel
+@piece
 def _from_products(products, plane, bias, y, tall, wide, first, last):
     """Aᵀ m A of 36 planes (tiles, O), plus bias, to the rows of tiles first..last of y, where they lie inside."""
     _, h, w, o = y.shape
@@ -157,7 +157,7 @@ def _from_products(products, plane, bias, y, tall, wide, first, last):
                     _put(flat, to + 3 * w * o, o, broad, _output((a3, b3, c3, d3, e3, f3)), shift)
 
 
-@kernel
+@piece
 def _to_gradients(g, tall, wide, window, products, plane, first, last):
     """A g Aᵀ for the rows of tiles first..last, as 36 planes (tiles, O): the adjoint of `_from_products`."""
     o = g.shape[3]
@@ -180,12 +180,12 @@ def _to_gradients(g, tall, wide, window, products, plane, first, last):
                 _put6(products, to + q + 30 * plane, plane, _output_transposed((a5, b5, c5, d5)))
 
 
-@kernel
+@piece
 def _take4(a, at, step):
     return load(a, at), load(a, at + step), load(a, at + 2 * step), load(a, at + 3 * step)
 
 
-@kernel
+@piece
 def _take6(a, at, step):
     return (
         load(a, at),
@@ -197,7 +197,7 @@ def _take6(a, at, step):
     )
 
 
-@kernel
+@piece
 def _put6(a, at, step, values):
     store(a, at, values[0])
     store(a, at + step, values[1])
@@ -207,7 +207,7 @@ def _put6(a, at, step, values):
     store(a, at + 5 * step, values[5])
 
 
-@kernel
+@piece
 def _put(a, at, step, count, values, shift):
     """The first `count` of four values, with `shift` added to each."""
     store(a, at, values[0] + shift)
@@ -305,12 +305,12 @@ def _restore_weights(sums, w, start, stop):
         _put3(flat, at + 6 * size, size, _weight_transposed((a2, b2, c2, d2, e2, f2)))
 
 
-@kernel
+@piece
 def _take3(a, at, step):
     return load(a, at), load(a, at + step), load(a, at + 2 * step)
 
 
-@kernel
+@piece
 def _put3(a, at, step, values):
     store(a, at, values[0])
     store(a, at + step, values[1])

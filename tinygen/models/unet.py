@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from tinygen import nn
-from tinygen.ops import concat, reshape, silu
+from tinygen.ops import concat, reshape
 from tinygen.tensor import Tensor
 
 GROUPS = 8  # of every GroupNorm, each of two channels at least: one of a single channel undoes the shift by the time
@@ -47,18 +47,18 @@ class ResidualBlock(nn.Module):
         dtype: type = np.float32,
     ):
         same = dict(rng=rng, dtype=dtype)
-        self.norm1 = nn.GroupNorm(GROUPS, in_channels, dtype=dtype)
+        self.norm1 = nn.GroupNorm(GROUPS, in_channels, activation="silu", dtype=dtype)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, **same)
         self.time = nn.Dense(time_features, out_channels, **same)
-        self.norm2 = nn.GroupNorm(GROUPS, out_channels, dtype=dtype)
+        self.norm2 = nn.GroupNorm(GROUPS, out_channels, activation="silu", dtype=dtype)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, **same)
         self.skip = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1, **same)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.conv1(silu(self.norm1(x)))
+        h = self.conv1(self.norm1(x))
         shift = self.time(time)  # (N, C)
         h = h + reshape(shift, shape=(len(shift), 1, 1, shift.shape[1]))
-        h = self.conv2(silu(self.norm2(h)))
+        h = self.conv2(self.norm2(h))
         return self.skip(x) + h
 
 
@@ -90,7 +90,7 @@ class UNet(nn.Module):
         self.up2 = ResidualBlock(4 * c, c, hidden, **same)
         self.double1 = nn.Sequential(nn.Upsample(2), nn.Conv2d(c, c, 3, **conv))
         self.up1 = ResidualBlock(2 * c, c, hidden, **same)
-        self.norm_out = nn.GroupNorm(GROUPS, c, dtype=dtype)
+        self.norm_out = nn.GroupNorm(GROUPS, c, activation="silu", dtype=dtype)
         self.conv_out = nn.Conv2d(c, image_channels, 3, **conv)
 
     def forward(self, x: Tensor, t: np.ndarray) -> Tensor:
@@ -101,7 +101,7 @@ class UNet(nn.Module):
         h = self.middle(self.halve2(half), time)  # (N, H/4, W/4, 2c)
         h = self.up2(concat(self.double2(h), half, axis=-1), time)  # (N, H/2, W/2, c)
         h = self.up1(concat(self.double1(h), wide, axis=-1), time)  # (N, H, W, c)
-        return self.conv_out(silu(self.norm_out(h)))
+        return self.conv_out(self.norm_out(h))
 
     def _check(self, x: Tensor, t: np.ndarray) -> None:
         if x.ndim != 4 or x.shape[3] != self.image_channels:

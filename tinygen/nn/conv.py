@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygen.nn.init import Initialiser, check_rng, check_sizes, glorot_uniform
 from tinygen.nn.module import Module
-from tinygen.ops import conv2d, conv_transpose2d
+from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias
 from tinygen.ops.geometry import Geometry, geometry, pair
 from tinygen.tensor import Parameter, Tensor
 
@@ -70,8 +70,10 @@ class Conv2d(_Convolution):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        y = conv2d(x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation)
-        return y if self.bias is None else y + self.bias
+        form = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        if self.bias is None:
+            return conv2d(x, self.weight, **form)
+        return conv2d_bias(x, self.weight, self.bias, **form)
 
 
 class ConvTranspose2d(_Convolution):
@@ -106,11 +108,11 @@ class ConvTranspose2d(_Convolution):
             raise ValueError("ConvTranspose2d: give output_padding or output_size, not both")
 
     def forward(self, x: Tensor) -> Tensor:
+        form = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         size = self.output_size or self._padded_size(x)
-        y = conv_transpose2d(
-            x, self.weight, size=size, stride=self.stride, padding=self.padding, dilation=self.dilation
-        )
-        return y if self.bias is None else y + self.bias
+        if self.bias is None:
+            return conv_transpose2d(x, self.weight, size=size, **form)
+        return conv_transpose2d_bias(x, self.weight, self.bias, size=size, **form)
 
     def _padded_size(self, x: Tensor) -> tuple[int, int]:
         form = Geometry(self.stride, self.padding, self.dilation)

@@ -16,7 +16,7 @@ from tinygen.ops.activation import (
     silu_vjp,
     softplus,
 )
-from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
+from tinygen.ops.conv import conv2d, conv2d_bias, conv2d_weight, conv_transpose2d, conv_transpose2d_bias
 from tinygen.ops.elementwise import (
     abs,
     add,

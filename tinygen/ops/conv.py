@@ -9,23 +9,35 @@ of each is another of them, at every order. docs/convolution.md derives them.
 from tinygen import kernels
 from tinygen.op import op
 from tinygen.ops.geometry import check_image, geometry, pair
+from tinygen.ops.reduce import sum
 
 
 @op
 def conv2d(x, w, *, stride=1, padding=0, dilation=1):
     """y[n,i,j,o] = Σ w[u,v,c,o] x[n, si+du-p, sj+dv-p, c]: images x (N, H, W, C), kernel w (KH, KW, C, O)."""
-    check_image(x, "conv2d: x")
-    _check_kernel(w, "conv2d")
+    return _conv2d("conv2d", x, w, None, geometry(stride, padding, dilation, "conv2d"))
+
+
+@op
+def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1):
+    """`conv2d` plus b (O,) in every pixel, without going over the images a second time."""
+    _check_bias("conv2d_bias", b, w.shape[-1])
+    rules = _conv2d("conv2d_bias", x, w, b.data, geometry(stride, padding, dilation, "conv2d_bias"))
+    return *rules, lambda g: sum(g, axis=(0, 1, 2))
+
+
+def _conv2d(name, x, w, bias, form):
+    check_image(x, f"{name}: x")
+    _check_kernel(w, name)
     if x.shape[3] != w.shape[2]:
         raise ValueError(
-            f"conv2d: x has {x.shape[3]} channels {x.shape} but w expects {w.shape[2]} {w.shape}; "
+            f"{name}: x has {x.shape[3]} channels {x.shape} but w expects {w.shape[2]} {w.shape}; "
             "images are (N, H, W, C), kernels (KH, KW, C, O), and there are no groups"
         )
-    form = geometry(stride, padding, dilation, "conv2d")
-    form.outputs(x.shape[1:3], w.shape[:2], "conv2d")
+    form.outputs(x.shape[1:3], w.shape[:2], name)
     static = form._asdict()
     return (
-        kernels.conv2d(x.data, w.data, *form),
+        kernels.conv2d(x.data, w.data, *form, bias),
         lambda g: conv_transpose2d(g, w, size=x.shape[1:3], **static),
         lambda g: conv2d_weight(x, g, kernel_size=w.shape[:2], **static),
     )
@@ -37,24 +49,38 @@ def conv_transpose2d(g, w, *, size, stride=1, padding=0, dilation=1):
 
     Several sizes are sent to the same (GH, GW) by `conv2d` when it strides, so the size has to be said.
     """
-    check_image(g, "conv_transpose2d: g")
-    _check_kernel(w, "conv_transpose2d")
+    return _conv_transpose2d(
+        "conv_transpose2d", g, w, None, size, geometry(stride, padding, dilation, "conv_transpose2d")
+    )
+
+
+@op
+def conv_transpose2d_bias(g, w, b, *, size, stride=1, padding=0, dilation=1):
+    """`conv_transpose2d` plus b (C,) in every pixel."""
+    name = "conv_transpose2d_bias"
+    _check_bias(name, b, w.shape[-2])
+    rules = _conv_transpose2d(name, g, w, b.data, size, geometry(stride, padding, dilation, name))
+    return *rules, lambda h: sum(h, axis=(0, 1, 2))
+
+
+def _conv_transpose2d(name, g, w, bias, size, form):
+    check_image(g, f"{name}: g")
+    _check_kernel(w, name)
     if g.shape[3] != w.shape[3]:
         raise ValueError(
-            f"conv_transpose2d: g has {g.shape[3]} channels {g.shape} but w expects {w.shape[3]} {w.shape}; "
+            f"{name}: g has {g.shape[3]} channels {g.shape} but w expects {w.shape[3]} {w.shape}; "
             "the kernel of a transpose is (KH, KW, C_out, C_in)"
         )
-    form = geometry(stride, padding, dilation, "conv_transpose2d")
-    size = pair(size, "conv_transpose2d: size", least=1)
+    size = pair(size, f"{name}: size", least=1)
     heights, widths = form.sizes(g.shape[1:3], w.shape[:2])
     if size[0] not in heights or size[1] not in widths:
         raise ValueError(
-            f"conv_transpose2d: size {size} is not one that conv2d sends to {g.shape[1:3]}; "
+            f"{name}: size {size} is not one that conv2d sends to {g.shape[1:3]}; "
             f"legal heights {list(heights)}, legal widths {list(widths)}"
         )
     static = form._asdict()
     return (
-        kernels.conv_transpose2d(g.data, w.data, size, *form),
+        kernels.conv_transpose2d(g.data, w.data, size, *form, bias),
         lambda h: conv2d(h, w, **static),
         lambda h: conv2d_weight(h, g, kernel_size=w.shape[:2], **static),
     )
@@ -81,3 +107,8 @@ def conv2d_weight(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
 def _check_kernel(w, name: str) -> None:
     if w.ndim != 4 or 0 in w.shape[:2]:
         raise ValueError(f"{name}: expected a kernel (KH, KW, C, O), got shape {w.shape}")
+
+
+def _check_bias(name: str, b, channels: int) -> None:
+    if b.shape != (channels,):
+        raise ValueError(f"{name}: expected a bias ({channels},), one number per channel made, got shape {b.shape}")

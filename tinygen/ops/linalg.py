@@ -49,6 +49,9 @@ def _layer(args: tuple) -> tuple[Tensor, ...]:
 @op(prepare=_layer)
 def linear(x, w, b):
     """Y = X W + b, for (N, K) @ (K, M) + (M,); the rules of `matmul`, and b̄ is the sum of Ȳ's rows."""
-    y = kernels.matmul(x.data, w.data)
-    y += b.data
-    return y, lambda g: g @ _swap(w), lambda g: _swap(x) @ g, lambda g: sum(g, axis=0)
+    return (
+        kernels.matmul(x.data, w.data, b.data),
+        lambda g: g @ _swap(w),
+        lambda g: _swap(x) @ g,
+        lambda g: sum(g, axis=0),
+    )

@@ -71,6 +71,16 @@ def _x_g(rng):
     return (normal(rng, x), normal(rng, g)), {"kernel_size": w[:2], **form}
 
 
+def _with_bias(sample, axis: int):
+    """The sample, and a bias for each channel along this axis of the kernel."""
+
+    def sample_with_bias(rng):
+        (x, w), form = sample(rng)
+        return (x, w, normal(rng, (w.shape[axis],))), form
+
+    return sample_with_bias
+
+
 def _longest(w: tuple[int, ...], g: tuple[int, ...]) -> int:
     """The longest of the form's sums: over a window and its channels in, or out, or over all windows."""
     area = w[0] * w[1]
@@ -78,13 +88,21 @@ def _longest(w: tuple[int, ...], g: tuple[int, ...]) -> int:
 
 
 def _conv2d_terms(arrays, static) -> int:
-    x, w = (a.shape for a in arrays)
+    x, w = (a.shape for a in arrays[:2])
     return _longest(w, (x[0], *_outputs(x[1:3], w[:2], **static)))
 
 
 def _conv_transpose2d_terms(arrays, static) -> int:
-    g, w = (a.shape for a in arrays)
+    g, w = (a.shape for a in arrays[:2])
     return _longest(w, g)
+
+
+def _conv2d_bias_terms(arrays, static) -> int:
+    return 1 + _conv2d_terms(arrays, static)
+
+
+def _conv_transpose2d_bias_terms(arrays, static) -> int:
+    return max(1 + _conv_transpose2d_terms(arrays, static), len(arrays[0]) * static["size"][0] * static["size"][1])
 
 
 def _conv2d_weight_terms(arrays, static) -> int:
@@ -109,5 +127,19 @@ CONV = (
         linear=("x", "g"),
         exact=True,
         terms=_conv2d_weight_terms,
+    ),
+    Case(
+        op=ops.conv2d_bias,
+        sample=_with_bias(_x_w, -1),
+        oracle=lambda x, w, b, **form: _conv2d(x, w, **form) + b,
+        added=("b",),
+        terms=_conv2d_bias_terms,
+    ),
+    Case(
+        op=ops.conv_transpose2d_bias,
+        sample=_with_bias(_g_w, -2),
+        oracle=lambda g, w, b, **form: _conv_transpose2d(g, w, **form) + b,
+        added=("b",),
+        terms=_conv_transpose2d_bias_terms,
     ),
 )
