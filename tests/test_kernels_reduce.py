@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygen as tg
 from tinygen.kernels import reduce, reference
 from tinygen.testing.layouts import LAYOUTS
 
@@ -20,6 +21,16 @@ def numbers(shape, seed=0):
 def test_exact_on_whole_numbers(shape):
     x = np.random.default_rng(1).integers(-8, 9, size=shape).astype(np.float32)
     np.testing.assert_array_equal(reduce.sum_leading(x), reference.sum_leading(x), strict=True)
+    if len(shape) > 2:
+        np.testing.assert_array_equal(reduce.sum_middle(x), reference.sum_middle(x), strict=True)
+
+
+@pytest.mark.parametrize("axis", [(0, 1, 2), (2, 0, 1), (1, 2), (-2, 1), (0, 3), 3, None])
+def test_the_op_adds_up_along_the_axes_that_it_is_told(axis):
+    x = np.random.default_rng(1).integers(-8, 9, size=(60, 30, 10, 9)).astype(np.float32)
+    np.testing.assert_array_equal(tg.sum(tg.Tensor(x), axis=axis).numpy(), x.sum(axis=axis))
+    shape = [n if axis is not None and i not in np.atleast_1d(axis) % 4 else 1 for i, n in enumerate(x.shape)]
+    np.testing.assert_array_equal(tg.sum_to(tg.Tensor(x), shape=shape).numpy(), x.sum(axis=axis).reshape(shape))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -55,5 +66,5 @@ def test_one_two_and_three_threads_give_the_same_bits(shape, monkeypatch):
     assert x.size >= reduce.THREADS_FROM
     for n in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
-        results.append(reduce.sum_leading(x).tobytes())
+        results.append(reduce.sum_leading(x).tobytes() + reduce.sum_middle(x).tobytes())
     assert results[0] == results[1] == results[2]

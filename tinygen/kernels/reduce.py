@@ -22,14 +22,28 @@ def sum_leading(x):
         return reference.sum_leading(x)
     rows = x.size // c
     joined = rows_joined(rows, c)
-    wide = as_input(x).reshape(rows // joined, joined * c)
-    each = max(16, BLOCK // wide.shape[1])
-    sums = np.zeros((-(-len(wide) // each), wide.shape[1]), np.float32)
+    return _sums(x, joined * c, max(16, BLOCK // (joined * c))).reshape(-1, c).sum(axis=0)
+
+
+def sum_middle(x):
+    """(N, ..., C) to (N, C): the rows of an image are a block."""
+    n, c = x.shape[0], x.shape[-1]
+    if x.dtype != np.float32 or x.size < LEAST:
+        return reference.sum_middle(x)
+    rows = x.size // n // c
+    joined = rows_joined(rows, c)
+    return _sums(x, joined * c, rows // joined).reshape(n, joined, c).sum(axis=1)
+
+
+def _sums(x, width, each):
+    """The sums of each `each` rows of `width` numbers."""
+    wide = as_input(x).reshape(-1, width)
+    sums = np.zeros((-(-len(wide) // each), width), np.float32)
     if x.size < THREADS_FROM:
         _sum_rows(wide, sums, each, 0, len(sums))
     else:
         share(_sum_rows, len(sums), wide, sums, each)
-    return sums.reshape(-1, c).sum(axis=0)
+    return sums
 
 
 @kernel

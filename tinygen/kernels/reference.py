@@ -111,6 +111,11 @@ def sum_leading(x: np.ndarray) -> np.ndarray:
     return x.sum(axis=tuple(range(x.ndim - 1)))
 
 
+def sum_middle(x: np.ndarray) -> np.ndarray:
+    """Over all axes but the first and the last."""
+    return x.sum(axis=tuple(range(1, x.ndim - 1)))
+
+
 # -- matrix products and convolutions ----------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygen.op import op
 from tinygen.ops.elementwise import exp
-from tinygen.ops.shape import broadcast_to, reshape
+from tinygen.ops.shape import LARGE, add_up, broadcast_to, reshape
 from tinygen.tensor import constant
 
 
@@ -17,6 +17,8 @@ from tinygen.tensor import constant
 def sum(x, *, axis=None, keepdims=False):
     """Σ x along `axis` (a number, several, or None for all)."""
     spread = _spread(x, axis)
+    if x.size >= LARGE and not keepdims:
+        return add_up(x.data, tuple(sorted(_axes(x, axis)))), spread
     return x.data.sum(axis=axis, keepdims=keepdims), spread
 
 

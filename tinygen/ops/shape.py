@@ -54,9 +54,17 @@ def sum_to(x, *, shape):
     repeated = tuple(range(extra)) + tuple(
         i for i, b in enumerate(before) if i >= extra and shape[i - extra] == 1 and b != 1
     )
-    leading = x.ndim > 1 and repeated == tuple(range(x.ndim - 1))  # the gradient of a bias
-    value = kernels.sum_leading(x.data) if leading else x.data.sum(axis=repeated)
-    return value.reshape(shape), lambda g: broadcast_to(g, shape=before)
+    return add_up(x.data, repeated).reshape(shape), lambda g: broadcast_to(g, shape=before)
+
+
+def add_up(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Σ along `axes`, in ascending order."""
+    if array.size >= LARGE and array.ndim > 1:
+        if axes == tuple(range(array.ndim - 1)):  # the gradient of a bias
+            return kernels.sum_leading(array)
+        if array.ndim > 2 and axes == tuple(range(1, array.ndim - 1)):  # of a bias for each image
+            return kernels.sum_middle(array)
+    return array.sum(axis=axes)
 
 
 @op
