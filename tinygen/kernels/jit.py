@@ -4,7 +4,9 @@ Compiled kernels are kept on disk beside the source. The first call of each on a
 says so once, lest somebody think that the program hangs. `python -m tinygen warm` compiles everything ahead.
 """
 
+import hashlib
 import sys
+from pathlib import Path
 
 import numpy as np
 from numba import njit, types
@@ -14,12 +16,29 @@ from numba.extending import intrinsic, overload
 # Every sum may be reordered and fused, but NaN and infinity keep their meaning.
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 
-kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+# A kernel's machine code holds that of its helpers in other files, while numba asks only whether its own file changed.
+SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).digest()
+
+
+def compiled(fastmath=FASTMATH, **options):
+    """The decorator that compiles a function, or finds it on disk if no file in this folder changed since."""
+
+    def decorate(function):
+        dispatcher = njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath, **options)(function)
+        file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # numba's own affair, so with care
+        if hasattr(file, "_source_stamp"):
+            file._source_stamp = file._source_stamp, SOURCES
+        return dispatcher
+
+    return decorate
+
+
+kernel = compiled()
 
 # For the inner parts of a kernel, which make no array of their own: to count at every call who holds which array would
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
-piece = njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH, **UNCOUNTED)
+piece = compiled(**UNCOUNTED)
 
 
 @intrinsic

@@ -5,15 +5,14 @@ vector code: x = k ln 2 + f with a whole k and |f| <= ½ ln 2; e^f is a polynomi
 say k + 127. From exp come the sigmoid, tanh and, times a smooth factor, the tail of the normal distribution. The
 polynomials are minimax fits (`tools/fit_polynomials.py` finds them); every function is within a few units in the last
 place, for every float: NaN stays NaN, overflow is infinite, underflow gradual.
-
-(numba does not notice that a loop on disk was made of something older here: after a change, delete `__pycache__`.)
 """
 
 import numpy as np
-from numba import njit
+
+from tinygen.kernels.jit import compiled
 
 # No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
-exact = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+exact = compiled(fastmath={"contract", "nsz"})
 f32, i32 = np.float32, np.int32  # a number without one of these would make the arithmetic twice as wide
 
 # -- exp ---------------------------------------------------------------------------------------------------------------
