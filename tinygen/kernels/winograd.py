@@ -47,7 +47,7 @@ def conv2d_weight(x, g, padding):
     c, o = x.shape[3], g.shape[3]
     strips, blocks = _blocks(g)
     # Each of a fixed number of parts adds up its own blocks, then the parts are added in order.
-    sums = np.zeros((min(blocks, 4), 36 * c * o), x.dtype)
+    sums = np.zeros((max(1, min(blocks, 4)), 36 * c * o), x.dtype)
     w = np.empty((3, 3, c, o), x.dtype)
     run_blocks(_conv2d_weight, len(sums), 9 * c * g.size, as_input(x), as_input(g), sums, tuple(padding), strips)
     run_blocks(_restore_weights, c, c * o * 36, sums, w)
