@@ -1,0 +1,243 @@
+"""The ways through a convolution, each against plain NumPy in float64: any geometry, any layout, whatever is in it."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tinygen.kernels import conv, direct, reference, winograd
+from tinygen.kernels.lanes import LANES
+from tinygen.testing.layouts import LAYOUTS
+
+EXAMPLES = {"quick": 100, "full": 1000, "long": 10_000}
+WINOGRAD_ERROR = 2e-5  # of the largest output
+MANY = st.sampled_from([n for n in range(16, 97, 16) if n % LANES == 0])  # channels
+FEW = st.sampled_from([1, 2, 3, 5, 16, 33])
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+class Geometry(NamedTuple):
+    """x (N, H, W, C), w (KH, KW, C, O) and g (N, GH, GW, O)"""
+
+    n: int
+    size: tuple[int, int]
+    channels: tuple[int, int]
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+    @property
+    def form(self):
+        return self[4:]
+
+    @property
+    def shapes(self):
+        c, o = self.channels
+        outputs = tuple(
+            (h + 2 * p - d * (k - 1) - 1) // s + 1
+            for h, k, s, p, d in zip(self.size, self.kernel_size, *self.form)
+        )  # fmt: skip
+        return (self.n, *self.size, c), (*self.kernel_size, c, o), (self.n, *outputs, o)
+
+    def all_three(self, kernels, x, w, g, *biases):
+        """The outputs, the gradient of x and the gradient of w; with biases (O,) and (C,), if any, in the first two."""
+        bias_o, bias_c = biases or (None, None)
+        return {
+            "conv2d": kernels.conv2d(x, w, *self.form, bias_o),
+            "conv_transpose2d": kernels.conv_transpose2d(g, w, self.size, *self.form, bias_c),
+            "conv2d_weight": kernels.conv2d_weight(x, g, self.kernel_size, *self.form),
+        }
+
+
+@st.composite
+def geometries(draw, channels=(FEW, FEW), kernel=(1, 5), stride=(1, 3), padding=(0, 3), dilation=((1, 3), (1, 3))):
+    """Images from the smallest that the kernel fits into."""
+    kernel_size, strides, paddings = (draw(st.tuples(*[st.integers(*ends)] * 2)) for ends in (kernel, stride, padding))
+    dilations = tuple(draw(st.integers(*ends)) for ends in dilation)
+    room = draw(st.tuples(*[st.integers(0, 13)] * 2))
+    least = (max(1, d * (k - 1) + 1 - 2 * p) for k, p, d in zip(kernel_size, paddings, dilations))
+    size = tuple(a + b for a, b in zip(least, room))
+    channels = tuple(draw(c) for c in channels)
+    return Geometry(draw(st.integers(1, 3)), size, channels, kernel_size, strides, paddings, dilations)
+
+
+ONE = (1, 1)
+FOR_WINOGRAD = geometries((MANY, MANY), kernel=(3, 3), stride=ONE, dilation=(ONE, ONE))
+FOR_DIRECT = geometries((FEW, MANY), dilation=((1, 3), ONE))
+EXAMPLE = {  # one of each, of several blocks
+    "winograd": Geometry(2, (29, 30), (32, 48), (3, 3), (1, 1), (1, 1), (1, 1)),
+    "direct": Geometry(5, (41, 37), (16, 32), (4, 3), (2, 1), (1, 2), (2, 1)),
+    "pixels": Geometry(3, (30, 31), (48, 32), (1, 1), (1, 1), (0, 0), (1, 1)),
+    "gather": Geometry(6, (40, 31), (17, 9), (3, 4), (1, 2), (1, 0), (1, 2)),
+    "column": Geometry(3, (28, 28), (32, 1), (3, 3), (1, 1), (1, 1), (1, 1)),
+}
+
+
+def way(g: Geometry, dtype=np.float32) -> str:
+    x, o = np.empty(g.shapes[0], dtype), g.channels[1]
+    if winograd.fits(x, g.kernel_size, o, g.stride, g.dilation):
+        return "winograd"
+    return "direct" if direct.fits(x, o, g.dilation) else "gather"
+
+
+def numbers(geometry, seed=0, dtype=np.float32, whole=False):
+    """x, w, g and two biases."""
+    rng = np.random.default_rng(seed)
+    shapes = (*geometry.shapes, *[(n,) for n in geometry.channels[::-1]])
+    return [(rng.integers(-4, 5, s) if whole else rng.normal(size=s)).astype(dtype) for s in shapes]
+
+
+def sums_agree(geometry, seed):
+    """As sums of products should: exactly on whole numbers, within rounding on others."""
+    for whole in (True, False):
+        arrays = numbers(geometry, seed, np.float64, whole)
+        expected = geometry.all_three(reference, *arrays)
+        terms = geometry.all_three(reference, *(np.ones(a.shape) for a in arrays))
+        largest = geometry.all_three(reference, *(abs(a) for a in arrays))
+        for dtype in (np.float32, np.float64):
+            if way(geometry, dtype) == "winograd":
+                continue
+            rounded = [a.astype(dtype) for a in arrays]
+            rounding = max(np.finfo(dtype).eps, np.finfo(np.float64).eps)
+            for name, got in geometry.all_three(conv, *rounded).items():
+                assert got.dtype == dtype and got.shape == expected[name].shape
+                within = 0 if whole else 4 * np.sqrt(terms[name]) * rounding * largest[name]
+                assert (abs(got - expected[name]) <= within).all(), (name, dtype)
+
+
+def by_winograd(geometry, seed):
+    arrays = numbers(geometry, seed)
+    assert way(geometry) == "winograd"
+    exact = geometry.all_three(reference, *(a.astype(np.float64) for a in arrays))
+    for name, got in geometry.all_three(conv, *arrays).items():
+        assert got.dtype == np.float32 and got.shape == exact[name].shape
+        assert abs(got - exact[name]).max() <= WINOGRAD_ERROR * abs(exact[name]).max(), name
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def test_winograd_is_within_its_bound(profile):
+    settings(max_examples=EXAMPLES[profile])(given(FOR_WINOGRAD, SEEDS)(by_winograd))()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (4, 5), (5, 4), (8, 9), (17, 1)])
+def test_winograd_cuts_its_tiles_at_the_edges(size):
+    for padding in ((1, 1), (0, 2), (2, 0)):
+        if all(h + 2 * p >= 3 for h, p in zip(size, padding)):
+            by_winograd(Geometry(2, size, (16, 32), (3, 3), (1, 1), padding, (1, 1)), 0)
+
+
+def test_float64_never_goes_by_winograd(profile):
+    settings(max_examples=EXAMPLES[profile] // 3)(given(FOR_WINOGRAD, SEEDS)(sums_agree))()
+
+
+def test_direct(profile):
+    def agree(geometry, seed):
+        assume(way(geometry) != "winograd")
+        assert way(geometry) == "direct"
+        sums_agree(geometry, seed)
+
+    settings(max_examples=EXAMPLES[profile])(given(FOR_DIRECT, SEEDS)(agree))()
+
+
+def test_gathered(profile):
+    settings(max_examples=EXAMPLES[profile])(given(geometries(), SEEDS)(sums_agree))()
+
+
+@pytest.mark.parametrize("geometry", EXAMPLE.values(), ids=EXAMPLE)
+def test_several_blocks(geometry):
+    (by_winograd if way(geometry) == "winograd" else sums_agree)(geometry, 0)
+
+
+@pytest.mark.parametrize("channels", [(1, 1), (1, 16), (16, 1), (16, 16), (3, 5)])
+def test_no_images(channels):
+    geometry = Geometry(0, (6, 5), channels, (3, 3), (1, 1), (1, 1), (1, 1))
+    expected = geometry.all_three(reference, *numbers(geometry))
+    for name, got in geometry.all_three(conv, *numbers(geometry)).items():
+        np.testing.assert_array_equal(got, expected[name], strict=True)
+
+
+# -- layouts, threads --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_every_layout_gives_the_same_bits_and_stays_as_it_is(name, layout):
+    arrays = [LAYOUTS[layout](a) for a in numbers(EXAMPLE[name])]
+    before = [np.array(a, order="C") for a in arrays]
+    expected = EXAMPLE[name].all_three(conv, *before)
+    for op, got in EXAMPLE[name].all_three(conv, *arrays).items():
+        np.testing.assert_array_equal(got, expected[op], strict=True)
+    for array, copy in zip(arrays, before):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_one_two_and_three_threads_give_the_same_bits_every_time(name, profile, monkeypatch):
+    arrays, seen = numbers(EXAMPLE[name]), {}
+    for _ in range({"quick": 3, "full": 30, "long": 1000}[profile]):
+        for n in "123":
+            monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
+            for op, got in EXAMPLE[name].all_three(conv, *arrays).items():
+                assert seen.setdefault(op, got.tobytes()) == got.tobytes(), op
+
+
+# -- what is no number -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", [name for name in EXAMPLE if name != "winograd"])
+def test_what_is_not_finite_reaches_the_entries_that_it_is_part_of(name, bad):
+    geometry = EXAMPLE[name]
+    for place in range(3):  # in x, in w, in g
+        arrays = numbers(geometry)
+        arrays[place].flat[arrays[place].size // 2] = bad
+        with np.errstate(invalid="ignore"):
+            true = {op: ~np.isfinite(y) for op, y in geometry.all_three(reference, *arrays).items()}
+        lost = {op: ~np.isfinite(y) for op, y in geometry.all_three(conv, *arrays).items()}
+        if place == 1:  # a weight meets the zeros around g as well, which the plain transpose never looks at
+            op, channel = "conv_transpose2d", ~np.isfinite(arrays[1]).all(axis=(0, 1, 3))
+            assert not (true[op] & ~lost[op]).any() and not (lost.pop(op) & ~channel).any()
+        for op, entries in lost.items():
+            np.testing.assert_array_equal(entries, true[op], op)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_winograd_spreads_what_is_not_finite_within_its_tiles(bad):
+    """Every entry that the plain sum loses is lost, and beside it at most the tiles of 4x4 outputs that read the pixel.
+
+    In the gradient of w, at most the nine weights of each pair of channels that meet it.
+    """
+    geometry = EXAMPLE["winograd"]
+    h, wide = geometry.size
+    for row, column in ((0, 0), (0, 15), (13, 16), (28, 29), (4, 3)):
+        x, w, g, *biases = numbers(geometry)
+        x[1, row, column, 5] = bad
+        g[0, row, column, 7] = bad
+        with np.errstate(invalid="ignore"):
+            true = {op: ~np.isfinite(y) for op, y in geometry.all_three(reference, x, w, g, *biases).items()}
+        lost = {op: ~np.isfinite(y) for op, y in geometry.all_three(conv, x, w, g, *biases).items()}
+        # Tile t of an axis reads entries 4t - 1 to 4t + 4: the padding is 1, for the transpose as well.
+        tiles = [
+            [t for t in range(-(-size // 4)) if 4 * t - 1 <= at <= 4 * t + 4] for size, at in ((h, row), (wide, column))
+        ]
+        allowed = {op: np.zeros(mask.shape, bool) for op, mask in true.items()}
+        for a in tiles[0]:
+            for b in tiles[1]:
+                within = slice(4 * a, 4 * a + 4), slice(4 * b, 4 * b + 4)
+                allowed["conv2d"][1, *within] = allowed["conv_transpose2d"][0, *within] = True
+        allowed["conv2d_weight"][:, :, 5, :] = allowed["conv2d_weight"][:, :, :, 7] = True
+        for op in true:
+            assert not (true[op] & ~lost[op]).any() and not (lost[op] & ~allowed[op]).any(), op
+
+
+def test_winograd_loses_one_output_channel_to_a_weight_that_is_not_finite():
+    geometry = EXAMPLE["winograd"]
+    x, w, _, bias, _ = numbers(geometry)
+    w[1, 2, 3, 4] = np.nan
+    y = winograd.conv2d(x, w, bias, geometry.padding)
+    np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(np.arange(y.shape[3]) == 4, y.shape))
