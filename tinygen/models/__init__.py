@@ -1,6 +1,37 @@
 """The models: networks, one loss, one way to use them, in the names of the papers and the lectures."""
 
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder, LinearAutoencoder
+from tinygen.models.diffusion import (
+    Diffusion,
+    NoiseSchedule,
+    PointDenoiser,
+    cosine_schedule,
+    ddim,
+    ddpm,
+    linear_schedule,
+    reverse,
+)
+from tinygen.models.exact import GaussianMixture, gaussian_recursion
 from tinygen.models.unet import UNet, sinusoidal_embedding
+from tinygen.models.vae import VAE, GaussianVAE
 
-__all__ = ["Autoencoder", "ConvAutoencoder", "DenseAutoencoder", "LinearAutoencoder", "UNet", "sinusoidal_embedding"]
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "ConvAutoencoder",
+    "DenseAutoencoder",
+    "Diffusion",
+    "GaussianMixture",
+    "GaussianVAE",
+    "LinearAutoencoder",
+    "NoiseSchedule",
+    "PointDenoiser",
+    "UNet",
+    "cosine_schedule",
+    "ddim",
+    "ddpm",
+    "gaussian_recursion",
+    "linear_schedule",
+    "reverse",
+    "sinusoidal_embedding",
+]
