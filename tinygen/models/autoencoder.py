@@ -5,7 +5,7 @@
 The loss is a sum over pixels, so it is in "squared error per image"; divide by the pixel count for a mean per pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -31,15 +31,15 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
         """The codes (N, K) of images, as an array: batch by batch, without a graph."""
-        return _in_batches(self.encoder, x, batch_size)
+        return in_batches(self.encoder, x, batch_size)
 
     def decode(self, z: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
         """The images that codes (N, K) stand for."""
-        return _in_batches(self.decoder, z, batch_size)
+        return in_batches(self.decoder, z, batch_size)
 
     def reconstruct(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
         """Images through the code and back."""
-        return _in_batches(self, x, batch_size)
+        return in_batches(self, x, batch_size)
 
     def interpolate(self, codes: np.ndarray, steps: int) -> np.ndarray:
         """Images at `steps` points on the straight line from each of the codes (N, K) to the next, ends included."""
@@ -133,6 +133,7 @@ class LinearAutoencoder(Autoencoder):
         )
 
 
-def _in_batches(f, x: np.ndarray, batch_size: int) -> np.ndarray:
+def in_batches(f: Callable[[np.ndarray], Tensor], x: np.ndarray, batch_size: int) -> np.ndarray:
+    """f(x) as an array: batch by batch, without a graph."""
     with no_grad():
         return np.concatenate([f(x[i : i + batch_size]).numpy() for i in range(0, len(x), batch_size)])

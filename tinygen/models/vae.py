@@ -1,0 +1,164 @@
+"""Variational autoencoders: an encoder to a distribution over codes, a decoder to a distribution over images.
+
+    z ~ N(0, I),  x ~ p(x|z)                                      how the model makes an image
+    log p(x) >= E_q[log p(x|z)] - KL(q(z|x) ‖ N(0, I)),           for every q; equal if q(z|x) = p(z|x)
+
+The right side is the evidence lower bound, ELBO (Kingma & Welling 2014, equation 3). Its two terms are in nats per
+image: sums over pixels and over codes, averages over images. Only so do they add up to a bound.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from tinygen import functional, nn
+from tinygen.distributions import Bernoulli, Normal
+from tinygen.models.autoencoder import in_batches
+from tinygen.op import no_grad
+from tinygen.ops import logsumexp
+from tinygen.tensor import Parameter, Tensor
+
+BLOCK = 2**22  # pixels decoded at a time by log_likelihood: 16 MB in float32, and a few arrays of that size
+IMAGES = 100  # so many images at a time there, whatever BLOCK says: a seed means the same draws
+
+
+class Terms(NamedTuple):
+    """-E_q[log p(x|z)], estimated by one draw of z for each image, and KL(q(z|x) ‖ p(z)), exact; nats per image."""
+
+    reconstruction: Tensor
+    kl: Tensor
+
+
+class VAE(nn.Module):
+    """An encoder (N, ...) to (N, 2K), the mean of q(z|x) beside the log of its variance, and a decoder (N, K) back.
+
+    The decoder answers logits: each pixel is black or white, with probability σ(logit). `latent` is K.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
+        nn.init.check_sizes(type(self).__name__, latent=latent)
+        self.encoder, self.decoder, self.latent = encoder, decoder, latent
+
+    @classmethod
+    def dense(
+        cls,
+        image_shape: tuple[int, ...],
+        widths: Sequence[int],
+        latent: int,
+        *,
+        rng: np.random.Generator,
+        dtype: type = np.float32,
+    ) -> Self:
+        """Fully connected layers of the given widths with tanh between them, and mirrored back.
+
+        `VAE.dense((28, 28, 1), (200, 200), 50, rng=rng)` is the network with one stochastic layer of Burda et al. 2016.
+        """
+        sizes, same = [int(np.prod(image_shape)), *widths], dict(rng=rng, dtype=dtype)
+        encoder, decoder = [nn.Flatten()], []
+        for wide, narrow in pairwise(sizes):
+            encoder += [nn.Dense(wide, narrow, **same), nn.Tanh()]
+            decoder = [nn.Dense(narrow, wide, **same), nn.Tanh(), *decoder]
+        encoder += [nn.Dense(sizes[-1], 2 * latent, **same)]
+        decoder = [nn.Dense(latent, sizes[-1], **same), nn.Tanh(), *decoder]
+        decoder[-1] = nn.Reshape(image_shape)  # in place of the last tanh: logits, or means, may be any number
+        return cls(nn.Sequential(*encoder), nn.Sequential(*decoder), latent=latent)
+
+    # -- the two distributions, and the bound they make ----------------------------------------------------------------
+
+    def posterior(self, x: Tensor | np.ndarray) -> Normal:
+        """q(z|x), of shape (N, K): what the encoder takes for the posterior."""
+        stats = self.encoder(x)
+        if stats.shape[1:] != (2 * self.latent,):
+            raise ValueError(
+                f"{type(self).__name__}: the encoder should answer (N, {2 * self.latent}), mean and log of the "
+                f"variance of {self.latent} latents; got {stats.shape}"
+            )
+        return Normal(stats[:, : self.latent], log_var=stats[:, self.latent :])
+
+    def likelihood(self, z: Tensor | np.ndarray) -> Bernoulli | Normal:
+        """p(x|z), of the shape of images; pixels are independent given z."""
+        return Bernoulli(self.decoder(z))
+
+    def terms(self, x: Tensor | np.ndarray, rng: np.random.Generator) -> Terms:
+        """The two terms of the negative ELBO, which is their sum."""
+        q = self.posterior(x)
+        p = self.likelihood(q.rsample(rng))
+        return Terms(-p.log_prob(x).sum() * (1 / len(x)), functional.gaussian_kl(q.mu, q.log_var))
+
+    def loss(self, x: Tensor | np.ndarray, rng: np.random.Generator, *, beta: float = 1.0) -> Tensor:
+        """reconstruction + beta · KL: the negative ELBO for beta = 1, else that of a beta-VAE (Higgins et al. 2017).
+
+        Above 1 it asks for a simpler code; the negative ELBO is still the sum of the terms without beta.
+        """
+        reconstruction, kl = self.terms(x, rng)
+        return reconstruction + beta * kl
+
+    def log_weights(self, x: Tensor | np.ndarray, k: int, rng: np.random.Generator) -> Tensor:
+        """log p(x|z) p(z) / q(z|x) at k draws z from q(z|x), (k, N): each is an unbiased estimate of the ELBO.
+
+        `(logsumexp(w, axis=0) - log(k)).mean()` is the bound that an importance-weighted autoencoder trains on.
+        """
+        q = self.posterior(x)
+        z = q.rsample(rng, (k,))  # (k, N, K)
+        p = self.likelihood(z.reshape(-1, self.latent))  # (k N, H, W, C)
+        log_p = p.log_prob(np.concatenate([np.asarray(x)] * k))
+        log_p = log_p.reshape(k, len(x), -1).sum(axis=2)
+        return log_p + (Normal(0.0, log_var=0.0).log_prob(z) - q.log_prob(z)).sum(axis=2)
+
+    def log_likelihood(self, x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+        """log p(x) of each image (N,), in nats, from below: L_k = log 1/k Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016).
+
+        Its expectation is the ELBO for k = 1, never falls with k, and reaches log p(x) as k grows. A block of images
+        and draws is done at a time, so memory doesn't grow with k. The NLL of a test set is minus the mean.
+        """
+        nn.init.check_sizes("log_likelihood", k=k)
+        draws = max(1, BLOCK // (IMAGES * max(1, x[:1].size)))  # at a time
+        bounds = []
+        with no_grad():
+            for i in range(0, len(x), IMAGES):
+                images = x[i : i + IMAGES]
+                parts = [self.log_weights(images, min(draws, k - j), rng).numpy() for j in range(0, k, draws)]
+                log_w = np.concatenate(parts).astype(np.float64)  # (k, images)
+                bounds.append(logsumexp(log_w, axis=0).numpy() - np.log(k))
+        return np.concatenate(bounds)
+
+    # -- arrays in, arrays out -----------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor | np.ndarray) -> Tensor:
+        """The mean image of p(x|z) at the mean z of q(z|x)."""
+        return self.likelihood(self.posterior(x).mu).mean
+
+    def encode(self, x: np.ndarray, *, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log of the variance of q(z|x), (N, K) each."""
+        stats = in_batches(self.encoder, x, batch_size)
+        return stats[:, : self.latent], stats[:, self.latent :]
+
+    def decode(self, z: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
+        """The mean image of p(x|z) for each code (N, K)."""
+        return in_batches(lambda z: self.likelihood(z).mean, z, batch_size)
+
+    def reconstruct(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
+        """Images through the mean of their codes and back."""
+        return in_batches(self, x, batch_size)
+
+    def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
+        """n new images: the mean of p(x|z) at codes z drawn from N(0, I)."""
+        z = rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
+        return self.decode(z, batch_size=batch_size)
+
+
+class GaussianVAE(VAE):
+    """A VAE whose decoder answers the means of the pixels: x ~ N(decoder(z), σ²), with one σ² for all, that is learnt.
+
+    With the variance fixed at 1 the terms would be out of proportion (Rybkin et al. 2021). With linear maps this is
+    probabilistic PCA (Tipping & Bishop 1999), where log p(x) is known exactly.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
+        super().__init__(encoder, decoder, latent=latent)
+        self.log_var = Parameter(np.zeros((), self.parameters()[0].dtype))  # log σ²
+
+    def likelihood(self, z: Tensor | np.ndarray) -> Normal:
+        return Normal(self.decoder(z), log_var=self.log_var)
