@@ -66,6 +66,23 @@ finally:
     going = False
     thread.join()
 """
+FORK_UNDER_A_LOCK = """
+from tinygen.kernels import memory
+
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with memory._blocks.lock:
+        held.set()
+        done.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+fork(lambda: memory.empty((1 << 20,), np.float32).size)
+done.set()
+thread.join()
+"""
 GRANDCHILDREN = """
 expected = train()
 
@@ -124,6 +141,11 @@ def test_children_train_like_their_parent(script, profile):
     if profile == "quick" and script != FORKS_BESIDE_A_THREAD:
         pytest.skip("the easier ways to fork: in the profiles full and long")
     run(script, runs={"quick": 4, "full": 70, "long": 70}[profile])
+
+
+def test_a_child_takes_memory_though_a_thread_of_its_parent_held_the_lock():
+    pytest.importorskip("tinygen.kernels.memory")
+    run(FORK_UNDER_A_LOCK)
 
 
 def test_several_python_threads_train_at_once_as_each_does_alone(profile):
