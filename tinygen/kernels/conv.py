@@ -13,6 +13,8 @@ import numpy as np
 
 from tinygen.kernels import direct, winograd
 from tinygen.kernels.jit import as_input, kernel, piece
+from tinygen.kernels.linalg import matmul
+from tinygen.kernels.memory import empty
 from tinygen.kernels.product import product, transposed_product
 from tinygen.kernels.threads import run_blocks
 from tinygen.kernels.window import clear, copy
@@ -24,10 +26,12 @@ def conv2d(x, w, stride, padding, dilation, bias=None):
     """Blocks of image rows: gather their windows, multiply by the kernel as a matrix (KH·KW·C, O)."""
     (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
     bias = np.zeros(o, x.dtype) if bias is None else bias
+    if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
+        return _of_pixels(x, w[0, 0], bias)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
         return winograd.conv2d(x, w, bias, padding)
     gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wide, kw, stride[1], padding[1], dilation[1])
-    y = np.empty((n, gh, gw, o), x.dtype)
+    y = empty((n, gh, gw, o), x.dtype)
     _convolve(x, w, bias, y, (0, 0), (1, 1), (gh, gw), stride, padding, dilation)
     return y
 
@@ -36,10 +40,12 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
     """Phase by phase: each is a convolution of g with the part of the kernel that its pixels meet."""
     n, (kh, kw, c, _) = len(g), w.shape
     bias = np.zeros(c, g.dtype) if bias is None else bias
+    if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
+        return _of_pixels(g, w[0, 0].T, bias)
     turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
     if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
         return winograd.conv2d(g, turned, bias, (2 - padding[0], 2 - padding[1]))
-    x = np.empty((n, *size, c), g.dtype)
+    x = empty((n, *size, c), g.dtype)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
             extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
@@ -65,6 +71,12 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     run_blocks(_weight_kernel, len(sums), g.size * kh * kw * c, as_input(x), as_input(g), sums, *window, rows)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
+
+
+def _of_pixels(x, matrix, bias):
+    """Where each pixel is a window by itself, a convolution is a matrix product of all pixels."""
+    rows = np.ascontiguousarray(x).reshape(-1, x.shape[3])  # (N·H·W, C)
+    return matmul(rows, matrix, bias).reshape(*x.shape[:3], matrix.shape[1])
 
 
 def _convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):

@@ -1,36 +1,37 @@
 """Convolutions without a gather, for float32: each tile reads its windows where they lie.
 
-A row of a window is one run of KW·C numbers, and neighbouring windows begin one stride apart, so a few rows of the
-image, copied once with zeros around them, hold every window of a block. The pixels of an output row are the rows of a
-matrix product that is never written out. The number of output channels is a multiple of LANES.
+A row of a window is one run of KW·C numbers, and neighbouring windows begin one stride apart, so a few images, or a few
+rows of one, copied once with zeros around them, hold every window of a block. The pixels of an output row are the rows
+of a matrix product that is never written out. The number of output channels is a multiple of LANES.
 """
 
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel
 from tinygen.kernels.lanes import LANES
-from tinygen.kernels.threads import run_blocks
-from tinygen.kernels.tile import multiply
-from tinygen.kernels.window import read
+from tinygen.kernels.memory import empty
+from tinygen.kernels.threads import share
+from tinygen.kernels.tile import COLUMNS, multiply
+from tinygen.kernels.window import copy, read, scratch
 
-BUFFER = 1 << 16  # numbers in a block's rows: 256 kB, which leaves room in a second-level cache
+BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
+PANEL = 256 * COLUMNS  # of the weights that all pixels of a block meet in turn: 32 kB, which a first-level cache holds
+PARTS = 8  # of a sum over everything: each adds up its own blocks, then the parts are added in order
 
 
 def fits(x: np.ndarray, channels: int, dilation) -> bool:
     """Whether a convolution of x to `channels` channels is one for this file."""
-    return x.dtype == np.float32 and channels % LANES == 0 and dilation[1] == 1 and x.shape[3] > 0
+    return x.dtype == np.float32 and channels > 0 and channels % LANES == 0 and dilation[1] == 1 and x.shape[3] > 0
 
 
 def convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
     """Write conv2d(x, w) + bias to the `extent` pixels of y that lie `step` apart, from `corner` on."""
-    kernel_size = w.shape[:2]
-    if kernel_size == (1, 1) and y.shape[:3] == x.shape[:3] and stride == (1, 1) and padding == (0, 0):
-        x, y = (a.reshape(len(a), 1, -1, a.shape[3]) for a in (x, y))  # an image may as well be one row of pixels
-        extent = (1, x.shape[2])
-    rows, blocks = _blocks(x, extent, kernel_size, stride, dilation)
-    arrays = as_input(x), as_input(w).reshape(-1), as_input(bias), y
-    work = len(x) * extent[0] * extent[1] * w.size
-    run_blocks(_convolve, blocks, work, *arrays, corner, step, extent, kernel_size, stride, padding, dilation, rows)
+    kernel_size, o = w.shape[:2], w.shape[3]
+    panels = empty(w.size, x.dtype)
+    share(_pack, -(-o // COLUMNS), as_input(w).reshape(-1), panels, w.size // o, o)
+    cut, blocks = _cut(x, extent, kernel_size, stride, dilation)
+    window = kernel_size, stride, padding, dilation
+    share(_convolve, blocks, as_input(x), panels, as_input(bias), y, corner, step, extent, *window, cut)
 
 
 def weight(x, g, kernel_size, stride, padding, dilation):
@@ -38,58 +39,86 @@ def weight(x, g, kernel_size, stride, padding, dilation):
     (kh, kw), c, o = kernel_size, x.shape[3], g.shape[3]
     if kernel_size == (1, 1) and g.shape[:3] == x.shape[:3] and stride == (1, 1) and padding == (0, 0):
         x, g = (a.reshape(len(a), 1, -1, a.shape[3]) for a in (x, g))
-    rows, blocks = _blocks(x, g.shape[1:3], kernel_size, stride, dilation)
-    # A sum over everything: each of a fixed number of parts adds up its own blocks, then the parts are added in order.
-    sums = np.zeros((min(blocks, 8), kh * kw * c * o), x.dtype)
-    arrays = as_input(x), as_input(g), sums
-    run_blocks(_weight, len(sums), g.size * kh * kw * c, *arrays, kernel_size, stride, padding, dilation, rows)
+    cut, blocks = _cut(x, g.shape[1:3], kernel_size, stride, dilation)
+    sums = empty((min(blocks, PARTS), kh * kw * c * o), x.dtype)
+    sums.fill(0)
+    share(_weight, len(sums), as_input(x), as_input(g), sums, kernel_size, stride, padding, dilation, cut, blocks)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
-def _blocks(x, extent, kernel_size, stride, dilation) -> tuple[int, int]:
-    """How many output rows of an image make a block, and how many blocks that gives."""
-    columns = (extent[1] - 1) * stride[1] + kernel_size[1]
-    most = BUFFER // (columns * x.shape[3]) - dilation[0] * (kernel_size[0] - 1) - 1
-    rows = min(max(1, most // stride[0] + 1), extent[0])
-    return rows, len(x) * -(-extent[0] // rows)
+def _cut(x, extent, kernel_size, stride, dilation) -> tuple[tuple[int, int], int]:
+    """How many images, or else how many output rows of one, make a block, and how many blocks that gives."""
+    row = ((extent[1] - 1) * stride[1] + kernel_size[1]) * x.shape[3]  # numbers in a row of the windows
+    reach = dilation[0] * (kernel_size[0] - 1) + 1
+    whole = ((extent[0] - 1) * stride[0] + reach) * row
+    if whole <= BUFFER:
+        images = max(1, min(BUFFER // whole, len(x) // PARTS))
+        return (images, extent[0]), -(-len(x) // images)
+    rows = max(1, (BUFFER // row - reach) // stride[0] + 1)
+    return (1, rows), len(x) * -(-extent[0] // rows)
 
 
 @kernel
-def _convolve(x, w, bias, y, corner, step, extent, kernel_size, stride, padding, dilation, rows, start, stop):
-    (gh, gw), (kh, kw), (sh, sw) = extent, kernel_size, stride
-    _, h, wide, o = y.shape
+def _pack(w, panels, k, o, start, stop):
+    """w (K, O) as panels (K, COLUMNS), one behind the other; the last one may be narrower."""
+    for panel in range(start, stop):
+        first = panel * COLUMNS
+        width = min(COLUMNS, o - first)
+        for i in range(k):
+            copy(w, i * o + first, panels, first * k + i * width, width)
+
+
+@kernel
+def _convolve(x, panels, bias, y, corner, step, extent, kernel_size, stride, padding, dilation, cut, start, stop):
+    (gh, gw), (kh, kw), (sh, sw), (images, rows) = extent, kernel_size, stride, cut
+    n, h, wide, o = y.shape
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, y.reshape(-1)
-    reach, each = dilation[0] * (kh - 1) + 1, (gh + rows - 1) // rows
-    window = np.empty(((rows - 1) * sh + reach) * columns * c, x.dtype)
+    run, pitch, reach = kw * c, dilation[0] * columns * c, dilation[0] * (kh - 1) + 1
+    size, each = ((rows - 1) * sh + reach) * columns * c, (gh + rows - 1) // rows
+    runs = kh if kh * run * COLUMNS <= PANEL else 1  # rows of the kernel in one go, before the sums are put down
+    window, shift = scratch(images * size), scratch(o)
+    shift[:] = bias
     for block in range(start, stop):
-        image, first = block // each, block % each * rows
-        last = min(first + rows, gh)
-        read(x, image, sh * first - padding[0], -padding[1], window, (last - first - 1) * sh + reach, columns)
-        for r in range(first, last):
-            at, to = (r - first) * sh * columns * c, (image * h + corner[0] + step[0] * r) * wide + corner[1]
-            multiply(
-                *(window, at, sw * c, 1, dilation[0] * columns * c, w, 0, bias, 0, 0),
-                *(flat, to * o, step[1] * o, gw, kw * c, kh, o),
-            )
+        begin, first = block // each * images, block % each * rows
+        end, last = min(begin + images, n), min(first + rows, gh)
+        for i in range(begin, end):
+            top, tall = sh * first - padding[0], (last - first - 1) * sh + reach
+            read(x, i, top, -padding[1], window, (i - begin) * size, tall, columns)
+        for j in range(0, o, COLUMNS):
+            m = min(COLUMNS, o - j)
+            for u in range(0, kh, runs):
+                panel = (j * kh + u * m) * run
+                for i in range(begin, end):
+                    for r in range(first, last):
+                        at = (i - begin) * size + (r - first) * sh * columns * c + u * pitch
+                        to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o + j
+                        before, before_at, before_row = (flat, to, step[1] * o) if u else (shift, j, 0)
+                        multiply(
+                            *(window, at, (sw * c, 0, pitch, 1), (1, runs, run), panels, panel),
+                            *(before, before_at, before_row, flat, to, step[1] * o, gw, m),
+                        )
 
 
 @kernel
-def _weight(x, g, sums, kernel_size, stride, padding, dilation, rows, start, stop):
-    (kh, kw), (sh, sw) = kernel_size, stride
+def _weight(x, g, sums, kernel_size, stride, padding, dilation, cut, blocks, start, stop):
+    (kh, kw), (sh, sw), (images, rows) = kernel_size, stride, cut
     n, gh, gw, o = g.shape
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, g.reshape(-1)
-    reach, each = dilation[0] * (kh - 1) + 1, (gh + rows - 1) // rows
-    window = np.empty(((rows - 1) * sh + reach) * columns * c, x.dtype)
-    parts, blocks = len(sums), n * each
+    run, reach, each = kw * c, dilation[0] * (kh - 1) + 1, (gh + rows - 1) // rows
+    size, parts = ((rows - 1) * sh + reach) * columns * c, len(sums)
+    window = scratch(images * size)
     for part in range(start, stop):
         total = sums[part]
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
-            image, first = block // each, block % each * rows
-            last = min(first + rows, gh)
-            read(x, image, sh * first - padding[0], -padding[1], window, (last - first - 1) * sh + reach, columns)
+            begin, first = block // each * images, block % each * rows
+            end, last = min(begin + images, n), min(first + rows, gh)
+            for i in range(begin, end):
+                top, tall = sh * first - padding[0], (last - first - 1) * sh + reach
+                read(x, i, top, -padding[1], window, (i - begin) * size, tall, columns)
             for u in range(kh):  # rows of the product: the KW·C numbers of this row of the kernel; its sum: pixels
-                at, to = u * dilation[0] * columns * c, u * kw * c * o
+                at, to = u * dilation[0] * columns * c, u * run * o
+                walk, sizes = (1, size, sh * columns * c, sw * c), (end - begin, last - first, gw)
                 multiply(
-                    *(window, at, 1, sw * c, sh * columns * c, flat, (image * gh + first) * gw * o, total, to, o),
-                    *(total, to, o, kw * c, gw, last - first, o),
+                    *(window, at, walk, sizes, flat, (begin * gh + first) * gw * o),
+                    *(total, to, o, total, to, o, run, o),
                 )

@@ -8,6 +8,7 @@ from numba import njit
 
 from tinygen.kernels import reference, vector_math
 from tinygen.kernels.jit import as_input, whole_registers
+from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import rows_joined, share
 from tinygen.kernels.vector_math import exact, f32
 
@@ -181,7 +182,7 @@ def _run(loop, plain, arrays, *numbers):
     for a in arrays:
         if a.dtype != f32 or a.shape != shape:
             return plain(*arrays, *numbers)
-    y = np.empty(shape, f32)
+    y = empty(shape, f32)
     work = (*map(_flat, arrays), y.reshape(-1), *map(f32, numbers))
     blocks = -(-y.size // BLOCK)
     if y.size < THREADS_FROM:
@@ -207,7 +208,7 @@ def add(a, b):
         return reference.add(a, b)
     c = a.shape[-1]
     joined = rows_joined(a.size // c // len(rows), c)
-    y, rows = np.empty(a.shape, f32), as_input(np.tile(rows, (1, joined)))
+    y, rows = empty(a.shape, f32), as_input(np.tile(rows, (1, joined)))
     wide, each = (y.size // (joined * c), joined * c), max(1, BLOCK // (joined * c))
     share(_add_rows_loop, -(-wide[0] // each), _flat(a).reshape(wide), rows, y.reshape(wide), each)
     return y

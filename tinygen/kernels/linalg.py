@@ -8,36 +8,46 @@ import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, load, store
-from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.memory import empty
+from tinygen.kernels.threads import run_blocks, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
+from tinygen.kernels.window import scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
+SHARED = 1 << 23  # from here on a hand-over to another thread is worth it
 CHUNK = 256  # rows of a block
 
 
 def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
-    if a.size * b.shape[-1] <= SMALL:
-        y = a @ b
-    else:
+    work = a.size * b.shape[-1]
+    if work > SMALL and a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES:
+        y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+        bias = np.zeros(b.shape[-1], a.dtype) if bias is None else bias
+        matrices = (a[None], b[None], y[None]) if a.ndim == 2 else (x.reshape(-1, *x.shape[-2:]) for x in (a, b, y))
+        _tiled(*matrices, bias, work)
+        return y
+    if work > SMALL:
         y = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
-        fits = a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES
-        (_tiled if fits else _with_blas)(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, y)))
+        _with_blas(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, y)))
+    else:
+        y = a @ b
     if bias is not None:
         y += bias
     return y
 
 
-def _tiled(a, b, y):
+def _tiled(a, b, y, bias, work):
     batch, n, k = a.shape
-    m = b.shape[2]
-    panels = -(-m // COLUMNS)
-    chunk = CHUNK if batch * panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
+    panels = batch * -(-b.shape[2] // COLUMNS)
+    chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
-    blocks = batch * panels * -(-n // chunk)
-    a, a_row, a_step = _walk(a)
-    b, b_row, b_step = _walk(b)
-    run_blocks(_tiles, blocks, y.size * k, a, a_row, a_step, b, b_row, b_step, y, k, chunk)
+    blocks = panels * -(-n // chunk)
+    args = *_walk(a), *_walk(b), as_input(bias), y, k, chunk
+    if work < SHARED:
+        _tiles(*args, 0, blocks)
+    else:
+        share(_tiles, blocks, *args)
 
 
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
@@ -48,13 +58,14 @@ def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 @kernel
-def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
+def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
     _, n, m = y.shape
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     flat = y.reshape(-1)
-    panel, rest = np.zeros(k * COLUMNS, np.float32), np.empty(chunk * COLUMNS, np.float32)
-    zeros = np.zeros(COLUMNS, np.float32)
-    packed = -1
+    panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
+    shift = np.zeros(COLUMNS, np.float32)
+    panel[:] = 0
+    packed, walk, sizes = -1, (a_row, 0, 0, a_step), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
         first = block % chunks * chunk
@@ -62,11 +73,12 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
         if packed != block // chunks:
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
+        shift[:columns] = bias[j : j + columns]
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
-            multiply(a, at, a_row, a_step, 0, panel, 0, zeros, 0, 0, flat, to, m, rows, k, 1, COLUMNS)
+            multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, flat, to, m, rows, COLUMNS)
         else:  # the last panel; what stands in the columns that don't exist is not looked at
-            multiply(a, at, a_row, a_step, 0, panel, 0, zeros, 0, 0, rest, 0, COLUMNS, rows, k, 1, COLUMNS)
+            multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
             for i in range(rows):
                 for q in range(columns):
                     flat[to + i * m + q] = rest[i * COLUMNS + q]
@@ -74,7 +86,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, y, k, chunk, start, stop):
 
 @piece
 def _pack(b, at, b_row, b_step, panel, k, columns):
-    """Copy the columns of B that begin at entry `at` to panel (K, COLUMNS), with zeros for those that don't exist."""
+    """Copy the columns of B that begin at entry `at` to panel (K, COLUMNS)."""
     if b_step == 1 and columns == COLUMNS:
         for i in range(k):
             for q in range(0, COLUMNS, LANES):

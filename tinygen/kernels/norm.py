@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygen.kernels import reference
 from tinygen.kernels.jit import as_input, kernel, whole_registers
+from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.vector_math import f32, sigmoids
 
@@ -49,7 +50,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
         known = np.empty((len(x), 2, num_groups))
     else:
         known = moments(x, num_groups) if known is None else np.array(known)  # one that may be written to, as above
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     arrays = _rows(x, cut), as_input(weight), as_input(bias), _rows(y, cut, locked=False), known[:, None]
     settings = eps, KINDS[activation], x.dtype.type(slope), cut, measure, True
     _run(_forward, cut.blocks, x.size, *arrays, *settings)
@@ -63,7 +64,7 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
         z, _ = group_norm(x, weight, bias, known, num_groups, eps, None, 0)
         g, activation = reference.silu_vjp(g, z), None
     cut = _cut(x.shape)
-    found = np.empty(x.size + 2 * len(weight), x.dtype)
+    found = empty(x.size + 2 * len(weight), x.dtype)
     gx = found[: x.size].reshape(len(x), cut.height, cut.width)
     sums = np.zeros((cut.blocks, 2, len(weight)))
     arrays = _rows(g, cut), _rows(x, cut), as_input(weight), as_input(bias), as_input(known), gx

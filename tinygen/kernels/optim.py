@@ -9,6 +9,7 @@ of the arrays before last.
 import numpy as np
 
 from tinygen.kernels.jit import kernel
+from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import run_blocks
 
 BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-level cache holds
@@ -49,7 +50,7 @@ def sum_of_squares(xs):
 
 
 def _like(arrays) -> list[np.ndarray]:
-    return [np.empty(x.shape, x.dtype) for x in arrays]
+    return [empty(x.shape, x.dtype) for x in arrays]
 
 
 def _blocks(x) -> int:

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tinygen.kernels import reference
 from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 
 ROWS = 1 << 12  # numbers that make a block of rows, at least
@@ -20,7 +21,7 @@ def upsample_nearest(x, scale):
     if x.dtype != np.float32:
         return reference.upsample_nearest(x, scale)
     n, h, w, c = x.shape
-    y = np.empty((n, h * scale[0], w * scale[1], c), x.dtype)
+    y = empty((n, h * scale[0], w * scale[1], c), x.dtype)
     rows = as_input(x).reshape(n * h, w, c)
     _run(_upsample, y.size, n * h, rows, y.reshape(n * h, scale[0], w, scale[1], c))
     return y
@@ -30,7 +31,7 @@ def sum_blocks(x, scale):
     if x.dtype != np.float32:
         return reference.sum_blocks(x, scale)
     (n, h, w, c), (sh, sw) = x.shape, scale
-    y = np.empty((n, h // sh, w // sw, c), x.dtype)
+    y = empty((n, h // sh, w // sw, c), x.dtype)
     rows = as_input(x).reshape(n * h // sh, sh, w // sw, sw, c)
     _run(_sum_blocks, x.size, n * h // sh, rows, y.reshape(n * h // sh, w // sw, c))
     return y
@@ -43,7 +44,7 @@ def contiguous(x):
     apart = [s != x.strides[i + 1] * x.shape[i + 1] for i, s in enumerate(x.strides[:-2])]
     if any(apart) or x.strides[-1] != x.itemsize or x.strides[-2] < 0:
         return x
-    y, step = np.empty(x.shape, x.dtype), x.strides[-2] // x.itemsize
+    y, step = empty(x.shape, x.dtype), x.strides[-2] // x.itemsize
     n, c = x.size // x.shape[-1], x.shape[-1]
     _run(_pick, x.size, n, as_input(as_strided(x, ((n - 1) * step + c,), x.strides[-1:])), step, y.reshape(n, c))
     return y
@@ -53,7 +54,7 @@ def concat(arrays, axis):
     if arrays[0].size < THREADS_FROM or any(a.dtype != np.float32 for a in arrays):
         return reference.concat(arrays, axis)
     before = arrays[0].shape[:axis]
-    y = np.empty((*before, sum(a.shape[axis] for a in arrays), *arrays[0].shape[axis + 1 :]), np.float32)
+    y = empty((*before, sum(a.shape[axis] for a in arrays), *arrays[0].shape[axis + 1 :]), np.float32)
     n, at = math.prod(before), 0
     whole = y.reshape(n, y.size // n)
     for a in arrays:

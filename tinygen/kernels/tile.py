@@ -20,13 +20,13 @@ ROWS = 8 if WIDE else 4
 
 
 @piece
-def multiply(x, x_at, x_row, x_step, x_run, w, w_at, start, start_at, start_row, y, y_at, y_row, n, k, runs, m):
-    """y (N, M) = start + x (N, runs · K) @ w (runs · K, M), float32 in flat arrays, each from its `at` on.
+def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at, y_row, n, m):
+    """y (N, M) = start + x (N, K) @ w (K, M), all float32 in flat arrays, each from its `at` on; LANES divides M.
 
-    A row of x is `runs` runs of K numbers: number j of run q in row i stands at x_at + i · x_row + q · x_run +
-    j · x_step, so a window of an image, or a transpose, is read where it lies. w is contiguous, M a multiple of LANES.
-    Row i of y begins at y_at + i · y_row, and of start likewise: with `start_row` 0 all rows start alike. A sum runs in
-    the order of w, whatever rows are asked for together.
+    The K numbers of a row of x are (groups, runs, count) = `sizes`, and number (p, q, j) of row i stands at x_at +
+    i · walk[0] + p · walk[1] + q · walk[2] + j · walk[3]: so the windows of images are read where they lie, and so is a
+    transpose. w is contiguous. Row i of y begins at y_at + i · y_row, and of start likewise: with `start_row` 0 all
+    rows start alike. A sum runs in the order of w, whatever rows are asked for together.
     """
     # Images are often 28 pixels wide, or 14, or 7.
     height = TALL if n % TALL == 0 else 7 if n % 7 == 0 and n % ROWS else ROWS
@@ -43,98 +43,73 @@ def multiply(x, x_at, x_row, x_step, x_run, w, w_at, start, start_at, start_row,
                 i, rows = n - height, height  # some rows once more: dearer than nothing, cheaper than one by one
             else:
                 rows = 4 if left >= 4 else 3 if left == 3 else 1
-            at, before, to = x_at + i * x_row, start_at + i * start_row + j, y_at + i * y_row + j
-            a, b = w_at + j, m
+            at, before, to = x_at + i * walk[0], start_at + i * start_row + j, y_at + i * y_row + j
             if not wide and rows == ROWS:
-                tile(ROWS, 1, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(ROWS, 1, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif not wide:
-                tile(1, 1, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(1, 1, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == TALL:
-                tile(TALL, 2, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(TALL, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == ROWS:
-                tile(ROWS, 2, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(ROWS, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == 7:
-                tile(7, 2, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(7, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == 4:
-                tile(4, 2, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(4, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == 3:
-                tile(3, 2, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(3, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             else:
-                tile(1, 2, x, at, x_row, x_step, x_run, w, a, b, start, before, start_row, y, to, y_row, k, runs)
+                tile(1, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             i += rows
 
 
-def tile(
-    rows, vectors, x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs
-):
+def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
     """`multiply` for a few rows and as many columns as `vectors` hold; both numbers stand in the call as they are."""
+    groups, runs, count = sizes
     for r in range(rows):
         for v in range(0, vectors * LANES, LANES):
             total = load(start, start_at + r * start_row + v)
-            for q in range(runs):
-                for j in range(k):
-                    entry = x[x_at + r * x_row + q * x_run + j * x_step]
-                    total = total + entry * load(w, w_at + (q * k + j) * w_step + v)
+            for k in range(groups * runs * count):
+                p, q, j = k // (runs * count), k // count % runs, k % count
+                entry = x[x_at + r * walk[0] + p * walk[1] + q * walk[2] + j * walk[3]]
+                total = total + entry * load(w, w_at + k * w_row + v)
             store(y, y_at + r * y_row + v, total)
 
 
 @overload(tile, prefer_literal=True, jit_options=UNCOUNTED)
-def _tile_overload(
-    rows, vectors, x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs
-):
+def _tile_overload(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
     machine_tile = _machine_tile(rows.literal_value, vectors.literal_value)
 
-    def chosen(
-        rows,
-        vectors,
-        x,
-        x_at,
-        x_row,
-        x_step,
-        x_run,
-        w,
-        w_at,
-        w_step,
-        start,
-        start_at,
-        start_row,
-        y,
-        y_at,
-        y_row,
-        k,
-        runs,
-    ):
-        machine_tile(
-            x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs
-        )
+    def chosen(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+        machine_tile(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row)
 
     return chosen
 
 
 def _machine_tile(rows: int, vectors: int):
-    """`tile` as machine code: rows · vectors sums in registers, and two loops around what is done with them."""
+    """`tile` as machine code: rows · vectors sums in registers, and the loops around what is done with them."""
 
     @intrinsic
-    def machine_tile(
-        typingctx, x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs
-    ):
-        given = x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs
-        arguments = [a if isinstance(a, types.Array) else types.intp for a in given]
+    def machine_tile(typingctx, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+        n = types.intp
+        arguments = x, n, types.UniTuple(n, 4), types.UniTuple(n, 3), w, n, n, start, n, n, y, n, n
         return types.void(*arguments), lambda *code: _generate(rows, vectors, *code)
 
     return machine_tile
 
 
 def _generate(rows, vectors, context, builder, signature, args):
-    x, x_at, x_row, x_step, x_run, w, w_at, w_step, start, start_at, start_row, y, y_at, y_row, k, runs = args
-    x_type, w_type, start_type, y_type = (signature.args[i] for i in (0, 5, 8, 11))
+    x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row = args
+    x_type, w_type, start_type, y_type = (signature.args[i] for i in (0, 4, 7, 10))
+    x_row, x_group, x_run, x_step = (builder.extract_value(walk, i) for i in range(4))
+    groups, runs, count = (builder.extract_value(sizes, i) for i in range(3))
     cells = [(r, v) for r in range(rows) for v in range(vectors)]
-    number = k.type
+    number = count.type
 
     def on(pointer, *steps):
         """The pointer, moved on by a sum of products of two integers."""
-        for count, size in steps:
-            pointer = builder.gep(pointer, [builder.mul(number(count) if isinstance(count, int) else count, size)])
+        for times, size in steps:
+            pointer = builder.gep(pointer, [builder.mul(number(times) if isinstance(times, int) else times, size)])
         return pointer
 
     x_first = address(context, builder, x_type, x, x_at)
@@ -151,19 +126,17 @@ def _generate(rows, vectors, context, builder, signature, args):
     steps = [builder.call(hide, [builder.mul(number(r), x_row)]) for r in range(half)]
     second = builder.call(hide, [builder.mul(number(half), x_row)])
 
-    with cgutils.for_range(builder, runs) as run:
-        x_here = on(x_first, (run.index, x_run))
-        w_here = on(w_first, (builder.mul(run.index, k), w_step))
-        with cgutils.for_range(builder, k) as loop:
-            x_now, w_now = on(x_here, (loop.index, x_step)), on(w_here, (loop.index, w_step))
-            row_of_w = [
-                builder.load(vector_at(builder, on(w_now, (v, number(LANES)))), align=4) for v in range(vectors)
-            ]
+    with cgutils.for_range(builder, groups) as group, cgutils.for_range(builder, runs) as run:
+        x_here = on(x_first, (group.index, x_group), (run.index, x_run))
+        w_here = on(w_first, (builder.mul(builder.add(builder.mul(group.index, runs), run.index), count), w_row))
+        with cgutils.for_range(builder, count) as loop:
+            x_now, w_now = on(x_here, (loop.index, x_step)), on(w_here, (loop.index, w_row))
+            columns = [builder.load(vector_at(builder, on(w_now, (v, number(LANES)))), align=4) for v in range(vectors)]
             bases = x_now, builder.gep(x_now, [second])
             for r in range(rows):
                 entry = everywhere(builder, builder.load(builder.gep(bases[r // half], [steps[r % half]])))
                 for v in range(vectors):
-                    product = builder.fmul(entry, row_of_w[v], flags=FLAGS)
+                    product = builder.fmul(entry, columns[v], flags=FLAGS)
                     builder.store(builder.fadd(builder.load(sums[r, v]), product, flags=FLAGS), sums[r, v])
 
     for r, v in cells:

@@ -1,21 +1,30 @@
 """Windows of an image: what a block of a convolution reads, copied to where it stays in the cache, zeros around it."""
 
+import numpy as np
 from numba import types
 from numba.extending import overload
 
-from tinygen.kernels.jit import UNCOUNTED, piece
+from tinygen.kernels.jit import UNCOUNTED, kernel, piece
 from tinygen.kernels.lanes import LANES, load, nothing, store
 
 
+@kernel
+def scratch(count):
+    """`count` float32 that begin where a line of the cache begins: a vector across two lines takes two loads."""
+    array = np.empty(count + 16, np.float32)
+    first = -array.ctypes.data % 64 // 4
+    return array[first : first + count]
+
+
 @piece
-def read(x, image, row, column, window, rows, columns):
-    """Copy a window of x (N, H, W, C) to `window` (rows, columns, C), a flat array, with zeros outside the image."""
+def read(x, image, row, column, window, at, rows, columns):
+    """Copy a window of x (N, H, W, C) to `window`, flat, from entry `at` on: (rows, columns, C), zeros outside x."""
     _, h, w, c = x.shape
     flat = x.reshape(-1)
     first = min(max(0, -column), columns)
     last = max(first, min(columns, w - column))
     for i in range(rows):
-        to = i * columns * c
+        to = at + i * columns * c
         if 0 <= row + i < h:
             clear(window, to, first * c)
             copy(flat, ((image * h + row + i) * w + column + first) * c, window, to + first * c, (last - first) * c)

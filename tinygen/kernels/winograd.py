@@ -12,9 +12,10 @@ import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, load, store
-from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.memory import empty
+from tinygen.kernels.threads import share
 from tinygen.kernels.tile import multiply
-from tinygen.kernels.window import read
+from tinygen.kernels.window import read, scratch
 
 TILES = 64  # in a block: enough rows for fast products, few enough that 36 matrices of them stay in the cache
 
@@ -34,11 +35,11 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
 def conv2d(x, w, bias, padding):
     """x (N, H, W, C) with w (3, 3, C, O), plus bias (O,), to (N, H + 2p - 2, W + 2q - 2, O)."""
     (n, h, wide, c), o = x.shape, w.shape[3]
-    y = np.empty((n, h + 2 * padding[0] - 2, wide + 2 * padding[1] - 2, o), x.dtype)
+    y = empty((n, h + 2 * padding[0] - 2, wide + 2 * padding[1] - 2, o), x.dtype)
     strips, blocks = _blocks(y)
-    weights = np.empty(36 * c * o, x.dtype)
-    run_blocks(_transform_weights, c, c * o * 9, as_input(w), weights)
-    run_blocks(_conv2d, blocks, 9 * c * y.size, as_input(x), weights, as_input(bias), y, tuple(padding), strips)
+    weights = empty(36 * c * o, x.dtype)
+    share(_transform_weights, c, as_input(w), weights)
+    share(_conv2d, blocks, as_input(x), weights, as_input(bias), y, tuple(padding), strips)
     return y
 
 
@@ -47,10 +48,11 @@ def conv2d_weight(x, g, padding):
     c, o = x.shape[3], g.shape[3]
     strips, blocks = _blocks(g)
     # Each of a fixed number of parts adds up its own blocks, then the parts are added in order.
-    sums = np.zeros((max(1, min(blocks, 4)), 36 * c * o), x.dtype)
-    w = np.empty((3, 3, c, o), x.dtype)
-    run_blocks(_conv2d_weight, len(sums), 9 * c * g.size, as_input(x), as_input(g), sums, tuple(padding), strips)
-    run_blocks(_restore_weights, c, c * o * 36, sums, w)
+    sums = empty((max(1, min(blocks, 4)), 36 * c * o), x.dtype)
+    sums.fill(0)
+    w = empty((3, 3, c, o), x.dtype)
+    share(_conv2d_weight, len(sums), as_input(x), as_input(g), sums, tuple(padding), strips)
+    share(_restore_weights, c, sums, w)
     return w
 
 
@@ -119,7 +121,7 @@ def _to_products(x, padding, tall, wide, window, rows, products, plane, first, l
     c, columns = x.shape[3], 4 * wide + 2
     size = columns * c
     for s in range(first, last):
-        read(x, s // tall, 4 * (s % tall) - padding[0], -padding[1], window, 6, columns)
+        read(x, s // tall, 4 * (s % tall) - padding[0], -padding[1], window, 0, 6, columns)
         for q in range(0, size, LANES):  # down the columns, all of them at once
             _put6(rows, q, size, _input(_take6(window, q, size)))
         for t in range(wide):
@@ -163,7 +165,7 @@ def _to_gradients(g, tall, wide, window, products, plane, first, last):
     o = g.shape[3]
     size = 4 * wide * o
     for s in range(first, last):
-        read(g, s // tall, 4 * (s % tall), 0, window, 4, 4 * wide)
+        read(g, s // tall, 4 * (s % tall), 0, window, 0, 4, 4 * wide)
         for t in range(wide):
             to = ((s - first) * wide + t) * o
             for q in range(0, o, LANES):
@@ -226,18 +228,18 @@ def _put(a, at, step, count, values, shift):
 def _conv2d(x, weights, bias, y, padding, strips, start, stop):
     n, h, w, o = y.shape
     c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
-    window, rows = np.empty(6 * (4 * wide + 2) * c, x.dtype), np.empty(6 * (4 * wide + 2) * c, x.dtype)
+    window, rows = scratch(6 * (4 * wide + 2) * c), scratch(6 * (4 * wide + 2) * c)
     # One tile more than needed, so that planes don't lie a power of two apart and push each other from the cache.
     plane, out_plane = (strips * wide + 1) * c, (strips * wide + 1) * o
-    products, outputs, zeros = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype), np.zeros(o, x.dtype)
+    products, outputs, zeros = scratch(36 * plane), scratch(36 * out_plane), np.zeros(o, x.dtype)
     for block in range(start, stop):
         first, last = block * strips, min((block + 1) * strips, n * tall)
         tiles = (last - first) * wide
         _to_products(x, padding, tall, wide, window, rows, products, plane, first, last)
         for k in range(36):
             multiply(
-                *(products, k * plane, c, 1, 0, weights, k * c * o, zeros, 0, 0),
-                *(outputs, k * out_plane, o, tiles, c, 1, o),
+                *(products, k * plane, (c, 0, 0, 1), (1, 1, c), weights, k * c * o),
+                *(zeros, 0, 0, outputs, k * out_plane, o, tiles, o),
             )
         _from_products(outputs, out_plane, bias, y, tall, wide, first, last)
 
@@ -246,10 +248,10 @@ def _conv2d(x, weights, bias, y, padding, strips, start, stop):
 def _conv2d_weight(x, g, sums, padding, strips, start, stop):
     n, h, w, o = g.shape
     c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
-    window, rows = np.empty(6 * (4 * wide + 2) * c, x.dtype), np.empty(6 * (4 * wide + 2) * c, x.dtype)
-    out_window = np.empty(16 * wide * o, x.dtype)
+    window, rows = scratch(6 * (4 * wide + 2) * c), scratch(6 * (4 * wide + 2) * c)
+    out_window = scratch(16 * wide * o)
     plane, out_plane = (strips * wide + 1) * c, (strips * wide + 1) * o
-    products, gradients = np.empty(36 * plane, x.dtype), np.empty(36 * out_plane, x.dtype)
+    products, gradients = scratch(36 * plane), scratch(36 * out_plane)
     parts, blocks = len(sums), (n * tall + strips - 1) // strips
     for part in range(start, stop):
         total = sums[part]
@@ -260,8 +262,8 @@ def _conv2d_weight(x, g, sums, padding, strips, start, stop):
             _to_gradients(g, tall, wide, out_window, gradients, out_plane, first, last)
             for k in range(36):
                 multiply(
-                    *(products, k * plane, 1, c, 0, gradients, k * out_plane, total, k * c * o, o),
-                    *(total, k * c * o, o, c, tiles, 1, o),
+                    *(products, k * plane, (1, 0, 0, c), (1, 1, tiles), gradients, k * out_plane),
+                    *(total, k * c * o, o, total, k * c * o, o, c, o),
                 )
 
 
@@ -287,7 +289,7 @@ def _restore_weights(sums, w, start, stop):
     """w (3, 3, C, O) = Gᵀ u G for the channels start..stop, with u the sum of the parts, in their order."""
     _, _, c, o = w.shape
     flat, size = w.reshape(-1), c * o
-    total = np.empty(36 * LANES, np.float32)
+    total = scratch(36 * LANES)
     for at in range(start * o, stop * o, LANES):
         for k in range(36):
             u = load(sums[0], k * size + at)
