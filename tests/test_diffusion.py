@@ -260,6 +260,16 @@ def test_no_answer_has_a_smaller_loss_than_the_best_one(prediction_type):
     assert len(list(model.reverse(9, rng(2), steps=5))) == 6
 
 
+def test_the_model_hands_eta_and_clip_to_the_sampler():
+    schedule = linear_schedule(10, beta_start=0.02, beta_end=0.6)
+    net = PointDenoiser(rng=rng(0), hidden=8)
+    model = Diffusion(net, schedule, (2,), clip=0.5)
+    draw = rng(1)
+    x = ddpm(schedule, model.denoise, draw.standard_normal((20, 2), dtype=np.float32), draw, clip=0.5)
+    np.testing.assert_array_equal(model.sample(20, rng(1), steps=10, eta=1), x)
+    assert np.abs(x).max() <= 0.5 < np.abs(Diffusion(net, schedule, (2,)).sample(20, rng(1), steps=10, eta=1)).max()
+
+
 def test_batches_make_no_difference_to_samples():
     net = PointDenoiser(rng=rng(0), hidden=8, dtype=np.float64)
     model, t = Diffusion(net, linear_schedule(), (2,)), np.arange(1, 8)

@@ -88,3 +88,45 @@ def test_linear_autoencoder_is_pca_and_is_not(tmp_path):
     assert figures["reconstructions"] > 0.99 and figures["penalised decoder"] > 0.99  # ... and where these are found
     for picture in ("encoder", "reconstructions", "penalised"):
         assert (out / f"{picture}.png").stat().st_size > 1000
+
+
+def test_diffusion_2d_comes_nearer_to_the_data_than_its_noise(tmp_path):
+    out = tmp_path / "run"
+    settings = dict(steps=600, batch_size=128, points=1000, out=out, quiet=True)
+    ratios = example("diffusion_2d").main(toys=("moons",), **settings)
+    assert ratios.keys() == {"moons DDIM-50", "moons DDPM-1000"}
+    assert max(ratio for times in ratios.values() for ratio in times) < 3.9  # of noise itself: 4.3
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for picture in re.findall(r'<img src="([^"]+)"', page):
+        assert (out / picture).stat().st_size > 1000
+    assert (out / "moons.npz").exists()
+
+
+def test_diffusion_2d_trains_each_toy_with_each_seed(tmp_path, capsys):
+    ratios = example("diffusion_2d").main(toys=("ring", "swiss_roll"), seeds=2, out=tmp_path / "run", quick=True)
+    assert len(ratios) == 4 and {len(times) for times in ratios.values()} == {2}
+    printed = capsys.readouterr().out
+    for name in ratios:
+        assert name.replace(" ", ": ") in printed
+    assert len((tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_diffusion_digits_learns_and_draws(tmp_path):
+    out = tmp_path / "run"
+    settings = dict(data="digits", epochs=3, channels=16, samples=100, lr=2e-3, out=out, quiet=True)
+    figures = example("diffusion_digits").main(**settings)
+    assert figures["test"] < 0.7  # 1 or so for no answer
+    assert figures["training"] < figures["samples"] < np.inf
+    page = (out / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert {"samples.png", "strip.png", "denoising.gif"} <= set(pictures)
+    for picture in pictures:
+        assert (out / picture).stat().st_size > 1000
+    drawn = np.load(out / "samples.npy", allow_pickle=False)
+    assert drawn.shape == (100, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
+    assert (out / "model.npz").exists()
+
+
+def test_diffusion_digits_has_a_quick_setting(tmp_path, capsys):
+    figures = example("diffusion_digits").main(data="digits", out=tmp_path / "run", quick=True)
+    assert "Now open" in capsys.readouterr().out and np.isfinite(list(figures.values())).all()

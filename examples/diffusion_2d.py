@@ -1,0 +1,180 @@
+"""Teach a small network to make points of the plane out of noise: eight Gaussians, two moons, a swiss roll.
+
+You will see how far samples lie from data (sliced Wasserstein distance) when they are drawn in 50 steps (DDIM) and in
+1,000 (DDPM), beside how far two sets of real data lie from each other: nothing can do better than that floor. Then
+`index.html`: samples beside data, and noise becoming data as a strip and as a GIF.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from tinygen import data, grad, metrics, optim, plot
+from tinygen.models import Diffusion, PointDenoiser, cosine_schedule
+from tinygen.progress import progress
+from tinygen.report import Section, write_page
+from tinygen.run import Result, figures_table, open_run, start
+
+TOYS = {"ring": data.ring, "moons": data.moons, "swiss_roll": data.swiss_roll}
+SAMPLERS = {"DDIM-50": dict(steps=50, eta=0), "DDPM-1000": dict(steps=1000, eta=1)}
+
+Draw = Callable[[int, np.random.Generator], np.ndarray]
+
+
+def main(
+    *,
+    toys: tuple[str, ...] = ("ring", "moons", "swiss_roll"),
+    steps: int = 20_000,
+    batch_size: int = 512,
+    lr: float = 2e-3,
+    points: int = 10_000,
+    seeds: int = 1,
+    seed: int = 0,
+    out: Path = Path("runs/diffusion_2d"),
+    quick: bool = False,
+    quiet: bool = False,
+) -> dict[str, list[float]]:
+    """Train on each toy, hold samples against data, write the page; returns the distances as multiples of the floor.
+
+    Args:
+        toys: which of "ring", "moons", "swiss_roll".
+        steps: training steps, each on new points.
+        batch_size: points in a step.
+        lr: the learning rate after its warm-up; it falls to zero along half a cosine.
+        points: samples that are held against as many real points.
+        seeds: train this often, from `seed` on.
+        seed: of everything random.
+        out: the folder for the models, the log and the pictures.
+        quick: train for seconds only: to see that all runs, not what it can do.
+        quiet: print nothing.
+    """
+    if quick:
+        steps, batch_size, points = 200, 128, 250
+    config = dict(toys=toys, steps=steps, batch_size=batch_size, lr=lr, points=points, seeds=seeds, seed=seed)
+    run = open_run(out, config)
+
+    results, ratios, curves, sheets, films = [], {}, {}, {}, {}
+    for toy in toys:
+        draw, rng = standardised(TOYS[toy]), np.random.default_rng(seed)
+        floor = np.mean([distance(draw(points, rng), draw(points, rng), rng) for _ in range(20)])
+        found = {name: [] for name in SAMPLERS}  # the distances, one for each seed
+        for this in range(seed, seed + seeds):
+            rng, began = np.random.default_rng(this), perf_counter()
+            model, average, losses = train(draw, steps, batch_size, lr, rng, f"{toy}, seed {this}", quiet)
+            seconds = perf_counter() - began
+            with average.applied():
+                samples = {name: model.sample(points, rng, **how) for name, how in SAMPLERS.items()}
+                if this == seed:
+                    model.save(run.path(f"{toy}.npz"))
+                    curves[toy] = [part.mean() for part in np.array_split(losses, 100)]
+                    sheets[toy] = [density(x) for x in (draw(points, rng), *samples.values())]
+                    films[toy] = [density(state.x) for state in model.reverse(points, rng, steps=50)]
+            for name, x in samples.items():
+                found[name].append(float(np.mean([distance(x, draw(points, rng), rng) for _ in range(5)])))
+            run.log(steps, seed=this, loss=np.mean(losses[-100:]), floor=floor, ddim=found["DDIM-50"][-1],
+                    ddpm=found["DDPM-1000"][-1])  # fmt: skip
+            if not quiet:
+                print(f"{toy}, seed {this}: {perf_counter() - began:.0f} s, of which {seconds:.0f} s in training")
+        for name, distances in found.items():
+            ratios[f"{toy} {name}"] = [float(d / floor) for d in distances]
+            times = ", ".join(f"{d / floor:.2f}" for d in distances)
+            results.append(
+                Result(f"{toy}: {name}", np.mean(distances), f"{floor:.4g} real against real", f"{times} times")
+            )
+
+    pictures(run, sheets, films, curves, steps)
+    intro = (
+        "A small network learnt to tell points from noise, and here noise becomes points. Samples are held against as "
+        "many real points by their sliced Wasserstein distance, and so are real points: that is the floor."
+    )
+    page = write_page(run.folder, title="Points out of noise", intro=intro, results=results, sections=SECTIONS)
+    figures_table(results, quiet=quiet)
+    if not quiet:
+        print(f"\nNow open {page}")
+    return ratios
+
+
+def train(
+    draw: Draw, steps: int, batch_size: int, lr: float, rng: np.random.Generator, label: str, quiet: bool
+) -> tuple[Diffusion, optim.EMA, list[float]]:
+    """The model, the average of its weights, which samples better than they do, and the loss of each step."""
+    model = Diffusion(PointDenoiser(rng=rng), cosine_schedule(prediction_type="v_prediction"), (2,))
+    params = model.parameters()
+    opt, average = optim.Adam(params, lr), optim.EMA(params, 1 - 10 / steps)  # it looks back a tenth of the run
+    schedule = optim.warmup(optim.cosine(lr, total=steps), steps=100)
+    losses = []
+    for step in (bar := progress(range(steps), label=label, quiet=quiet)):
+        opt.lr = schedule(step)
+        loss = model.loss(draw(batch_size, rng), rng)
+        opt.step(grad(loss, params))
+        average.update()
+        losses.append(loss.item())
+        bar.show(loss=np.mean(losses[-100:]))
+    return model, average, losses
+
+
+def standardised(toy: Callable) -> Draw:
+    """Points of a toy, moved and scaled so that each coordinate has mean 0 and variance 1."""
+    many, _ = toy(200_000, np.random.default_rng(0))
+    mean, sd = many.mean(axis=0), many.std(axis=0)
+    return lambda n, rng: (toy(n, rng)[0] - mean) / sd
+
+
+def distance(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
+    return metrics.sliced_wasserstein(x, y, rng, projections=512)
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------------
+
+
+def density(points: np.ndarray, *, size: int = 160, reach: float = 2.3) -> np.ndarray:
+    """Points (N, 2) as an image (size, size, 1): the more of them in a pixel, the darker, on one scale for all."""
+    counts, *_ = np.histogram2d(-points[:, 1], points[:, 0], bins=size, range=[[-reach, reach]] * 2)  # rows go down
+    return np.exp(-1e4 / len(points) * counts)[:, :, None]
+
+
+def pictures(run, sheets: dict, films: dict, curves: dict, steps: int) -> None:
+    """Samples beside data; the way from noise, a row for each toy, and as a GIF; the loss."""
+    titles = [f"{toy.replace('_', ' ')}: {name}" for toy in sheets for name in ("data", *SAMPLERS)]
+    sheet = np.concatenate(list(sheets.values()))
+    plot.save(plot.image_grid(sheet, columns=3, titles=titles), run.path("samples.png"))
+    strip = np.stack([film[i] for film in films.values() for i in range(0, 51, 10)])
+    titles = [f"t = {1000 - 20 * i}" for i in range(0, 51, 10)] * len(films)
+    plot.save(plot.image_grid(strip, columns=6, titles=titles), run.path("strip.png"))
+    film = np.concatenate([np.stack(film) for film in films.values()], axis=2)  # (51, size, toys * size, 1)
+    still = np.repeat(film[-1:], 15, axis=0)  # time to look
+    plot.save_gif(np.concatenate([film, still]), run.path("reverse.gif"), fps=12)
+    at = steps * (np.arange(100) + 1) / 100
+    plot.save(plot.loss_curves(curves, x=at, xlabel="step", ylabel="error per coordinate"), run.path("loss.png"))
+
+
+SECTIONS = [
+    Section(
+        "Samples beside data",
+        "The darker, the more points. DDIM takes 50 steps and adds no noise on the way, DDPM takes 1,000 and adds some "
+        "at each.",
+        "samples.png",
+        "Densities of the data and of the samples, a row for each toy",
+    ),
+    Section(
+        "Noise becomes data",
+        "The same points on their way: at t = 1000 they are noise, at t = 0 samples. Each of the 50 steps takes out "
+        "some of the noise that the network sees.",
+        "reverse.gif",
+        "Animation of clouds of noise that become the toys",
+    ),
+    Section("The same in six looks", "", "strip.png", "The clouds at six times, a row for each toy"),
+    Section(
+        "How it learnt",
+        "The squared error of what the network answers. It can't come near zero, since a noisy point doesn't tell "
+        "where it was; what counts is to guess as well as can be.",
+        "loss.png",
+        "The training loss for each toy",
+    ),
+]
+
+
+if __name__ == "__main__":
+    start(main)

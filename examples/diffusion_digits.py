@@ -1,0 +1,188 @@
+"""Teach a U-Net to draw digits by taking noise out of nothing: a diffusion model of MNIST.
+
+You will see the loss on test digits after each epoch; how far samples are from test digits, beside how far training
+digits are; and `index.html`: samples, how digits form out of noise (a strip and a GIF), what the network makes out in
+the noise on the way, and the loss.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygen import grad, metrics, optim, plot
+from tinygen.data import Batches, load
+from tinygen.models import Diffusion, UNet, cosine_schedule
+from tinygen.op import no_grad
+from tinygen.progress import progress
+from tinygen.report import Section, write_page
+from tinygen.run import Result, Run, figures_table, open_run, start
+
+
+def main(
+    *,
+    data: str = "mnist",
+    epochs: int = 10,
+    batch_size: int = 64,
+    lr: float = 1e-3,
+    channels: int = 32,
+    samples: int = 1000,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path = Path("runs/diffusion_digits"),
+    quick: bool = False,
+    quiet: bool = False,
+) -> dict[str, float]:
+    """Train, draw samples in 50 steps (DDIM), hold them against digits, write the page; returns the figures.
+
+    Args:
+        data: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
+        epochs: how often every image is seen.
+        batch_size: images in a step.
+        lr: the learning rate after its warm-up; it falls to zero along half a cosine.
+        channels: of the U-Net's first maps, a multiple of 16; the others have up to twice as many.
+        samples: how many are drawn, written to samples.npy (8 bits a pixel) and held against digits.
+        limit: take only the first images.
+        seed: of everything random.
+        out: the folder for the model, the log and the pictures.
+        quick: train for seconds only: to see that all runs, not what it can do.
+        quiet: print nothing.
+    """
+    if quick:
+        epochs, channels, samples, limit = 1, 16, 64, 128
+    digits = load(data, quiet=quiet)
+    train, test = digits.train_images[:limit], digits.test_images[:limit]
+    config = dict(
+        epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, limit=limit, seed=seed
+    )
+    run = open_run(out, config, data={digits.name: digits.sha256()})
+    rng = np.random.default_rng(seed)
+
+    network = UNet(rng=rng, channels=channels, image_channels=digits.image_shape[2])
+    model = Diffusion(network, cosine_schedule(prediction_type="v_prediction"), digits.image_shape, clip=1)
+    params = model.parameters()
+    batches = Batches(train, batch_size, rng)
+    total = epochs * len(batches)
+    opt, average = optim.Adam(params, lr), optim.EMA(params, max(0, 1 - 10 / total))  # it looks back a tenth of the run
+    schedule = optim.warmup(optim.cosine(lr, total=total), steps=100)
+    if not quiet:
+        print(f"{digits}, a U-Net of {sum(p.size for p in params):,} parameters")
+
+    losses, tests = [], []  # squared error per pixel: of each batch, and on test images after each epoch
+    for epoch in range(1, epochs + 1):
+        for batch in (bar := progress(batches, label=f"epoch {epoch}/{epochs}", quiet=quiet)):
+            opt.lr = schedule(opt.steps)
+            loss = model.loss(2 * batch - 1, rng)  # pixels in [-1, 1]
+            opt.step(grad(loss, params))
+            average.update()
+            losses.append(loss.item())
+            bar.show(loss=np.mean(losses[-100:]))
+        with average.applied(), no_grad():
+            tests.append(model.loss(2 * test[:500] - 1, np.random.default_rng(0)).item())  # the same noise each time
+        run.log(len(losses), test=tests[-1])
+        if not quiet:
+            print(f"epoch {epoch}: {tests[-1]:.4f} squared error per pixel of test images")
+
+    with average.applied():  # samples are drawn, and the model is kept, with the averages of the weights
+        model.save(run.path("model.npz"))
+        drawn = pixels(model.sample(samples, rng, steps=50))
+        states = list(model.reverse(25, rng, steps=50))
+    np.save(run.path("samples.npy"), np.rint(255 * drawn).astype(np.uint8))
+
+    figures = {"test": tests[-1]} | against(drawn, train, test)
+    results = [
+        Result("squared error per pixel of test images", figures["test"]),
+        Result("Fréchet distance of samples", figures["samples"], f"{figures['training']:.4g} training digits"),
+    ]
+    pictures(run, drawn, states, losses, tests)
+    intro = (
+        f"A U-Net saw {len(train):,} digits of “{digits.name}” with noise in them and learnt to tell the two apart. "
+        "To draw a digit it starts from nothing but noise."
+    )
+    page = write_page(run.folder, title="Digits out of noise", intro=intro, results=results, sections=SECTIONS)
+    figures_table(results, quiet=quiet)
+    if not quiet:
+        print(f"\nNow open {page}")
+    return figures
+
+
+def pixels(x: np.ndarray) -> np.ndarray:
+    """What the model draws, in [-1, 1] but for noise, as images in [0, 1]."""
+    return np.clip((x + 1) / 2, 0, 1)
+
+
+def against(drawn: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    """Fréchet distances to the test images of as many samples and training images, by 30 principal components."""
+    pca = metrics.pca(train, 30)
+
+    def codes(images: np.ndarray) -> np.ndarray:
+        return (images.reshape(len(images), -1) - pca.mean) @ pca.components.T
+
+    goal = codes(test)
+    training = codes(train[: len(drawn)])
+    return {
+        "samples": metrics.frechet_distance(codes(drawn), goal),
+        "training": metrics.frechet_distance(training, goal),
+    }
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------------
+
+
+def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tests: list[float]) -> None:
+    """Samples; six of them on their way, and what the network makes out in them; 25 of them as a GIF; the loss."""
+    plot.save(plot.image_grid(drawn[:100], columns=10), run.path("samples.png"))
+    chosen = states[::5]  # 11 of the 51
+    times = [f"t = {state.t}" for state in chosen] + [""] * 55
+    for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
+        rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
+        plot.save(plot.image_grid(pixels(rows), columns=len(chosen), titles=times), run.path(f"{name}.png"))
+    film = np.stack([sheet(pixels(state.x)) for state in states])
+    still = np.repeat(film[-1:], 15, axis=0)  # time to look
+    plot.save_gif(np.concatenate([film, still]), run.path("denoising.gif"), fps=12)
+    parts = min(100, len(losses))
+    smooth = [part.mean() for part in np.array_split(losses, parts)]
+    steps = {
+        "training": len(losses) * (np.arange(parts) + 1) / parts,
+        "test": len(losses) * (np.arange(len(tests)) + 1) / len(tests),
+    }
+    curves = plot.loss_curves(
+        {"training": smooth, "test": tests}, x=steps, xlabel="step", ylabel="squared error per pixel", log=True
+    )
+    plot.save(curves, run.path("loss.png"))
+
+
+def sheet(images: np.ndarray, *, side: int = 5) -> np.ndarray:
+    """side² images (side², H, W, C) as one (side H, side W, C)."""
+    _, h, w, c = images.shape
+    return images.reshape(side, side, h, w, c).swapaxes(1, 2).reshape(side * h, side * w, c)
+
+
+SECTIONS = [
+    Section("Samples", "Each began as noise and took 50 steps.", "samples.png", "A hundred samples of the model"),
+    Section(
+        "Digits out of noise",
+        "The same network is asked at each step what is noise and what is not, and some of the noise is taken out.",
+        "denoising.gif",
+        "Animation of 25 digits that form out of noise",
+    ),
+    Section(
+        "Step by step", "Six digits on their way, from left to right.", "strip.png", "Six samples at eleven times each"
+    ),
+    Section(
+        "What the network makes out",
+        "Its best guess at the digit, at the same times. In pure noise it sees the mean of all digits, since it knows "
+        "no better; the guess sharpens as the noise goes.",
+        "guesses.png",
+        "The network's guesses at the same times",
+    ),
+    Section(
+        "How it learnt",
+        "The squared error of its answers on training images, and on test images with the averaged weights.",
+        "loss.png",
+        "Loss curves on training and test images",
+    ),
+]
+
+
+if __name__ == "__main__":
+    start(main)
