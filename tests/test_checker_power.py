@@ -45,6 +45,8 @@ def test_a_wrong_rule_is_rejected(how):
                 rejected.append(op)
                 break
         else:
+            if how == "transposed" and all(arrays[argument].ndim < 2 for _, arrays, _ in small_examples(op)):
+                continue  # a vector is its own transpose
             spared.append(f"{op}[{argument}]")
     print(f"{how}: rejected for {len(rejected)} arguments of {len(set(rejected))} ops; no such error in: {spared}")
     assert len(rejected) >= 30

@@ -70,7 +70,7 @@ def large_conv(rng):
 
 def large(name: str, rng):
     if name == "matmul":
-        b, n, k, m = (int(rng.integers(*ends)) for ends in ((1, 4), (257, 600), (30, 90), (20, 60)))
+        b, n, k, m = (int(rng.integers(*ends)) for ends in ((5, 8), (257, 400), (60, 90), (60, 90)))
         return [(b, n, k), (b, k, m)], {}
     x, w, g, form = large_conv(rng)
     return {

@@ -49,7 +49,7 @@ def arguments(name, rng):
     if home == "conv":
         return convolution(name, rng)
     if home == "linalg":
-        b, n, k, m = (int(rng.integers(*ends)) for ends in ((1, 4), (200, 600), (20, 90), (1, 120)))
+        b, n, k, m = (int(rng.integers(*ends)) for ends in ((5, 8), (400, 600), (60, 90), (40, 120)))
         return normal(rng, (b, n, k)), normal(rng, (b, k, m))
     if home == "optim":
         return optimizer_step(name, rng)

@@ -59,7 +59,10 @@ def test_nothing_to_multiply(sizes):
 def test_several_blocks(sizes):
     agrees(sizes, 0)
     for without_bias in (numbers(sizes, dtype=np.float32)[:2], numbers(sizes)[:2]):
-        np.testing.assert_array_equal(linalg.matmul(*without_bias), linalg.matmul(*without_bias, bias=0), strict=True)
+        none = np.zeros(sizes[-1], without_bias[0].dtype)
+        np.testing.assert_array_equal(
+            linalg.matmul(*without_bias), linalg.matmul(*without_bias, bias=none), strict=True
+        )
 
 
 @pytest.mark.parametrize("of_b", [*LAYOUTS, "matrix_transposed"])

@@ -14,7 +14,7 @@ from tinygen.kernels.tile import COLUMNS, ROWS, multiply
 from tinygen.kernels.window import scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
-SHARED = 1 << 23  # from here on a hand-over to another thread is worth it
+SHARED = 1 << 22  # above that a hand-over to another thread is worth it
 CHUNK = 256  # rows of a block
 
 
@@ -44,7 +44,7 @@ def _tiled(a, b, y, bias, work):
     chunk = -(-chunk // ROWS) * ROWS
     blocks = panels * -(-n // chunk)
     args = *_walk(a), *_walk(b), as_input(bias), y, k, chunk
-    if work < SHARED:
+    if work <= SHARED:
         _tiles(*args, 0, blocks)
     else:
         share(_tiles, blocks, *args)

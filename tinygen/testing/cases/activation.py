@@ -27,7 +27,7 @@ def _relu_vjp(rng):
 def _logits(rng):
     """Logits and targets in (0, 1)."""
     (x, t), static = two(nonzero, normal)(rng)
-    return (x, _logistic(t)), static
+    return (x, np.asarray(_logistic(t))), static  # NumPy turns 0-d results into scalars
 
 
 def _logits_and_gradient(rng):
