@@ -1,10 +1,9 @@
-"""The networks of the workloads that are no models of the library: a dense VAE, a DCGAN, a denoiser of 2-D points."""
+"""The networks of the workloads that are no models of the library: a dense VAE and a DCGAN."""
 
 import numpy as np
 
 from tinygen import nn
-from tinygen.models import sinusoidal_embedding
-from tinygen.ops import concat, exp, gelu, relu
+from tinygen.ops import exp, relu
 from tinygen.tensor import Tensor
 
 
@@ -48,18 +47,3 @@ class DCGAN(nn.Module):
             nn.Flatten(),
             nn.Dense(7 * 7 * 128, 1, rng=rng),
         )
-
-
-class PointDenoiser(nn.Module):
-    """Noisy points (N, 2) and times (N,) to the noise (N, 2) in them: 2 + 32 features, three layers of 128, GELU."""
-
-    def __init__(self, *, rng: np.random.Generator, features: int = 32, hidden: int = 128):
-        self.features = features
-        self.layers = [nn.Dense(n, m, rng=rng) for n, m in [(2 + features, hidden), (hidden, hidden), (hidden, hidden)]]
-        self.last = nn.Dense(hidden, 2, rng=rng)
-
-    def forward(self, x: Tensor, t: np.ndarray) -> Tensor:
-        h = concat(x, sinusoidal_embedding(t, self.features), axis=1)
-        for layer in self.layers:
-            h = gelu(layer(h))
-        return self.last(h)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen import grad, nn, optim
-from tinygen.bench.networks import DCGAN, DenseVAE, PointDenoiser
+from tinygen.bench.networks import DCGAN, DenseVAE
 from tinygen.functional import bce_with_logits, gaussian_kl, mse
-from tinygen.models import ConvAutoencoder, UNet
+from tinygen.models import ConvAutoencoder, PointDenoiser, UNet
 from tinygen.ops import softplus
 from tinygen.tensor import Tensor
 
