@@ -132,10 +132,10 @@ def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tes
     """Samples; six of them on their way, and what the network makes out in them; 25 of them as a GIF; the loss."""
     plot.save(plot.image_grid(drawn[:100], columns=10), run.path("samples.png"))
     chosen = states[::5]  # 11 of the 51
-    times = [f"t = {state.t}" for state in chosen] + [""] * 55
+    times = "t = " + ", ".join(str(state.t) for state in chosen)
     for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
         rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
-        plot.save(plot.image_grid(pixels(rows), columns=len(chosen), titles=times), run.path(f"{name}.png"))
+        plot.save(plot.image_grid(pixels(rows), columns=len(chosen), title=times), run.path(f"{name}.png"))
     film = np.stack([sheet(pixels(state.x)) for state in states])
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
     plot.save_gif(np.concatenate([film, still]), run.path("denoising.gif"), fps=12)
@@ -152,7 +152,8 @@ def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tes
 
 
 def sheet(images: np.ndarray, *, side: int = 5) -> np.ndarray:
-    """side² images (side², H, W, C) as one (side H, side W, C)."""
+    """side² images (side², H, W, C) as one, with a line between them."""
+    images = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
     _, h, w, c = images.shape
     return images.reshape(side, side, h, w, c).swapaxes(1, 2).reshape(side * h, side * w, c)
 
