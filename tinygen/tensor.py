@@ -306,7 +306,8 @@ def array_of(value) -> Any:
 
 def private(array: ndarray) -> ndarray:
     """An array that nobody can write to: itself if it is one, else a read-only copy."""
-    if array.base is None and not array.flags.writeable:
+    owner = array if array.base is None else array.base
+    if not array.flags.writeable and isinstance(owner, ndarray) and owner.base is None and not owner.flags.writeable:
         return array
     array = array.copy()
     array.setflags(write=False)

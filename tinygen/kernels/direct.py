@@ -41,7 +41,6 @@ def weight(x, g, kernel_size, stride, padding, dilation):
         x, g = (a.reshape(len(a), 1, -1, a.shape[3]) for a in (x, g))
     cut, blocks = _cut(x, g.shape[1:3], kernel_size, stride, dilation)
     sums = empty((min(blocks, PARTS), kh * kw * c * o), x.dtype)
-    sums.fill(0)
     share(_weight, len(sums), as_input(x), as_input(g), sums, kernel_size, stride, padding, dilation, cut, blocks)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
@@ -106,9 +105,9 @@ def _weight(x, g, sums, kernel_size, stride, padding, dilation, cut, blocks, sta
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, g.reshape(-1)
     run, reach, each = kw * c, dilation[0] * (kh - 1) + 1, (gh + rows - 1) // rows
     size, parts = ((rows - 1) * sh + reach) * columns * c, len(sums)
-    window = scratch(images * size)
+    window, zeros = scratch(images * size), np.zeros(o, np.float32)
     for part in range(start, stop):
-        total = sums[part]
+        total, going = sums[part], False
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             begin, first = block // each * images, block % each * rows
             end, last = min(begin + images, n), min(first + rows, gh)
@@ -118,7 +117,9 @@ def _weight(x, g, sums, kernel_size, stride, padding, dilation, cut, blocks, sta
             for u in range(kh):  # rows of the product: the KW·C numbers of this row of the kernel; its sum: pixels
                 at, to = u * dilation[0] * columns * c, u * run * o
                 walk, sizes = (1, size, sh * columns * c, sw * c), (end - begin, last - first, gw)
+                before, before_at, before_row = (total, to, o) if going else (zeros, 0, 0)
                 multiply(
                     *(window, at, walk, sizes, flat, (begin * gh + first) * gw * o),
-                    *(total, to, o, total, to, o, run, o),
+                    *(before, before_at, before_row, total, to, o, run, o),
                 )
+            going = True

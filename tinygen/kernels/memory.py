@@ -42,15 +42,23 @@ class _Blocks:
             for entry in self.by_size.get(size, ()):
                 if _is_free(entry):
                     entry[1] = self.asked
-                    return entry[0][:]  # a view of its own, which the count sees from now on
+                    return _view(entry[0])
             self._give_back()
             block = np.empty(size, np.uint8)
             self.by_size.setdefault(size, []).append([block, self.asked])
-            return block[:]
+            return _view(block)
 
     def _give_back(self) -> None:
         for entries in self.by_size.values():
             entries[:] = [e for e in entries if not _is_free(e) or self.asked - e[1] < PATIENCE]
+
+
+def _view(block: np.ndarray) -> np.ndarray:
+    """The only way to write to a block, and what the count of references sees from now on."""
+    block.setflags(write=True)
+    view = block[:]
+    block.setflags(write=False)
+    return view
 
 
 def _is_free(entry: list) -> bool:

@@ -49,7 +49,6 @@ def conv2d_weight(x, g, padding):
     strips, blocks = _blocks(g)
     # Each of a fixed number of parts adds up its own blocks, then the parts are added in order.
     sums = empty((max(1, min(blocks, 4)), 36 * c * o), x.dtype)
-    sums.fill(0)
     w = empty((3, 3, c, o), x.dtype)
     share(_conv2d_weight, len(sums), as_input(x), as_input(g), sums, tuple(padding), strips)
     share(_restore_weights, c, sums, w)
@@ -252,19 +251,22 @@ def _conv2d_weight(x, g, sums, padding, strips, start, stop):
     out_window = scratch(16 * wide * o)
     plane, out_plane = (strips * wide + 1) * c, (strips * wide + 1) * o
     products, gradients = scratch(36 * plane), scratch(36 * out_plane)
+    zeros = np.zeros(o, np.float32)
     parts, blocks = len(sums), (n * tall + strips - 1) // strips
     for part in range(start, stop):
-        total = sums[part]
+        total, going = sums[part], False
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * strips, min((block + 1) * strips, n * tall)
             tiles = (last - first) * wide
             _to_products(x, padding, tall, wide, window, rows, products, plane, first, last)
             _to_gradients(g, tall, wide, out_window, gradients, out_plane, first, last)
             for k in range(36):
+                before, before_at, before_row = (total, k * c * o, o) if going else (zeros, 0, 0)
                 multiply(
                     *(products, k * plane, (1, 0, 0, c), (1, 1, tiles), gradients, k * out_plane),
-                    *(total, k * c * o, o, total, k * c * o, o, c, o),
+                    *(before, before_at, before_row, total, k * c * o, o, c, o),
                 )
+            going = True
 
 
 @kernel
