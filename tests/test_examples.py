@@ -130,3 +130,26 @@ def test_diffusion_digits_learns_and_draws(tmp_path):
 def test_diffusion_digits_has_a_quick_setting(tmp_path, capsys):
     figures = example("diffusion_digits").main(data="digits", out=tmp_path / "run", quick=True)
     assert "Now open" in capsys.readouterr().out and np.isfinite(list(figures.values())).all()
+
+
+def test_vae_finds_unseen_digits_more_probable_than_independent_pixels_do(tmp_path):
+    out = tmp_path / "run"
+    options = dict(epochs=15, map_epochs=3, batch_size=32, lr=5e-3, k=50)
+    figures = example("vae").main(data="digits", **options, out=out, quiet=True)
+    assert -figures["elbo"] > figures["nll"]  # L_50 is the tighter bound
+    assert figures["nll"] < figures["independent"] - 2
+    assert figures["elbo"] == pytest.approx(-figures["reconstruction"] - figures["kl"], rel=1e-6)
+    assert 2 <= figures["active"] <= 50
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for picture in ("samples", "reconstructions", "manifold", "latent", "loss"):
+        assert (out / f"{picture}.png").stat().st_size > 1000 and f"{picture}.png" in page
+    assert (out / "model.npz").exists() and (out / "model_2d.npz").exists()
+
+
+def test_vae_logs_both_terms_and_is_reproducible(tmp_path):
+    for name in "ab":
+        example("vae").main(data="digits", quick=True, out=tmp_path / name, quiet=True, seed=4)
+    logs = [(tmp_path / name / "log.jsonl").read_text(encoding="utf-8") for name in "ab"]
+    assert logs[0] == logs[1]
+    line = json.loads(logs[0].splitlines()[0])
+    assert line["50 latents: reconstruction"] > 0 and line["50 latents: kl"] > 0

@@ -1,0 +1,216 @@
+"""Train a variational autoencoder on binarised MNIST and measure how probable it finds digits that it never saw.
+
+You will see the bound on log p(x) rise, in two runs: one with 50 latents, the network with one stochastic layer of the
+IWAE paper (Burda et al. 2016), and one with 2, whose latents can be drawn as a map. Then the negative log-likelihood of
+the test set by importance sampling, how many latents are in use, and a page with samples, reconstructions and the map.
+"""
+
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+
+from tinygen import grad, no_grad, optim, plot
+from tinygen.data import Batches, load, specimens
+from tinygen.models import VAE
+from tinygen.progress import progress
+from tinygen.report import Section, write_page
+from tinygen.run import Result, Run, figures_table, open_run, start
+
+TEST_SEED = 500  # of the one draw of binary test images, whatever `seed` is: figures can be compared
+PAPER = "86.76 Burda et al. (L_5000, 3280 epochs)"
+
+
+def binarise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pixels of 0 or 1, white with the probability that is the grey value."""
+    return (rng.random(images.shape, dtype=np.float32) < images).astype(np.float32)
+
+
+def train(
+    model: VAE,
+    images: np.ndarray,
+    test: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    beta: float,
+    rng: np.random.Generator,
+    run: Run,
+    label: str,
+    quiet: bool,
+) -> tuple[list[float], list[float]]:
+    """Maximise the ELBO; returns the negative ELBO after each epoch, on training and on test images."""
+    params = model.parameters()
+    batches = Batches(images, batch_size, rng)
+    opt = optim.Adam(params, lr)
+    schedule = optim.warmup(optim.cosine(lr, total=epochs * len(batches)), steps=100)
+    trained, tested = [], []
+    for _ in (bar := progress(range(epochs), label=label, quiet=quiet)):
+        sums = np.zeros(2)
+        for batch in batches:
+            opt.lr = schedule(opt.steps)
+            reconstruction, kl = model.terms(binarise(batch, rng), rng)  # new binary pixels each time
+            opt.step(grad(reconstruction + beta * kl, params))
+            sums += len(batch) * np.array([reconstruction.item(), kl.item()])
+        with no_grad():
+            terms = model.terms(test, np.random.default_rng(TEST_SEED))
+        trained.append(sums.sum() / len(images))
+        tested.append(terms.reconstruction.item() + terms.kl.item())
+        bar.show(train=trained[-1], test=tested[-1])
+        figures = dict(zip(("reconstruction", "kl"), sums / len(images)), test=tested[-1])
+        run.log(opt.steps, **{f"{label}: {name}": value for name, value in figures.items()})
+    return trained, tested
+
+
+def main(
+    *,
+    data: str = "mnist",
+    epochs: int = 100,
+    map_epochs: int = 20,
+    batch_size: int = 100,
+    lr: float = 1e-3,
+    latent: int = 50,
+    beta: float = 1.0,
+    k: int = 500,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path = Path("runs/vae"),
+    quick: bool = False,
+    quiet: bool = False,
+) -> dict[str, float]:
+    """Train both models, estimate the likelihood of the test set, write the page; returns the figures.
+
+    Args:
+        data: "mnist", "digits" (8x8, inside the package), or a folder of your own grey pictures.
+        epochs: how often the model sees every image, binarised anew each time.
+        map_epochs: the same for the model with two latents.
+        batch_size: images in a step.
+        lr: the learning rate after its warm-up; it falls to zero along half a cosine.
+        latent: how many latents the first model has.
+        beta: the weight of the KL term in training; the figures are those of beta = 1.
+        k: draws for each image in the estimate L_k of its log-likelihood.
+        limit: take only the first images.
+        seed: of everything random but the binary test images.
+        out: the folder for the model, the log and the page.
+        quick: train for seconds only: to see that all runs, not what it can do.
+        quiet: print nothing.
+    """
+    if quick:
+        epochs, map_epochs, k, limit = 2, 2, 10, 1000
+    digits = load(data, quiet=quiet)
+    images, labels = digits.train_images[:limit], digits.test_labels[:limit]
+    test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
+    config = dict(epochs=epochs, map_epochs=map_epochs, batch_size=batch_size, lr=lr, latent=latent, beta=beta, k=k)
+    run = open_run(out, config | dict(limit=limit, seed=seed), data={digits.name: digits.sha256()})
+    rng = np.random.default_rng(seed)
+
+    model = VAE.dense(digits.image_shape, (200, 200), latent, rng=rng)
+    if not quiet:
+        print(model.summary(digits.image_shape))
+    how = dict(batch_size=batch_size, lr=lr, beta=beta, rng=rng, run=run, quiet=quiet)
+    trained, tested = train(model, images, test, epochs=epochs, label=f"{latent} latents", **how)
+    model.save(run.path("model.npz"))
+    flat = VAE.dense(digits.image_shape, (200, 200), 2, rng=rng)
+    train(flat, images, test, epochs=map_epochs, label="2 latents", **how)
+    flat.save(run.path("model_2d.npz"))
+
+    blocks = [test[i : i + 1000] for i in range(0, len(test), 1000)]
+    bounds = [model.log_likelihood(x, k, rng) for x in progress(blocks, label=f"L_{k}", quiet=quiet)]
+    with no_grad():
+        terms = model.terms(test, rng)
+    figures = {
+        "nll": -float(np.concatenate(bounds).mean()),
+        "elbo": -(terms.reconstruction.item() + terms.kl.item()),
+        "reconstruction": terms.reconstruction.item(),
+        "kl": terms.kl.item(),
+        "active": int((model.encode(test)[0].var(axis=0) > 0.01).sum()),  # Var E[z|x] > 0.01, as in the paper
+        "independent": independent_pixels(images, test),
+    }
+    beside = f"{figures['independent']:.4g} independent pixels"
+    if (digits.name, limit, latent) == ("mnist", None, 50):
+        beside += f"; {PAPER}"
+    verdict = "below independent" if figures["nll"] < figures["independent"] else "not below"
+    results = [
+        Result(f"NLL: -L_{k}, nats per test image", figures["nll"], beside, verdict),
+        Result("negative ELBO, nats per test image", -figures["elbo"], "the two terms below, added"),
+        Result("reconstruction: -E log p(x|z)", figures["reconstruction"]),
+        Result("KL(q(z|x) ‖ p(z))", figures["kl"]),
+        Result("active latents", figures["active"], f"of {latent}"),
+    ]
+    figures_table(results, quiet=quiet)
+
+    first = specimens(labels)
+    pictures = {
+        "samples": plot.image_grid(model.sample(100, rng), columns=10),
+        "reconstructions": plot.reconstructions(test[first], model.reconstruct(test[first])),
+        "manifold": plot.image_grid(flat.decode(prior_grid(15)), columns=15),
+        "latent": plot.latent_map(flat.encode(test)[0], labels),
+        "loss": plot.loss_curves(
+            {"training": trained, "test": tested},
+            reference={f"NLL by L_{k}": figures["nll"]},
+            ylabel="negative ELBO, nats per image",
+        ),
+    }
+    for name, picture in pictures.items():
+        plot.save(picture, run.path(f"{name}.png"))
+    page = write_page(run.folder, title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
+    if not quiet:
+        print(f"\nNow open {page}")
+    return figures
+
+
+def independent_pixels(images: np.ndarray, test: np.ndarray) -> float:
+    """NLL in nats per test image of a model without latents: each pixel is white as often as in training."""
+    white = (images.sum(axis=0, dtype=float) + 1) / (len(images) + 2)  # never quite 0 or 1 (Laplace)
+    return -float((test * np.log(white) + (1 - test) * np.log(1 - white)).sum() / len(test))
+
+
+def prior_grid(side: int) -> np.ndarray:
+    """Points (side², 2), each standing for an equal share of N(0, I): the quantiles of the normal distribution."""
+    quantiles = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+    return np.array([(x, y) for y in quantiles[::-1] for x in quantiles], np.float32)
+
+
+INTRO = """The encoder answers with a distribution over codes, not with a code: a mean and a variance for each latent.
+It pays for every nat by which that differs from the prior N(0, I), so that in the end a code drawn from the prior is
+one that the decoder knows. All figures are on binary images that the model never saw."""
+
+SECTIONS = [
+    Section(
+        "Digits that nobody wrote",
+        "Codes drawn from the prior, decoded. Each pixel shows the probability of white.",
+        "samples.png",
+        "A grid of 100 images sampled from the model",
+    ),
+    Section(
+        "Through the code and back",
+        "Test digits, binarised, above what the decoder makes of the mean of their codes.",
+        "reconstructions.png",
+        "Binary test digits above their reconstructions",
+    ),
+    Section(
+        "A map of two latents",
+        "The model with two latents: its codes laid out on a grid, each standing for an equal share of the prior, and "
+        "decoded. Neighbours are alike, and what lies between two digits is on the way from one to the other.",
+        "manifold.png",
+        "A grid of decoded images that change smoothly from one digit to another",
+    ),
+    Section(
+        "Where the test digits lie on it",
+        "The mean code of each test digit. The colour is the class, which training never used.",
+        "latent.png",
+        "Scatter of the two-dimensional codes of the test digits, coloured by class",
+    ),
+    Section(
+        "How it learnt",
+        "The negative ELBO after each epoch. The dotted line is the NLL: what is left between the two is how far the "
+        "encoder's normal distributions are from the true posterior.",
+        "loss.png",
+        "Curves of the negative ELBO on training and test images",
+    ),
+]
+
+
+if __name__ == "__main__":
+    start(main)
