@@ -47,8 +47,11 @@ def conv2d_weight(x, g, padding):
     """The gradient (3, 3, C, O) of `conv2d`'s w, for x (N, H, W, C) and the gradient g (N, GH, GW, O) of its output."""
     c, o = x.shape[3], g.shape[3]
     strips, blocks = _blocks(g)
-    # Each of a fixed number of parts adds up its own blocks, then the parts are added in order.
-    sums = empty((max(1, min(blocks, 4)), 36 * c * o), x.dtype)
+    if blocks == 0:
+        return np.zeros((3, 3, c, o), x.dtype)
+    # Each part adds up its own blocks, then the parts are added in order: eight blocks each, for the rounding errors of
+    # a longer sum would grow beyond the bound of this file, or all blocks in four parts, for four threads.
+    sums = empty((max(min(blocks, 4), blocks // 8), 36 * c * o), x.dtype)
     w = empty((3, 3, c, o), x.dtype)
     share(_conv2d_weight, len(sums), as_input(x), as_input(g), sums, tuple(padding), strips)
     share(_restore_weights, c, sums, w)
