@@ -2,7 +2,7 @@
 
 A tile of 4x4 outputs depends on 6x6 inputs d and 3x3 weights w. With the matrices of `_input`, `_weight` and `_output`
 (Lavin & Gray 2016, section 4.3) it is  Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A:  36 products instead of 144, and over many channels
-and tiles each of the 36 is one matrix product. docs/convolution.md derives it, and why it costs a digit of precision.
+and tiles each of the 36 is one matrix product. docs/fast.md derives it, and why it costs a digit of precision.
 Its transpose gives the weight gradient: dw = Gᵀ [(Bᵀ d B) ⊙ (A g Aᵀ)] G, summed over all tiles.
 
 Rows of tiles make blocks whose 36 matrices stay in the second-level cache. Channels are multiples of LANES.
