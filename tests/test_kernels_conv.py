@@ -131,6 +131,32 @@ def test_winograd_cuts_its_tiles_at_the_edges(size):
             by_winograd(Geometry(2, size, (16, 32), (3, 3), (1, 1), padding, (1, 1)), 0)
 
 
+def test_winograd_adds_up_many_images_within_its_bound():
+    rng = np.random.default_rng(0)
+    x, g = (rng.normal(size=(512, 28, 28, 16)).astype(np.float32) for _ in range(2))
+    form = (3, 3), (1, 1), (1, 1), (1, 1)
+    exact = sum(
+        reference.conv2d_weight(*(a[i : i + 32].astype(float) for a in (x, g)), *form) for i in range(0, 512, 32)
+    )
+    assert abs(conv.conv2d_weight(x, g, *form) - exact).max() <= WINOGRAD_ERROR * abs(exact).max()
+
+
+def test_the_matrices_of_winograd_come_from_its_points():
+    """At 0, 1, -1, 2, -2 and infinity: A and G evaluate polynomials, B interpolates; docs/fast.md says why."""
+    points = [0, 1, -1, 2, -2]
+    a, g, v = (np.vstack([np.vander(points, n, increasing=True), np.eye(n)[-1:]]) for n in (4, 3, 6))
+    products = np.array([[np.prod([p - q for q in points if q != p]) for p in points] + [1]]).T
+
+    def matrix(piece, n):
+        return np.stack(getattr(piece, "py_func", piece)(tuple(np.eye(n))))
+
+    np.testing.assert_allclose(matrix(winograd._input, 6), np.linalg.inv(v).T * products, atol=1e-12)
+    np.testing.assert_allclose(matrix(winograd._weight, 3), g / products, atol=1e-15)
+    np.testing.assert_array_equal(matrix(winograd._output, 6), a.T)
+    np.testing.assert_array_equal(matrix(winograd._output_transposed, 4), a)
+    np.testing.assert_allclose(matrix(winograd._weight_transposed, 6), (g / products).T, atol=1e-15)
+
+
 def test_float64_never_goes_by_winograd(profile):
     settings(max_examples=EXAMPLES[profile] // 3)(given(FOR_WINOGRAD, SEEDS)(sums_agree))()
 

@@ -144,7 +144,6 @@ def test_children_train_like_their_parent(script, profile):
 
 
 def test_a_child_takes_memory_though_a_thread_of_its_parent_held_the_lock():
-    pytest.importorskip("tinygen.kernels.memory")
     run(FORK_UNDER_A_LOCK)
 
 
