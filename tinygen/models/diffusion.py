@@ -23,6 +23,7 @@ from tinygen.tensor import Tensor
 
 Denoiser = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x_t (N, ...) and t (N,) to its answer (N, ...)
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
+BATCH = 2**19  # numbers that go through a network at once when it samples: 668 images of MNIST, or all points
 
 
 # ---- forwards: how much noise at which time, and what a network is asked -------------------------------------------
@@ -257,8 +258,9 @@ class Diffusion(nn.Module):
         x_t = self.schedule.add_noise(x_0, eps, t)
         return functional.mse(self(x_t, t), self.schedule.target(x_0, eps, t), reduction="mean")
 
-    def denoise(self, x_t: np.ndarray, t: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
+    def denoise(self, x_t: np.ndarray, t: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
         """The network as the samplers call it: arrays in, an array out, batch by batch, without a graph."""
+        batch_size = batch_size or max(1, BATCH // math.prod(self.shape))
         with no_grad():
             batches = (slice(i, i + batch_size) for i in range(0, len(x_t), batch_size))
             return np.concatenate([self(x_t[batch], t[batch]).numpy() for batch in batches])
