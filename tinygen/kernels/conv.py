@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import direct, winograd
+from tinygen.kernels import direct, scatter, winograd
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.memory import empty
@@ -30,6 +30,12 @@ def conv2d(x, w, stride, padding, dilation, bias=None):
         return _of_pixels(x, w[0, 0], bias)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
         return winograd.conv2d(x, w, bias, padding)
+    if (*stride, *dilation) == (1, 1, 1, 1) and max(padding[0] - kh, padding[1] - kw) < 0:
+        turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # a convolution with stride 1 is the transpose of one, too
+        if scatter.fits(x, turned):
+            outer = kh - 1 - padding[0], kw - 1 - padding[1]
+            size = h + kh - 1 - 2 * outer[0], wide + kw - 1 - 2 * outer[1]
+            return scatter.conv_transpose2d(x, turned, bias, size, stride, outer, dilation)
     gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wide, kw, stride[1], padding[1], dilation[1])
     y = empty((n, gh, gw, o), x.dtype)
     _convolve(x, w, bias, y, (0, 0), (1, 1), (gh, gw), stride, padding, dilation)
@@ -45,6 +51,8 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
     turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
     if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
         return winograd.conv2d(g, turned, bias, (2 - padding[0], 2 - padding[1]))
+    if scatter.fits(g, w):
+        return scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation)
     x = empty((n, *size, c), g.dtype)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
