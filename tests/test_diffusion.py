@@ -1,5 +1,7 @@
 """Diffusion: schedules, predictions, single steps, the samplers as functions, the model and its loss."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,6 +121,14 @@ def test_a_step_with_eta_1_is_the_posterior_of_the_chain(betas, data):
     assert schedule.sigma(t, s, eta=1) ** 2 == pytest.approx(variance, rel=1e-9, abs=1e-15)
     x_s = schedule.step(np.array([[x_0]]), np.array([[eps]]), t, s, eta=1, rng=Once(0.0))
     assert x_s.item() == pytest.approx(mean, rel=1e-9, abs=1e-9)
+
+
+def test_a_step_keeps_the_variance_where_hardly_any_data_is_left():
+    schedule, zero, one = NoiseSchedule(rng(0).uniform(0.3, 0.999, size=60)), np.zeros((1, 1)), np.ones((1, 1))
+    for s, t in combinations(range(61), 2):
+        by_eps = schedule.step(zero, one, t, s, eta=1, rng=Once(0.0)).item()
+        by_z = schedule.step(zero, zero, t, s, eta=1, rng=Once(1.0)).item()
+        assert by_eps**2 + by_z**2 == pytest.approx(1 - schedule.alpha_bar[s], abs=1e-12)
 
 
 @given(chains, st.floats(0, 1), st.data())

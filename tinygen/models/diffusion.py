@@ -117,7 +117,8 @@ class NoiseSchedule:
         if not 0 <= s < t <= self.num_train_timesteps or not 0 <= eta <= 1:
             raise ValueError(f"step: expects 0 <= s < t <= T and 0 <= eta <= 1, got s={s}, t={t} and eta={eta}")
         sigma = self.sigma(t, s, eta=eta)
-        x_s = math.sqrt(self.alpha_bar[s]) * x_0 + math.sqrt(1 - self.alpha_bar[s] - sigma**2) * eps
+        kept = max(0.0, 1 - self.alpha_bar[s] - sigma**2)  # variance; rounding alone takes it below 0
+        x_s = math.sqrt(self.alpha_bar[s]) * x_0 + math.sqrt(kept) * eps
         if sigma == 0:
             return x_s
         if rng is None:

@@ -88,7 +88,8 @@ def gaussian_recursion(
         sigma = schedule.sigma(t, s, eta=eta)
         total = here * sd**2 + 1 - here  # variance of x_t under the data
         # x̂_0 moves by √ᾱ_t sd²/total, ε̂ by √(1 - ᾱ_t)/total, for each unit that x_t moves
-        slope = (math.sqrt(ahead * here) * sd**2 + math.sqrt((1 - ahead - sigma**2) * (1 - here))) / total
+        kept = max(0.0, 1 - ahead - sigma**2)
+        slope = (math.sqrt(ahead * here) * sd**2 + math.sqrt(kept * (1 - here))) / total
         off, variance = slope * off, slope**2 * variance + sigma**2
     return mean + off, variance
 
