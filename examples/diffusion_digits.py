@@ -136,9 +136,9 @@ def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tes
     for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
         rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
         plot.save(plot.image_grid(pixels(rows), columns=len(chosen), title=times), run.path(f"{name}.png"))
-    film = np.stack([sheet(pixels(state.x)) for state in states])
+    film = np.stack([sheet(pixels(state.x)) for state in states[::2]]).repeat(2, axis=1).repeat(2, axis=2)
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    plot.save_gif(np.concatenate([film, still]), run.path("denoising.gif"), fps=12)
+    plot.save_gif(np.concatenate([film, still]), run.path("denoising.gif"), fps=8)
     parts = min(100, len(losses))
     smooth = [part.mean() for part in np.array_split(losses, parts)]
     steps = {
