@@ -58,7 +58,7 @@ def test_summary_prints_the_table_of_the_lecture():
     assert "159,355" in run.stdout
 
 
-@pytest.mark.parametrize("model", ["dense_autoencoder", "linear_autoencoder"])
+@pytest.mark.parametrize("model", ["dense_autoencoder", "linear_autoencoder", "vae"])
 def test_summary_knows_the_other_models(model):
     assert tinygen("summary", model).returncode == 0
 

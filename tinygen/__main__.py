@@ -51,7 +51,7 @@ def data(name: Annotated[str, tyro.conf.Positional] = "", *, quiet: bool = False
     print(columns([[str(cell) for cell in row] for row in rows]))
 
 
-MODELS = ("conv_autoencoder", "dense_autoencoder", "linear_autoencoder")
+MODELS = ("conv_autoencoder", "dense_autoencoder", "linear_autoencoder", "vae")
 
 
 def summary(model: Annotated[Literal[MODELS], tyro.conf.Positional], *, image_size: int = 28, code: int = 10) -> None:
@@ -64,18 +64,13 @@ def summary(model: Annotated[Literal[MODELS], tyro.conf.Positional], *, image_si
     """
     from tinygen import models
 
-    rng, pixels = np.random.default_rng(0), image_size * image_size
+    rng, images, pixels = np.random.default_rng(0), (image_size, image_size, 1), image_size * image_size
     try:
         net, shape = {
-            "conv_autoencoder": lambda: (
-                models.ConvAutoencoder(rng=rng, image_size=image_size, code=code),
-                (image_size, image_size, 1),
-            ),
-            "dense_autoencoder": lambda: (
-                models.DenseAutoencoder((image_size, image_size, 1), (1000, 500, 250, code), rng=rng),
-                (image_size, image_size, 1),
-            ),
+            "conv_autoencoder": lambda: (models.ConvAutoencoder(rng=rng, image_size=image_size, code=code), images),
+            "dense_autoencoder": lambda: (models.DenseAutoencoder(images, (1000, 500, 250, code), rng=rng), images),
             "linear_autoencoder": lambda: (models.LinearAutoencoder(pixels, code, rng=rng), (pixels,)),
+            "vae": lambda: (models.VAE.dense(images, (200, 200), code, rng=rng), images),
         }[model]()
     except ValueError as error:
         sys.exit(f"summary: {error}")
