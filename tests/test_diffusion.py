@@ -341,6 +341,14 @@ def test_a_little_training_finds_the_best_denoiser():
             r"expected an array \(2, 1\) like x, got ndarray \(1, 1\)",
         ),
         (lambda s, x: ddim(s, lambda x, t: tg.Tensor(x), x, steps=3), r"expected an array \(2, 1\) like x, got Tensor"),
+        (
+            lambda s, x: Diffusion(PointDenoiser(rng=rng()), s, (2,)).loss(x, rng()),
+            r"x_0 should be floats \(N, 2\), got float64 \(2, 1\)",
+        ),
+        (
+            lambda s, x: Diffusion(PointDenoiser(rng=rng()), s, (1,)).loss(x.astype(np.uint8), rng()),
+            r"x_0 should be floats \(N, 1\), got uint8 \(2, 1\)",
+        ),
         (lambda s, x: GaussianMixture([1.0, 2.0], 0.1), r"means should be \(K, d\), got shape \(2,\)"),
         (lambda s, x: GaussianMixture([[1.0]], 0.0), "sd should be positive, got 0.0"),
         (lambda s, x: GaussianMixture([[1.0]], 1.0, weights=[0.5]), r"weights should be \(1,\), .* sum 1; got \[0.5\]"),

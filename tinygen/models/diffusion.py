@@ -254,6 +254,9 @@ class Diffusion(nn.Module):
 
         A network that always answers 0 has the loss 1 if it predicts noise.
         """
+        if x_0.shape[1:] != self.shape or x_0.dtype.kind != "f":
+            wanted = f"(N, {', '.join(map(str, self.shape))})"
+            raise ValueError(f"Diffusion.loss: x_0 should be floats {wanted}, got {x_0.dtype} {x_0.shape}")
         t = rng.integers(1, self.schedule.num_train_timesteps + 1, size=len(x_0))
         eps = rng.standard_normal(x_0.shape, dtype=x_0.dtype)
         x_t = self.schedule.add_noise(x_0, eps, t)
