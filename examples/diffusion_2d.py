@@ -140,8 +140,9 @@ def pictures(run: Run, sheets: dict, films: dict, curves: dict, steps: int) -> N
     sheet = np.stack([density(x) for row in sheets.values() for x in row])
     plot.save(plot.image_grid(sheet, columns=3, titles=titles), run.path("samples.png"))
     films = {toy: np.stack([density(x) for x in film]) for toy, film in films.items()}  # (51, size, size, 1)
-    strip = np.concatenate([film[::10] for film in films.values()])
-    titles = [f"t = {1000 - 20 * i}" for i in range(0, 51, 10)] * len(films)
+    looks = [0, 30, 35, 40, 45, 50]  # of the 51 states: most happens late
+    strip = np.concatenate([film[looks] for film in films.values()])
+    titles = [f"t = {1000 - 20 * i}" for i in looks] * len(films)
     plot.save(plot.image_grid(strip, columns=6, titles=titles), run.path("strip.png"))
     film = np.concatenate(list(films.values()), axis=2)  # side by side
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
