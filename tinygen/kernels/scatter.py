@@ -7,7 +7,7 @@ still in the cache, are added up where they belong.
 
 import numpy as np
 
-from tinygen.kernels.jit import as_input, kernel
+from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
@@ -37,7 +37,7 @@ def _scatter(g, entries, bias, x, kernel_size, stride, padding, dilation, start,
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
     _, gh, gw, o = g.shape
     _, h, w, c = x.shape
-    m, flat, matrix = entries.shape[1], g.reshape(-1), entries.reshape(-1)
+    m, flat, matrix, target = entries.shape[1], g.reshape(-1), entries.reshape(-1), x.reshape(-1)
     products, zeros = scratch(gh * gw * m), np.zeros(m, np.float32)
     for image in range(start, stop):
         at = image * gh * gw * o
@@ -53,7 +53,13 @@ def _scatter(g, entries, bias, x, kernel_size, stride, padding, dilation, start,
                     # Only columns j with 0 <= sw j + dw v - pw < w.
                     first = max(0, -((dw * v - pw) // sw))
                     last = min(gw, (w - 1 - dw * v + pw) // sw + 1)
-                    for j in range(first, last):
-                        entry = (i * gw + j) * m + (u * kw + v) * c
-                        for q in range(c):
-                            x[image, row, sw * j + dw * v - pw, q] += products[entry + q]
+                    to = ((image * h + row) * w + sw * first + dw * v - pw) * c
+                    entry = (i * gw + first) * m + (u * kw + v) * c
+                    for q in range(c):
+                        _add(products, entry + q, m, target, to + q, sw * c, max(0, last - first))
+
+
+@piece
+def _add(source, at, step, target, to, target_step, count):
+    for j in range(count):
+        target[to + j * target_step] += source[at + j * step]
