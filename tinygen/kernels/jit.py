@@ -20,11 +20,11 @@ FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).digest()
 
 
-def compiled(fastmath=FASTMATH, **options):
+def compiled(**options):
     """The decorator that compiles a function, or finds it on disk if no file in this folder changed since."""
 
     def decorate(function):
-        dispatcher = njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath, **options)(function)
+        dispatcher = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # numba's own affair, so with care
         if hasattr(file, "_source_stamp"):
             file._source_stamp = file._source_stamp, SOURCES
@@ -33,12 +33,12 @@ def compiled(fastmath=FASTMATH, **options):
     return decorate
 
 
-kernel = compiled()
+kernel = compiled(fastmath=FASTMATH)
 
 # For the inner parts of a kernel, which make no array of their own: to count at every call who holds which array would
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
-piece = compiled(**UNCOUNTED)
+piece = compiled(fastmath=FASTMATH, **UNCOUNTED)
 
 
 @intrinsic
