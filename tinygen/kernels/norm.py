@@ -23,7 +23,6 @@ BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several s
 WIDTH = 256  # numbers of a row, at most: a long loop, whose sums yet stay in the first-level cache
 THREADS_FROM = 1 << 16  # numbers below which one thread is done before another has begun
 f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
-
 KINDS = {None: 0, "leaky_relu": 1, "silu": 2}
 
 
