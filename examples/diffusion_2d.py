@@ -66,9 +66,10 @@ def main(
             model, average, losses = train(draw, steps, batch_size, lr, rng, f"{toy}, seed {this}", quiet)
             seconds = perf_counter() - began
             with average.applied():  # the averages of the weights, which sample better than the weights
-                samples = {name: [model.sample(points, rng, **how) for _ in range(3)] for name, how in SAMPLERS.items()}
                 if this == seed:
                     model.save(run.path(f"{toy}.npz"))
+                samples = {name: [model.sample(points, rng, **how) for _ in range(3)] for name, how in SAMPLERS.items()}
+                if this == seed:
                     films[toy] = [state.x for state in model.reverse(points, rng, steps=50)]
             for name, sets in samples.items():  # three of them: one alone may be far off, as a set of real points may
                 found[name].append(np.mean([distance(x, draw(points, rng), rng) for x in sets]))
