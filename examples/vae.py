@@ -206,8 +206,8 @@ SECTIONS = [
     ),
     Section(
         "How it learnt",
-        "The negative ELBO after each epoch. The dotted line is the NLL: what is left between the two is how far the "
-        "encoder's normal distributions are from the true posterior.",
+        "The negative ELBO after each epoch, above the NLL as a dotted line. The KL divergence of the encoder's normal "
+        "distributions from the true posterior is at least what is left between the two.",
         "loss.png",
         "Curves of the negative ELBO on training and test images",
     ),
