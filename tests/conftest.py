@@ -2,6 +2,7 @@
 
 import os
 from inspect import signature
+from itertools import product
 
 import numpy as np
 import pytest
@@ -46,10 +47,13 @@ def compiled():
     from tinygen import kernels
 
     for dtype in (np.float32, np.float64):
-        x, w, form = np.ones((1, 3, 3, 1), dtype), np.ones((2, 2, 1, 1), dtype), ((1, 1), (0, 0), (1, 1))
-        g = kernels.conv2d(x, w, *form)
-        kernels.conv2d_weight(x, g, (2, 2), *form)
-        kernels.conv_transpose2d(g, w, (3, 3), *form)
+        for stride, c, o in product((1, 2), (1, 16), (1, 16)):  # a way for each, by Winograd, in place or gathered
+            x, w, form = np.ones((1, 3, 3, c), dtype), np.ones((3, 3, c, o), dtype), ((stride,) * 2, (1, 1), (1, 1))
+            g = kernels.conv2d(x, w, *form)
+            kernels.conv2d_weight(x, g, (3, 3), *form)
+            kernels.conv_transpose2d(g, w, (3, 3), *form)
+        kernels.matmul(np.ones((64, 64), dtype), np.ones((64, 64), dtype))
+        x = np.ones((1, 3, 3, 1), dtype)
         kernels.sum_blocks(kernels.upsample_nearest(x, (1, 1)), (1, 1))
         channel = np.ones(1, dtype)
         for kernel, arrays in ((kernels.group_norm, (x,)), (kernels.group_norm_vjp, (x, x))):
