@@ -83,7 +83,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
 
 def _of_pixels(x, matrix, bias):
     """Where each pixel is a window by itself, a convolution is a matrix product of all pixels."""
-    rows = np.ascontiguousarray(x).reshape(-1, x.shape[3])  # (N·H·W, C)
+    rows = np.ascontiguousarray(x).reshape(math.prod(x.shape[:3]), x.shape[3])  # (N·H·W, C)
     return matmul(rows, matrix, bias).reshape(*x.shape[:3], matrix.shape[1])
 
 
