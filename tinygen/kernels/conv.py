@@ -1,10 +1,12 @@
-"""The three convolutions as gathers and matrix products, in blocks that stay in the cache.
+"""The three convolutions: which way each takes, and the way that every one can take, gathers and matrix products.
+
+In float32 there are faster ways: 3x3 with stride 1 and many channels by `winograd.py`, whole vectors of output channels
+by `direct.py`, transposes to few channels by `scatter.py`, 1x1 as one matrix product. What is left is done here.
 
 A whole batch of windows written out is nine times the batch, and would stream through memory twice. So a block of a few
 image rows gathers its windows into a buffer of cache size, multiplies it by the kernel as a matrix, and goes on. The
 transpose gathers too: an output pixel (h, k) meets only the kernel entries (u, v) for which s divides h + p - d u and
 k + p - d v, so the pixels fall into s x s phases, each a small convolution of its own, and no zero is multiplied.
-3x3 with stride 1 in float32, where channels are many, has a faster way: `winograd.py`.
 """
 
 import math
@@ -23,7 +25,7 @@ BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves
 
 
 def conv2d(x, w, stride, padding, dilation, bias=None):
-    """Blocks of image rows: gather their windows, multiply by the kernel as a matrix (KH·KW·C, O)."""
+    """The fastest way that fits; the general one multiplies gathered windows by the kernel as a (KH·KW·C, O) matrix."""
     (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
     bias = np.zeros(o, x.dtype) if bias is None else bias
     if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):

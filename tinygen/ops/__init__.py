@@ -1,4 +1,4 @@
-"""Derivative rules, one function per op: read shape, elementwise, activation, reduce, linalg, conv, resample, pool."""
+"""Derivative rules, one function per op: shape, elementwise, activation, reduce, linalg, conv, norm, resample, pool."""
 
 from tinygen.ops import operators
 from tinygen.ops.activation import (
