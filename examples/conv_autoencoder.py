@@ -25,6 +25,7 @@ def main(
     limit: int | None = None,
     seed: int = 0,
     out: Path = Path("runs/conv_autoencoder"),
+    resume: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
     """Train, hold the test error against PCA, write the pictures; returns the figures.
@@ -38,6 +39,7 @@ def main(
         limit: take only the first images.
         seed: of everything random.
         out: the folder for the model, the log and the pictures.
+        resume: go on with the run in that folder, from its newest checkpoint.
         quiet: print nothing.
     """
     digits = load(data, quiet=quiet)
@@ -46,7 +48,7 @@ def main(
     if height != width:
         raise ValueError(f"the model expects square images, got {height} x {width}")
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, code=code, limit=limit, seed=seed)
-    run = open_run(out, config, data={digits.name: digits.sha256()})
+    run = open_run(out, config, data={digits.name: digits.sha256()}, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
 
     model = ConvAutoencoder(rng=rng, image_size=height, channels=channels, code=code)
@@ -58,8 +60,9 @@ def main(
         print(model.summary(digits.image_shape))
 
     losses, tests = [], []  # squared error per image: of each batch, and on the test images after each epoch
-    for epoch in range(1, epochs + 1):
-        for batch in (bar := progress(batches, label=f"epoch {epoch}/{epochs}", quiet=quiet)):
+    loop = run.loop(model=model, opt=opt, batches=batches, losses=losses, tests=tests)
+    for epoch in loop.epochs(epochs):
+        for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
             loss = model.loss(batch)
             opt.step(grad(loss, params))
@@ -86,9 +89,11 @@ def main(
     plot.save(plot.latent_map(metrics.pca_2d(codes), labels), run.path("latent.png"))
     plot.save(plot.image_grid(between, columns=12, title="from one digit to the next"), run.path("between.png"))
     plot.save(curves(losses, tests, {f"PCA-{code}, test": reference}), run.path("loss.png"))
+    figures = {"test": tests[-1], "pca": reference}
+    run.finish(figures)
     if not quiet:
         print(f"pictures: {run.folder}")
-    return {"test": tests[-1], "pca": reference}
+    return figures
 
 
 def curves(losses: list[float], tests: list[float], reference: dict[str, float]) -> plot.Picture:

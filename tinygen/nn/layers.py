@@ -54,7 +54,7 @@ class Dropout(Module):
     """In training each entry is 0 with probability p, else divided by 1 - p; in eval mode nothing happens.
 
     So the expectation stays (Srivastava et al. 2014). Every draw comes from `rng`, whose state isn't part of
-    `state_dict`: an exact resume stores it beside the weights.
+    `state_dict`, as it is no array: `Module.generators` finds it, and a run's checkpoint keeps it beside the weights.
     """
 
     def __init__(self, p: float, *, rng: np.random.Generator):

@@ -142,6 +142,18 @@ class Module(metaclass=_Closing):
             else:
                 setattr(entry.owner, entry.key, np.array(given[entry.name]))
 
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The generators that layers draw from, by dotted name: not in the state, as they are no arrays.
+
+        An exact resume needs them too. One that several layers share is listed for each.
+        """
+        return {
+            f"{name}.{key}" if name else key: value
+            for name, module in self.named_modules()
+            for key, value in _spread(vars(module))
+            if isinstance(value, np.random.Generator)
+        }
+
     def save(self, path: str | Path) -> None:
         """Write the state to one file, by `tinygen.checkpoint`."""
         checkpoint.save(path, self.state_dict())

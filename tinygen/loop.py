@@ -1,0 +1,238 @@
+"""A training loop that may be stopped anywhere and goes on as if nothing had been: its checkpoints, and Ctrl-C.
+
+    loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, losses=losses)
+    for epoch in loop.epochs(5):
+        for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}")):
+            ...
+
+The body stays the caller's. `epochs` and `steps` only say what is left to do, and look after each turn whether it is
+time to keep all that the loop was given.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from tinygen import checkpoint
+
+T = TypeVar("T")
+SECONDS = 60.0  # between checkpoints inside an epoch: what a power cut may cost
+
+
+class Loop:
+    """What `Run.loop` returns: where a loop is, and all that it needs to go on from there.
+
+    `epoch` counts the epochs that are done and `step` the steps of the one at hand.
+    """
+
+    def __init__(self, path: Path, log: Path, kept: Mapping[str, Any]):
+        """`kept` by name: whatever has a `state_dict`, generators, lists of numbers or of arrays, dicts of these."""
+        self.path, self._log, self._kept = path, log, dict(kept)
+        self.epoch = self.step = 0
+        self._in_epochs, self._saved = False, monotonic()
+        self._interrupt = _Interrupt()
+        snapshot(self._kept)  # what can't be kept is refused now, not after an hour
+
+    def epochs(self, count: int) -> "Rest[int]":
+        """The numbers, from 1 to `count`, of the epochs that are left; a checkpoint after each."""
+
+        def rounds() -> Iterator[int]:
+            self._in_epochs = True
+            with self._interrupt:
+                while self.epoch < count:
+                    yield self.epoch + 1
+                    self.epoch, self.step = self.epoch + 1, 0
+                    self.save()
+                    self._stop_if_asked()
+
+        return Rest(rounds, max(0, count - self.epoch))
+
+    def steps(self, items: Iterable[T]) -> "Rest[T]":
+        """The items that are left of this epoch, or of the only pass if there are no epochs; a checkpoint each minute.
+
+        Items that know where they are, as Batches do, must be among what is kept. Of others, such as `range(1000)`,
+        as many are passed over as steps are done.
+        """
+        knows = hasattr(items, "state_dict")
+        if knows and not any(thing is items for _, thing in leaves(self._kept)):
+            raise ValueError("Loop.steps: where these items are has to be kept too: run.loop(..., batches=batches)")
+
+        def rounds() -> Iterator[T]:
+            with self._interrupt:
+                for item in items if knows else islice(items, self.step, None):
+                    yield item
+                    self.step += 1
+                    if monotonic() - self._saved >= SECONDS or self._interrupt.asked:
+                        self.save()
+                    self._stop_if_asked()
+                if not self._in_epochs:
+                    self.save()
+
+        return Rest(rounds, max(0, len(items) - self.step) if hasattr(items, "__len__") else None)
+
+    def save(self) -> None:
+        """Write a checkpoint: nothing of the run changes by it."""
+        arrays, facts = snapshot(self._kept)
+        log = np.frombuffer(self._log.read_bytes(), np.uint8)
+        info = {"epoch": self.epoch, "step": self.step, "kept": facts}
+        checkpoint.save(self.path, arrays | {_LOG: log}, info)
+        self._saved = monotonic()
+
+    def load(self) -> None:
+        """Go on where the checkpoint was written: everything that is kept, and the log, become what they were then.
+
+        Raises CheckpointError for a damaged file and ValueError for one that doesn't fit; nothing is changed then.
+        """
+        arrays, info = checkpoint.load(self.path)
+        if not {"epoch", "step", "kept"} <= info.keys() or _LOG not in arrays:
+            raise checkpoint.CheckpointError(f"{self.path}: it holds a model perhaps, but no loop to go on with")
+        log = arrays.pop(_LOG)
+        restore(self._kept, arrays, info["kept"])
+        self.epoch, self.step = info["epoch"], info["step"]
+        self._log.write_bytes(log.tobytes())
+
+    def where(self) -> str:
+        """Where it is, in words."""
+        done = {"epoch": self.epoch, "step": self.step}
+        return " and ".join(f"{n} {name}{'s' * (n > 1)}" for name, n in done.items() if n) or "no step"
+
+    def _stop_if_asked(self) -> None:
+        if self._interrupt.asked:
+            raise KeyboardInterrupt(f"stopped after {self.where()}; with --resume the same command goes on from there")
+
+
+_LOG = "log.jsonl"  # the log so far is in the checkpoint too: lines that come later are written anew on resume
+
+
+class Rest(Generic[T]):
+    """What is left to iterate over, and how much that is, where it is known."""
+
+    def __init__(self, rounds: Callable[[], Iterator[T]], length: int | None):
+        self._rounds, self._length = rounds, length
+
+    def __iter__(self) -> Iterator[T]:
+        return self._rounds()
+
+    def __len__(self) -> int:
+        if self._length is None:
+            raise TypeError("nobody knows how many items are left")
+        return self._length
+
+
+# -- what is kept, as arrays and JSON ----------------------------------------------------------------------------------
+
+
+def leaves(kept: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything that is kept, by dotted name: what stands in dicts, and the generators that layers draw from."""
+    for key, thing in kept.items():
+        name = f"{prefix}{key}"
+        if isinstance(thing, dict):
+            yield from leaves(thing, f"{name}.")
+            continue
+        if not (isinstance(thing, np.random.Generator | list) or hasattr(thing, "load_state_dict")):
+            raise TypeError(
+                f"run.loop: {name} should have a state_dict, or be a generator, or a list that the loop appends to, or "
+                f"a dict of these; got {type(thing).__name__}"
+            )
+        yield name, thing
+        if hasattr(thing, "generators"):
+            yield from leaves(thing.generators(), f"{name}.")
+
+
+def snapshot(kept: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Copies of all that is kept: arrays by name, and by name what JSON holds."""
+    arrays, facts = {}, {}
+    for name, thing in leaves(kept):
+        if isinstance(thing, np.random.Generator):
+            facts[name] = _plain(thing.bit_generator.state)
+        elif isinstance(thing, list):
+            arrays[name] = np.asarray(thing)
+        else:
+            for key, value in thing.state_dict().items():
+                (arrays if isinstance(value, np.ndarray) else facts)[f"{name}.{key}"] = value
+    return arrays, facts
+
+
+def restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Give all that is kept the state of a snapshot, or raise ValueError and leave everything as it is."""
+    before = snapshot(kept)
+    lists = {name for name, thing in leaves(kept) if isinstance(thing, list)}
+    expected, given = ({k: a for k, a in part.items() if k not in lists} for part in (before[0], arrays))
+    checkpoint.check_state("run.loop", expected, given)
+    missing = sorted(lists - arrays.keys() | before[1].keys() ^ facts.keys())
+    if missing:
+        raise ValueError(f"run.loop: the checkpoint and this program don't both have {', '.join(missing)}")
+    try:
+        _restore(kept, arrays, facts)
+    except Exception:
+        _restore(kept, *before)
+        raise
+
+
+def _restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    for name, thing in leaves(kept):
+        if isinstance(thing, np.random.Generator):
+            thing.bit_generator.state = _like(thing.bit_generator.state, facts[name])
+        elif isinstance(thing, list):
+            thing[:] = arrays[name].tolist() if arrays[name].ndim == 1 else list(arrays[name])
+        else:
+            names = {key: f"{name}.{key}" for key in thing.state_dict()}
+            thing.load_state_dict({key: arrays[n] if n in arrays else facts[n] for key, n in names.items()})
+
+
+def _plain(state: Any) -> Any:
+    """A bit generator's state, integers of any size and perhaps arrays of them, as something that JSON holds."""
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray) else state
+
+
+def _like(state: Any, plain: Any) -> Any:
+    """What `_plain` made of a state such as this one, with arrays where it has arrays."""
+    if isinstance(state, dict):
+        return {key: _like(value, plain[key]) for key, value in state.items()}
+    return np.array(plain, state.dtype) if isinstance(state, np.ndarray) else plain
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+
+
+class _Interrupt:
+    """Inside, the first Ctrl-C is only noted, in `asked`, and a second one is what it always was.
+
+    Another thread than the main one gets no signals, and whoever ignores Ctrl-C goes on ignoring it: both are left
+    alone. Afterwards the handler is again what it was.
+    """
+
+    def __init__(self):
+        self.asked, self._depth, self._before = False, 0, None
+
+    def __enter__(self) -> None:
+        self._depth += 1
+        here = threading.current_thread() is threading.main_thread()
+        if self._depth == 1 and here and callable(signal.getsignal(signal.SIGINT)):
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(self, *_) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.asked = False
+            if self._before is not None:
+                signal.signal(signal.SIGINT, self._before)
+                self._before = None
+
+    def _note(self, *_) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        with suppress(OSError, AttributeError, ValueError):  # a handler can't print: it may interrupt a print
+            os.write(sys.stderr.fileno(), b"\nstopping after this step; once more stops at once\n")
