@@ -12,14 +12,29 @@ from tinygen.models.diffusion import (
     reverse,
 )
 from tinygen.models.exact import GaussianMixture, gaussian_recursion
+from tinygen.models.gan import (
+    DCGAN,
+    GAN,
+    DenseGAN,
+    gradient_penalty,
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    r1_penalty,
+    wasserstein,
+)
 from tinygen.models.unet import UNet, sinusoidal_embedding
 from tinygen.models.vae import VAE, GaussianVAE
 
 __all__ = [
+    "DCGAN",
+    "GAN",
     "VAE",
     "Autoencoder",
     "ConvAutoencoder",
     "DenseAutoencoder",
+    "DenseGAN",
     "Diffusion",
     "GaussianMixture",
     "GaussianVAE",
@@ -31,7 +46,14 @@ __all__ = [
     "ddim",
     "ddpm",
     "gaussian_recursion",
+    "gradient_penalty",
+    "hinge",
+    "least_squares",
     "linear_schedule",
+    "minimax",
+    "non_saturating",
+    "r1_penalty",
     "reverse",
     "sinusoidal_embedding",
+    "wasserstein",
 ]

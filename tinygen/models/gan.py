@@ -1,0 +1,202 @@
+"""Generative adversarial networks: a generator makes examples of noise, a discriminator tells them from data.
+
+    min over G  max over D   L(G, D) = E_x[log D(x)] + E_z[log(1 - D(G(z)))],    z ~ N(0, I)    (Goodfellow et al. 2014)
+
+A discriminator here answers logits s, so that D = σ(s): log D = -softplus(-s) and log(1 - D) = -softplus(s) lose no
+digits where it is sure. The loop of a training, in full:
+
+    fake = gan.generator(gan.noise(n, rng))
+    d_loss = non_saturating.d_loss(gan.discriminator(real), gan.discriminator(fake.detach()))
+    d_opt.step(grad(d_loss, d_params))
+    g_loss = non_saturating.g_loss(gan.discriminator(fake))
+    g_opt.step(grad(g_loss, g_params))  # of G's parameters only: D is frozen while G learns from it
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygen import nn
+from tinygen.functional import norm
+from tinygen.grad import grad
+from tinygen.models.autoencoder import in_batches
+from tinygen.ops import relu, softplus
+from tinygen.tensor import Tensor, array_of
+
+# -- what each player minimises: functions of the logits for real and for fake examples --------------------------------
+
+
+class Objective(NamedTuple):
+    """`d_loss(real, fake)` and `g_loss(fake)`, each the mean of a function of logits: (N, 1) or any other shape."""
+
+    d_loss: Callable[[Tensor, Tensor], Tensor]
+    g_loss: Callable[[Tensor], Tensor]
+
+
+def classification(real: Tensor, fake: Tensor) -> Tensor:
+    """-E log D(x) - E log(1 - D(G(z))), in nats: classification with the label 1 for real and 0 for fake."""
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+minimax = Objective(classification, lambda fake: -softplus(fake).mean())
+"""One game for both: G minimises E log(1 - D(G(z))), whose slope in the logit is -D, almost 0 where D is sure."""
+
+non_saturating = Objective(classification, lambda fake: softplus(-fake).mean())
+"""G minimises -E log D(G(z)), so fakes pretend to be real; its slope is D - 1, largest where D is sure."""
+
+least_squares = Objective(
+    lambda real, fake: 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(),
+    lambda fake: 0.5 * ((fake - 1) ** 2).mean(),
+)
+"""The answers themselves should be 1 and 0 (Mao et al. 2017, equation 9)."""
+
+hinge = Objective(lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(), lambda fake: -fake.mean())
+"""Answers beyond ±1 on the right side are good enough (Lim & Ye 2017)."""
+
+wasserstein = Objective(lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean())
+"""A critic f instead of a classifier: -d_loss is W₁ if f is the best of slope <= 1 (Arjovsky et al. 2017, eq. 2).
+
+Something has to hold it to that slope: `gradient_penalty`.
+"""
+
+
+# -- how steep a discriminator may be: derivatives of derivatives ------------------------------------------------------
+
+
+def slopes(discriminator: Callable[[Tensor], Tensor], x: Tensor | np.ndarray) -> Tensor:
+    """‖∇ₓ s(x)‖ at each of the examples x (N, ...), (N,); differentiable in turn, by the weights of s.
+
+    One walk serves the batch, for each logit depends on its own example only: no BatchNorm in such a discriminator.
+    """
+    x = Tensor(array_of(x), requires_grad=True)
+    g = grad(discriminator(x).sum(), x, create_graph=True)
+    return norm(g.reshape(len(g), -1), axis=1)
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor],
+    real: Tensor | np.ndarray,
+    fake: Tensor | np.ndarray,
+    rng: np.random.Generator,
+    *,
+    slope: float = 1.0,
+) -> Tensor:
+    """E (‖∇ₓ s(x)‖ - slope)² at random points between a real and a fake example each (Gulrajani et al. 2017, eq. 3).
+
+    WGAN-GP adds 10 of it to the critic's loss. With `slope` 0 the classifying losses get calm too (Thanh-Tung et al.
+    2019). Raises ValueError unless both are of one shape.
+    """
+    real, fake = array_of(real), array_of(fake)
+    if real.shape != fake.shape:
+        raise ValueError(f"gradient_penalty: expected as many fake examples as real, got {real.shape}, {fake.shape}")
+    t = rng.random((len(real), *[1] * (real.ndim - 1))).astype(real.dtype)
+    return ((slopes(discriminator, t * real + (1 - t) * fake) - slope) ** 2).mean()
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor | np.ndarray) -> Tensor:
+    """E ‖∇ₓ s(x)‖² at real examples: R₁, to be added times γ/2 (Mescheder et al. 2018, equation 9).
+
+    With it the training comes to rest near the optimum, where alone it may go round for ever.
+    """
+    return (slopes(discriminator, real) ** 2).mean()
+
+
+# -- the pair ----------------------------------------------------------------------------------------------------------
+
+
+class GAN(nn.Module):
+    """A generator (N, K) to (N, ...), and a discriminator (N, ...) to logits (N, 1); `latent` is K.
+
+    They are trained against each other, each by its own optimizer: `gan.generator.parameters()` and those of
+    `gan.discriminator`.
+    """
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent: int):
+        nn.init.check_sizes(type(self).__name__, latent=latent)
+        self.generator, self.discriminator, self.latent = generator, discriminator, latent
+
+    def forward(self, z: Tensor | np.ndarray) -> Tensor:
+        """What the generator makes of noise (N, K)."""
+        return self.generator(z)
+
+    def noise(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n draws of N(0, I), (n, K): where examples begin."""
+        return rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
+
+    def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
+        """n new examples, as an array; BatchNorm, where there is any, by its running statistics, which don't move."""
+        training = self.generator.training
+        self.generator.eval()
+        try:
+            return in_batches(self.generator, self.noise(n, rng), batch_size)
+        finally:
+            self.generator.train(training)
+
+
+class DenseGAN(GAN):
+    """Fully connected layers of the given widths in both: for points (N, D), whose coordinates may be any number."""
+
+    def __init__(
+        self,
+        coordinates: int,
+        widths: Sequence[int],
+        *,
+        rng: np.random.Generator,
+        latent: int = 16,
+        dtype: type = np.float32,
+    ):
+        same = dict(rng=rng, dtype=dtype)
+        generator, discriminator = [], []
+        for n, m in pairwise([latent, *widths]):
+            generator += [nn.Dense(n, m, **same), nn.ReLU()]
+        for n, m in pairwise([coordinates, *widths]):
+            discriminator += [nn.Dense(n, m, **same), nn.LeakyReLU(0.2)]
+        generator += [nn.Dense(widths[-1], coordinates, **same)]
+        discriminator += [nn.Dense(widths[-1], 1, **same)]
+        super().__init__(nn.Sequential(*generator), nn.Sequential(*discriminator), latent=latent)
+
+
+class DCGAN(GAN):
+    """Convolutions with stride 2 for images (N, S, S, C) with pixels in [0, 1] (after Radford et al. 2016).
+
+    Kernels are 4x4, which stride 2 covers evenly. The generator doubles S/4 twice, with BatchNorm and ReLU; the
+    discriminator halves twice, with LeakyReLU, and without BatchNorm, so that it judges each image by itself.
+    For 28x28x1 that is 7-14-28 and back, 540,225 and 138,561 parameters. Raises ValueError unless 4 divides S.
+    """
+
+    def __init__(
+        self,
+        *,
+        rng: np.random.Generator,
+        image_size: int = 28,
+        channels: int = 1,
+        maps: tuple[int, int] = (64, 128),
+        latent: int = 64,
+    ):
+        if image_size % 4:
+            raise ValueError(f"DCGAN: 4 must divide the image size, for it is halved twice; got {image_size}")
+        wide, deep = maps
+        small = image_size // 4
+        halve = dict(stride=2, padding=1, rng=rng, init=nn.init.normal(0.02))  # the paper's first weights
+        super().__init__(
+            generator=nn.Sequential(
+                nn.Dense(latent, small * small * deep, rng=rng, init=nn.init.normal(0.02)),
+                nn.Reshape((small, small, deep)),
+                nn.BatchNorm(deep, activation="relu"),
+                nn.ConvTranspose2d(deep, wide, 4, **halve),  # (N, S/2, S/2, 64)
+                nn.BatchNorm(wide, activation="relu"),
+                nn.ConvTranspose2d(wide, channels, 4, **halve),  # (N, S, S, C)
+                nn.Sigmoid(),
+            ),
+            discriminator=nn.Sequential(
+                nn.Conv2d(channels, wide, 4, **halve),  # (N, S/2, S/2, 64)
+                nn.LeakyReLU(0.2),
+                nn.Conv2d(wide, deep, 4, **halve),  # (N, S/4, S/4, 128)
+                nn.LeakyReLU(0.2),
+                nn.Flatten(),
+                nn.Dense(small * small * deep, 1, rng=rng, init=nn.init.normal(0.02)),
+            ),
+            latent=latent,
+        )
