@@ -149,9 +149,12 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def trace() -> Iterator[list]:
-    """Collect every op call of this thread as `(op, inputs, static, output)`, in order: to find the one to blame."""
-    before, mode.trace = mode.trace, []
+def trace(calls: list | None = None) -> Iterator[list]:
+    """Collect every op call of this thread as `(op, inputs, static, output)`, in order: to find the one to blame.
+
+    They are appended to `calls`, or to a new list.
+    """
+    before, mode.trace = mode.trace, [] if calls is None else calls
     try:
         yield mode.trace
     finally:

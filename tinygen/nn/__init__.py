@@ -3,6 +3,7 @@
 from tinygen.nn import init
 from tinygen.nn.activation import GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from tinygen.nn.conv import Conv2d, ConvTranspose2d
+from tinygen.nn.finite import finite
 from tinygen.nn.layers import AvgPool2d, Dense, Dropout, Flatten, MaxPool2d, Reshape, Upsample
 from tinygen.nn.module import Module
 from tinygen.nn.norm import BatchNorm, GroupNorm, LayerNorm
@@ -32,6 +33,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Upsample",
+    "finite",
     "init",
     "watch",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen import checkpoint
 from tinygen.nn import tables
-from tinygen.nn.watch import Call, watching
+from tinygen.nn.watch import watched, watching
 from tinygen.tensor import Parameter, Tensor, array_of, as_array
 
 
@@ -50,10 +50,9 @@ class Module(metaclass=_Closing):
         raise NotImplementedError(f"{type(self).__name__} has no forward(): define what it computes")
 
     def __call__(self, *inputs, **options):
-        output = self.forward(*inputs, **options)
-        if watching.calls is not None:
-            watching.calls.append(Call(self, inputs, output))
-        return output
+        if watching.calls is None:
+            return self.forward(*inputs, **options)
+        return watched(self, inputs, options)
 
     # -- the tree ------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ class Call(NamedTuple):
 
 class _Watching(threading.local):
     calls: list[Call] | None = None
+    inside: tuple = ()  # the modules whose calls are not finished, the outermost first
 
 
 watching = _Watching()
@@ -29,3 +30,14 @@ def watch() -> Iterator[list[Call]]:
         yield watching.calls
     finally:
         watching.calls = before
+
+
+def watched(module: Any, inputs: tuple, options: dict) -> Any:
+    """A module's answer, entered in `watching`."""
+    before, watching.inside = watching.inside, (*watching.inside, module)
+    try:
+        output = module.forward(*inputs, **options)
+    finally:
+        watching.inside = before
+    watching.calls.append(Call(module, inputs, output))
+    return output
