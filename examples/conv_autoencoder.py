@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import grad, metrics, optim, plot
+from tinygen import grad, metrics, nn, optim, plot
 from tinygen.data import Batches, load, specimens
 from tinygen.models import ConvAutoencoder
 from tinygen.progress import progress
@@ -48,10 +48,12 @@ def main(
     if height != width:
         raise ValueError(f"the model expects square images, got {height} x {width}")
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, code=code, limit=limit, seed=seed)
-    run = open_run(out, config, data={digits.name: digits.sha256()}, resume=resume, quiet=quiet)
+    sizes = dict(image_size=height, channels=channels, code=code)
+    about = dict(data={digits.name: digits.sha256()}, model={"ConvAutoencoder": sizes})
+    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
 
-    model = ConvAutoencoder(rng=rng, image_size=height, channels=channels, code=code)
+    model = ConvAutoencoder(**sizes, rng=rng)
     params = model.parameters()
     opt = optim.Adam(params, lr)
     batches = Batches(train, batch_size, rng)
@@ -64,7 +66,7 @@ def main(
     for epoch in loop.epochs(epochs):
         for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
-            loss = model.loss(batch)
+            loss = nn.finite(model.loss, batch)
             opt.step(grad(loss, params))
             losses.append(loss.item())
             bar.show(loss=np.mean(losses[-100:]))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import grad, metrics, optim, plot
+from tinygen import grad, metrics, nn, optim, plot
 from tinygen.data import Batches, load
-from tinygen.models import Diffusion, UNet, cosine_schedule
+from tinygen.models import Diffusion
 from tinygen.op import no_grad
 from tinygen.progress import progress
 from tinygen.report import Section, write_page
@@ -29,6 +29,7 @@ def main(
     limit: int | None = None,
     seed: int = 0,
     out: Path = Path("runs/diffusion_digits"),
+    resume: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -44,6 +45,7 @@ def main(
         limit: take only the first images.
         seed: of everything random.
         out: the folder for the model, the log and the pictures.
+        resume: go on with the run in that folder, from its newest checkpoint.
         quick: train for seconds only: to see that all runs, not what it can do.
         quiet: print nothing.
     """
@@ -54,11 +56,12 @@ def main(
     config = dict(
         epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, limit=limit, seed=seed
     )
-    run = open_run(out, config, data={digits.name: digits.sha256()})
+    sizes = dict(image_shape=digits.image_shape, channels=channels)
+    about = dict(data={digits.name: digits.sha256()}, model={"Diffusion.unet": sizes})
+    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
 
-    network = UNet(rng=rng, channels=channels, image_channels=digits.image_shape[2])
-    model = Diffusion(network, cosine_schedule(prediction_type="v_prediction"), digits.image_shape, clip=1)
+    model = Diffusion.unet(**sizes, rng=rng)
     params = model.parameters()
     batches = Batches(train, batch_size, rng)
     total = epochs * len(batches)
@@ -68,10 +71,12 @@ def main(
         print(f"{digits}, a U-Net of {sum(p.size for p in params):,} parameters")
 
     losses, tests = [], []  # squared error per pixel: of each batch, and on test images after each epoch
-    for epoch in range(1, epochs + 1):
-        for batch in (bar := progress(batches, label=f"epoch {epoch}/{epochs}", quiet=quiet)):
+    history = dict(losses=losses, tests=tests)
+    loop = run.loop(model=model, opt=opt, average=average, batches=batches, rng=rng, history=history)
+    for epoch in loop.epochs(epochs):
+        for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
-            loss = model.loss(2 * batch - 1, rng)  # pixels in [-1, 1]
+            loss = nn.finite(model.loss, 2 * batch - 1, rng)  # pixels in [-1, 1]
             opt.step(grad(loss, params))
             average.update()
             losses.append(loss.item())
@@ -99,6 +104,7 @@ def main(
         "To draw a digit it starts from nothing but noise."
     )
     page = write_page(run.folder, title="Digits out of noise", intro=intro, results=results, sections=SECTIONS)
+    run.finish(figures)
     figures_table(results, quiet=quiet)
     if not quiet:
         print(f"\nNow open {page}")

@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from tinygen import grad, no_grad, optim, plot
+from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load, specimens
 from tinygen.models import VAE
 from tinygen.progress import progress
@@ -26,9 +26,9 @@ def binarise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (rng.random(images.shape, dtype=np.float32) < images).astype(np.float32)
 
 
-def network(white: np.ndarray, latent: int, rng: np.random.Generator) -> VAE:
-    """The paper's network, which begins by answering `white`: that a corner is black needn't be learnt first."""
-    model = VAE.dense(white.shape, (200, 200), latent, rng=rng)
+def network(sizes: dict, white: np.ndarray, rng: np.random.Generator) -> VAE:
+    """A network that begins by answering `white`: that a corner is black needn't be learnt first."""
+    model = VAE.dense(**sizes, rng=rng)
     model.decoder[-2].bias.data = np.log(white / (1 - white)).ravel()  # the logits of these probabilities
     return model
 
@@ -52,20 +52,22 @@ def train(
     batches = Batches(images, batch_size, rng)
     opt = optim.Adam(params, lr)
     schedule = optim.warmup(optim.cosine(lr, total=epochs * len(batches)), steps=100)
-    trained, tested = [], []
-    for _ in (bar := progress(range(epochs), label=label, quiet=quiet)):
-        sums = np.zeros(2)
-        for batch in batches:
+    trained, tested, seen = [], [], []  # the last: both terms of each batch of this epoch, summed over its images
+    loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, trained=trained, tested=tested, seen=seen)
+    for _ in (bar := progress(loop.epochs(epochs), label=label, quiet=quiet)):
+        for batch in loop.steps(batches):
             opt.lr = schedule(opt.steps)
-            reconstruction, kl = model.terms(binarise(batch, rng), rng)  # new binary pixels each time
+            reconstruction, kl = nn.finite(model.terms, binarise(batch, rng), rng)  # new binary pixels each time
             opt.step(grad(reconstruction + beta * kl, params))
-            sums += len(batch) * np.array([reconstruction.item(), kl.item()])
+            seen.append((len(batch) * reconstruction.item(), len(batch) * kl.item()))
         with no_grad():
             terms = model.terms(test, np.random.default_rng(TEST_SEED))
-        trained.append(sums.sum() / len(images))
+        means = np.sum(seen, axis=0) / len(images)
+        seen.clear()
+        trained.append(means.sum())
         tested.append(terms.reconstruction.item() + terms.kl.item())
         bar.show(train=trained[-1], test=tested[-1])
-        figures = dict(zip(("reconstruction", "kl"), sums / len(images)), test=tested[-1])
+        figures = dict(zip(("reconstruction", "kl"), means), test=tested[-1])
         run.log(opt.steps, **{f"{label}: {name}": value for name, value in figures.items()})
     return trained, tested
 
@@ -83,6 +85,7 @@ def main(
     limit: int | None = None,
     seed: int = 0,
     out: Path = Path("runs/vae"),
+    resume: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -100,6 +103,7 @@ def main(
         limit: take only the first images.
         seed: of everything random but the binary test images.
         out: the folder for the model, the log and the page.
+        resume: go on with the run in that folder, from its newest checkpoint.
         quick: train for seconds only: to see that all runs, not what it can do.
         quiet: print nothing.
     """
@@ -109,17 +113,19 @@ def main(
     images, labels = digits.train_images[:limit], digits.test_labels[:limit]
     test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
     config = dict(epochs=epochs, map_epochs=map_epochs, batch_size=batch_size, lr=lr, latent=latent, beta=beta, k=k)
-    run = open_run(out, config | dict(limit=limit, seed=seed), data={digits.name: digits.sha256()})
+    sizes = dict(image_shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
+    about = dict(data={digits.name: digits.sha256()}, model={"VAE.dense": sizes})
+    run = open_run(out, config | dict(limit=limit, seed=seed), **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
 
     white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the share of each pixel, never quite 0 or 1 (Laplace)
-    model = network(white, latent, rng)
+    model = network(sizes, white, rng)
     if not quiet:
         print(model.summary(digits.image_shape))
     how = dict(batch_size=batch_size, lr=lr, beta=beta, rng=rng, run=run, quiet=quiet)
     trained, tested = train(model, images, test, epochs=epochs, label=f"{latent} latents", **how)
     model.save(run.path("model.npz"))
-    flat = network(white, 2, rng)
+    flat = network(sizes | dict(latent=2), white, rng)
     train(flat, images, test, epochs=map_epochs, label="2 latents", **how)
     flat.save(run.path("model_2d.npz"))
 
@@ -163,6 +169,7 @@ def main(
     for name, picture in pictures.items():
         plot.save(picture, run.path(f"{name}.png"))
     page = write_page(run.folder, title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
+    run.finish(figures)
     if not quiet:
         print(f"\nNow open {page}")
     return figures

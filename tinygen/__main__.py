@@ -77,6 +77,36 @@ def summary(model: Annotated[Literal[MODELS], tyro.conf.Positional], *, image_si
     print(net.summary(shape))
 
 
+def sample(
+    run: Annotated[Path, tyro.conf.Positional],
+    *,
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 64,
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Draw from a model that a run has trained: a picture of the samples, and beside it all of them as .npy.
+
+    Args:
+        run: the folder of the run.
+        n: how many.
+        seed: of the draws; the same seed draws the same.
+        out: the picture, a PNG; without it, drawn.png in the folder of the run.
+    """
+    from tinygen import models, plot
+    from tinygen.checkpoint import CheckpointError
+
+    out = out or run / "drawn.png"
+    try:
+        samples = models.draw(models.load_run(run), n, np.random.default_rng(seed))
+        images = samples.ndim == 4
+        picture = plot.image_grid(samples) if images else plot.latent_map(samples, np.full(n, "samples"))
+        plot.save(picture, out)
+        np.save(out.with_suffix(".npy"), np.rint(255 * samples).astype(np.uint8) if images else samples)
+    except (ValueError, OSError, CheckpointError) as error:
+        sys.exit(f"sample: {error}")
+    print(f"{n} samples: {out} and {out.with_suffix('.npy').name}, {'8 bits a pixel' if images else 'as they are'}")
+
+
 def _write_json(path: Path, value) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
@@ -87,7 +117,7 @@ def main() -> None:
         stream.reconfigure(errors="replace")  # an old console may lack a letter such as ∂
     from tinygen.bench.command import bench, warm
 
-    commands = {"check": check, "data": data, "summary": summary, "bench": bench, "warm": warm}
+    commands = {"check": check, "data": data, "summary": summary, "sample": sample, "bench": bench, "warm": warm}
     tyro.extras.subcommand_cli_from_dict(commands, prog="python -m tinygen", description=__doc__)
 
 

@@ -15,7 +15,6 @@ It imports no model, and the loop itself stays in the example, in plain sight:
 import json
 import math
 import platform
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -125,7 +124,7 @@ class Run:
 
     def __init__(self, folder: Path, *, resume: bool = False, quiet: bool = False):
         self.folder, self._resume, self._quiet = folder, resume, quiet
-        self._loops: set[str] = set()
+        self._loops = 0
 
     def path(self, name: str) -> Path:
         """A file of this run: `run.path("loss.png")`."""
@@ -144,20 +143,19 @@ class Run:
         with self.path("log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
-    def loop(self, name: str = "", /, **kept: Any) -> Loop:
+    def loop(self, **kept: Any) -> Loop:
         """A loop that can be stopped and resumed; `kept` is all that changes in it, and what a checkpoint holds.
 
         That is what has a `state_dict` (models, optimizers, averages, Batches), generators, lists that the loop appends
         numbers or arrays to, and dicts of these. With `resume`, all of it becomes at once what it was at the newest
-        checkpoint, and the log too. A run of several loops gives each its `name`, a few letters or digits.
+        checkpoint, and the log too. A run may have several loops, one after the other, each with its own file.
         """
-        if not re.fullmatch(r"\w*", name) or name in self._loops:
-            raise ValueError(f"Run.loop: the name of a loop is letters, digits and '_', and its own; got {name!r}")
-        self._loops.add(name)
-        loop = Loop(self.path(f"checkpoint_{name}.npz" if name else "checkpoint.npz"), self.path("log.jsonl"), kept)
+        self._loops += 1
+        name = "checkpoint.npz" if self._loops == 1 else f"checkpoint_{self._loops}.npz"
+        loop = Loop(self.path(name), self.path("log.jsonl"), kept)
         if self._resume and loop.path.exists():
             loop.load()
-            self.say(f"{name or 'the run'} goes on after {loop.where()}")
+            self.say(f"going on with {name}, after {loop.where()}")
         return loop
 
     def finish(self, figures: Mapping[str, float]) -> None:

@@ -24,6 +24,7 @@ from tinygen.models.gan import (
     r1_penalty,
     wasserstein,
 )
+from tinygen.models.registry import build, draw, load_run
 from tinygen.models.unet import UNet, sinusoidal_embedding
 from tinygen.models.vae import VAE, GaussianVAE
 
@@ -42,14 +43,17 @@ __all__ = [
     "NoiseSchedule",
     "PointDenoiser",
     "UNet",
+    "build",
     "cosine_schedule",
     "ddim",
     "ddpm",
+    "draw",
     "gaussian_recursion",
     "gradient_penalty",
     "hinge",
     "least_squares",
     "linear_schedule",
+    "load_run",
     "minimax",
     "non_saturating",
     "r1_penalty",
