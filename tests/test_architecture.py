@@ -23,7 +23,7 @@ FLOORS = [
     "data checkpoint metrics plot loop run report",  # these know no engine: arrays, files and pictures only
     "testing",
     "nn optim distributions",
-    "models",
+    "models judging",
     "bench __main__",
 ]
 HEIGHT = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms.split())}

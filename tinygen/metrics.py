@@ -177,6 +177,54 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     return max(float(distance), 0.0)  # rounding alone can take it below
 
 
+class PrecisionRecall(NamedTuple):
+    """The share of generated samples that lie among real ones, and of real ones that lie among generated."""
+
+    precision: float
+    recall: float
+
+
+def precision_recall(real: np.ndarray, generated: np.ndarray, *, k: int = 3) -> PrecisionRecall:
+    """Whether samples are like the data, and whether they cover it, by balls in a space of features (N, d) and (M, d).
+
+    A point lies among others if it is no further from one of them than that one's k-th neighbour of its own kind
+    (Kynkäänniemi et al. 2019, equations 1 and 2). Both depend on N and M: compare at the same numbers only.
+    """
+    real, generated = _rows(real), _rows(generated)
+    if real.shape[1] != generated.shape[1] or min(len(real), len(generated)) <= k or k < 1:
+        raise ValueError(
+            f"precision_recall: expects (N, d) and (M, d), N and M above k = {k}, got {real.shape}, {generated.shape}"
+        )
+    return PrecisionRecall(_share_among(generated, real, k), _share_among(real, generated, k))
+
+
+def _share_among(points: np.ndarray, others: np.ndarray, k: int) -> float:
+    """The share of `points` inside the ball of one of `others`, whose radius is the distance to its k-th neighbour."""
+    copies = 1 + len(others) // others.shape[1]  # so that a block of distances is no larger than a block of rows
+    radii = [np.partition(_squares(block, others), k, axis=1)[:, k] for block in _blocks(others, copies=copies)]
+    radii = np.concatenate(radii)  # the 0-th neighbour is the point itself
+    inside = [(_squares(block, others) <= radii).any(axis=1) for block in _blocks(points, copies=copies)]
+    return float(np.concatenate(inside).mean())
+
+
+def nearest_distances(x: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The Euclidean distance of each example to the nearest of `others`, (N,): 0 for a copy, up to rounding."""
+    x, others = _rows(x), _rows(others)
+    if x.shape[1] != others.shape[1]:
+        raise ValueError(f"nearest_distances: expects examples of one size, got {x.shape[1]} and {others.shape[1]}")
+    nearest = [
+        np.min([_squares(block, other).min(axis=1) for other in _blocks(others, copies=4)], axis=0)
+        for block in _blocks(x, copies=4)
+    ]
+    return np.sqrt(np.concatenate(nearest))
+
+
+def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """‖xₙ - yₘ‖² of all pairs (N, M), in float64 and never below 0."""
+    y = y.astype(np.float64)
+    return np.maximum((x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1) - 2 * x @ y.T, 0)
+
+
 def _root(covariance: np.ndarray) -> np.ndarray:
     """The symmetric square root of a positive semidefinite matrix."""
     values, vectors = np.linalg.eigh(covariance)

@@ -24,6 +24,7 @@ from tinygen.models.gan import (
     r1_penalty,
     wasserstein,
 )
+from tinygen.models.judge import Judge, load_judge, train_judge
 from tinygen.models.registry import build, draw, load_run
 from tinygen.models.unet import UNet, sinusoidal_embedding
 from tinygen.models.vae import VAE, GaussianVAE
@@ -39,6 +40,7 @@ __all__ = [
     "Diffusion",
     "GaussianMixture",
     "GaussianVAE",
+    "Judge",
     "LinearAutoencoder",
     "NoiseSchedule",
     "PointDenoiser",
@@ -53,11 +55,13 @@ __all__ = [
     "hinge",
     "least_squares",
     "linear_schedule",
+    "load_judge",
     "load_run",
     "minimax",
     "non_saturating",
     "r1_penalty",
     "reverse",
     "sinusoidal_embedding",
+    "train_judge",
     "wasserstein",
 ]
