@@ -15,7 +15,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -26,6 +25,7 @@ from tinygen import checkpoint
 
 T = TypeVar("T")
 SECONDS = 60.0  # between checkpoints inside an epoch: what a power cut may cost
+LEAST = 5.0  # between those at the ends of epochs: where an epoch takes no time, keeping it shouldn't either
 
 
 class Loop:
@@ -43,7 +43,7 @@ class Loop:
         snapshot(self._kept)  # what can't be kept is refused now, not after an hour
 
     def epochs(self, count: int) -> "Rest[int]":
-        """The numbers, from 1 to `count`, of the epochs that are left; a checkpoint after each."""
+        """The numbers, from 1 to `count`, of the epochs that are left; a checkpoint after each, if it took a while."""
 
         def rounds() -> Iterator[int]:
             self._in_epochs = True
@@ -51,33 +51,36 @@ class Loop:
                 while self.epoch < count:
                     yield self.epoch + 1
                     self.epoch, self.step = self.epoch + 1, 0
-                    self.save()
-                    self._stop_if_asked()
+                    self._look(LEAST, last=self.epoch == count)
 
         return Rest(rounds, max(0, count - self.epoch))
 
     def steps(self, items: Iterable[T]) -> "Rest[T]":
         """The items that are left of this epoch, or of the only pass if there are no epochs; a checkpoint each minute.
 
-        Items that know where they are, as Batches do, must be among what is kept. Of others, such as `range(1000)`,
-        as many are passed over as steps are done.
+        `items` are Batches, which know where they are and have to be among what is kept, or a sequence such as
+        `range(1000)`. Raises TypeError for others: where they are, no checkpoint could say.
         """
-        knows = hasattr(items, "state_dict")
-        if knows and not any(thing is items for _, thing in leaves(self._kept)):
-            raise ValueError("Loop.steps: where these items are has to be kept too: run.loop(..., batches=batches)")
+        if hasattr(items, "state_dict"):
+            if not any(thing is items for _, thing in leaves(self._kept)):
+                raise ValueError("Loop.steps: where these items are has to be kept too: run.loop(..., batches=batches)")
+            left = items
+        elif hasattr(items, "__getitem__"):
+            left = items[self.step :]
+        else:
+            kind = type(items).__name__
+            raise TypeError(f"Loop.steps: expected Batches, or a sequence such as range(1000); got {kind}")
 
         def rounds() -> Iterator[T]:
             with self._interrupt:
-                for item in items if knows else islice(items, self.step, None):
+                for item in left:
                     yield item
                     self.step += 1
-                    if monotonic() - self._saved >= SECONDS or self._interrupt.asked:
-                        self.save()
-                    self._stop_if_asked()
+                    self._look(SECONDS)
                 if not self._in_epochs:
-                    self.save()
+                    self._look(SECONDS, last=True)
 
-        return Rest(rounds, max(0, len(items) - self.step) if hasattr(items, "__len__") else None)
+        return Rest(rounds, max(0, len(items) - self.step))
 
     def save(self) -> None:
         """Write a checkpoint: nothing of the run changes by it."""
@@ -105,7 +108,10 @@ class Loop:
         done = {"epoch": self.epoch, "step": self.step}
         return " and ".join(f"{n} {name}{'s' * (n > 1)}" for name, n in done.items() if n) or "no step"
 
-    def _stop_if_asked(self) -> None:
+    def _look(self, seconds: float, *, last: bool = False) -> None:
+        """Between two turns: write a checkpoint if the last one is `seconds` old, and stop if that was asked for."""
+        if last or self._interrupt.asked or monotonic() - self._saved >= seconds:
+            self.save()
         if self._interrupt.asked:
             raise KeyboardInterrupt(f"stopped after {self.where()}; with --resume the same command goes on from there")
 
@@ -114,17 +120,15 @@ _LOG = "log.jsonl"  # the log so far is in the checkpoint too: lines that come l
 
 
 class Rest(Generic[T]):
-    """What is left to iterate over, and how much that is, where it is known."""
+    """What is left to iterate over, and how much that is."""
 
-    def __init__(self, rounds: Callable[[], Iterator[T]], length: int | None):
+    def __init__(self, rounds: Callable[[], Iterator[T]], length: int):
         self._rounds, self._length = rounds, length
 
     def __iter__(self) -> Iterator[T]:
         return self._rounds()
 
     def __len__(self) -> int:
-        if self._length is None:
-            raise TypeError("nobody knows how many items are left")
         return self._length
 
 
