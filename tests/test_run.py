@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen
-from tinygen.run import Result, figures_table, open_run
+from tinygen.checkpoint import CheckpointError
+from tinygen.data import DataError
+from tinygen.run import Result, RunError, figures_table, open_run, read_config, start
 
 # ---- the run's folder ----------------------------------------------------------------------------------------------
 
@@ -84,6 +87,141 @@ def test_a_file_of_the_run_lies_in_its_folder(tmp_path, name):
     assert run.path("a/x.png") == tmp_path / "run" / "a" / "x.png"
     with pytest.raises(ValueError, match="leads out of the run's folder"):
         run.path(name)
+
+
+# ---- going on with a run -------------------------------------------------------------------------------------------
+
+DATA = {"digits": "ab12" * 16}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def begun(folder, **config):
+    """A run that was left with a checkpoint, and never finished."""
+    run = open_run(folder, config, data=DATA, model={"VAE.dense": {"latent": 3}})
+    run.log(1, loss=2.0)
+    run.loop(rng=np.random.default_rng(0)).save()
+    return run
+
+
+def test_an_unfinished_run_is_not_overwritten(tmp_path):
+    begun(tmp_path, lr=0.1)
+    before = contents(tmp_path)
+    with pytest.raises(RunError, match=r"isn't finished: go on with --resume, .* or delete checkpoint.npz there"):
+        open_run(tmp_path, {"lr": 0.2})
+    assert contents(tmp_path) == before
+    (tmp_path / "checkpoint.npz").unlink()
+    open_run(tmp_path, {"lr": 0.2})
+
+
+def test_a_finished_run_may_be_overwritten(tmp_path):
+    begun(tmp_path, lr=0.1).finish({"test": np.float32(0.5), "count": 3, "worst": math.inf, "none": math.nan})
+    figures = strict((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert figures == {"test": 0.5, "count": 3, "worst": "inf", "none": "nan"}
+    open_run(tmp_path, {"lr": 0.2})
+    assert contents(tmp_path).keys() == {"config.json", "log.jsonl"} and not (tmp_path / "log.jsonl").read_bytes()
+
+
+def test_a_finished_run_says_so_when_it_is_resumed(tmp_path, capsys):
+    begun(tmp_path, lr=0.1).finish({})
+    same = dict(data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
+    open_run(tmp_path, {"lr": 0.1}, **same)
+    assert "it is finished already: nothing is trained" in capsys.readouterr().out
+    open_run(tmp_path, {"lr": 0.1}, **same, quiet=True).loop(rng=np.random.default_rng(0))
+    assert capsys.readouterr().out == ""
+
+
+@given(
+    st.dictionaries(NAMES, st.integers(0, 3) | st.tuples(st.booleans()), max_size=4),
+    st.dictionaries(NAMES, st.integers(0, 3) | st.tuples(st.booleans()), max_size=4),
+)
+def test_other_arguments_are_refused_and_named(tmp_path_factory, then, now):
+    folder = tmp_path_factory.mktemp("run")
+    begun(folder, **then)
+    before, model = contents(folder), {"VAE.dense": {"latent": 3}}
+    differing = {name for name in then.keys() | now.keys() if then.get(name, "none") != now.get(name, "none")}
+    if not differing:
+        run = open_run(folder, now, data=DATA, model=model, resume=True)
+        assert contents(folder) == before and run.folder == folder
+        return
+    with pytest.raises(RunError, match="can't go on with other arguments") as error:
+        open_run(folder, now, data=DATA, model=model, resume=True)
+    named = set(re.findall(r"(\w+) was", str(error.value)))
+    assert named == differing and contents(folder) == before
+
+
+def test_other_data_or_another_model_are_refused_and_named(tmp_path):
+    begun(tmp_path)
+    before, model = contents(tmp_path), {"VAE.dense": {"latent": 3}}
+    with pytest.raises(RunError, match=r"the data were digits \(ab12ab12ab12\), are mnist \(cd34\)"):
+        open_run(tmp_path, {}, data={"mnist": "cd34"}, model=model, resume=True)
+    with pytest.raises(RunError, match=r'VAE.dense was \{"latent": 3\}, is \{"latent": 4\}'):
+        open_run(tmp_path, {}, data=DATA, model={"VAE.dense": {"latent": 4}}, resume=True)
+    assert contents(tmp_path) == before
+    open_run(tmp_path, {}, data={"moved/digits": DATA["digits"]}, model=model, resume=True)  # the content counts
+
+
+def test_there_has_to_be_something_to_go_on_from(tmp_path):
+    with pytest.raises(RunError, match="there is no checkpoint to go on from; begin without --resume"):
+        open_run(tmp_path / "new", {}, resume=True)
+    assert not (tmp_path / "new").exists()
+    run = begun(tmp_path)
+    for damage, says in (
+        ("{", "its config.json is damaged"),
+        ("[]", "not that of a run: it should have config, data, model, versions"),
+        ('{"config": {}, "data": {}, "model": 3, "versions": {}}', "not that of a run"),
+    ):
+        run.path("config.json").write_text(damage)
+        with pytest.raises(RunError, match=says):
+            open_run(tmp_path, {}, resume=True)
+    run.path("config.json").unlink()
+    with pytest.raises(RunError, match="no run has been here"):
+        read_config(tmp_path)
+
+
+def test_other_versions_are_said(tmp_path, capsys):
+    run = begun(tmp_path)
+    record = read_config(tmp_path)
+    run.path("config.json").write_text(json.dumps(record | {"versions": record["versions"] | {"numpy": "1.0"}}))
+    open_run(tmp_path, {}, data=DATA, model=record["model"], resume=True)
+    assert "it began with other versions" in capsys.readouterr().out
+
+
+def test_lines_that_came_after_the_checkpoint_are_cut_off(tmp_path, capsys):
+    run = begun(tmp_path)
+    run.log(2, loss=1.0)
+    run = open_run(tmp_path, {}, data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
+    assert len(run.path("log.jsonl").read_bytes().splitlines()) == 2  # nothing is lost before something is loaded
+    run.loop(rng=np.random.default_rng(1))
+    assert run.path("log.jsonl").read_bytes() == b'{"step": 1, "loss": 2.0}\n'
+    assert "going on with checkpoint.npz, after no step" in capsys.readouterr().out
+
+
+# ---- how an example ends -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error, code, words",
+    [
+        (DataError("no picture"), "ex.py: no picture", ""),
+        (OSError("disk full"), "ex.py: disk full", ""),
+        (RunError("not finished"), "ex.py: not finished", ""),
+        (CheckpointError("damaged"), "ex.py: damaged", ""),
+        (FloatingPointError("loss() is nan"), "ex.py: loss() is nan", ""),
+        (KeyboardInterrupt("stopped after 2 epochs"), 130, "ex.py: stopped after 2 epochs\n"),
+        (KeyboardInterrupt(), 130, "ex.py: stopped\n"),
+    ],
+)
+def test_what_a_user_can_cause_is_said_in_one_line(monkeypatch, capsys, error, code, words):
+    def main(*, lr: float = 0.1) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["ex.py", "--lr", "0.5"])
+    with pytest.raises(SystemExit) as stop:
+        start(main)
+    assert stop.value.code == code and capsys.readouterr().err == words
 
 
 # ---- the closing table ---------------------------------------------------------------------------------------------

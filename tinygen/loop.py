@@ -185,7 +185,10 @@ def restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Ma
 def _restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     for name, thing in leaves(kept):
         if isinstance(thing, np.random.Generator):
-            thing.bit_generator.state = _like(thing.bit_generator.state, facts[name])
+            here, there = thing.bit_generator.state, facts[name]
+            if here["bit_generator"] != there["bit_generator"]:
+                raise ValueError(f"run.loop: {name} was a {there['bit_generator']}, is a {here['bit_generator']}")
+            thing.bit_generator.state = _like(here, there)
         elif isinstance(thing, list):
             thing[:] = arrays[name].tolist() if arrays[name].ndim == 1 else list(arrays[name])
         else:

@@ -198,7 +198,7 @@ def start(main: Callable) -> None:
     except (DataError, OSError, RunError, CheckpointError, FloatingPointError) as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt as stop:
-        print(f"{name}: {stop or 'stopped'}", file=sys.stderr)
+        print(f"{name}: {str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(130)
 
 

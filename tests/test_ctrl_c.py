@@ -1,0 +1,128 @@
+"""Ctrl-C: the step at hand ends, a checkpoint is written, and one line says how to go on; a second one ends at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from tinygen import checkpoint
+from tinygen.progress import progress
+from tinygen.run import open_run
+
+ROOT = Path(__file__).parents[1]
+
+
+def mine(*_):
+    """A handler of the user's own."""
+
+
+@pytest.fixture
+def own_handler():
+    before = signal.signal(signal.SIGINT, mine)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("own_handler")
+def test_the_handler_is_there_for_the_loop_only(tmp_path):
+    def now():
+        return signal.getsignal(signal.SIGINT)
+
+    loop = open_run(tmp_path, {}).loop()
+    epochs = loop.epochs(2)
+    assert now() is mine
+    for _ in epochs:
+        assert now() is not mine
+        for _ in loop.steps(range(2)):
+            assert now() is not mine
+        assert now() is not mine
+    assert now() is mine
+    for _ in open_run(tmp_path / "b", {}).loop().steps(range(3)):
+        break
+    assert now() is mine
+    try:
+        for _ in progress(open_run(tmp_path / "c", {}).loop().steps(range(3)), quiet=True):
+            1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        assert now() is mine
+
+
+def test_a_first_ctrl_c_lets_the_step_end_and_a_second_one_ends_it(tmp_path):
+    run, done = open_run(tmp_path, {}), []
+    loop = run.loop(done=done)
+    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch and 2 steps; with --resume the same command"):
+        for epoch in loop.epochs(3):
+            for step in loop.steps(range(3)):
+                if (epoch, step) == (2, 1):
+                    signal.raise_signal(signal.SIGINT)
+                done.append(step)
+    assert done == [0, 1, 2, 0, 1] and loop.path.exists()
+    with pytest.raises(KeyboardInterrupt) as at_once:
+        for _ in open_run(tmp_path / "b", {}).loop().steps(range(3)):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("never")
+    assert "never" not in done and str(at_once.value) == ""
+    assert not list((tmp_path / "b").glob("*.npz"))
+
+
+def test_ctrl_c_between_the_steps_of_two_epochs_waits_for_the_end_of_the_epoch(tmp_path):
+    run, log = open_run(tmp_path, {}), []
+    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch;"):
+        for epoch in run.loop(log=log).epochs(3):
+            signal.raise_signal(signal.SIGINT)
+            log.append(epoch)
+    assert log == [1]
+
+
+def test_whoever_ignores_ctrl_c_goes_on_ignoring_it(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for _ in open_run(tmp_path, {}).loop().steps(range(2)):
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        for step in open_run(tmp_path, {}).loop().steps(range(2)):
+            seen.append((step, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(0, before), (1, before)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
+def test_an_example_is_stopped_and_goes_on(tmp_path):
+    """As a user does it: the example, Ctrl-C, the same command with --resume."""
+    options = dict(data="digits", epochs=40, batch_size=16, limit=16, out=tmp_path)
+    command = [sys.executable, str(ROOT / "examples" / "conv_autoencoder.py"), "--quiet"]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    signal.signal(signal.SIGINT, ignoring)
+    began = monotonic()
+    while not (tmp_path / "log.jsonl").exists() or not (tmp_path / "log.jsonl").read_bytes():
+        assert run.poll() is None and monotonic() - began < 120
+        sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert (run.returncode, out) == (130, ""), err
+    assert "; with --resume the same command goes on from there" in err.splitlines()[-1] and "Traceback" not in err
+    _, info = checkpoint.load(tmp_path / "checkpoint.npz")
+    assert f"stopped after {info['epoch']} epoch" in err and 1 <= info["epoch"] < 40
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert len((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 40
+    assert (tmp_path / "figures.json").exists()
