@@ -143,7 +143,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.data())
 def test_a_resumed_run_ends_with_the_same_bits(family, uninterrupted, tmp_path_factory, data):
     """Stopped twice, at any step, by a kill some steps after a checkpoint or by Ctrl-C."""
@@ -260,6 +260,7 @@ def same(a, b):
 GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
 
 
+@settings(max_examples=12)
 @given(st.sampled_from(GENERATORS), st.integers(0, 2**64), st.integers(0, 5))
 def test_generators_of_every_kind_go_on_where_they_were(tmp_path_factory, kind, seed, draws):
     rng = np.random.Generator(kind(seed))
@@ -271,6 +272,7 @@ def test_generators_of_every_kind_go_on_where_they_were(tmp_path_factory, kind, 
     assert (rng.random(3) == ahead[0]).all() and (rng.integers(10, size=3, dtype=np.int32) == ahead[1]).all()
 
 
+@settings(max_examples=12)
 @given(
     st.lists(st.floats()) | st.lists(st.integers(-(2**62), 2**62)) | st.just([np.ones((2, 1)), np.zeros((2, 1))]),
 )
