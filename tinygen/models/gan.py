@@ -153,8 +153,8 @@ class DenseGAN(GAN):
             generator += [nn.Dense(n, m, **same), nn.ReLU()]
         for n, m in pairwise([coordinates, *widths]):
             discriminator += [nn.Dense(n, m, **same), nn.LeakyReLU(0.2)]
-        generator += [nn.Dense(widths[-1], coordinates, **same)]
-        discriminator += [nn.Dense(widths[-1], 1, **same)]
+        generator += [nn.Dense([latent, *widths][-1], coordinates, **same)]
+        discriminator += [nn.Dense([coordinates, *widths][-1], 1, **same)]
         super().__init__(nn.Sequential(*generator), nn.Sequential(*discriminator), latent=latent)
 
 
