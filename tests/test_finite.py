@@ -1,5 +1,7 @@
 """A loss that is no number: the op and the layer that made it are found, wherever they are, and nothing has moved."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ def rng(seed=0):
 class Planted(nn.Module):
     """A layer that answers its input, but for one op, which may overflow or be undefined there."""
 
-    WAYS = {  # the op to be named, and how it comes to be no number
+    WAYS: ClassVar = {  # the op to be named, and how it comes to be no number
         "exp": lambda x: tg.exp(x * 0 + 1000),
         "log": lambda x: tg.log(x * 0 - 1),
         "div": lambda x: x / (x * 0),
@@ -69,7 +71,9 @@ def test_a_parameter_that_was_no_number_before_is_named(index, value):
     model = Model(network(4, 3, 0, None))
     name, parameter = model.named_parameters()[index]
     parameter.data = np.full(parameter.shape, value, np.float32)
-    with pytest.raises(FloatingPointError, match=rf"the parameter {name} was {'nan' if value != value else 'infinite'}"):
+    with pytest.raises(
+        FloatingPointError, match=rf"the parameter {name} was {'nan' if value != value else 'infinite'}"
+    ):
         nn.finite(model.loss, np.ones((2, 3), np.float32), rng())
 
 
@@ -109,8 +113,12 @@ def test_the_loss_may_be_any_function_and_its_model_an_argument():
     net, x = nn.Sequential(nn.Dense(2, 2, rng=rng()), Planted("log")), np.ones((1, 2), np.float32)
     with pytest.raises(FloatingPointError, match=r"the loss is nan, .* log in 1 \(Planted\) made the first"):
         nn.finite(lambda net, x: net(x).sum(), net, x)
-    with pytest.raises(FloatingPointError, match="log in a Planted made the first"):
+    with pytest.raises(FloatingPointError, match=r"log in critic.1 \(Planted\) made the first"):
+        nn.finite(lambda x, *, critic: critic(x).sum(), x, critic=net)
+    with pytest.raises(FloatingPointError, match=r"log in net.1 \(Planted\) made the first"):
         nn.finite(lambda x: net(x).sum(), x)
+    with pytest.raises(FloatingPointError, match="log in a Planted made the first"):
+        nn.finite([lambda x, net=net: net(x).sum()][0], x)
 
 
 def test_what_changes_from_call_to_call_is_not_blamed_on_an_op():

@@ -23,9 +23,9 @@ def finite(f: Callable, *args, **options) -> Any:
     """f(*args, **options), if that is finite: a tensor, or a tuple of them.
 
     Else raises FloatingPointError: it names the first op on the way to the result that answered NaN or infinity to
-    finite inputs, and the layer that called it, of the model whose method f is or that is an argument; or the parameter
-    or the argument that was not finite before. Generators among the arguments are set back to find that out; a layer
-    that draws from another one draws anew.
+    finite inputs, and the layer that called it; or the parameter or the argument that was not finite before. Layers are
+    named as parts of the model whose method f is, of models among its arguments, and of those in variables that a local
+    f uses. Generators among the arguments are set back to look again; a layer that draws from another one draws anew.
     """
     given = (*args, *options.values())
     generators = [each for each in given if isinstance(each, np.random.Generator)]
@@ -36,9 +36,8 @@ def finite(f: Callable, *args, **options) -> Any:
         return result
     for generator, state in zip(generators, before):
         generator.bit_generator.state = state
-    models = [each for each in (getattr(f, "__self__", None), *given) if isinstance(each, Module)]
     value = next(part for part in _parts(result) if not _is_finite(part))
-    cause = _cause(f, args, options, models)
+    cause = _cause(f, args, options)
     name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
     raise FloatingPointError(f"{name} is {_worst(value)}, and the weights were not moved: {cause}")
 
@@ -77,18 +76,19 @@ class _Calls(list):
         super().append(Call(op, inputs, output, watching.inside))
 
 
-def _cause(f: Callable, args: tuple, options: dict, models: list[Module]) -> str:
+def _cause(f: Callable, args: tuple, options: dict) -> str:
     """In words, where the first number came from that is none."""
-    for model in models:
+    models = _models(f, args, options)
+    for prefix, model in models:
         for name, parameter in model.named_parameters():
             if not _is_finite(parameter):
-                return f"the parameter {name} was {_worst(parameter)} before; a smaller learning rate may help"
+                return f"the parameter {prefix}{name} was {_worst(parameter)} before; a smaller learning rate may help"
     for name, value in [*enumerate(args), *options.items()]:
         if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
             return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; look at the data"
     with watch(), trace(_Calls()) as calls, np.errstate(all="ignore"):
         result = f(*args, **options)
-    makers = {id(call.output.data): call for call in calls}
+    makers = {id(call.output.data): call for call in reversed(calls)}  # the first, where an op passed an array on
     bad = next((part for part in _parts(result) if not _is_finite(part)), None)
     if bad is None:
         return "computed again it is finite, so it depends on something that changes between two calls"
@@ -103,9 +103,21 @@ def _cause(f: Callable, args: tuple, options: dict, models: list[Module]) -> str
     return "an array that no op made was so before"
 
 
-def _where(inside: tuple[Module, ...], models: list[Module]) -> str:
+def _models(f: Callable, args: tuple, options: dict) -> list[tuple[str, Module]]:
+    """The models that f is seen to use, each with what stands before the names of its parts."""
+    found = [("", getattr(f, "__self__", None)), *(("", value) for value in args)]
+    found += [(f"{name}.", value) for name, value in options.items()]
+    code, cells = getattr(f, "__code__", None), getattr(f, "__closure__", None) or ()
+    found += [(f"{name}.", cell.cell_contents) for name, cell in zip(code.co_freevars if cells else (), cells)]
+    return [(prefix, model) for prefix, model in found if isinstance(model, Module)]
+
+
+def _where(inside: tuple[Module, ...], models: list[tuple[str, Module]]) -> str:
     """The innermost module by its dotted name, if it has one in these models."""
-    names = {id(module): name for model in models for name, module in model.named_modules()}
+    names = {}
+    for prefix, model in models:
+        for name, module in model.named_modules():
+            names.setdefault(id(module), f"{prefix}{name}".removesuffix("."))
     for module in reversed(inside):
         if names.get(id(module)):
             return f"in {names[id(module)]} ({type(module).__name__})"
