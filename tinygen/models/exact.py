@@ -75,7 +75,7 @@ class GaussianMixture:
 
 
 def gaussian_recursion(
-    schedule: NoiseSchedule, mean: float, sd: float, *, steps: int, eta: float
+    schedule: NoiseSchedule, mean: float, sd: float, *, steps: int | Sequence[int], eta: float
 ) -> tuple[float, float]:
     """Mean and variance of what a sampler makes of N(0, 1) noise, for data N(mean, sd²) and their best denoiser.
 
