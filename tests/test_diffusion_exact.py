@@ -140,7 +140,7 @@ def test_the_bias_falls_as_one_over_the_steps(schedule, eta):
 
 
 def test_times_that_are_dense_near_the_data_keep_narrow_components():
-    """The ring of examples/diffusion_2d.py has modes 0.014 wide; before the last of 50 even steps noise is 0.04 wide."""
+    """The ring of examples/diffusion_2d.py has modes 0.014 wide; before the last of 50 even steps the noise is 0.04."""
     schedule = cosine_schedule()
 
     def width(steps):
