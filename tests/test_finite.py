@@ -81,6 +81,9 @@ def test_data_that_are_no_numbers_are_named():
     x = np.array([[1, np.nan, 2]], np.float32)
     with pytest.raises(FloatingPointError, match=r"its argument 0 \(1, 3\) was nan somewhere before; look at the data"):
         nn.finite(Model(network(1, 3, 0, None)).loss, x, rng())
+    answer = tg.Parameter(np.ones(3)) * np.array([1.0, np.nan, 1.0])
+    with pytest.raises(FloatingPointError, match=r"its argument 0 \(3,\) was nan .* let finite\(\) call what made it"):
+        nn.finite(tg.sum, answer)
 
 
 def test_what_is_finite_passes_through_and_draws_as_often():

@@ -78,7 +78,7 @@ def summary(model: Annotated[Literal[MODELS], tyro.conf.Positional], *, image_si
 
 
 def sample(
-    run: Annotated[Path, tyro.conf.Positional],
+    run: Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional],
     *,
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 64,
     seed: int = 0,
@@ -99,7 +99,8 @@ def sample(
     try:
         samples = models.draw(models.load_run(run), n, np.random.default_rng(seed))
         images = samples.ndim == 4
-        picture = plot.image_grid(samples) if images else plot.latent_map(samples, np.full(n, "samples"))
+        points = dict(labels=np.full(n, "samples"), axis_labels=("x₁", "x₂"))
+        picture = plot.image_grid(samples) if images else plot.latent_map(samples, **points)
         plot.save(picture, out)
         np.save(out.with_suffix(".npy"), np.rint(255 * samples).astype(np.uint8) if images else samples)
     except (ValueError, OSError, CheckpointError) as error:

@@ -85,7 +85,9 @@ def _cause(f: Callable, args: tuple, options: dict) -> str:
                 return f"the parameter {prefix}{name} was {_worst(parameter)} before; a smaller learning rate may help"
     for name, value in [*enumerate(args), *options.items()]:
         if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
-            return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; look at the data"
+            made = isinstance(value, Tensor) and value.requires_grad
+            hint = "let finite() call what made it, to see where" if made else "look at the data"
+            return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; {hint}"
     with watch(), trace(_Calls()) as calls, np.errstate(all="ignore"):
         result = f(*args, **options)
     makers = {id(call.output.data): call for call in reversed(calls)}  # the first, where an op passed an array on

@@ -1,0 +1,76 @@
+"""The examples, stopped in the middle of an epoch and resumed, end with the files of a run that never was stopped."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tinygen import loop, nn, plot
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+OPTIONS = {  # of a run that takes no time, with the number of losses that it looks at
+    "conv_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, limit=64)),
+    "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=4, limit=96, judges=0)),
+    "denoising_autoencoder": (12, dict(data="digits", epochs=2, batch_size=32, limit=64)),
+    "diffusion_digits": (6, dict(data="digits", epochs=2, channels=16, batch_size=32, samples=4, limit=96, judges=0)),
+    "gan_ring": (6, dict(steps=6, batch_size=16, width=8)),
+    "vae": (16, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, judges=0)),
+}
+
+
+class Killed(BaseException):
+    """As if the power had gone."""
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+QUICK = ("gan_ring", "vae")  # the others take longer, and tests/test_loop.py has their families
+
+
+def test_every_example_that_can_be_resumed_is_here():
+    found = {path.stem for path in EXAMPLES.glob("*.py") if "resume: bool" in path.read_text(encoding="utf-8")}
+    assert found == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_example_goes_on_where_it_was_killed(tmp_path, monkeypatch, profile, name):
+    if profile == "quick" and name not in QUICK:
+        pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
+    module, (total, options) = example(name), OPTIONS[name]
+    monkeypatch.setattr(plot, "save", lambda *_, **__: None)
+    for pictures in ("pictures", "write_page"):  # of what is compared below, and slower than the rest
+        monkeypatch.setattr(module, pictures, lambda *_, **__: None, raising=False)
+    count, stop, finite = [0], [None], nn.finite
+
+    def counted(*args, **given):
+        count[0] += 1
+        if count[0] == stop[0]:
+            raise Killed
+        return finite(*args, **given)
+
+    def main(out, *, kill=None, resume=False):
+        count[0], stop[0] = 0, kill
+        return module.main(out=tmp_path / out, quiet=True, resume=resume, **options)
+
+    monkeypatch.setattr(nn, "finite", counted)
+    whole = main("whole")
+    assert count[0] == total
+    monkeypatch.setattr(loop, "monotonic", lambda: 100.0 * count[0])  # so that each step is worth a checkpoint
+    with pytest.raises(Killed):
+        main("run", kill=total - 1)
+    assert main("run", resume=True) == whole and count[0] == 2
+    compare(tmp_path / "whole", tmp_path / "run")
+    assert main("run", resume=True) == whole and count[0] == 0  # it was finished: nothing but figures again
+    compare(tmp_path / "whole", tmp_path / "run")
+
+
+def compare(whole, run):
+    names = sorted(path.name for path in whole.iterdir())
+    assert names == sorted(path.name for path in run.iterdir())
+    for name in names:
+        assert (whole / name).read_bytes() == (run / name).read_bytes(), name
