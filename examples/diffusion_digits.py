@@ -1,8 +1,8 @@
 """Teach a U-Net to draw digits by taking noise out of nothing: a diffusion model of MNIST.
 
 You will see the loss on test digits after each epoch; how far samples are from test digits, beside how far training
-digits are; and `index.html`: samples, how digits form out of noise (a strip and a GIF), what the network makes out in
-the noise on the way, and the loss.
+digits are; what a judge says of them, a classifier that is trained once and kept; and `index.html`: samples, how digits
+form out of noise (a strip and a GIF), what the network makes out in the noise on the way, and the loss.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygen import grad, metrics, nn, optim, plot
 from tinygen.data import Batches, load
+from tinygen.judging import judge_samples
 from tinygen.models import Diffusion
 from tinygen.op import no_grad
 from tinygen.progress import progress
@@ -26,6 +27,7 @@ def main(
     lr: float = 1e-3,
     channels: int = 32,
     samples: int = 1000,
+    judges: int = 1,
     limit: int | None = None,
     seed: int = 0,
     out: Path = Path("runs/diffusion_digits"),
@@ -42,20 +44,20 @@ def main(
         lr: the learning rate after its warm-up; it falls to zero along half a cosine.
         channels: of the U-Net's first maps, a multiple of 16; the others have up to twice as many.
         samples: how many are drawn, written to samples.npy (8 bits a pixel) and held against digits.
+        judges: how many classifiers judge them; 0 for none.
         limit: take only the first images.
-        seed: of everything random.
+        seed: of everything random but the judges.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
-        quick: train for seconds only: to see that all runs, not what it can do.
+        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
     if quick:
-        epochs, channels, samples, limit = 1, 16, 64, 128
+        epochs, channels, samples, judges, limit = 1, 16, 64, 0, 128
     digits = load(data, quiet=quiet)
     train, test = digits.train_images[:limit], digits.test_images[:limit]
-    config = dict(
-        epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, limit=limit, seed=seed
-    )
+    config = dict(epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, judges=judges)
+    config |= dict(limit=limit, seed=seed)
     sizes = dict(image_shape=digits.image_shape, channels=channels)
     about = dict(data={digits.name: digits.sha256()}, model={"Diffusion.unet": sizes})
     run = open_run(out, config, **about, resume=resume, quiet=quiet)
@@ -93,10 +95,12 @@ def main(
         states = list(model.reverse(25, rng, steps=50))
     np.save(run.path("samples.npy"), np.rint(255 * drawn).astype(np.uint8))
 
-    figures = {"test": tests[-1]} | against(drawn, train, test)
+    judged = judge_samples(drawn, digits, judges=judges, quiet=quiet)
+    figures = {"test": tests[-1]} | against(drawn, train, test) | judged.figures
     results = [
         Result("squared error per pixel of test images", figures["test"]),
-        Result("Fréchet distance of samples", figures["samples"], f"{figures['training']:.4g} training digits"),
+        Result("Fréchet distance of samples, PCA-30", figures["samples"], f"{figures['training']:.4g} training digits"),
+        *judged.results,
     ]
     pictures(run, drawn, states, losses, tests)
     intro = (
@@ -142,7 +146,8 @@ def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tes
     for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
         rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
         plot.save(plot.image_grid(pixels(rows), columns=len(chosen), title=times), run.path(f"{name}.png"))
-    film = np.stack([sheet(pixels(state.x)) for state in states[::2]]).repeat(2, axis=1).repeat(2, axis=2)
+    film = np.stack([plot.tiled(pixels(state.x), columns=5) for state in states[::2]])
+    film = film.repeat(2, axis=1).repeat(2, axis=2)
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
     plot.save_gif(np.concatenate([film, still]), run.path("denoising.gif"), fps=8)
     parts = min(100, len(losses))
@@ -155,13 +160,6 @@ def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tes
         {"training": smooth, "test": tests}, x=steps, xlabel="step", ylabel="squared error per pixel", log=True
     )
     plot.save(curves, run.path("loss.png"))
-
-
-def sheet(images: np.ndarray, *, side: int = 5) -> np.ndarray:
-    """side² images (side², H, W, C) as one, with a line between them."""
-    images = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
-    _, h, w, c = images.shape
-    return images.reshape(side, side, h, w, c).swapaxes(1, 2).reshape(side * h, side * w, c)
 
 
 SECTIONS = [

@@ -2,7 +2,8 @@
 
 You will see the bound on log p(x) rise, in two runs: one with 50 latents, the network with one stochastic layer of the
 IWAE paper (Burda et al. 2016), and one with 2, whose latents can be drawn as a map. Then the negative log-likelihood of
-the test set by importance sampling, how many latents are in use, and a page with samples, reconstructions and the map.
+the test set by importance sampling, how many latents are in use, what a judge says of samples (a classifier, trained
+once and kept), and a page with samples, reconstructions and the map.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load, specimens
+from tinygen.judging import judge_samples
 from tinygen.models import VAE
 from tinygen.progress import progress
 from tinygen.report import Section, write_page
@@ -82,6 +84,8 @@ def main(
     latent: int = 50,
     beta: float = 1.0,
     k: int = 500,
+    samples: int = 1000,
+    judges: int = 1,
     limit: int | None = None,
     seed: int = 0,
     out: Path = Path("runs/vae"),
@@ -100,22 +104,25 @@ def main(
         latent: how many latents the first model has.
         beta: the weight of the KL term in training; the figures are those of beta = 1.
         k: draws for each image in the estimate L_k of its log-likelihood.
+        samples: how many are drawn and judged.
+        judges: how many classifiers judge them; 0 for none.
         limit: take only the first images.
-        seed: of everything random but the binary test images.
+        seed: of everything random but the binary test images and the judges.
         out: the folder for the model, the log and the page.
         resume: go on with the run in that folder, from its newest checkpoint.
-        quick: train for seconds only: to see that all runs, not what it can do.
+        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
     if quick:
-        epochs, map_epochs, k, limit = 2, 2, 10, 1000
+        epochs, map_epochs, k, judges, limit = 2, 2, 10, 0, 1000
     digits = load(data, quiet=quiet)
     images, labels = digits.train_images[:limit], digits.test_labels[:limit]
     test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
     config = dict(epochs=epochs, map_epochs=map_epochs, batch_size=batch_size, lr=lr, latent=latent, beta=beta, k=k)
+    config |= dict(samples=samples, judges=judges, limit=limit, seed=seed)
     sizes = dict(image_shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
     about = dict(data={digits.name: digits.sha256()}, model={"VAE.dense": sizes})
-    run = open_run(out, config | dict(limit=limit, seed=seed), **about, resume=resume, quiet=quiet)
+    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
 
     white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the share of each pixel, never quite 0 or 1 (Laplace)
@@ -144,6 +151,9 @@ def main(
     beside = f"{figures['independent']:.4g} independent pixels"
     if (digits.name, limit, latent) == ("mnist", None, 50):
         beside += f"; {PAPER}"
+    drawn = model.sample(samples, rng)
+    judged = judge_samples(drawn, digits, judges=judges, quiet=quiet)
+    figures |= judged.figures
     verdict = "below independent" if figures["nll"] < figures["independent"] else "not below"
     results = [
         Result(f"NLL: -L_{k}, nats per test image", figures["nll"], beside, verdict),
@@ -151,12 +161,13 @@ def main(
         Result("reconstruction: -E log p(x|z)", figures["reconstruction"]),
         Result("KL(q(z|x) ‖ p(z))", figures["kl"]),
         Result("active latents", figures["active"], f"of {latent}"),
+        *judged.results,
     ]
     figures_table(results, quiet=quiet)
 
     first = specimens(labels)
     pictures = {
-        "samples": plot.image_grid(model.sample(100, rng), columns=10),
+        "samples": plot.image_grid(drawn[:100], columns=10),
         "reconstructions": plot.reconstructions(test[first], model.reconstruct(test[first])),
         "manifold": plot.image_grid(flat.decode(prior_grid(15)), columns=15),
         "latent": plot.latent_map(flat.encode(test)[0], labels),

@@ -41,6 +41,17 @@ def ledger() -> Ledger:
     return LEDGER
 
 
+@pytest.fixture(scope="session", autouse=True)
+def judges(tmp_path_factory):
+    """Judges are kept in a folder of this session: the user's cache is left alone."""
+    from tinygen.models import judge
+
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("judges")
+        patch.setattr(judge, "judges_folder", lambda: folder)
+        yield
+
+
 @pytest.fixture(scope="session")
 def compiled():
     """Every kernel compiled for both dtypes: numba can't while a test has replaced np.empty."""

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.spatial
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +17,11 @@ from tinygen.data import load_mnist
 from tinygen.metrics import (
     frechet_distance,
     mode_coverage,
+    nearest_distances,
     pca,
     pca_2d,
     pca_reconstruct,
+    precision_recall,
     principal_angles,
     psnr,
     sliced_wasserstein,
@@ -266,3 +269,66 @@ def test_frechet_distance_errors():
         frechet_distance(np.zeros((1, 3)), np.zeros((5, 3)))
     with pytest.raises(ValueError, match="frechet_distance: the data hold NaN"):
         frechet_distance(np.zeros((5, 1)), np.full((5, 1), np.inf))
+
+
+# ---- neighbours ----------------------------------------------------------------------------------------------------
+
+
+def points(rng, n, d):
+    """Points on a grid of eighths: their distances are exact, and some are equal."""
+    return rng.integers(-8, 9, size=(n, d)) / 8
+
+
+@given(seed=SEEDS, n=st.integers(4, 12), m=st.integers(4, 12), d=st.integers(1, 3), block=st.integers(1, 40))
+def test_precision_and_recall_are_those_of_the_definition(seed, n, m, d, block):
+    rng = np.random.default_rng(seed)
+    real, generated, k = points(rng, n, d), points(rng, m, d), int(rng.integers(1, 4))
+
+    def share(a, b):
+        count = 0
+        for point in a:
+            for i, other in enumerate(b):
+                radius = sorted(np.linalg.norm(other - b[j]) for j in range(len(b)) if j != i)[k - 1]
+                if np.linalg.norm(point - other) <= radius:
+                    count += 1
+                    break
+        return count / len(a)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "BLOCK", block)
+        assert precision_recall(real, generated, k=k) == (share(generated, real), share(real, generated))
+
+
+def test_precision_and_recall_tell_missing_modes_from_bad_samples():
+    rng = np.random.default_rng(0)
+    two = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 20])
+    one_mode, blurred = rng.normal(size=(400, 2)), two[rng.permutation(400)] + rng.normal(size=(400, 2)) * 8
+    precision, recall = precision_recall(two, one_mode)
+    assert precision > 0.9 and 0.4 < recall < 0.5
+    precision, recall = precision_recall(two, blurred)
+    assert precision < 0.4 and recall > 0.8
+    assert precision_recall(two, two) == (1, 1)
+
+
+@given(seed=SEEDS, n=st.integers(1, 9), m=st.integers(1, 9), d=st.integers(1, 5), block=st.integers(1, 60))
+def test_nearest_distances_are_those_of_all_pairs(seed, n, m, d, block):
+    rng = np.random.default_rng(seed)
+    x, others = points(rng, n, d), points(rng, m, d)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "BLOCK", block)
+        found = nearest_distances(x, others)
+    np.testing.assert_allclose(found, scipy.spatial.distance.cdist(x, others).min(axis=1), rtol=1e-12, atol=0)
+
+
+def test_a_copy_is_at_distance_zero_and_images_are_flattened():
+    images = np.random.default_rng(0).random((7, 5, 4, 1), dtype=np.float32)
+    assert nearest_distances(images[3:], images).max() < 1e-6
+
+
+def test_neighbours_are_refused_where_there_are_too_few():
+    with pytest.raises(ValueError, match=r"N and M above k = 3, got \(3, 2\), \(9, 2\)"):
+        precision_recall(np.ones((3, 2)), np.ones((9, 2)))
+    with pytest.raises(ValueError, match=r"N and M above k = 0"):
+        precision_recall(np.ones((9, 2)), np.ones((9, 2)), k=0)
+    with pytest.raises(ValueError, match=r"one size, got 2 and 3"):
+        nearest_distances(np.ones((9, 2)), np.ones((9, 3)))

@@ -21,6 +21,7 @@ from tinygen.plot import (
     reconstructions,
     save,
     save_gif,
+    tiled,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -152,6 +153,20 @@ def test_sheets_that_do_not_fit_together_are_refused_in_words():
     with pytest.raises(ValueError, match=r"one shape, got \(2, 4, 4, 1\) and \(1, 4, 4, 1\)"):
         images_pair(GOOD, GOOD[:1], titles=("", ""))
     image_grid(GOOD + 1 + 1e-7)  # rounding is forgiven
+
+
+def test_tiles_stand_row_by_row_in_white_frames():
+    images = images_of(0, 6, 2, 3, 3)
+    frame = tiled(images, columns=3)
+    assert frame.shape == (2 * 4, 3 * 5, 3)
+    for i, image in enumerate(images):
+        top, left = 4 * (i // 3), 5 * (i % 3)
+        tile = frame[top : top + 4, left : left + 5].copy()
+        assert np.array_equal(tile[1:-1, 1:-1], image)
+        tile[1:-1, 1:-1] = 1
+        assert (tile == 1).all()
+    with pytest.raises(ValueError, match="6 images don't fill rows of 4"):
+        tiled(images, columns=4)
 
 
 # ---- points and curves ---------------------------------------------------------------------------------------------

@@ -100,6 +100,15 @@ def image_grid(
     return axes.figure
 
 
+def tiled(images: np.ndarray, *, columns: int) -> np.ndarray:
+    """Images (N, H, W, C) as one, row by row with a white line around each: a frame of a film."""
+    if len(images) % columns:
+        raise ValueError(f"tiled: {len(images)} images don't fill rows of {columns}")
+    images = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
+    n, h, w, c = images.shape
+    return images.reshape(n // columns, columns, h, w, c).swapaxes(1, 2).reshape(-1, columns * w, c)
+
+
 def reconstructions(
     originals: np.ndarray, reconstructed: np.ndarray | Mapping[str, np.ndarray], *, title: str = ""
 ) -> Picture:

@@ -143,6 +143,11 @@ def load_judge(data: Dataset, *, seed: int = 0, quiet: bool = False, anew: bool 
 
 
 def judge_path(facts: dict[str, Any]) -> Path:
-    """The file for a judge with these facts, beside the downloads in the user's cache."""
+    """The file for a judge with these facts."""
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return mnist.cache_folder().parent / "judges" / f"{key[:32]}.npz"
+    return judges_folder() / f"{key[:32]}.npz"
+
+
+def judges_folder() -> Path:
+    """Where judges are kept: beside the downloads, in the operating system's folder for a user's caches."""
+    return mnist.cache_folder().parent / "judges"
