@@ -220,7 +220,7 @@ def test_vae_logs_both_terms_and_is_reproducible(tmp_path):
 
 def test_denoising_autoencoder_beats_the_best_linear_map_and_the_plain_one(tmp_path):
     out = tmp_path / "run"
-    settings = dict(data="digits", epochs=12, batch_size=32, lr=4e-3, sd=0.3, out=out, quiet=True)
+    settings = dict(data="digits", epochs=5, batch_size=32, lr=4e-3, sd=0.3, out=out, quiet=True)
     figures = example("denoising_autoencoder").main(**settings)
     for damage in ("noise", "erasures"):
         decibels = {who: figures[f"{damage}: {who}"] for who in ("damaged", "plain", "best linear", "denoising")}

@@ -1,6 +1,7 @@
 """The models: networks, one loss, one way to use them, in the names of the papers and the lectures."""
 
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder, LinearAutoencoder
+from tinygen.models.denoising import Erasures, GaussianNoise, WienerFilter, wiener_filter
 from tinygen.models.diffusion import (
     Diffusion,
     NoiseSchedule,
@@ -38,13 +39,16 @@ __all__ = [
     "DenseAutoencoder",
     "DenseGAN",
     "Diffusion",
+    "Erasures",
     "GaussianMixture",
+    "GaussianNoise",
     "GaussianVAE",
     "Judge",
     "LinearAutoencoder",
     "NoiseSchedule",
     "PointDenoiser",
     "UNet",
+    "WienerFilter",
     "build",
     "cosine_schedule",
     "ddim",
@@ -64,4 +68,5 @@ __all__ = [
     "sinusoidal_embedding",
     "train_judge",
     "wasserstein",
+    "wiener_filter",
 ]

@@ -14,6 +14,8 @@ from tinygen import functional, nn
 from tinygen.op import no_grad
 from tinygen.tensor import Tensor
 
+Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # images to damaged images of the same shape
+
 
 class Autoencoder(nn.Module):
     """Any encoder (N, ...) to (N, K) with any decoder back."""
@@ -25,9 +27,15 @@ class Autoencoder(nn.Module):
     def forward(self, x) -> Tensor:
         return self.decoder(self.encoder(x))
 
-    def loss(self, x, rng: np.random.Generator | None = None) -> Tensor:
-        """The squared error per image; no autoencoder here draws at random, so `rng` is not needed."""
-        return functional.mse(self(x), x)
+    def loss(
+        self, x: np.ndarray, rng: np.random.Generator | None = None, *, corrupt: Corruption | None = None
+    ) -> Tensor:
+        """The squared error per image.
+
+        With `corrupt`, from `denoising.py`, the network sees corrupt(x, rng) and is asked for x; without, nothing is
+        drawn at random and `rng` is not needed.
+        """
+        return functional.mse(self(x if corrupt is None else corrupt(x, rng)), x)
 
     def encode(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
         """The codes (N, K) of images, as an array: batch by batch, without a graph."""
@@ -52,7 +60,9 @@ class ConvAutoencoder(Autoencoder):
 
     Kernels are 3x3. Each of the two maps halves the image (stride 2, padding 1), and the decoder doubles it again
     (output_padding 1); its last layer, with stride 1, makes pixels in (0, 1). ReLU everywhere but on the code.
-    For 28x28x1 that is 28-14-7, Dense 3136-16-10-3136, and 159,355 parameters. Raises ValueError unless 4 divides S.
+    For 28x28x1 that is 28-14-7, Dense 3136-16-10-3136, and 159,355 parameters. With `code` None the dense layers are
+    left out, and the code is all of the 7x7 maps, 3136 numbers: wide enough for a copy, so it needs another task than
+    that (`denoising.py`). Raises ValueError unless 4 divides S.
     """
 
     def __init__(
@@ -63,7 +73,7 @@ class ConvAutoencoder(Autoencoder):
         channels: int = 1,
         maps: tuple[int, int] = (32, 64),
         hidden: int = 16,
-        code: int = 10,
+        code: int | None = 10,
     ):
         if image_size % 4:
             raise ValueError(f"ConvAutoencoder: 4 must divide the image size, for it is halved twice; got {image_size}")
@@ -72,29 +82,26 @@ class ConvAutoencoder(Autoencoder):
         features = small * small * deep
         halve = dict(stride=2, padding=1, rng=rng)
         double = dict(stride=2, padding=1, output_padding=1, rng=rng)
-        super().__init__(
-            encoder=nn.Sequential(
-                nn.Conv2d(channels, wide, 3, **halve),  # (N, S/2, S/2, 32)
-                nn.ReLU(),
-                nn.Conv2d(wide, deep, 3, **halve),  # (N, S/4, S/4, 64)
-                nn.ReLU(),
-                nn.Flatten(),
-                nn.Dense(features, hidden, rng=rng),
-                nn.ReLU(),
-                nn.Dense(hidden, code, rng=rng),  # the code: no bend, so that it may be of either sign
-            ),
-            decoder=nn.Sequential(
-                nn.Dense(code, features, rng=rng),
-                nn.ReLU(),
-                nn.Reshape((small, small, deep)),
-                nn.ConvTranspose2d(deep, deep, 3, **double),  # (N, S/2, S/2, 64)
-                nn.ReLU(),
-                nn.ConvTranspose2d(deep, wide, 3, **double),  # (N, S, S, 32)
-                nn.ReLU(),
-                nn.ConvTranspose2d(wide, channels, 3, padding=1, rng=rng),  # (N, S, S, C)
-                nn.Sigmoid(),
-            ),
-        )
+        encoder = [
+            nn.Conv2d(channels, wide, 3, **halve),  # (N, S/2, S/2, 32)
+            nn.ReLU(),
+            nn.Conv2d(wide, deep, 3, **halve),  # (N, S/4, S/4, 64)
+            nn.ReLU(),
+            nn.Flatten(),
+        ]
+        if code is not None:  # which has no bend, so that it may be of either sign
+            encoder += [nn.Dense(features, hidden, rng=rng), nn.ReLU(), nn.Dense(hidden, code, rng=rng)]
+        decoder = [] if code is None else [nn.Dense(code, features, rng=rng), nn.ReLU()]
+        decoder += [
+            nn.Reshape((small, small, deep)),
+            nn.ConvTranspose2d(deep, deep, 3, **double),  # (N, S/2, S/2, 64)
+            nn.ReLU(),
+            nn.ConvTranspose2d(deep, wide, 3, **double),  # (N, S, S, 32)
+            nn.ReLU(),
+            nn.ConvTranspose2d(wide, channels, 3, padding=1, rng=rng),  # (N, S, S, C)
+            nn.Sigmoid(),
+        ]
+        super().__init__(nn.Sequential(*encoder), nn.Sequential(*decoder))
 
 
 class DenseAutoencoder(Autoencoder):

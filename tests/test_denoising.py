@@ -1,0 +1,153 @@
+"""Denoising: damage has the moments it says, the Wiener filter is what regression finds, and training finds it."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygen import grad, optim
+from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, LinearAutoencoder, wiener_filter
+
+DAMAGES = [GaussianNoise(0.4), Erasures(0.3)]
+SIZES = st.integers(1, 4), st.integers(0, 10_000)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def data(n: int, features: int, seed: int) -> np.ndarray:
+    """Correlated numbers (n, features) that are not centred."""
+    r = rng(seed)
+    return r.normal(size=(n, features)) @ r.normal(size=(features, features)) + r.normal(size=features)
+
+
+def best_affine_map(seen: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """What weighted least squares makes of `seen`, and its mean squared error: the oracle, by regression."""
+    root = np.sqrt(weights / weights.sum())[:, None]
+    inputs = np.hstack([seen, np.ones((len(seen), 1))])
+    solution = np.linalg.lstsq(root * inputs, root * wanted, rcond=None)[0]
+    answers = inputs @ solution
+    return answers, float(((root * (answers - wanted)) ** 2).sum())
+
+
+# -- the damage --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("corrupt", DAMAGES, ids=str)
+def test_damage_has_the_moments_that_the_filter_counts_with(corrupt):
+    n, x = 40_000, rng(1).random(9)
+    draws = corrupt(np.tile(x, (n, 1)), rng(2))
+    mean, variance = corrupt.kept * x, np.array([corrupt.variance(np.array([v * v]))[0] for v in x])
+    assert (np.abs(draws.mean(axis=0) - mean) < 5 * np.sqrt(variance / n)).all()
+    fourth = ((draws - mean) ** 4).mean(axis=0)
+    assert (np.abs(((draws - mean) ** 2).mean(axis=0) - variance) < 5 * np.sqrt((fourth - variance**2) / n)).all()
+    between = np.corrcoef(draws.T) - np.eye(9)  # pixels are damaged each by itself
+    assert np.abs(between).max() < 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("corrupt", DAMAGES, ids=str)
+def test_damage_is_drawn_from_the_generator_and_changes_nothing_else(corrupt):
+    x = rng(1).random((3, 4, 4, 1), dtype=np.float32)
+    before = x.copy()
+    first, again, other = corrupt(x, rng(2)), corrupt(x, rng(2)), corrupt(x, rng(3))
+    assert first.dtype == x.dtype and first.shape == x.shape and (x == before).all()
+    assert (first == again).all() and (first != other).any()
+
+
+def test_erased_pixels_are_black_and_the_others_as_they_were():
+    x = rng(1).uniform(0.1, 1, size=(100, 100))
+    seen = Erasures(0.3)(x, rng(2))
+    assert ((seen == 0) | (seen == x)).all()
+    assert (Erasures(0.0)(x, rng(2)) == x).all() and (Erasures(1.0)(x, rng(2)) == 0).all()
+
+
+# -- the filter --------------------------------------------------------------------------------------------------------
+
+
+@given(*SIZES, st.floats(0.05, 0.95))
+def test_the_filter_of_erasures_is_the_regression_over_every_mask(features, seed, share):
+    x = data(7, features, seed)
+    masks = np.array(list(itertools.product([0.0, 1.0], repeat=features)))  # (2^D, D)
+    chances = np.prod(np.where(masks == 0, share, 1 - share), axis=1)
+    seen = (x[:, None] * masks).reshape(-1, features)
+    answers, error = best_affine_map(seen, np.repeat(x, len(masks), axis=0), np.tile(chances, len(x)))
+    wiener = wiener_filter(x, Erasures(share))
+    assert wiener.error == pytest.approx(error, rel=1e-6, abs=1e-9)
+    np.testing.assert_allclose(wiener(seen), answers, rtol=0, atol=1e-6 * (1 + np.abs(x).max()))
+
+
+@given(*SIZES, st.floats(0.05, 3))
+def test_the_filter_of_noise_is_the_regression_over_points_with_its_covariance(features, seed, sd):
+    x = data(7, features, seed)
+    seen, wanted = every_pair(x, sd)
+    answers, error = best_affine_map(seen, wanted, np.ones(len(seen)))
+    wiener = wiener_filter(x, GaussianNoise(sd))
+    assert wiener.error == pytest.approx(error, rel=1e-6, abs=1e-9)
+    np.testing.assert_allclose(wiener(seen), answers, rtol=0, atol=1e-6 * (1 + np.abs(x).max()))
+    variances = np.linalg.eigvalsh(np.cov(x.T, bias=True).reshape(features, features))
+    assert wiener.error == pytest.approx((variances * sd**2 / (variances + sd**2)).sum(), rel=1e-9)
+
+
+def every_pair(x: np.ndarray, sd: float) -> tuple[np.ndarray, np.ndarray]:
+    """Each x (n, D) with each of 2D deviations whose mean is 0 and whose covariance is sd² I: exact, no draw."""
+    features = x.shape[1]
+    deviations = sd * np.sqrt(features) * np.concatenate([np.eye(features), -np.eye(features)])
+    return (x[:, None] + deviations).reshape(-1, features), np.repeat(x, 2 * features, axis=0)
+
+
+@pytest.mark.parametrize("corrupt", DAMAGES, ids=str)
+def test_a_pixel_that_never_changes_is_known(corrupt):
+    x = np.pad(rng().random((50, 2, 2, 1), dtype=np.float32), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    cleaned = wiener_filter(x, corrupt)(corrupt(x, rng(1)))
+    assert cleaned.shape == x.shape and cleaned.dtype == x.dtype
+    np.testing.assert_allclose(cleaned[:, 0], 0, rtol=0, atol=1e-6)
+
+
+# -- the autoencoder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [5, 3])
+def test_the_best_linear_denoising_autoencoder_is_the_wiener_filter(code):
+    """With a short code, on the leading eigenvectors: of λ each of them leaves λσ²/(λ + σ²), the others all of it."""
+    variances, sd = np.array([4.0, 2.0, 1.0, 0.5, 0.25]), 0.8
+    turn = np.linalg.qr(rng(3).normal(size=(5, 5)))[0]
+    points = np.sqrt(5 * variances)[:, None] * np.eye(5) @ turn.T
+    seen, wanted = every_pair(np.concatenate([points, -points]), sd)  # the moments of that Gaussian, and of its noise
+    model = LinearAutoencoder(5, code, rng=rng(4), dtype=np.float64)
+    params = model.parameters()
+    opt, schedule = optim.Adam(params), optim.cosine(0.05, total=600)
+    for step in range(600):
+        opt.lr = schedule(step)
+        loss = model.loss(wanted, rng(), corrupt=lambda x, rng: seen)
+        opt.step(grad(loss, params))
+    left = variances * sd**2 / (variances + sd**2)
+    assert loss.item() == pytest.approx(left[:code].sum() + variances[code:].sum(), rel=1e-6)
+    gains = np.where(np.arange(5) < code, variances / (variances + sd**2), 0)
+    w_e, w_d = (p.numpy() for p in params)
+    np.testing.assert_allclose(w_e @ w_d, turn * gains @ turn.T, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("corrupt", DAMAGES, ids=str)
+def test_the_loss_of_the_filter_as_an_autoencoder_is_the_error_that_it_leaves(corrupt):
+    x = data(20_000, 4, seed=5)
+    x -= x.mean(axis=0)  # a linear autoencoder has no bias
+    wiener = wiener_filter(x, corrupt)
+    model = LinearAutoencoder(4, 4, rng=rng(), dtype=np.float64)
+    w_e, w_d = model.parameters()
+    w_e.data, w_d.data = wiener.weight, np.eye(4)
+    errors = ((corrupt(x, rng(6)) @ wiener.weight - x) ** 2).sum(axis=1)
+    loss = model.loss(x, rng(6), corrupt=corrupt).item()
+    assert loss == pytest.approx(errors.mean(), rel=1e-12)
+    assert abs(loss - wiener.error) < 4.5 * errors.std() / np.sqrt(len(x))
+
+
+def test_without_the_dense_layers_the_code_is_the_maps():
+    model = ConvAutoencoder(rng=rng(), image_size=8, maps=(2, 3), code=None)
+    x = rng(1).random((4, 8, 8, 1), dtype=np.float32)
+    codes = model.encode(x)
+    assert codes.shape == (4, 2 * 2 * 3) and (codes >= 0).all()
+    np.testing.assert_allclose(model.decode(codes), model.reconstruct(x), rtol=0, atol=1e-6)
+    assert model.interpolate(codes, 3).shape == (9, 8, 8, 1)
