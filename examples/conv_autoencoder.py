@@ -88,7 +88,8 @@ def main(
     rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{code}": np.clip(by_pca[first], 0, 1)}
     between = model.interpolate(codes[first], 12)
     plot.save(plot.reconstructions(test[first], rows), run.path("reconstructions.png"))
-    plot.save(plot.latent_map(metrics.pca_2d(codes), labels), run.path("latent.png"))
+    few = labels < 10  # classes: an eye tells no more colours apart
+    plot.save(plot.latent_map(metrics.pca_2d(codes)[few], labels[few]), run.path("latent.png"))
     plot.save(plot.image_grid(between, columns=12, title="from one digit to the next"), run.path("between.png"))
     plot.save(curves(losses, tests, {f"PCA-{code}, test": reference}), run.path("loss.png"))
     figures = {"test": tests[-1], "pca": reference}
