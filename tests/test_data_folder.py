@@ -104,10 +104,13 @@ def test_pictures_are_turned_upright(tmp_path):
 
 
 def test_load_takes_a_folder(tmp_path):
-    for i in range(5):
+    for i in range(9):
         save(tmp_path / f"{i}.png", np.full((3, 3), i))
+    with pytest.raises(DataError, match="expected 10 pictures at the very least to train and to test, found 9"):
+        load(tmp_path)
+    save(tmp_path / "9.png", np.full((3, 3), 9))
     dataset = load(tmp_path)
-    assert dataset.train_images.shape == (4, 28, 28, 1) and dataset.test_images.shape == (1, 28, 28, 1)
+    assert dataset.train_images.shape == (8, 28, 28, 1) and dataset.test_images.shape == (2, 28, 28, 1)
     assert dataset.sha256() == load(str(tmp_path)).sha256()
 
 

@@ -8,6 +8,8 @@ from tinygen.data import digits, mnist
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.folder import load_folder
 
+LEAST = 10  # pictures in a folder: with fewer a single one would test
+
 
 class Entry(NamedTuple):
     """One line of the catalogue."""
@@ -37,12 +39,17 @@ def names() -> tuple[str, ...]:
 def load(name: str | os.PathLike, *, quiet: bool = False) -> Dataset:
     """Load a data set by its name, or a folder of pictures by its path as `load_folder` does with its defaults.
 
-    MNIST is downloaded if this machine lacks it. Raises DataError for what is neither a name nor a folder.
+    MNIST is downloaded if this machine lacks it. Raises DataError for what is neither a name nor a folder, and for a
+    folder with fewer than ten pictures: two of ten test.
     """
     if name == "digits":
         return digits.load_digits()
     if name == "mnist":
         return mnist.load_mnist(quiet=quiet)
     if Path(name).is_dir():
-        return load_folder(name, quiet=quiet)
+        pictures = load_folder(name, quiet=quiet)
+        count = len(pictures.train_images) + len(pictures.test_images)
+        if count < LEAST:
+            raise DataError(f"{name}: expected {LEAST} pictures at the very least to train and to test, found {count}")
+        return pictures
     raise DataError(f"load: expected one of {', '.join(names())}, or a folder of pictures; got {str(name)!r}")
