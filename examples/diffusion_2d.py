@@ -19,7 +19,10 @@ from tinygen.report import Section, write_page
 from tinygen.run import Result, Run, figures_table, open_run, start
 
 TOYS = {"ring": data.ring, "moons": data.moons, "swiss_roll": data.swiss_roll}
-SAMPLERS = {"DDIM-50": dict(steps=50, eta=0), "DDPM-1000": dict(steps=1000, eta=1)}
+SCHEDULE = cosine_schedule(1000, prediction_type="v_prediction")
+FEW = SCHEDULE.timesteps(50, power=2)  # with even steps the last is from noise thrice as wide as a mode of the ring
+SAMPLERS = {"DDIM-50": dict(steps=FEW, eta=0), "DDPM-1000": dict(steps=1000, eta=1)}
+REALS = 4  # sets of data for each set of samples
 
 Draw = Callable[[int, np.random.Generator], np.ndarray]
 
@@ -31,6 +34,7 @@ def main(
     batch_size: int = 256,
     lr: float = 5e-3,
     points: int = 10_000,
+    sets: int = 3,
     seeds: int = 1,
     seed: int = 0,
     out: Path = Path("runs/diffusion_2d"),
@@ -45,6 +49,7 @@ def main(
         batch_size: points in a step.
         lr: the learning rate after its warm-up; it falls to zero along half a cosine.
         points: samples that are held against as many real points.
+        sets: draw so many times `points` samples, since the distance of one set to another varies by a third.
         seeds: train this often, from `seed` on.
         seed: of everything random.
         out: the folder for the models, the log and the pictures.
@@ -52,9 +57,9 @@ def main(
         quiet: print nothing.
     """
     if quick:
-        steps, batch_size, points = 200, 128, 250
-    config = dict(toys=toys, steps=steps, batch_size=batch_size, lr=lr, points=points, seeds=seeds, seed=seed)
-    run = open_run(out, config)
+        steps, batch_size, points, sets = 200, 128, 250, 1
+    sizes = dict(steps=steps, batch_size=batch_size, lr=lr, points=points, sets=sets)
+    run = open_run(out, dict(toys=toys, **sizes, seeds=seeds, seed=seed))
 
     results, ratios, curves, sheets, films = [], {}, {}, {}, {}
     for toy in toys:
@@ -68,13 +73,15 @@ def main(
             with average.applied():  # the averages of the weights, which sample better than the weights
                 if this == seed:
                     model.save(run.path(f"{toy}.npz"))
-                samples = {name: [model.sample(points, rng, **how) for _ in range(3)] for name, how in SAMPLERS.items()}
+                samples = {
+                    name: [model.sample(points, rng, **how) for _ in range(sets)] for name, how in SAMPLERS.items()
+                }
                 if this == seed:
-                    films[toy] = [state.x for state in model.reverse(points, rng, steps=50)]
-            for name, sets in samples.items():  # three of them: one alone may be far off, as a set of real points may
-                found[name].append(np.mean([distance(x, draw(points, rng), rng) for x in sets]))
+                    films[toy] = [state.x for state in model.reverse(points, rng, steps=FEW)]
+            for name, drawn in samples.items():
+                found[name].append(np.mean([distance(x, draw(points, rng), rng) for x in drawn * REALS]))
             if this == seed:
-                sheets[toy] = [draw(points, rng), *(sets[0] for sets in samples.values())]
+                sheets[toy] = [draw(points, rng), *(drawn[0] for drawn in samples.values())]
                 curves[toy] = [part.mean() for part in np.array_split(losses, min(100, steps))]
             run.log(steps, seed=this, floor=floor, **{name: distances[-1] for name, distances in found.items()})
             if not quiet:
@@ -100,7 +107,7 @@ def train(
     draw: Draw, steps: int, batch_size: int, lr: float, rng: np.random.Generator, label: str, quiet: bool
 ) -> tuple[Diffusion, optim.EMA, list[float]]:
     """The model, the average of its weights, and the loss of each step."""
-    model = Diffusion(PointDenoiser(rng=rng), cosine_schedule(prediction_type="v_prediction"), (2,))
+    model = Diffusion(PointDenoiser(rng=rng), SCHEDULE, (2,))
     params = model.parameters()
     opt, average = optim.Adam(params, lr), optim.EMA(params, max(0, 1 - 10 / steps))  # it looks back a tenth of the run
     schedule = optim.warmup(optim.cosine(lr, total=steps), steps=100)
@@ -141,9 +148,9 @@ def pictures(run: Run, sheets: dict, films: dict, curves: dict, steps: int) -> N
     sheet = np.stack([density(x) for row in sheets.values() for x in row])
     plot.save(plot.image_grid(sheet, columns=3, titles=titles), run.path("samples.png"))
     films = {toy: np.stack([density(x) for x in film]) for toy, film in films.items()}  # (51, size, size, 1)
-    looks = [0, 30, 35, 40, 45, 50]  # of the 51 states: most happens late
+    looks = [0, 16, 24, 32, 40, 50]  # of the 51 states
     strip = np.concatenate([film[looks] for film in films.values()])
-    titles = [f"t = {1000 - 20 * i}" for i in looks] * len(films)
+    titles = [f"t = {FEW[i]}" for i in looks] * len(films)
     plot.save(plot.image_grid(strip, columns=6, titles=titles), run.path("strip.png"))
     film = np.concatenate(list(films.values()), axis=2)  # side by side
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
@@ -156,15 +163,15 @@ def pictures(run: Run, sheets: dict, films: dict, curves: dict, steps: int) -> N
 SECTIONS = [
     Section(
         "Samples beside data",
-        "The darker, the more points. DDIM takes 50 steps and adds no noise on the way, DDPM takes 1,000 and adds some "
-        "at each.",
+        "The darker, the more points. DDIM takes 50 steps, shorter ones near the end, and adds no noise on the way; "
+        "DDPM takes 1,000 and adds some at each.",
         "samples.png",
         "Densities of the data and of the samples, a row for each toy",
     ),
     Section(
         "Noise becomes data",
         "The same points on their way: at t = 1000 they are noise, at t = 0 samples. Each of the 50 steps takes out "
-        "some of the noise that the network sees.",
+        "some of the noise that the network sees, and they grow shorter as the picture grows finer.",
         "reverse.gif",
         "Animation of clouds of noise that become the toys",
     ),

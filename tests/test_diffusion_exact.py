@@ -104,6 +104,16 @@ def test_the_sampler_has_the_mean_and_variance_of_the_recursion(make, steps, pre
             assert sampled == pytest.approx(expected, abs=1e-10)
 
 
+@given(chains, st.floats(0, 1), st.floats(-3, 3), st.floats(0.01, 3), st.data())
+def test_so_it_has_for_any_chain_any_times_and_any_eta(betas, eta, mean, sd, data):
+    schedule, T = NoiseSchedule(betas), len(betas)
+    times = sorted({T, 0} | data.draw(st.sets(st.integers(1, T))), reverse=True)
+    expected = recursion(schedule, mean, sd, steps=times, eta=eta)
+    assert gaussian_recursion(schedule, mean, sd, steps=times, eta=eta) == pytest.approx(expected, abs=1e-10)
+    sampled = mean_and_variance(schedule, GaussianMixture([[mean]], sd).denoiser(schedule), steps=times, eta=eta)
+    assert sampled == pytest.approx(expected, abs=1e-10)
+
+
 @given(chains, st.data())
 def test_for_data_as_wide_as_the_noise_ddim_is_a_product_of_cosines(betas, data):
     """Where √ᾱ = cos θ, a step from θ_t to θ_s multiplies by cos(θ_t - θ_s)."""
