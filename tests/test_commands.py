@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -67,3 +68,25 @@ def test_summary_refuses_an_image_size_in_one_line():
     run = tinygen("summary", "conv_autoencoder", "--image-size", "30")
     assert run.returncode == 1
     assert "30" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_judge_is_trained_once_and_says_how_good_it_is(capsys):
+    """In this process, where judges are kept apart from the user's."""
+    from tinygen.__main__ import judge
+
+    judge("digits")
+    capsys.readouterr()
+    judge("digits")
+    found, accuracy = capsys.readouterr().out.splitlines()  # no progress of a training any more
+    assert "1437 + 360 images" in found
+    assert float(re.search(r"([\d.]+)% of the test images", accuracy).group(1)) > 92
+
+
+def test_judge_refuses_pictures_without_classes_in_one_line(tmp_path):
+    from PIL import Image
+
+    for i in range(12):
+        Image.new("L", (9, 9), 20 * i).save(tmp_path / f"{i}.png")
+    run = tinygen("judge", str(tmp_path))
+    assert run.returncode == 1
+    assert "one class only" in run.stderr and "Traceback" not in run.stderr

@@ -108,6 +108,30 @@ def sample(
     print(f"{n} samples: {out} and {out.with_suffix('.npy').name}, {'8 bits a pixel' if images else 'as they are'}")
 
 
+def judge(
+    name: Annotated[str, tyro.conf.Positional] = "mnist", *, seed: int = 0, train: bool = False, quiet: bool = False
+) -> None:
+    """The classifier that judges samples of a data set: trained if there is none yet, kept, and its accuracy printed.
+
+    Args:
+        name: the data: a name that `data` lists, or a folder of pictures in subfolders by class.
+        seed: which judge; the first has seed 0.
+        train: train it anew, whether one is kept or not.
+        quiet: no progress bar.
+    """
+    from tinygen.data import load
+    from tinygen.models import load_judge
+
+    try:
+        found = load(name, quiet=quiet)
+        network = load_judge(found, seed=seed, quiet=quiet, anew=train)
+    except (ValueError, OSError) as error:
+        sys.exit(f"judge: {error}")
+    answers = network.probabilities(network.features(found.test_images)).argmax(axis=1)
+    right, weights = np.mean(answers == found.test_labels), sum(p.size for p in network.parameters())
+    print(f"{found}\njudge {seed}, {weights:,} parameters: {right:.2%} of the test images are classified rightly")
+
+
 def _write_json(path: Path, value) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
@@ -118,7 +142,15 @@ def main() -> None:
         stream.reconfigure(errors="replace")  # an old console may lack a letter such as ∂
     from tinygen.bench.command import bench, warm
 
-    commands = {"check": check, "data": data, "summary": summary, "sample": sample, "bench": bench, "warm": warm}
+    commands = {
+        "check": check,
+        "data": data,
+        "summary": summary,
+        "sample": sample,
+        "judge": judge,
+        "bench": bench,
+        "warm": warm,
+    }
     tyro.extras.subcommand_cli_from_dict(commands, prog="python -m tinygen", description=__doc__)
 
 
