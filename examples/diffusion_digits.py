@@ -22,7 +22,7 @@ from tinygen.run import Result, Run, figures_table, open_run, start
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 10,
+    epochs: int = 5,
     batch_size: int = 64,
     lr: float = 1e-3,
     channels: int = 32,

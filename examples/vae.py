@@ -77,8 +77,8 @@ def train(
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 100,
-    map_epochs: int = 20,
+    epochs: int = 50,
+    map_epochs: int = 15,
     batch_size: int = 100,
     lr: float = 3e-3,
     latent: int = 50,
