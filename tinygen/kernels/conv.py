@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import direct, scatter, winograd
+from tinygen.kernels import direct, scatter, winograd, winograd_strided
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.memory import empty
@@ -32,6 +32,8 @@ def conv2d(x, w, stride, padding, dilation, bias=None):
         return _of_pixels(x, w[0, 0], bias)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
         return winograd.conv2d(x, w, bias, padding)
+    if winograd_strided.fits(x, (kh, kw), o, stride, dilation):
+        return winograd_strided.conv2d(x, w, bias, padding)
     if (*stride, *dilation) == (1, 1, 1, 1) and max(padding[0] - kh, padding[1] - kw) < 0:
         turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # a convolution with stride 1 is the transpose of one, too
         if scatter.fits(x, turned):
@@ -53,6 +55,8 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
     turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
     if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
         return winograd.conv2d(g, turned, bias, (2 - padding[0], 2 - padding[1]))
+    if winograd_strided.fits(g, (kh, kw), c, stride, dilation):
+        return winograd_strided.conv_transpose2d(g, w, bias, size, padding)
     if scatter.fits(g, w):
         return scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation)
     x = empty((n, *size, c), g.dtype)
@@ -73,6 +77,8 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
     if winograd.fits(x, kernel_size, o, stride, dilation):
         return winograd.conv2d_weight(x, g, padding)
+    if winograd_strided.fits(x, kernel_size, o, stride, dilation):
+        return winograd_strided.conv2d_weight(x, g, kernel_size, padding)
     if direct.fits(x, o, dilation):
         return direct.weight(x, g, (kh, kw), tuple(stride), tuple(padding), tuple(dilation))
     rows, blocks = _blocks(n * gh, gw * kh * kw * c)

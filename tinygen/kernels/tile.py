@@ -28,8 +28,8 @@ def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at,
     transpose. w is contiguous. Row i of y begins at y_at + i · y_row, and of start likewise: with `start_row` 0 all
     rows start alike. A sum runs in the order of w, whatever rows are asked for together.
     """
-    # Images are often 28 pixels wide, or 14, or 7.
-    height = TALL if n % TALL == 0 else 7 if n % 7 == 0 and n % ROWS else ROWS
+    # Images are often 28 pixels wide, or 14, or 7; but the sums of seven rows don't fit into the fewer registers.
+    height = TALL if n % TALL == 0 else 7 if WIDE and n % 7 == 0 and n % ROWS else ROWS
     for j in range(0, m, COLUMNS):
         wide = j + COLUMNS <= m
         i = 0
@@ -37,6 +37,8 @@ def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at,
             left = n - i
             if not wide:
                 rows = ROWS if left >= ROWS else 1
+            elif not WIDE and left >= TALL + ROWS:
+                rows = TALL
             elif left >= height:
                 rows = height
             elif start_row == 0 and n >= height:
