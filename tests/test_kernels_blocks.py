@@ -15,20 +15,21 @@ from tinygen.kernels import threads
 
 DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
-MODULES = [import_module(f"tinygen.kernels.{home}") for home in {*kernels.TWINS.values(), "direct", "winograd"}]
+HOMES = {*kernels.TWINS.values(), *(f"convolution.{way}" for way in ("direct", "winograd", "winograd_strided"))}
+MODULES = [import_module(f"tinygen.kernels.{home}") for home in HOMES]
 
 
 # -- what is called ----------------------------------------------------------------------------------------------------
 
 
 def convolution(name, rng):
-    """Of every kind: some for Winograd, some direct, some gathered."""
-    kind = int(rng.integers(3))
-    c, o = (16 * int(rng.integers(1, 4)) if kind < 2 else int(rng.integers(1, 20)) for _ in range(2))
-    kernel_size, stride, dilation = ((3, 3), (1, 1), (1, 1)) if kind == 0 else [
-        tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(3)
-    ]  # fmt: skip
-    dilation = (dilation[0], 1) if kind == 1 else dilation
+    """Of every kind: some for Winograd, some for the strided one, some direct, some gathered."""
+    kind = int(rng.integers(4))
+    c, o = (16 * int(rng.integers(1 + kind % 2, 4)) if kind < 3 else int(rng.integers(1, 20)) for _ in range(2))
+    kernel_size, stride, dilation = (tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(3))
+    if kind < 2:
+        kernel_size, stride, dilation = (3, 3 + kind), (1 + kind, 1 + kind), (1, 1)
+    dilation = (dilation[0], 1) if kind == 2 else dilation
     padding = tuple(int(n) for n in rng.integers(0, 3, 2))
     size = tuple(int(n) for n in rng.integers(20, 80, 2))
     outputs = [

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tinygen.kernels import conv, direct, reference, winograd
+from tinygen.kernels import conv, reference
+from tinygen.kernels.convolution import direct, winograd, winograd_phases, winograd_strided
 from tinygen.kernels.lanes import LANES
 from tinygen.testing.layouts import LAYOUTS
 
 EXAMPLES = {"quick": 100, "full": 1000, "long": 10_000}
 WINOGRAD_ERROR = 2e-5  # of the largest output
 MANY = st.sampled_from([n for n in range(16, 97, 16) if n % LANES == 0])  # channels
+MORE = st.sampled_from([n for n in range(32, 97, 8) if n % LANES == 0])
 FEW = st.sampled_from([1, 2, 3, 5, 16, 33])
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -66,9 +68,11 @@ def geometries(draw, channels=(FEW, FEW), kernel=(1, 5), stride=(1, 3), padding=
 
 ONE = (1, 1)
 FOR_WINOGRAD = geometries((MANY, MANY), kernel=(3, 3), stride=ONE, dilation=(ONE, ONE))
+FOR_STRIDED = geometries((MORE, MORE), kernel=(3, 4), stride=(2, 2), dilation=(ONE, ONE))
 FOR_DIRECT = geometries((FEW, MANY), dilation=((1, 3), ONE))
 EXAMPLE = {  # one of each, of several blocks
     "winograd": Geometry(2, (29, 30), (32, 48), (3, 3), (1, 1), (1, 1), (1, 1)),
+    "strided": Geometry(9, (28, 31), (32, 48), (4, 3), (2, 2), (1, 1), (1, 1)),
     "direct": Geometry(5, (41, 37), (16, 32), (4, 3), (2, 1), (1, 2), (2, 1)),
     "pixels": Geometry(3, (30, 31), (48, 32), (1, 1), (1, 1), (0, 0), (1, 1)),
     "gather": Geometry(6, (40, 31), (17, 9), (3, 4), (1, 2), (1, 0), (1, 2)),
@@ -76,10 +80,14 @@ EXAMPLE = {  # one of each, of several blocks
 }
 
 
+WINOGRADS = {"winograd": winograd, "strided": winograd_strided}
+
+
 def way(g: Geometry, dtype=np.float32) -> str:
     x, o = np.empty(g.shapes[0], dtype), g.channels[1]
-    if winograd.fits(x, g.kernel_size, o, g.stride, g.dilation):
-        return "winograd"
+    for name, module in WINOGRADS.items():
+        if module.fits(x, g.kernel_size, o, g.stride, g.dilation):
+            return name
     return "direct" if direct.fits(x, o, g.dilation) else "gather"
 
 
@@ -98,7 +106,7 @@ def sums_agree(geometry, seed):
         terms = geometry.all_three(reference, *(np.ones(a.shape) for a in arrays))
         largest = geometry.all_three(reference, *(abs(a) for a in arrays))
         for dtype in (np.float32, np.float64):
-            if way(geometry, dtype) == "winograd":
+            if way(geometry, dtype) in WINOGRADS:
                 continue
             rounded = [a.astype(dtype) for a in arrays]
             rounding = max(np.finfo(dtype).eps, np.finfo(np.float64).eps)
@@ -110,7 +118,7 @@ def sums_agree(geometry, seed):
 
 def by_winograd(geometry, seed):
     arrays = numbers(geometry, seed)
-    assert way(geometry) == "winograd"
+    assert way(geometry) in WINOGRADS
     exact = geometry.all_three(reference, *(a.astype(np.float64) for a in arrays))
     for name, got in geometry.all_three(conv, *arrays).items():
         assert got.dtype == np.float32 and got.shape == exact[name].shape
@@ -124,46 +132,59 @@ def test_winograd_is_within_its_bound(profile):
     settings(max_examples=EXAMPLES[profile])(given(FOR_WINOGRAD, SEEDS)(by_winograd))()
 
 
+def test_strided_winograd_is_within_its_bound(profile):
+    settings(max_examples=EXAMPLES[profile])(given(FOR_STRIDED, SEEDS)(by_winograd))()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (4, 5), (5, 4), (8, 9), (17, 1)])
 def test_winograd_cuts_its_tiles_at_the_edges(size):
     for padding in ((1, 1), (0, 2), (2, 0)):
         if all(h + 2 * p >= 3 for h, p in zip(size, padding)):
             by_winograd(Geometry(2, size, (16, 32), (3, 3), (1, 1), padding, (1, 1)), 0)
+        for kernel_size in ((3, 3), (3, 4), (4, 4)):
+            if all(h + 2 * p >= k for h, p, k in zip(size, padding, kernel_size)):
+                by_winograd(Geometry(2, size, (32, 32), kernel_size, (2, 2), padding, (1, 1)), 0)
 
 
-def test_winograd_adds_up_many_images_within_its_bound():
+@pytest.mark.parametrize("stride, channels", [(1, 16), (2, 32)])
+def test_winograd_adds_up_many_images_within_its_bound(stride, channels):
     rng = np.random.default_rng(0)
-    x, g = (rng.normal(size=(512, 28, 28, 16)).astype(np.float32) for _ in range(2))
-    form = (3, 3), (1, 1), (1, 1), (1, 1)
+    x = rng.normal(size=(512, 28, 28, channels)).astype(np.float32)
+    g = rng.normal(size=(512, 28 // stride, 28 // stride, channels)).astype(np.float32)
+    form = (3, 3), (stride, stride), (1, 1), (1, 1)
     exact = sum(
         reference.conv2d_weight(*(a[i : i + 32].astype(float) for a in (x, g)), *form) for i in range(0, 512, 32)
     )
     assert abs(conv.conv2d_weight(x, g, *form) - exact).max() <= WINOGRAD_ERROR * abs(exact).max()
 
 
-def test_the_matrices_of_winograd_come_from_its_points():
-    """At 0, 1, -1, 2, -2 and infinity: A and G evaluate polynomials, B interpolates; docs/fast.md says why."""
-    points = [0, 1, -1, 2, -2]
-    a, g, v = (np.vstack([np.vander(points, n, increasing=True), np.eye(n)[-1:]]) for n in (4, 3, 6))
+@pytest.mark.parametrize(
+    "home, weights, points", [(winograd, 3, [0, 1, -1, 2, -2]), (winograd_phases, 2, [0, 1, -1, 2])]
+)
+def test_the_matrices_of_winograd_come_from_their_points(home, weights, points):
+    """And from infinity: A and G evaluate polynomials, B interpolates; docs/fast.md says why."""
+    count = len(points) + 1
+    a, g, v = (np.vstack([np.vander(points, n, increasing=True), np.eye(n)[-1:]]) for n in (4, weights, count))
     products = np.array([[np.prod([p - q for q in points if q != p]) for p in points] + [1]]).T
 
     def matrix(piece, n):
         return np.stack(getattr(piece, "py_func", piece)(tuple(np.eye(n))))
 
-    np.testing.assert_allclose(matrix(winograd._input, 6), np.linalg.inv(v).T * products, atol=1e-12)
-    np.testing.assert_allclose(matrix(winograd._weight, 3), g / products, atol=1e-15)
-    np.testing.assert_array_equal(matrix(winograd._output, 6), a.T)
-    np.testing.assert_array_equal(matrix(winograd._output_transposed, 4), a)
-    np.testing.assert_allclose(matrix(winograd._weight_transposed, 6), (g / products).T, atol=1e-15)
+    np.testing.assert_allclose(matrix(home._input, count), np.linalg.inv(v).T * products, atol=1e-12)
+    np.testing.assert_allclose(matrix(home._weight, weights), g / products, atol=1e-15)
+    np.testing.assert_array_equal(matrix(home._output, count), a.T)
+    np.testing.assert_array_equal(matrix(home._output_transposed, 4), a)
+    np.testing.assert_allclose(matrix(home._weight_transposed, count), (g / products).T, atol=1e-15)
 
 
-def test_float64_never_goes_by_winograd(profile):
-    settings(max_examples=EXAMPLES[profile] // 3)(given(FOR_WINOGRAD, SEEDS)(sums_agree))()
+@pytest.mark.parametrize("geometries", [FOR_WINOGRAD, FOR_STRIDED], ids=WINOGRADS)
+def test_float64_never_goes_by_winograd(geometries, profile):
+    settings(max_examples=EXAMPLES[profile] // 4)(given(geometries, SEEDS)(sums_agree))()
 
 
 def test_direct(profile):
     def agree(geometry, seed):
-        assume(way(geometry) != "winograd")
+        assume(way(geometry) not in WINOGRADS)
         assert way(geometry) == "direct"
         sums_agree(geometry, seed)
 
@@ -176,7 +197,7 @@ def test_gathered(profile):
 
 @pytest.mark.parametrize("geometry", EXAMPLE.values(), ids=EXAMPLE)
 def test_several_blocks(geometry):
-    (by_winograd if way(geometry) == "winograd" else sums_agree)(geometry, 0)
+    (by_winograd if way(geometry) in WINOGRADS else sums_agree)(geometry, 0)
 
 
 @pytest.mark.parametrize("channels", [(1, 1), (1, 16), (16, 1), (16, 16), (3, 5)])
@@ -216,7 +237,7 @@ def test_one_two_and_three_threads_give_the_same_bits_every_time(name, profile, 
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("name", [name for name in EXAMPLE if name != "winograd"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLE if name not in WINOGRADS])
 def test_what_is_not_finite_reaches_the_entries_that_it_is_part_of(name, bad):
     geometry = EXAMPLE[name]
     for place in range(3):  # in x, in w, in g
@@ -232,30 +253,36 @@ def test_what_is_not_finite_reaches_the_entries_that_it_is_part_of(name, bad):
             np.testing.assert_array_equal(entries, true[op], op)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_winograd_spreads_what_is_not_finite_within_its_tiles(bad):
-    """Every entry that the plain sum loses is lost, and beside it at most the tiles of 4x4 outputs that read the pixel.
+# Tile t along an axis: the first and the last entry that it reads, and that it makes; all for a padding of 1.
+TILES = {
+    ("winograd", "conv2d"): lambda t: (4 * t - 1, 4 * t + 4, 4 * t, 4 * t + 3),
+    ("winograd", "conv_transpose2d"): lambda t: (4 * t - 1, 4 * t + 4, 4 * t, 4 * t + 3),
+    ("strided", "conv2d"): lambda t: (8 * t - 1, 8 * t + 8, 4 * t, 4 * t + 3),
+    ("strided", "conv_transpose2d"): lambda t: (4 * t - 1, 4 * t + 3, 8 * t - 1, 8 * t + 6),
+}
 
-    In the gradient of w, at most the nine weights of each pair of channels that meet it.
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", WINOGRADS)
+def test_winograd_spreads_what_is_not_finite_within_its_tiles(name, bad):
+    """Every entry that the plain sum loses is lost, and beside it at most the tiles that read the pixel.
+
+    In the gradient of w, at most the weights of each pair of channels that meet it.
     """
-    geometry = EXAMPLE["winograd"]
-    h, wide = geometry.size
-    for row, column in ((0, 0), (0, 15), (13, 16), (28, 29), (4, 3)):
+    geometry = EXAMPLE[name]
+    for row, column in ((0, 0), (0, 5), (13, 14), (11, 15), (4, 3)):
         x, w, g, *biases = numbers(geometry)
         x[1, row, column, 5] = bad
         g[0, row, column, 7] = bad
         with np.errstate(invalid="ignore"):
             true = {op: ~np.isfinite(y) for op, y in geometry.all_three(reference, x, w, g, *biases).items()}
         lost = {op: ~np.isfinite(y) for op, y in geometry.all_three(conv, x, w, g, *biases).items()}
-        # Tile t of an axis reads entries 4t - 1 to 4t + 4: the padding is 1, for the transpose as well.
-        tiles = [
-            [t for t in range(-(-size // 4)) if 4 * t - 1 <= at <= 4 * t + 4] for size, at in ((h, row), (wide, column))
-        ]
         allowed = {op: np.zeros(mask.shape, bool) for op, mask in true.items()}
-        for a in tiles[0]:
-            for b in tiles[1]:
-                within = slice(4 * a, 4 * a + 4), slice(4 * b, 4 * b + 4)
-                allowed["conv2d"][1, *within] = allowed["conv_transpose2d"][0, *within] = True
+        for op, image in (("conv2d", 1), ("conv_transpose2d", 0)):
+            for a in map(TILES[name, op], range(9)):
+                for b in map(TILES[name, op], range(9)):
+                    if a[0] <= row <= a[1] and b[0] <= column <= b[1]:
+                        allowed[op][image, max(0, a[2]) : a[3] + 1, max(0, b[2]) : b[3] + 1] = True
         allowed["conv2d_weight"][:, :, 5, :] = allowed["conv2d_weight"][:, :, :, 7] = True
         for op in true:
             assert not (true[op] & ~lost[op]).any() and not (lost[op] & ~allowed[op]).any(), op

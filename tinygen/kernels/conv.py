@@ -1,7 +1,8 @@
 """The three convolutions: which way each takes, and the way that every one can take, gathers and matrix products.
 
-In float32 there are faster ways: 3x3 with stride 1 and many channels by `winograd.py`, whole vectors of output channels
-by `direct.py`, transposes to few channels by `scatter.py`, 1x1 as one matrix product. What is left is done here.
+In float32 there are faster ways, in the folder `convolution`: 3x3 with stride 1 and many channels by `winograd.py`, 3x3
+and 4x4 with stride 2 by `winograd_strided.py`, whole vectors of output channels by `direct.py`, transposes to few
+channels by `scatter.py`; 1x1 is one matrix product. What is left is done here.
 
 A whole batch of windows written out is nine times the batch, and would stream through memory twice. So a block of a few
 image rows gathers its windows into a buffer of cache size, multiplies it by the kernel as a matrix, and goes on. The
@@ -13,11 +14,11 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import direct, scatter, winograd, winograd_strided
+from tinygen.kernels.convolution import direct, scatter, winograd, winograd_strided
+from tinygen.kernels.convolution.product import product, transposed_product
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.memory import empty
-from tinygen.kernels.product import product, transposed_product
 from tinygen.kernels.threads import run_blocks
 from tinygen.kernels.window import clear, copy
 

@@ -17,7 +17,7 @@ from numba.extending import intrinsic, overload
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 
 # A kernel's machine code holds that of its helpers in other files, while numba asks only whether its own file changed.
-SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).digest()
+SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))).digest()
 
 
 def compiled(**options):
