@@ -29,7 +29,7 @@ def main(
     lr: float = 5e-4,
     channels: int = 32,
     latent: int = 64,
-    gamma: float = 0.1,
+    gamma: float = 0.01,
     samples: int = 1000,
     judges: int = 1,
     limit: int | None = None,
