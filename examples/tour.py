@@ -1,136 +1,42 @@
-"""The tour: trains the models on real digits and shows what they learnt. Start here.
+"""The tour: trains four families of models on real digits and shows what each of them can do. Start here.
 
-The 8x8 digits come with the package, so nothing is downloaded. You will see progress, a table of figures beside what to
-hold them against, and at the end the address of a page with the pictures: `index.html` in the folder of the run.
-Each function below is one stop; a stop trains its model, and returns its figures and its part of the page.
+The 8x8 digits come with the package, so nothing is downloaded. You will see progress; a table of the families, each
+with its figure and what to hold that against; a second one of what they can do, where a judge, a classifier of real
+digits, looks at a thousand samples of each; and the address of a page with the pictures, `index.html` in the folder of
+the run. Each file in `tour_stops` is one stop: it trains a model, its loop in sight, and says what came out.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
-import numpy as np
+from tour_stops import autoencoder, diffusion, gan, vae
+from tour_stops.stop import Stop, Trip
 
-from tinygen import grad, metrics, optim, plot
-from tinygen.data import Batches, Dataset, load, specimens
-from tinygen.models import ConvAutoencoder
-from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, Run, figures_table, open_run, start
+from tinygen import plot
+from tinygen.columns import columns
+from tinygen.data import load
+from tinygen.judging import Judged, judge_samples
+from tinygen.report import Section, Shown, Table, write_page
+from tinygen.run import open_run, start
 
-
-class Stop(NamedTuple):
-    """What a stop of the tour brings home."""
-
-    results: list[Result]
-    sections: list[Section]
+SURE, MOST = 0.8, 0.8  # the judge is sure of a sample from this probability on, and should be of this share of them
 
 
 class Budget(NamedTuple):
-    """How long the stops train."""
+    """How many steps the stops train, and how many samples the judge sees of each."""
 
-    autoencoder_epochs: int
-
-
-BUDGETS = {"digits": Budget(autoencoder_epochs=60), "mnist": Budget(autoencoder_epochs=3), "quick": Budget(1)}
-
-
-def autoencoder(digits: Dataset, budget: Budget, run: Run, seed: int, quiet: bool) -> Stop:
-    """The lecture's convolutional autoencoder: a code of 10 numbers, held against PCA with as many."""
-    train, test, labels = digits.train_images, digits.test_images, digits.test_labels
-    began = perf_counter()
-    model, losses, tests = train_autoencoder(digits, budget.autoencoder_epochs, run, seed, quiet)
-    seconds = perf_counter() - began
-
-    pca = metrics.pca(train, 10)
-    by_pca = metrics.pca_reconstruct(test, pca.mean, pca.components)
-    error = metrics.squared_error_per_image(test, by_pca)
-    codes = model.encode(test)
-    by_code = metrics.nearest_neighbour_accuracy(model.encode(train), digits.train_labels, codes, labels)
-    by_pixels = metrics.nearest_neighbour_accuracy(train, digits.train_labels, test, labels)
-
-    first = specimens(labels)
-    rows = {"autoencoder": model.reconstruct(test[first]), "PCA": np.clip(by_pca[first], 0, 1)}
-    curves = {"training": losses, "test": tests}
-    beside = {"PCA-10, test": error}
-    pictures = {
-        "reconstructions": plot.reconstructions(test[first], rows),
-        "codes": plot.latent_map(metrics.pca_2d(codes), labels),
-        "between": plot.image_grid(model.interpolate(codes[first], 10), columns=10),
-        "loss": plot.loss_curves(curves, reference=beside, ylabel="squared error per image", log=True),
-    }
-    for name, picture in pictures.items():
-        plot.save(picture, run.path(f"autoencoder_{name}.png"))
-
-    size = sum(p.size for p in model.parameters())
-    verdict = "below PCA" if tests[-1] < error else "not below PCA"
-    results = [
-        Result("autoencoder: parameters", size, "159355 for the lecture's 28x28"),
-        Result("autoencoder: seconds to train", round(seconds, 1), f"{len(losses)} epochs"),
-        Result("autoencoder: squared error per test image", tests[-1], f"{error:.4g} PCA, 10 numbers too", verdict),
-        Result("autoencoder: nearest code has the same class", by_code, f"{by_pixels:.4g} nearest image"),
-    ]
-    return Stop(results, AUTOENCODER_SECTIONS)
+    autoencoder: int
+    vae: int
+    gan: int
+    diffusion: int
+    samples: int = 1000
 
 
-def train_autoencoder(
-    digits: Dataset, epochs: int, run: Run, seed: int, quiet: bool
-) -> tuple[ConvAutoencoder, list[float], list[float]]:
-    """The trained model, and its squared error per image in each epoch, on training and on test images."""
-    rng, size = np.random.default_rng(seed), digits.image_shape[0]
-    model = ConvAutoencoder(rng=rng, image_size=size)
-    params = model.parameters()
-    opt = optim.Adam(params)
-    batches = Batches(digits.train_images, 32 if size < 28 else 128, rng)
-    schedule = optim.cosine(2e-3, total=epochs * len(batches))
-    losses, tests = [], []
-    for epoch in (bar := progress(range(1, epochs + 1), label="autoencoder", quiet=quiet)):
-        steps = []
-        for batch in batches:
-            opt.lr = schedule(opt.steps)
-            loss = model.loss(batch)
-            opt.step(grad(loss, params))
-            steps.append(loss.item())
-        losses.append(float(np.mean(steps)))
-        tests.append(metrics.squared_error_per_image(digits.test_images, model.reconstruct(digits.test_images)))
-        bar.show(loss=losses[-1], test=tests[-1])
-        run.log(epoch, autoencoder_loss=losses[-1], autoencoder_test=tests[-1])
-    return model, losses, tests
-
-
-AUTOENCODER_SECTIONS = [
-    Section(
-        "An autoencoder: through 10 numbers and back",
-        "The encoder makes 10 numbers of all the pixels, the decoder makes an image of those. Nobody told it what "
-        "matters: it was only asked to lose as little as possible. Below the originals, which it never saw in "
-        "training, stand its reconstructions, and those of PCA with 10 numbers.",
-        "autoencoder_reconstructions.png",
-        "Test digits, their reconstructions by the autoencoder, and by PCA",
-    ),
-    Section(
-        "What the code knows",
-        "Each test digit as a point: its 10 numbers, seen along their two main directions. The colour is the class, "
-        "which training never used; that classes lie together is what the model found out.",
-        "autoencoder_codes.png",
-        "Scatter of the codes of the test digits, coloured by class",
-    ),
-    Section(
-        "Between the digits",
-        "Straight lines in the code, from each digit to the next, drawn by the decoder. Where the way leads through "
-        "codes that no digit has, the images say so: an autoencoder promises nothing there.",
-        "autoencoder_between.png",
-        "Rows of decoded images on the way from one digit to the next",
-    ),
-    Section(
-        "How it learnt",
-        "The loss in each epoch, and the exact error of PCA with as many numbers as a dotted line.",
-        "autoencoder_loss.png",
-        "Loss curves on training and test digits with the error of PCA as a reference",
-    ),
-]
-
-STOPS: list[Callable[..., Stop]] = [autoencoder]
+BUDGETS = {
+    "digits": Budget(autoencoder=1500, vae=4500, gan=3000, diffusion=2000),
+    "mnist": Budget(autoencoder=1400, vae=6000, gan=4000, diffusion=4000),
+    "quick": Budget(10, 10, 10, 10, samples=36),
+}
 
 
 def main(
@@ -140,36 +46,130 @@ def main(
     out: Path = Path("runs/tour"),
     quick: bool = False,
     quiet: bool = False,
-) -> list[Result]:
-    """Train every model, print the table, write the page; returns the figures.
+) -> dict[str, float]:
+    """Train every model, print the tables, write the page; returns the figures.
 
     Args:
         data: "digits" (8x8, inside the package), "mnist" (28x28), or a folder of your own square pictures.
-        seed: of everything random.
+        seed: of everything random but the judge.
         out: the folder for the page and its pictures.
-        quick: train for seconds only: to see that all runs, not what it can do.
+        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
     digits = load(data, quiet=quiet)
+    height, width, _ = digits.image_shape
+    if height != width or height % 4:
+        raise ValueError(f"the models of the tour make square images whose side 4 divides, got {height} x {width}")
     budget = BUDGETS["quick" if quick else data if data in BUDGETS else "mnist"]
     run = open_run(out, {"seed": seed, **budget._asdict()}, data={digits.name: digits.sha256()})
     if not quiet:
         print(digits)
-    stops = [stop(digits, budget, run, seed, quiet) for stop in STOPS]
-    results = [result for stop in stops for result in stop.results]
+    trip = Trip(digits, run, seed, budget.samples, quiet)
+    stops = [
+        autoencoder.visit(trip, budget.autoencoder),
+        vae.visit(trip, budget.vae),
+        gan.visit(trip, budget.gan),
+        diffusion.visit(trip, budget.diffusion),
+    ]
+    judged = {
+        stop.family: judge_samples(stop.samples, digits, judges=int(not quick), confidence=SURE, quiet=quiet)
+        for stop in stops
+        if stop.samples is not None
+    }
+    families, abilities = families_table(stops), abilities_table(stops, judged)
     page = write_page(
         run.folder,
         title="A tour of tinygen",
-        intro=f"Models built from scratch, trained on {len(digits.train_images):,} digits of the data set "
-        f"“{digits.name}” and shown on test digits that they never saw. "
-        "Beside every figure stands what to hold it against.",
-        results=results,
-        sections=[section for stop in stops for section in stop.sections],
+        intro=f"Four families of models, built from scratch and trained on {len(digits.train_images):,} images of the "
+        f"data set “{digits.name}”, each in a minute or less, and shown on test images that they never saw.",
+        sections=[
+            Section("Side by side", SIDE_BY_SIDE, beside=samples_of(trip, stops, judged)),
+            Section("Four families", FAMILIES, table=families),
+            Section("What each can do", ABILITIES, table=abilities),
+            *(section for stop in stops for section in stop.sections),
+            Section("How they learnt", LEARNT, beside=[stop.loss for stop in stops], least=300),
+        ],
     )
-    figures_table(results, quiet=quiet)
+    figures = {f"{stop.family}: {stop.figure}": stop.value for stop in stops}
+    for family, opinion in judged.items():
+        figures |= {f"{family}: {name}": opinion.figures[name] for name in ("sure", "rarest") if opinion.figures}
+    run.finish(figures)
     if not quiet:
-        print(f"\nNow open {page}")
-    return results
+        print(printed(families), printed(abilities), f"Now open {page}", sep="\n\n")
+    return figures
+
+
+# ---- the tables ----------------------------------------------------------------------------------------------------
+
+
+def families_table(stops: list[Stop]) -> Table:
+    """Each family with its figure, and what to hold that against."""
+    head = "family", "parameters", "seconds", "figure", "value", "reference"
+    rows = [(s.family, f"{s.parameters:,}", f"{s.seconds:.0f}", s.figure, f"{s.value:.4g}", s.reference) for s in stops]
+    return Table(head, rows)
+
+
+def abilities_table(stops: list[Stop], judged: dict[str, Judged]) -> Table:
+    """What each family can do: how the judge finds its samples, and whether it knows densities and codes."""
+    head = "family", "samples", "clear", "rarest class", "density", "encode"
+    rows = []
+    for stop in stops:
+        found = judged[stop.family].figures if stop.family in judged else {}
+        share, rarest = (percent(found[name]) if found else "" for name in ("sure", "rarest"))
+        rows.append((stop.family, verdict(stop, found), share, rarest, stop.density, stop.encode))
+    real = next((opinion.figures for opinion in judged.values() if opinion.figures), None)
+    if real:
+        rows.append(("(test digits)", "", percent(real["test_sure"]), "", "", ""))
+    return Table(head, rows)
+
+
+def verdict(stop: Stop, found: dict[str, float]) -> str:
+    """Whether it can sample, by the judge."""
+    if stop.samples is None:
+        return "no"
+    if not found:
+        return "yes, not judged"
+    if found["rarest"] == 0:
+        return "not all classes"
+    return "yes" if found["sure"] >= MOST else "too few are clear"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}\u00a0%"  # a space that is no place for a new line
+
+
+def printed(table: Table) -> str:
+    """A table as text."""
+    return columns([table.head, *table.rows], ruled=True)
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------
+
+
+def samples_of(trip: Trip, stops: list[Stop], judged: dict[str, Judged]) -> list[Shown]:
+    """Thirty test digits, and as many samples of each family that can draw, as pictures to stand side by side."""
+    trip.save(samples_real=plot.image_grid(trip.digits.test_images[:30], columns=5))
+    beside = [Shown("samples_real.png", "Real test digits", "real")]
+    for stop in stops:
+        if stop.samples is not None:
+            name, found = f"samples_{stop.family}", judged[stop.family].figures
+            trip.save(**{name: plot.image_grid(stop.samples[:30], columns=5)})
+            caption = stop.family + (f", {100 * found['sure']:.0f} % clear" if found else "")
+            beside.append(Shown(f"{name}.png", f"Samples of the {stop.family}", caption))
+    return beside
+
+
+FAMILIES = """Each with a figure of its own, and what to hold that against."""
+
+ABILITIES = f"""To sample, to say how probable an image is, to say what it is made of: each family can do some of it. A
+judge, a classifier that was trained on the same digits, looks at samples of each. One is clear to it if its
+class has a probability of {SURE} or more; {100 * MOST:.0f} % should be, and every class should be there. An autoencoder
+has images for codes, but nobody knows which codes are likely."""
+
+SIDE_BY_SIDE = "Digits that somebody wrote, and digits that nobody did: the first ones drawn, not the best."
+
+LEARNT = """Each family minimises something else, so the curves can't be compared with each other; each can be compared
+with its own test images, and with its dotted line."""
 
 
 if __name__ == "__main__":

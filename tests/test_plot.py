@@ -347,3 +347,9 @@ assert matplotlib.rcParams.copy() == before
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
+def test_a_narrow_picture_of_curves_has_letters_of_the_same_size():
+    wide, narrow = (loss_curves({"a": [3.0, 2.0, 1.0]}, width=width) for width in (960, 640))
+    assert wide.pixels().shape == (600, 960, 3) and narrow.pixels().shape == (400, 640, 3)
+    assert {text.get_size() for text in wide.axes[0].texts} == {text.get_size() for text in narrow.axes[0].texts}

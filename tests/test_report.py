@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tinygen.report import Section, write_page
+from tinygen.progress import digits
+from tinygen.report import Section, Shown, Table, write_page
 from tinygen.run import Result
 
 VOID = {"meta", "img", "br"}
@@ -87,3 +88,27 @@ def test_a_page_without_its_pictures_is_refused_before_it_is_written(tmp_path):
     with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
         write_page(tmp_path, title="Run", intro="", sections=[Section("Loss", picture="loss.png")])
     assert not (tmp_path / "index.html").exists()
+
+
+@given(TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False))
+def test_a_table_names_its_columns_and_each_cell_again_for_narrow_screens(folder, name, cell, value):
+    table = Table((name, "what", cell), [(cell, name, "1"), (name, value, cell)])
+    page = write_page(folder, title="Run", intro="", sections=[Section("Figures", table=table)])
+    read = Page(page.read_text(encoding="utf-8"))
+    heads = [text for tag, text in read.texts if tag == "th"]
+    assert heads == [name.capitalize(), "What", cell.capitalize(), cell, name]
+    assert [text for tag, text in read.texts if tag == "td"] == [name, "1", digits(value), cell]
+    assert [value for key, value in read.attributes if key == "data-title"] == ["what", cell] * 2
+
+
+def test_pictures_stand_side_by_side_each_with_its_caption(folder):
+    shown = [Shown("loss.png", "a curve", "<the loss>"), Shown("steps.gif", "a film")]
+    page = write_page(folder, title="Run", intro="", sections=[Section("Both", beside=shown, least=200)])
+    read = Page(page.read_text(encoding="utf-8"))
+    assert [(image["src"], image["alt"]) for image in read.images] == [("loss.png", "a curve"), ("steps.gif", "a film")]
+    assert [text for tag, text in read.texts if tag == "figcaption"] == ["<the loss>"]
+    assert ("style", "--least: 200px") in read.attributes
+    with pytest.raises(FileNotFoundError, match=r"section 'Both' shows .*none.png"):
+        write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("none.png", "a curve")])])
+    with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
+        write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("loss.png", "")])])

@@ -260,12 +260,14 @@ def loss_curves(
     ylabel: str = "loss",
     title: str = "",
     log: bool = False,
+    width: int = 960,
 ) -> Picture:
     """Curves named at their ends, and dotted lines across for what they are held against.
 
     `x` serves every curve, or is a dict with one for each; without it they count 1, 2, ... `log` concerns the y axis.
+    `width` is in pixels, and letters keep their size: narrow pictures can be read where several stand side by side.
     """
-    axes = _axes(title, xlabel, ylabel, height=600)
+    axes = _axes(title, xlabel, ylabel, width=width, height=round(width / 1.6))
     ends = []  # (name, y, colour)
     for i, (name, values) in enumerate(curves.items()):
         values, colour = np.asarray(values, float), PALETTE[i % len(PALETTE)]
@@ -288,8 +290,8 @@ def loss_curves(
     return axes.figure
 
 
-def _axes(title: str, xlabel: str, ylabel: str, *, height: int) -> Axes:
-    picture = Picture(960, height)
+def _axes(title: str, xlabel: str, ylabel: str, *, height: int, width: int = 960) -> Axes:
+    picture = Picture(width, height)
     picture.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = picture.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)

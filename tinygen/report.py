@@ -12,13 +12,34 @@ from tinygen.progress import digits
 from tinygen.run import Result
 
 
+class Shown(NamedTuple):
+    """A picture of several that stand side by side: its file name, what it shows, and a caption."""
+
+    picture: str
+    alt: str
+    caption: str = ""
+
+
+class Table(NamedTuple):
+    """The names of the columns, and rows of as many cells; the first cell names its row."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | float]]
+
+
 class Section(NamedTuple):
-    """A heading, a text (a blank line parts paragraphs), and perhaps a picture: its file name, and what it shows."""
+    """A heading, a text (a blank line parts paragraphs), and perhaps a picture: its file name, and what it shows.
+
+    Or several pictures side by side, as many as the screen has room for if each gets `least` pixels; or a table.
+    """
 
     heading: str
     text: str = ""
     picture: str = ""
     alt: str = ""
+    beside: Sequence[Shown] = ()
+    least: int = 150
+    table: Table | None = None
 
 
 def write_page(
@@ -30,7 +51,7 @@ def write_page(
     """
     folder = Path(folder)
     body = [f"<h1>{escape(title)}</h1>", _paragraphs(intro)]
-    body += [_table(results)] if results else []
+    body += [_table(Table(Result._fields, [Result(*row) for row in results]))] if results else []
     body += [_section(folder, Section(*section)) for section in sections]
     page = folder / "index.html"
     page.write_text(_PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body)), encoding="utf-8")
@@ -39,26 +60,43 @@ def write_page(
 
 def _section(folder: Path, section: Section) -> str:
     parts = [f"<h2>{escape(section.heading)}</h2>", _paragraphs(section.text)]
+    if section.table:
+        parts.append(_table(Table(*section.table)))
     if section.picture:
-        path = folder / section.picture
-        if not path.is_file():
-            raise FileNotFoundError(f"write_page: section {section.heading!r} shows {path}, which does not exist")
-        if not section.alt:
-            raise ValueError(f"write_page: {section.picture} needs an `alt`, for readers who cannot see it")
-        with Image.open(path) as image:
-            width, height = image.size  # so that the page does not jump while pictures load
-        source, alt = quote(section.picture), escape(section.alt)
-        image = f'<img src="{source}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
-        parts.append(f'<a href="{source}">{image}</a>')  # on a phone, a tap shows it in full size
+        parts.append(_image(folder, section.heading, section.picture, section.alt))
+    if section.beside:
+        parts.append(_beside(folder, section))
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 
-def _table(results: Sequence[Result]) -> str:
-    head = "".join(f'<th scope="col">{name.capitalize()}</th>' for name in Result._fields)
+def _image(folder: Path, heading: str, picture: str, alt: str) -> str:
+    path = folder / picture
+    if not path.is_file():
+        raise FileNotFoundError(f"write_page: section {heading!r} shows {path}, which does not exist")
+    if not alt:
+        raise ValueError(f"write_page: {picture} needs an `alt`, for readers who cannot see it")
+    with Image.open(path) as image:
+        width, height = image.size  # so that the page does not jump while pictures load
+    source = quote(picture)
+    image = f'<img src="{source}" alt="{escape(alt)}" width="{width}" height="{height}" loading="lazy">'
+    return f'<a href="{source}">{image}</a>'  # on a phone, a tap shows it in full size
+
+
+def _beside(folder: Path, section: Section) -> str:
+    figures = []
+    for shown in (Shown(*each) for each in section.beside):
+        image = _image(folder, section.heading, shown.picture, shown.alt)
+        caption = f"<figcaption>{escape(shown.caption)}</figcaption>" if shown.caption else ""
+        figures.append(f"<figure>{image}{caption}</figure>")
+    return f'<div class="beside" style="--least: {section.least}px">\n' + "\n".join(figures) + "\n</div>"
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{escape(name.capitalize())}</th>' for name in table.head)
     rows = []
-    for result in (Result(*row) for row in results):
-        name, *cells = (escape(digits(cell)) for cell in result)
-        titled = (f'<td data-title="{title}">{cell}</td>' for title, cell in zip(Result._fields[1:], cells))
+    for row in table.rows:
+        name, *cells = (escape(digits(cell)) for cell in row)
+        titled = (f'<td data-title="{escape(title)}">{cell}</td>' for title, cell in zip(table.head[1:], cells))
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(titled)}</tr>')
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
 
@@ -93,6 +131,9 @@ main { max-width: 50rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 3rem 0 .5rem; }
 p { margin: 0 0 1rem; max-width: 42rem; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr)); gap: 1rem; }
+figure { margin: 0; }
+figcaption { color: var(--faint); font-size: .875rem; margin-top: .35rem; }
 img { display: block; max-width: 100%; height: auto; border-radius: .5rem; background: #ffffff; }
 table { border-collapse: collapse; width: 100%; margin: 1.5rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
