@@ -3,6 +3,7 @@
 You will see how many of the eight modes it finds, and how many of its samples lie within three standard deviations of
 one: of real points 98.89 %. Then `index.html`: samples beside data, a film of what the discriminator holds for real
 while the samples move, and both losses on their way to the values that theory gives.
+A seed takes a minute and a half on one core.
 """
 
 from pathlib import Path
@@ -200,8 +201,9 @@ ring of radius 1. A sample is good within three of these of a mode; below are th
 SECTIONS = [
     Section(
         "Samples beside data",
-        "The darker, the more points; beside it, one mode under a magnifying glass. The generator is a continuous map "
-        "of its noise, so a few points always lie on the way from one mode to another.",
+        "The darker, the more points, each picture on a scale of its own. The generator is a continuous map of its "
+        "noise, so a few points in a hundred always lie on the way from one mode to another. The last two pictures are "
+        "one mode under a magnifying glass.",
         "samples.png",
         "Densities of data and samples, the whole ring and one of its modes",
     ),
