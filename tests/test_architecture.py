@@ -200,7 +200,7 @@ def test_kernels_are_exact_about_nan_and_inf():
     assert found == []
 
 
-RANDOM_NAMES = {"Generator", "default_rng", "SeedSequence", "PCG64", "BitGenerator"}
+RANDOM_NAMES = {"Generator", "default_rng", "SeedSequence", "BitGenerator", "PCG64", "MT19937", "Philox", "SFC64"}
 
 
 def test_randomness_comes_from_a_generator_that_is_passed():
