@@ -106,7 +106,7 @@ def test_linear_autoencoder_is_pca_and_is_not(tmp_path):
 
 def test_diffusion_2d_comes_nearer_to_the_data_than_its_noise(tmp_path):
     out = tmp_path / "run"
-    settings = dict(steps=600, batch_size=128, points=1000, sets=1, out=out, quiet=True)
+    settings = dict(steps=600, batch_size=128, points=1000, pairs=1, out=out, quiet=True)
     ratios = example("diffusion_2d").main(toys=("moons",), **settings)
     assert ratios.keys() == {"moons DDIM-50", "moons DDPM-1000"}
     assert max(ratio for times in ratios.values() for ratio in times) < 3.9  # of noise itself: 4.3

@@ -89,11 +89,11 @@ class NoiseSchedule:
 
     # -- backwards ---------------------------------------------------------------------------------------------------
 
-    def timesteps(self, steps: int | Sequence[int], *, power: int = 1) -> list[int]:
+    def timesteps(self, steps: int | Sequence[int], *, power: float = 1) -> list[int]:
         """The steps + 1 times T, ..., 0 that a sampler visits: T (i/steps)^power, rounded down, and all different.
 
-        They are evenly spaced, or with power 2 denser near the data, for data with fine detail (DDIM, appendix D.2).
-        Times that are given instead of their number should fall to 0, and come back as they are.
+        They are evenly spaced, or with a power above 1 denser near the data, for data with fine detail (power 2 is in
+        DDIM, appendix D.2). Times that are given instead of their number should fall to 0, and come back as they are.
         """
         T = self.num_train_timesteps
         if np.ndim(steps):
@@ -101,9 +101,9 @@ class NoiseSchedule:
             if len(times) < 2 or times[0] > T or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
                 raise ValueError(f"timesteps: times should fall from at most {T} to 0, got {times}")
             return times
-        if not 1 <= steps <= T:
-            raise ValueError(f"timesteps: steps should lie in 1..{T}, got {steps}")
-        return [max(i, T * i**power // steps**power) for i in range(steps, -1, -1)]
+        if not 1 <= steps <= T or power < 1:
+            raise ValueError(f"timesteps: steps should lie in 1..{T} and power be at least 1, got {steps} and {power}")
+        return [max(i, int(T * i**power / steps**power)) for i in range(steps, -1, -1)]
 
     def sigma(self, t: int, s: int, *, eta: float) -> float:
         """The noise that a step from t to s < t adds anew; with eta = 1 the sd of q(x_s | x_t, x_0) (DDIM, eq. 16)."""
