@@ -81,7 +81,7 @@ def main(
         run.folder,
         title="A tour of tinygen",
         intro=f"Four families of models, built from scratch and trained on {len(digits.train_images):,} images of the "
-        f"data set “{digits.name}”, each in a minute or less, and shown on test images that they never saw.",
+        f"data set “{digits.name}”, and shown beside test images that they never saw.",
         sections=[
             Section("Side by side", SIDE_BY_SIDE, beside=samples_of(trip, stops, judged)),
             Section("Four families", FAMILIES, table=families),
