@@ -20,6 +20,18 @@ from tinygen.run import Result, figures_table, open_run, start
 TEST_SEED = 15  # of the damage to the test images, whatever `seed` is: figures can be compared
 
 
+def network(sizes: dict, grey: float, rng: np.random.Generator) -> ConvAutoencoder:
+    """A network that begins by answering `grey`, the mean pixel.
+
+    Else the first thing to learn is that images are mostly black, and amid noise the steps towards that go on until
+    every unit of a ReLU is dead: the answer then stays black.
+    """
+    model = ConvAutoencoder(**sizes, rng=rng)
+    bias = model.decoder[-2].bias
+    bias.data = np.full_like(bias.data, np.log(grey / (1 - grey)))
+    return model
+
+
 def main(
     *,
     data: str = "mnist",
@@ -63,7 +75,7 @@ def main(
     damages = {"noise": GaussianNoise(sd), "erasures": Erasures(share)}
     models, curves = {}, {}
     for name, corrupt in {"plain": None, **damages}.items():
-        model = ConvAutoencoder(**sizes, rng=rng)
+        model = network(sizes, train.mean(), rng)
         params = model.parameters()
         batches = Batches(train, batch_size, rng)
         opt = optim.Adam(params, lr)
