@@ -35,7 +35,7 @@ class Budget(NamedTuple):
 BUDGETS = {
     "digits": Budget(autoencoder=1500, vae=4500, gan=3000, diffusion=2000),
     "mnist": Budget(autoencoder=1400, vae=6000, gan=4000, diffusion=4000),
-    "quick": Budget(10, 10, 10, 10, samples=36),
+    "quick": Budget(5, 5, 5, 5, samples=36),
 }
 
 
