@@ -38,7 +38,18 @@ kernel = compiled(fastmath=FASTMATH)
 # For the inner parts of a kernel, which make no array of their own: to count at every call who holds which array would
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
-piece = compiled(fastmath=FASTMATH, **UNCOUNTED)
+
+
+def piece(function):
+    """The decorator for an inner part, compiled once for all numbers that it may be called with.
+
+    numba would compile it anew for each place where a number stands as it is, `f(x, 0)` beside `f(x, i)`.
+    """
+    dispatcher = compiled(fastmath=FASTMATH, **UNCOUNTED)(function)
+    if hasattr(dispatcher, "get_call_template"):
+        template = dispatcher.get_call_template
+        dispatcher.get_call_template = lambda args, names: template(tuple(map(types.unliteral, args)), names)
+    return dispatcher
 
 
 @intrinsic

@@ -13,7 +13,7 @@ import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import typing
+from numba.core import imputils, typing
 from numba.extending import intrinsic, lower_builtin, models, overload, register_model
 
 from tinygen.kernels.jit import FASTMATH, UNCOUNTED
@@ -40,6 +40,11 @@ def store(array, at, value):
 def nothing():
     """LANES zeros."""
     return np.zeros(LANES, np.float32)
+
+
+def any_array(array):
+    """The same array, its type without "read-only", so that what it is given to is compiled once for both kinds."""
+    return array
 
 
 def total(value):
@@ -98,6 +103,14 @@ def _store(typingctx, array, at, value):
 
 
 @intrinsic
+def _any_array(typingctx, array):
+    def generate(context, builder, signature, args):
+        return imputils.impl_ret_borrowed(context, builder, signature.return_type, args[0])
+
+    return array.copy(readonly=False)(array), generate
+
+
+@intrinsic
 def _nothing(typingctx):
     return lanes(), lambda context, builder, signature, args: VECTOR([0.0] * LANES)
 
@@ -124,6 +137,11 @@ def _load_overload(array, at):
 @overload(store, jit_options=UNCOUNTED)
 def _store_overload(array, at, value):
     return lambda array, at, value: _store(array, at, value)
+
+
+@overload(any_array)
+def _any_array_overload(array):
+    return lambda array: _any_array(array)
 
 
 @overload(nothing, jit_options=UNCOUNTED)

@@ -7,11 +7,11 @@ of A pass by it; a transpose is only another way to walk through the array. floa
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, load, store
+from tinygen.kernels.lanes import LANES, any_array, load, store
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import run_blocks, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
-from tinygen.kernels.window import scratch
+from tinygen.kernels.window import clear, copy, scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
 SHARED = 1 << 22  # above that a hand-over to another thread is worth it
@@ -64,7 +64,8 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
     flat = y.reshape(-1)
     panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
     shift = np.zeros(COLUMNS, np.float32)
-    panel[:] = 0
+    clear(panel, 0, len(panel))
+    a, b, bias = any_array(a), any_array(b), any_array(bias)
     packed, walk, sizes = -1, (a_row, 0, 0, a_step), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
@@ -73,7 +74,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
         if packed != block // chunks:
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
-        shift[:columns] = bias[j : j + columns]
+        copy(bias, j, shift, 0, columns)
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
             multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, flat, to, m, rows, COLUMNS)

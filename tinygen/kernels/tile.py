@@ -54,9 +54,9 @@ def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at,
                 tile(TALL, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == ROWS:
                 tile(ROWS, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif rows == 7:
+            elif WIDE and rows == 7:
                 tile(7, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif rows == 4:
+            elif WIDE and rows == 4:  # else that is ROWS
                 tile(4, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
             elif rows == 3:
                 tile(3, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)

@@ -8,7 +8,7 @@ of a matrix product that is never written out. The number of output channels is 
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel
-from tinygen.kernels.lanes import LANES
+from tinygen.kernels.lanes import LANES, any_array
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import COLUMNS, multiply
@@ -76,7 +76,7 @@ def _convolve(x, panels, bias, y, corner, step, extent, kernel_size, stride, pad
     size, each = ((rows - 1) * sh + reach) * columns * c, (gh + rows - 1) // rows
     runs = kh if kh * run * COLUMNS <= PANEL else 1  # rows of the kernel in one go, before the sums are put down
     window, shift = scratch(images * size), scratch(o)
-    shift[:] = bias
+    copy(any_array(bias), 0, shift, 0, o)
     for block in range(start, stop):
         begin, first = block // each * images, block % each * rows
         end, last = min(begin + images, n), min(first + rows, gh)
@@ -102,7 +102,7 @@ def _convolve(x, panels, bias, y, corner, step, extent, kernel_size, stride, pad
 def _weight(x, g, sums, kernel_size, stride, padding, dilation, cut, blocks, start, stop):
     (kh, kw), (sh, sw), (images, rows) = kernel_size, stride, cut
     n, gh, gw, o = g.shape
-    c, columns, flat = x.shape[3], (gw - 1) * sw + kw, g.reshape(-1)
+    c, columns, flat = x.shape[3], (gw - 1) * sw + kw, any_array(g.reshape(-1))
     run, reach, each = kw * c, dilation[0] * (kh - 1) + 1, (gh + rows - 1) // rows
     size, parts = ((rows - 1) * sh + reach) * columns * c, len(sums)
     window, zeros = scratch(images * size), np.zeros(o, np.float32)

@@ -8,7 +8,7 @@ still in the cache, are added up where they belong.
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES
+from tinygen.kernels.lanes import LANES, any_array
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import COLUMNS, multiply
@@ -37,13 +37,14 @@ def _scatter(g, entries, bias, x, kernel_size, stride, padding, dilation, start,
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
     _, gh, gw, o = g.shape
     _, h, w, c = x.shape
-    m, flat, matrix, target = entries.shape[1], g.reshape(-1), entries.reshape(-1), x.reshape(-1)
+    m, flat, matrix, target = entries.shape[1], any_array(g.reshape(-1)), entries.reshape(-1), x.reshape(-1)
     products, zeros = scratch(gh * gw * m), np.zeros(m, np.float32)
     for image in range(start, stop):
         at = image * gh * gw * o
         multiply(flat, at, (o, 0, 0, 1), (1, 1, o), matrix, 0, zeros, 0, 0, products, 0, m, gh * gw, m)
         for q in range(c):
-            x[image, :, :, q] = bias[q]
+            for i in range(image * h * w, (image + 1) * h * w):
+                target[i * c + q] = bias[q]
         for u in range(kh):
             for i in range(gh):
                 row = sh * i + dh * u - ph
