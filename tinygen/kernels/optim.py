@@ -17,26 +17,19 @@ SPLIT = 1 << 17  # entries from which a second thread is worth the hand-over
 
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
-    new = _like(θs)
     l2, keep = (0.0, 1 - α * λ) if decoupled else (λ, 1.0)
     numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2, keep
-    _one_pass(_adam, (θs, gs), (ms, vs, new), numbers)
-    return new
+    return _moved(_adam, (θs, gs), (ms, vs), numbers)
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
-    new = _like(θs)
     if μ:
-        _one_pass(_sgd_with_momentum, (θs, gs), (vs, new), (α, μ, μ if nesterov else 0.0, λ))
-    else:
-        _one_pass(_sgd, (θs, gs), (new,), (α, λ))
-    return new
+        return _moved(_sgd_with_momentum, (θs, gs), (vs,), (α, μ, μ if nesterov else 0.0, λ))
+    return _moved(_sgd, (θs, gs), (), (α, λ))
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
-    new = _like(θs)
-    _one_pass(_rmsprop, (θs, gs), (vs, new), (lr, α, 1 - α, ε, λ))
-    return new
+    return _moved(_rmsprop, (θs, gs), (vs,), (lr, α, 1 - α, ε, λ))
 
 
 def moving_average(averages, θs, decay):
@@ -49,8 +42,13 @@ def sum_of_squares(xs):
     return float(sum(p.sum() for p in partial))
 
 
-def _like(arrays) -> list[np.ndarray]:
-    return [empty(x.shape, x.dtype) for x in arrays]
+def _moved(rule, read, memory, numbers) -> list[np.ndarray]:
+    """New parameters, which `rule` writes last."""
+    new = [empty(x.shape, x.dtype) for x in read[0]]
+    _one_pass(rule, read, (*memory, new), numbers)
+    for x in new:
+        x.setflags(False)  # read-only: so a Parameter takes it as it is, and any other array it would copy
+    return new
 
 
 def _blocks(x) -> int:
