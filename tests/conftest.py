@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 
 from tinygen.testing import CASES
 from tinygen.testing.ledger import PROFILES, Ledger
@@ -76,6 +76,7 @@ def compiled():
 
 def pytest_addoption(parser):
     parser.addoption("--op", help="run the properties of this op only, and judge its rows of the ledger")
+    parser.addoption("--deeper", action="store_true", help="leave out the tests that are the same in every profile")
 
 
 def pytest_configure(config):
@@ -83,12 +84,19 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    name = config.getoption("--op")
-    if name is None:
-        return
-    about = [getattr(item, "callspec", None) and item.callspec.params.get("op") for item in items]
-    config.hook.pytest_deselected(items=[item for item, op in zip(items, about) if op not in (None, name)])
-    items[:] = [item for item, op in zip(items, about) if op in (None, name)]
+    name, deeper = config.getoption("--op"), config.getoption("--deeper")
+
+    def wanted(item) -> bool:
+        about = getattr(item, "callspec", None) and item.callspec.params.get("op")
+        return (name is None or about in (None, name)) and (not deeper or grows(item))
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+def grows(item) -> bool:
+    """Whether a test asks for the profile, or hypothesis does in its place."""
+    return "profile" in item.fixturenames or is_hypothesis_test(item.obj)
 
 
 # -- the ledger: filled in every worker, judged by the process that started them ---------------------------------------
