@@ -140,7 +140,7 @@ def run(script: str, seconds=200, environment=(), **values) -> str:
 def test_children_train_like_their_parent(script, profile):
     if profile == "quick" and script != FORKS_BESIDE_A_THREAD:
         pytest.skip("the easier ways to fork: in the profiles full and long")
-    run(script, runs={"quick": 4, "full": 50, "long": 500}[profile])
+    run(script, runs={"quick": 4, "full": 70, "long": 70}[profile])
 
 
 def test_a_child_takes_memory_though_a_thread_of_its_parent_held_the_lock():
