@@ -184,11 +184,7 @@ def _run(loop, plain, arrays, *numbers):
             return plain(*arrays, *numbers)
     y = empty(shape, f32)
     work = (*map(_flat, arrays), y.reshape(-1), *map(f32, numbers))
-    blocks = -(-y.size // BLOCK)
-    if y.size < THREADS_FROM:
-        loop(*work, 0, blocks)
-    else:
-        share(loop, blocks, *work)
+    share(loop, -(-y.size // BLOCK), *work)
     return y
 
 

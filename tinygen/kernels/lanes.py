@@ -2,7 +2,7 @@
 
 A compiler finds vectors in simple loops by itself. Where a loop has dozens of arrays in flight it gives up, and where
 sums must stay in registers it does not know it. There the kernels say it: `load(a, i)` is a[i : i + LANES] of a flat
-float32 array, arithmetic is entry by entry, `store(a, i, v)` writes it back.
+float32 array, arithmetic is entry by entry, `store(a, i, v)` writes it back; `transpose` turns a square of vectors.
 
 With NUMBA_DISABLE_JIT the plain Python functions below run, on slices: they say what is meant.
 """
@@ -50,6 +50,13 @@ def any_array(array):
 def total(value):
     """The sum of all lanes, in an order that never changes."""
     return value.sum()
+
+
+def transpose(source, at, source_row, target, to, target_row):
+    """Copy LANES rows of LANES numbers as columns; the rows begin at `at` + i · source_row, and at `to` likewise."""
+    rows = [load(source, at + i * source_row) for i in range(LANES)]
+    for i, row in enumerate(zip(*rows)):
+        store(target, to + i * target_row, row)
 
 
 # -- as machine code ---------------------------------------------------------------------------------------------------
@@ -129,6 +136,33 @@ def _total(typingctx, value):
     return types.float32(lanes), generate
 
 
+@intrinsic
+def _transpose(typingctx, source, at, source_row, target, to, target_row):
+    def generate(context, builder, signature, args):
+        x, x_at, x_row, y, y_at, y_row = args
+
+        def place(array_type, array, first, row, i):
+            entry = builder.add(first, builder.mul(row, row.type(i)))
+            return vector_at(builder, address(context, builder, array_type, array, entry))
+
+        rows = [builder.load(place(source, x, x_at, x_row, i), align=4) for i in range(LANES)]
+        distance = LANES // 2
+        while distance:  # blocks of this size change places across the diagonal, then smaller ones within each
+            for i in range(LANES):
+                if not i & distance:
+                    a, b = rows[i], rows[i + distance]
+                    upper = [p if not p & distance else LANES + p - distance for p in range(LANES)]
+                    lower = [p + distance if not p & distance else LANES + p for p in range(LANES)]
+                    orders = (ir.Constant(ir.VectorType(ir.IntType(32), LANES), order) for order in (upper, lower))
+                    rows[i], rows[i + distance] = (builder.shuffle_vector(a, b, order) for order in orders)
+            distance //= 2
+        for i in range(LANES):
+            builder.store(rows[i], place(target, y, y_at, y_row, i), align=4)
+
+    n = types.intp
+    return types.void(source, n, n, target, n, n), generate
+
+
 @overload(load, jit_options=UNCOUNTED)
 def _load_overload(array, at):
     return lambda array, at: _load(array, at)
@@ -142,6 +176,13 @@ def _store_overload(array, at, value):
 @overload(any_array)
 def _any_array_overload(array):
     return lambda array: _any_array(array)
+
+
+@overload(transpose, jit_options=UNCOUNTED)
+def _transpose_overload(source, at, source_row, target, to, target_row):
+    return lambda source, at, source_row, target, to, target_row: _transpose(
+        source, at, source_row, target, to, target_row
+    )
 
 
 @overload(nothing, jit_options=UNCOUNTED)

@@ -1,20 +1,21 @@
 """The matrix product in blocks that the shapes fix, so that its rounding does not depend on the number of threads.
 
 In float32 a panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows
-of A pass by it; a transpose is only another way to walk through the array. float64 goes to BLAS, in blocks of rows.
+of A pass by it. A transpose is turned on the way, a square of vectors at a time. float64 goes to BLAS, in blocks of
+rows.
 """
 
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, any_array, load, store
+from tinygen.kernels.lanes import LANES, any_array, load, store, transpose
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import run_blocks, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
 from tinygen.kernels.window import clear, copy, scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
-SHARED = 1 << 22  # above that a hand-over to another thread is worth it
+SHARED = 1 << 17  # above that a hand-over to another thread is worth it
 CHUNK = 256  # rows of a block
 
 
@@ -43,22 +44,54 @@ def _tiled(a, b, y, bias, work):
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
     blocks = panels * -(-n // chunk)
-    args = *_walk(a), *_walk(b), as_input(bias), y, k, chunk
+    args = _rows(a), *_walk(b), as_input(bias), y, k, chunk
     if work <= SHARED:
         _tiles(*args, 0, blocks)
     else:
         share(_tiles, blocks, *args)
 
 
+def _rows(matrices: np.ndarray) -> np.ndarray:
+    """The numbers of (batch, N, K) row after row: tiles meet a column at a time, which in a transpose lie far apart."""
+    turned = matrices.transpose(0, 2, 1)
+    if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
+        return as_input(matrices).reshape(-1)
+    rows = empty(matrices.shape, np.float32)
+    share(_turn, -(-rows.shape[1] // COLUMNS), as_input(turned), rows)
+    return as_input(rows).reshape(-1)
+
+
+@kernel
+def _turn(x, y, start, stop):
+    """y (batch, N, K) = x (batch, K, N); a block is as many rows of y as a tile has columns."""
+    batch, n, k = y.shape
+    for matrix in range(batch):
+        for i in range(start * COLUMNS, min(stop * COLUMNS, n), LANES):
+            _turn_rows(
+                x.reshape(-1), matrix * n * k + i, n, y.reshape(-1), (matrix * n + i) * k, k, k, min(LANES, n - i)
+            )
+
+
+@piece
+def _turn_rows(x, x_at, x_row, y, y_at, y_row, count, rows):
+    """The first `rows` <= LANES entries of each of `count` rows of x as the rows of y."""
+    whole = count // LANES * LANES if rows == LANES else 0
+    for j in range(0, whole, LANES):
+        transpose(x, x_at + j * x_row, x_row, y, y_at + j, y_row)
+    for i in range(rows):
+        for j in range(whole, count):
+            y[y_at + i * y_row + j] = x[x_at + j * x_row + i]
+
+
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The numbers of (batch, N, K) in one piece, and the steps to the next row and column: no copy of a transpose."""
+    """The numbers of (batch, K, M) in one piece, and the steps to the next row and column: no copy of a transpose."""
     if matrices.flags.c_contiguous or not matrices.transpose(0, 2, 1).flags.c_contiguous:
         return as_input(matrices).reshape(-1), matrices.shape[2], 1
     return as_input(matrices.transpose(0, 2, 1)).reshape(-1), 1, matrices.shape[1]
 
 
 @kernel
-def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
+def _tiles(a, b, b_row, b_step, bias, y, k, chunk, start, stop):
     _, n, m = y.shape
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     flat = y.reshape(-1)
@@ -66,7 +99,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
     shift = np.zeros(COLUMNS, np.float32)
     clear(panel, 0, len(panel))
     a, b, bias = any_array(a), any_array(b), any_array(bias)
-    packed, walk, sizes = -1, (a_row, 0, 0, a_step), (1, 1, k)
+    packed, walk, sizes = -1, (k, 0, 0, 1), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
         first = block % chunks * chunk
@@ -75,7 +108,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
         copy(bias, j, shift, 0, columns)
-        at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
+        at, to = (matrix * n + first) * k, (matrix * n + first) * m + j
         if columns == COLUMNS:
             multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, flat, to, m, rows, COLUMNS)
         else:  # the last panel; what stands in the columns that don't exist is not looked at
@@ -88,24 +121,29 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, k, chunk, start, stop):
 @piece
 def _pack(b, at, b_row, b_step, panel, k, columns):
     """Copy the columns of B that begin at entry `at` to panel (K, COLUMNS)."""
-    if b_step == 1 and columns == COLUMNS:
+    if columns == COLUMNS and b_step == 1:
         for i in range(k):
             for q in range(0, COLUMNS, LANES):
                 store(panel, i * COLUMNS + q, load(b, at + i * b_row + q))
         return
-    for i in range(0, k, LANES):  # a few rows at a time: of a transpose, one line of the cache from each column
-        for q in range(columns):
-            for r in range(i, min(i + LANES, k)):
-                panel[r * COLUMNS + q] = b[at + r * b_row + q * b_step]
+    whole = k // LANES * LANES if columns == COLUMNS and b_row == 1 else 0
+    for i in range(0, whole, LANES):
+        for q in range(0, COLUMNS, LANES):
+            transpose(b, at + i + q * b_step, b_step, panel, i * COLUMNS + q, COLUMNS)
+    for q in range(columns):
+        for i in range(whole, k):
+            panel[i * COLUMNS + q] = b[at + i * b_row + q * b_step]
 
 
 def _with_blas(a, b, y):
     per_matrix = -(-a.shape[1] // CHUNK)
-    run_blocks(_rows, len(a) * per_matrix, a.size * b.shape[2], a, b, y, per_matrix)
+    a, b = (as_input(x.astype(y.dtype, copy=False)) for x in (a, b))
+    run_blocks(_rows_by_blas, len(a) * per_matrix, a.size * b.shape[2], a, b, y, per_matrix)
 
 
-def _rows(a, b, y, per_matrix, start, stop):
+@kernel
+def _rows_by_blas(a, b, y, per_matrix, start, stop):
     for block in range(start, stop):
-        matrix, part = divmod(block, per_matrix)
+        matrix, part = block // per_matrix, block % per_matrix
         rows = slice(part * CHUNK, (part + 1) * CHUNK)
-        np.matmul(a[matrix, rows], b[matrix], out=y[matrix, rows])
+        np.dot(a[matrix, rows], b[matrix], y[matrix, rows])
