@@ -24,7 +24,8 @@ def compiled(**options):
     """The decorator that compiles a function, or finds it on disk if no file in this folder changed since."""
 
     def decorate(function):
-        dispatcher = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+        settings = dict(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)
+        dispatcher = njit(**settings)(function)
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # numba's own affair, so with care
         if hasattr(file, "_source_stamp"):
             file._source_stamp = file._source_stamp, SOURCES

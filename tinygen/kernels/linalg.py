@@ -1,8 +1,7 @@
 """The matrix product in blocks that the shapes fix, so that its rounding does not depend on the number of threads.
 
 In float32 a panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows
-of A pass by it. A transpose is turned on the way, a square of vectors at a time. float64 goes to BLAS, in blocks of
-rows.
+of A pass by it; a transpose is turned by squares of vectors on the way. float64 goes to BLAS, on one thread.
 """
 
 import numpy as np
@@ -10,12 +9,11 @@ import numpy as np
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, any_array, load, store, transpose
 from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import run_blocks, share
+from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
 from tinygen.kernels.window import clear, copy, scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
-SHARED = 1 << 17  # above that a hand-over to another thread is worth it
 CHUNK = 256  # rows of a block
 
 
@@ -26,11 +24,12 @@ def matmul(a, b, bias=None):
         y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
         bias = np.zeros(b.shape[-1], a.dtype) if bias is None else bias
         matrices = (a[None], b[None], y[None]) if a.ndim == 2 else (x.reshape(-1, *x.shape[-2:]) for x in (a, b, y))
-        _tiled(*matrices, bias, work)
+        _tiled(*matrices, bias)
         return y
     if work > SMALL:
         y = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
-        _with_blas(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, y)))
+        with one_blas_thread():
+            np.matmul(a, b, out=y)
     else:
         y = a @ b
     if bias is not None:
@@ -38,17 +37,13 @@ def matmul(a, b, bias=None):
     return y
 
 
-def _tiled(a, b, y, bias, work):
+def _tiled(a, b, y, bias):
     batch, n, k = a.shape
     panels = batch * -(-b.shape[2] // COLUMNS)
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
     blocks = panels * -(-n // chunk)
-    args = _rows(a), *_walk(b), as_input(bias), y, k, chunk
-    if work <= SHARED:
-        _tiles(*args, 0, blocks)
-    else:
-        share(_tiles, blocks, *args)
+    share(_tiles, blocks, _rows(a), *_walk(b), as_input(bias), y, k, chunk)
 
 
 def _rows(matrices: np.ndarray) -> np.ndarray:
@@ -133,17 +128,3 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
     for q in range(columns):
         for i in range(whole, k):
             panel[i * COLUMNS + q] = b[at + i * b_row + q * b_step]
-
-
-def _with_blas(a, b, y):
-    per_matrix = -(-a.shape[1] // CHUNK)
-    a, b = (as_input(x.astype(y.dtype, copy=False)) for x in (a, b))
-    run_blocks(_rows_by_blas, len(a) * per_matrix, a.size * b.shape[2], a, b, y, per_matrix)
-
-
-@kernel
-def _rows_by_blas(a, b, y, per_matrix, start, stop):
-    for block in range(start, stop):
-        matrix, part = block // per_matrix, block % per_matrix
-        rows = slice(part * CHUNK, (part + 1) * CHUNK)
-        np.dot(a[matrix, rows], b[matrix], y[matrix, rows])

@@ -1,8 +1,8 @@
 """One step of each optimizer in one pass over its arrays: no temporary array, and each number read and written once.
 
-All take lists with an entry for each parameter. Memory (m, v, averages) is written in place and must be contiguous; the new parameters are new
-arrays, so that whoever holds the old ones keeps them. Nothing is lost by that: the allocator hands out again the pages
-of the arrays before last.
+All take lists with an entry for each parameter. Memory (m, v, averages) is written in place and must be contiguous;
+the new parameters are new arrays, so that whoever holds the old ones keeps them. Nothing is lost by that: the allocator
+hands out again the pages of the arrays before last.
 """
 
 import numpy as np

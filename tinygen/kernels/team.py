@@ -1,8 +1,8 @@
-"""Sharing a kernel's blocks with threads that wait in machine code, where Python's lock is not needed.
+"""Sharing a kernel's blocks with threads that wait in machine code, where nobody needs Python's lock.
 
-Who has work writes on a board where it is and opens the door; whoever finds the door open goes in, takes parts until
-none is left, and goes out. Then the door is closed, and the work is done when nobody is inside. On the way nobody is
-woken up or waits for a lock, and so a hand-over takes a microsecond, where threads of Python take twenty.
+Who has work writes on a board what it is and opens the door; whoever finds the door open goes in, takes parts until
+none is left, and goes out. The door is closed when no part is left, and all is done when nobody is inside. Nobody is
+woken up or waits for a lock on the way: a hand-over takes a microsecond, where threads of Python took twenty.
 """
 
 from functools import cache
@@ -12,12 +12,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler import Flags
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 from tinygen.kernels.jit import UNCOUNTED, compiled
 
-# Entries of a board. Those that many write to at once are apart, each on a line of the cache of its own.
+# The entries of a board. Those that several threads write to are apart, each on a line of the cache of its own.
 DOOR, NEXT, BUSY, FAILED, CODE, DATA, BLOCKS, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28
 OPEN = 1 << 32  # added to the door, which counts who is inside
 LOOKS = 1 << 19  # before a helper goes to sleep: some tenths of a millisecond, as between two ops of a model
@@ -78,7 +79,7 @@ def _entry(context, builder, board, given):
     return builder.gep(context.make_array(board)(context, builder, given[0]).data, [given[1]])
 
 
-# -- code and its arguments, for whoever is handed the two addresses ---------------------------------------------------
+# -- a call that one thread prepares and another makes: two addresses -------------------------------------------------
 
 BODY = ir.FunctionType(ir.IntType(32), [ir.IntType(8).as_pointer(), ir.IntType(64), ir.IntType(64)])
 
@@ -86,18 +87,19 @@ BODY = ir.FunctionType(ir.IntType(32), [ir.IntType(8).as_pointer(), ir.IntType(6
 @intrinsic
 def address_of_code(typing_context, kernel, arguments):
     """Of a function (data, start, stop) that calls kernel(*arguments, start, stop), for `arguments` stored at data."""
-    given = (*arguments.types, types.int64, types.int64)
-    signature_of_kernel = typing_context.resolve_function_type(kernel, given, {})
+    form = types.none(*arguments.types, types.int64, types.int64)
 
     def code(context, builder, signature, _):
-        compiled_kernel = kernel.dispatcher.get_compile_result(signature_of_kernel)
-        context.add_linking_libs([compiled_kernel.library])
+        # As a part of this function, and not by itself too, which would take as long again.
+        dispatcher, flags = kernel.dispatcher, Flags()
+        dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
+        inner = context.compile_subroutine(builder, dispatcher.py_func, form, flags=flags)
         body = ir.Function(builder.module, BODY, builder.module.get_unique_name("body"))
         body.linkage = "internal"
         inside = ir.IRBuilder(body.append_basic_block())
         stored = inside.bitcast(body.args[0], context.get_value_type(arguments).as_pointer())
         values = [*cgutils.unpack_tuple(inside, inside.load(stored)), *body.args[1:]]
-        status, _ = context.call_internal_no_propagate(inside, compiled_kernel.fndesc, signature_of_kernel, values)
+        status, _ = context.call_internal_no_propagate(inside, inner.fndesc, form, values)
         inside.ret(inside.zext(status.is_error, ir.IntType(32)))
         return builder.ptrtoint(body, ir.IntType(64))
 
@@ -176,17 +178,20 @@ def help_out(board, most_looks):
 def shared(kernel):
     """The kernel as `f(board, blocks, parts, *arguments)`, its blocks shared with whoever looks at the board.
 
-    None if it isn't compiled: threads in plain Python would only wait for each other. Else a copy of the function below that calls this kernel, named and placed like it, so that numba keeps its machine code
-    beside the kernel's.
+    None if it isn't compiled: threads in plain Python would only wait for each other.
     """
     if not isinstance(kernel, Dispatcher):
         return None
-    origin = kernel.py_func.__code__
-    code = _shared.__code__.replace(co_filename=origin.co_filename, co_firstlineno=origin.co_firstlineno)
-    function = FunctionType(code, {**globals(), "KERNEL": kernel}, kernel.py_func.__name__ + "_shared")
-    function.__module__, function.__qualname__ = kernel.py_func.__module__, function.__name__
+    # A copy of the function below that knows this kernel, and has its place, so that numba keeps both side by side.
+    origin, names = kernel.py_func, {**globals(), "its_kernel": kernel}
+    place = dict(co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno)
+    function = FunctionType(_share_its_kernel.__code__.replace(**place), names, f"share_{origin.__name__.lstrip('_')}")
+    function.__module__, function.__qualname__ = origin.__module__, function.__name__
     return compiled()(function)
 
 
-def _shared(board, blocks, parts, *arguments):
-    return run(board, address_of_code(KERNEL, arguments), address_of_data(arguments), blocks, parts)
+its_kernel = None
+
+
+def _share_its_kernel(board, blocks, parts, *arguments):
+    return run(board, address_of_code(its_kernel, arguments), address_of_data(arguments), blocks, parts)

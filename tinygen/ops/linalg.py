@@ -28,6 +28,8 @@ def _matrices(args: tuple) -> tuple[Tensor, Tensor]:
 
 def _swap(x: Tensor) -> Tensor:
     """Each matrix transposed: (..., N, M) to (..., M, N)."""
+    if x.data.ndim == 2:
+        return transpose(x)
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 

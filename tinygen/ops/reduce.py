@@ -17,7 +17,7 @@ from tinygen.tensor import constant
 def sum(x, *, axis=None, keepdims=False):
     """Σ x along `axis` (a number, several, or None for all)."""
     spread = _spread(x, axis)
-    if x.size >= LARGE and not keepdims:
+    if x.data.size >= LARGE and not keepdims:
         return add_up(x.data, tuple(sorted(_axes(x, axis)))), spread
     return x.data.sum(axis=axis, keepdims=keepdims), spread
 
@@ -92,7 +92,9 @@ def _count(x, axis, name: str) -> int:
 
 def _spread(x, axis):
     """The adjoint of summing x along `axis`: repeats a reduced tensor, with or without kept axes, to x's shape."""
-    shape, axes = x.shape, _axes(x, axis)
+    shape, axes = x.data.shape, _axes(x, axis)
+    if sorted(axes) == [*range(len(axes))]:  # the leading ones, or all: they need not be there to be repeated
+        return lambda g: broadcast_to(g, shape=shape)
     kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
     return lambda g: broadcast_to(reshape(g, shape=kept), shape=shape)
 

@@ -26,8 +26,9 @@ def reshape(x, *, shape):
 @op
 def transpose(x, *, axes=None):
     """The axes in another order; None reverses them."""
+    if axes is None:
+        return x.data.T, lambda g: transpose(g)
     before, n = range(x.ndim), x.ndim
-    axes = before[::-1] if axes is None else axes
     after = [a % n for a in axes if -n <= a < n]
     if len(axes) != n or sorted(after) != [*before]:
         raise ValueError(f"transpose: axes {tuple(axes)} are no permutation of the {n} axes of shape {x.shape}")
@@ -37,9 +38,9 @@ def transpose(x, *, axes=None):
 @op
 def broadcast_to(x, *, shape):
     """Repeat size-1 and missing axes until the shape is `shape`; its adjoint adds the repetitions up again."""
-    before = x.shape
+    before = x.data.shape
     try:
-        value = np.broadcast_to(x.data, shape)
+        value = np.full(shape, x.data) if x.data.ndim == 0 else np.broadcast_to(x.data, shape)
     except ValueError as error:
         raise ValueError(f"broadcast_to: shape {before} can't be repeated to {tuple(shape)}") from error
     return value, lambda g: sum_to(g, shape=before)
