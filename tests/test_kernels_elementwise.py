@@ -170,7 +170,7 @@ def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_is_vector_code(name, monkeypatch):
     monkeypatch.setattr(elementwise, "share", lambda loop, blocks, *args: loop(*args, 0, blocks))
-    call(elementwise, name, np.ones(100, F32))
+    call(elementwise, name, np.ones(elementwise.THREADS_FROM, F32))
     loop = getattr(elementwise, f"_{name}_loop")
     (types,) = loop.signatures
     options = {**loop.targetoptions, "cache": False}  # of a loop that was loaded from disk there is no code to see
