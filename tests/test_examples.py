@@ -27,6 +27,12 @@ def example(name: str):
     return module
 
 
+@pytest.fixture
+def not_quick(profile):
+    if profile == "quick":
+        pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
+
+
 def test_every_example_has_a_test_here():
     tested = set(re.findall(r'example\("(\w+)"\)', Path(__file__).read_text(encoding="utf-8")))
     assert {path.stem for path in EXAMPLES} == tested
@@ -73,6 +79,7 @@ def test_tour_says_what_a_judge_makes_of_each_family():
     assert tour.abilities_table(stops, {"GAN": tour.Judged({}, [])}).rows[0][1] == "yes, not judged"
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_tour_takes_a_folder_of_ones_own_pictures(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -116,6 +123,7 @@ def test_diffusion_2d_comes_nearer_to_the_data_than_its_noise(tmp_path):
     assert (out / "moons.npz").exists()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_diffusion_2d_trains_each_toy_with_each_seed(tmp_path, capsys):
     ratios = example("diffusion_2d").main(toys=("ring", "swiss_roll"), seeds=2, out=tmp_path / "run", quick=True)
     assert len(ratios) == 4 and {len(times) for times in ratios.values()} == {2}
@@ -142,6 +150,7 @@ def test_diffusion_digits_learns_and_draws(tmp_path):
     assert (out / "model.npz").exists()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_diffusion_digits_has_a_quick_setting(tmp_path, capsys):
     figures = example("diffusion_digits").main(data="digits", out=tmp_path / "run", quick=True)
     assert "Now open" in capsys.readouterr().out and np.isfinite(list(figures.values())).all()
@@ -165,6 +174,7 @@ def test_dcgan_plays_and_is_judged(tmp_path):
     assert abs(again.mean() - drawn.mean() / 255) < 0.02 and abs(again.std() - drawn.std() / 255) < 0.02
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_dcgan_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     dcgan, options = example("dcgan"), dict(data="digits", quick=True, quiet=True, resume=False)
     figures = dcgan.main(**options, out=tmp_path / "a")
