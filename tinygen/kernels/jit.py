@@ -40,13 +40,18 @@ kernel = compiled(fastmath=FASTMATH)
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
 
+# And they become part of the kernel's machine code. What LLVM leaves as a function is there twice, as it was compiled by
+# itself and once more with the kernel, its sums in another order perhaps; which of them is called depends on whether the
+# kernel was compiled just now or found on disk.
+INNER = {**UNCOUNTED, "forceinline": True}
+
 
 def piece(function):
     """The decorator for an inner part, compiled once for all numbers that it may be called with.
 
     numba would compile it anew for each place where a number stands as it is, `f(x, 0)` beside `f(x, i)`.
     """
-    dispatcher = compiled(fastmath=FASTMATH, **UNCOUNTED)(function)
+    dispatcher = compiled(fastmath=FASTMATH, **INNER)(function)
     if hasattr(dispatcher, "get_call_template"):
         template = dispatcher.get_call_template
         dispatcher.get_call_template = lambda args, names: template(tuple(map(types.unliteral, args)), names)

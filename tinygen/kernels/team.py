@@ -92,7 +92,7 @@ def address_of_code(typing_context, kernel, arguments):
     def code(context, builder, signature, _):
         # As a part of this function, and not by itself too, which would take as long again.
         dispatcher, flags = kernel.dispatcher, Flags()
-        dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
+        dispatcher.targetdescr.options.parse_as_flags(flags, {**dispatcher.targetoptions, "forceinline": True})
         inner = context.compile_subroutine(builder, dispatcher.py_func, form, flags=flags)
         body = ir.Function(builder.module, BODY, builder.module.get_unique_name("body"))
         body.linkage = "internal"
