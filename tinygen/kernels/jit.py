@@ -40,9 +40,9 @@ kernel = compiled(fastmath=FASTMATH)
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
 
-# And they become part of the kernel's machine code. What LLVM leaves as a function is there twice, as it was compiled by
-# itself and once more with the kernel, its sums in another order perhaps; which of them is called depends on whether the
-# kernel was compiled just now or found on disk.
+# And they become part of the kernel's machine code. What LLVM leaves as a function is there twice, as it was compiled
+# by itself and once more with the kernel, perhaps with its sums in another order; which of the two is called depends on
+# whether the kernel was compiled just now or found on disk.
 INNER = {**UNCOUNTED, "forceinline": True}
 
 
@@ -78,8 +78,10 @@ def _compiled_whole_registers():
 
 def as_input(array: np.ndarray) -> np.ndarray:
     """Contiguous and read-only: one layout, so that a kernel is compiled once for each dtype."""
-    array = np.ascontiguousarray(array).view()
-    array.setflags(write=False)
+    flags = array.flags
+    if flags.writeable or not flags.c_contiguous:
+        array = np.ascontiguousarray(array).view()
+        array.setflags(False)
     return array
 
 

@@ -4,6 +4,8 @@ In float32 a panel of B, as many columns as a tile has, is copied into one piece
 of A pass by it; a transpose is turned by squares of vectors on the way. float64 goes to BLAS, on one thread.
 """
 
+import math
+
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
@@ -21,15 +23,10 @@ def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
     work = a.size * b.shape[-1]
     if work > SMALL and a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES:
-        y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
-        bias = np.zeros(b.shape[-1], a.dtype) if bias is None else bias
-        matrices = (a[None], b[None], y[None]) if a.ndim == 2 else (x.reshape(-1, *x.shape[-2:]) for x in (a, b, y))
-        _tiled(*matrices, bias)
-        return y
+        return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
     if work > SMALL:
-        y = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
         with one_blas_thread():
-            np.matmul(a, b, out=y)
+            y = np.matmul(a, b)
     else:
         y = a @ b
     if bias is not None:
@@ -37,23 +34,34 @@ def matmul(a, b, bias=None):
     return y
 
 
-def _tiled(a, b, y, bias):
-    batch, n, k = a.shape
-    panels = batch * -(-b.shape[2] // COLUMNS)
+def _tiled(a, b, bias):
+    *batch, n, k = a.shape
+    batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), np.float32)
+    panels = batch * -(-m // COLUMNS)
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
-    blocks = panels * -(-n // chunk)
-    share(_tiles, blocks, _rows(a), *_walk(b), as_input(bias), y, k, chunk)
+    sizes = n, m, k, chunk
+    share(_tiles, panels * -(-n // chunk), _rows(a), *_walk(b), as_input(bias), y.reshape(-1), sizes)
+    return y
 
 
 def _rows(matrices: np.ndarray) -> np.ndarray:
-    """The numbers of (batch, N, K) row after row: tiles meet a column at a time, which in a transpose lie far apart."""
-    turned = matrices.transpose(0, 2, 1)
+    """The numbers of (..., N, K) row after row: tiles meet a column at a time, which in a transpose lie far apart."""
+    turned = matrices.swapaxes(-1, -2)
     if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
         return as_input(matrices).reshape(-1)
-    rows = empty(matrices.shape, np.float32)
-    share(_turn, -(-rows.shape[1] // COLUMNS), as_input(turned), rows)
+    *batch, n, k = matrices.shape
+    rows = empty((math.prod(batch), n, k), np.float32)
+    share(_turn, -(-n // COLUMNS), as_input(turned.reshape(-1, k, n)), rows)
     return as_input(rows).reshape(-1)
+
+
+def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """The numbers of (..., K, M) in one piece, and the steps to the next row and column: no copy of a transpose."""
+    turned = matrices.swapaxes(-1, -2)
+    if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
+        return as_input(matrices).reshape(-1), matrices.shape[-1], 1
+    return as_input(turned).reshape(-1), 1, turned.shape[-1]
 
 
 @kernel
@@ -78,23 +86,15 @@ def _turn_rows(x, x_at, x_row, y, y_at, y_row, count, rows):
             y[y_at + i * y_row + j] = x[x_at + j * x_row + i]
 
 
-def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The numbers of (batch, K, M) in one piece, and the steps to the next row and column: no copy of a transpose."""
-    if matrices.flags.c_contiguous or not matrices.transpose(0, 2, 1).flags.c_contiguous:
-        return as_input(matrices).reshape(-1), matrices.shape[2], 1
-    return as_input(matrices.transpose(0, 2, 1)).reshape(-1), 1, matrices.shape[1]
-
-
 @kernel
-def _tiles(a, b, b_row, b_step, bias, y, k, chunk, start, stop):
-    _, n, m = y.shape
+def _tiles(a, b, b_row, b_step, bias, y, sizes, start, stop):
+    n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
-    flat = y.reshape(-1)
     panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
     shift = np.zeros(COLUMNS, np.float32)
     clear(panel, 0, len(panel))
     a, b, bias = any_array(a), any_array(b), any_array(bias)
-    packed, walk, sizes = -1, (k, 0, 0, 1), (1, 1, k)
+    packed, walk, sums = -1, (k, 0, 0, 1), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
         first = block % chunks * chunk
@@ -105,12 +105,12 @@ def _tiles(a, b, b_row, b_step, bias, y, k, chunk, start, stop):
         copy(bias, j, shift, 0, columns)
         at, to = (matrix * n + first) * k, (matrix * n + first) * m + j
         if columns == COLUMNS:
-            multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, flat, to, m, rows, COLUMNS)
+            multiply(a, at, walk, sums, panel, 0, shift, 0, 0, y, to, m, rows, COLUMNS)
         else:  # the last panel; what stands in the columns that don't exist is not looked at
-            multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
+            multiply(a, at, walk, sums, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
             for i in range(rows):
                 for q in range(columns):
-                    flat[to + i * m + q] = rest[i * COLUMNS + q]
+                    y[to + i * m + q] = rest[i * COLUMNS + q]
 
 
 @piece

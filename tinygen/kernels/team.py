@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from tinygen.kernels.jit import UNCOUNTED, compiled
 
 # The entries of a board. Those that several threads write to are apart, each on a line of the cache of its own.
-DOOR, NEXT, BUSY, FAILED, CODE, DATA, BLOCKS, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28
+DOOR, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
 OPEN = 1 << 32  # added to the door, which counts who is inside
 LOOKS = 1 << 19  # before a helper goes to sleep: some tenths of a millisecond, as between two ops of a model
 
@@ -134,20 +134,21 @@ def call(typing_context, code_at, data_at, start, stop):
 @machine
 def work(board):
     """Take parts until none is left."""
-    code, data, blocks, parts = board[CODE], board[DATA], board[BLOCKS], board[PARTS]
+    code, data, start, parts = board[CODE], board[DATA], board[START], board[PARTS]
+    blocks = board[STOP] - start
     part = add(board, NEXT, 1)
     while part < parts:
-        if call(code, data, blocks * part // parts, blocks * (part + 1) // parts):
+        if call(code, data, start + blocks * part // parts, start + blocks * (part + 1) // parts):
             put(board, FAILED, 1)
         part = add(board, NEXT, 1)
 
 
 @machine
-def run(board, code, data, blocks, parts):
-    """Do all blocks, here and in whoever comes in; alone if another thread has the team. 1 if the kernel failed."""
+def run(board, code, data, start, stop, parts):
+    """Do blocks start..stop, here and in whoever comes in; alone if another thread has the team. 1 if it failed."""
     if parts < 2 or not swap(board, BUSY, 0, 1):
-        return call(code, data, 0, blocks)
-    board[CODE], board[DATA], board[BLOCKS], board[PARTS] = code, data, blocks, parts
+        return call(code, data, start, stop)
+    board[CODE], board[DATA], board[START], board[STOP], board[PARTS] = code, data, start, stop, parts
     board[CALL] += 1
     board[FAILED] = 0
     put(board, NEXT, 0)
@@ -176,7 +177,7 @@ def help_out(board, most_looks):
 
 @cache
 def shared(kernel):
-    """The kernel as `f(board, blocks, parts, *arguments)`, its blocks shared with whoever looks at the board.
+    """The kernel as `f(board, start, stop, parts, *arguments)`, its blocks shared with whoever looks at the board.
 
     None if it isn't compiled: threads in plain Python would only wait for each other.
     """
@@ -193,5 +194,5 @@ def shared(kernel):
 its_kernel = None
 
 
-def _share_its_kernel(board, blocks, parts, *arguments):
-    return run(board, address_of_code(its_kernel, arguments), address_of_data(arguments), blocks, parts)
+def _share_its_kernel(board, start, stop, parts, *arguments):
+    return run(board, address_of_code(its_kernel, arguments), address_of_data(arguments), start, stop, parts)

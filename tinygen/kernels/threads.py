@@ -17,27 +17,19 @@ from threadpoolctl import ThreadpoolController
 
 from tinygen.kernels.team import LOOKS, help_out, new_board, shared
 
-SMALL = 1 << 15  # multiplications or moved numbers below which a hand-over to another thread costs more than it saves
-
-
-def run_blocks(kernel: Callable, blocks: int, work: int, *args) -> None:
-    """Call `kernel(*args, start, stop)` so that each block is done once; `work` says whether threads are worth it."""
-    with one_blas_thread():
-        if work < SMALL:
-            kernel(*args, 0, blocks)
-        else:
-            share(kernel, blocks, *args)
-
 
 def share(kernel: Callable, blocks: int, *args) -> None:
-    """`run_blocks` for a kernel that is worth it and doesn't call BLAS."""
+    """Call `kernel(*args, start, stop)` so that each block is done once; raises MemoryError if it fails.
+
+    One that calls BLAS wants `one_blas_thread` around it.
+    """
     together = shared(kernel)
     if together is None:
         kernel(*args, 0, blocks)
         return
     threads = num_threads() if blocks > 1 else 1
     board = _team(threads - 1).ready() if threads > 1 else NOBODY
-    if together(board, blocks, min(threads, blocks), *args):
+    if together(board, 0, blocks, min(threads, blocks), *args):
         raise MemoryError(f"{kernel.__name__}: no memory was left for what it needs besides its result")
 
 
