@@ -189,8 +189,7 @@ def _run(loop, plain, arrays, *numbers):
 
 
 def _flat(a):
-    flags = a.flags
-    return (as_input(a) if flags.writeable or not flags.c_contiguous else a).reshape(-1)
+    return as_input(a).reshape(-1)
 
 
 def add(a, b):

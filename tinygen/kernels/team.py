@@ -5,6 +5,7 @@ none is left, and goes out. The door is closed when no part is left, and all is 
 woken up or waits for a lock on the way: a hand-over takes a microsecond, where threads of Python took twenty.
 """
 
+import os
 from functools import cache
 from types import FunctionType
 
@@ -21,7 +22,8 @@ from tinygen.kernels.jit import UNCOUNTED, compiled
 # The entries of a board. Those that several threads write to are apart, each on a line of the cache of its own.
 DOOR, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
 OPEN = 1 << 32  # added to the door, which counts who is inside
-LOOKS = 1 << 19  # before a helper goes to sleep: some tenths of a millisecond, as between two ops of a model
+LOOKS = 1 << 17  # before a helper goes to sleep: some tenths of a millisecond, as between two ops of a model
+PATIENCE = 1 << 9  # looks after which the processor is offered to others, who may be what is waited for
 
 machine = compiled(**UNCOUNTED)
 
@@ -128,6 +130,15 @@ def call(typing_context, code_at, data_at, start, stop):
     return types.int64(*[types.int64] * 4), code
 
 
+if hasattr(os, "sched_yield"):
+    give_way = types.ExternalFunction("sched_yield", types.int32())
+else:
+
+    @machine
+    def give_way():
+        return 0
+
+
 # -- the protocol ------------------------------------------------------------------------------------------------------
 
 
@@ -155,8 +166,11 @@ def run(board, code, data, start, stop, parts):
     put(board, DOOR, OPEN)
     work(board)
     add(board, DOOR, -OPEN)
+    looks = 0
     while look(board, DOOR):
-        pass
+        looks += 1
+        if looks % PATIENCE == 0:
+            give_way()
     failed = look(board, FAILED)
     put(board, BUSY, 0)
     return failed
@@ -173,6 +187,8 @@ def help_out(board, most_looks):
             work(board)
             add(board, DOOR, -1)
         looks += 1
+        if looks % PATIENCE == 0:
+            give_way()
 
 
 @cache

@@ -17,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 from tinygen.kernels.team import LOOKS, help_out, new_board, shared
 
+PARTS = 4  # for each thread: one that the system holds up leaves the rest to the others
+
 
 def share(kernel: Callable, blocks: int, *args) -> None:
     """Call `kernel(*args, start, stop)` so that each block is done once; raises MemoryError if it fails.
@@ -29,7 +31,7 @@ def share(kernel: Callable, blocks: int, *args) -> None:
         return
     threads = num_threads() if blocks > 1 else 1
     board = _team(threads - 1).ready() if threads > 1 else NOBODY
-    if together(board, 0, blocks, min(threads, blocks), *args):
+    if together(board, 0, blocks, min(PARTS * threads, blocks), *args):
         raise MemoryError(f"{kernel.__name__}: no memory was left for what it needs besides its result")
 
 
