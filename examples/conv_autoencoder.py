@@ -66,7 +66,7 @@ def main(
     for epoch in loop.epochs(epochs):
         for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
-            loss = nn.finite(model.loss, batch)
+            loss = nn.finite(model.loss, batch, after=loop)
             opt.step(grad(loss, params))
             losses.append(loss.item())
             bar.show(loss=np.mean(losses[-100:]))

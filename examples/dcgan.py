@@ -99,7 +99,7 @@ def main(
         for real in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             g_opt.lr = d_opt.lr = schedule(g_opt.steps)
             fake = generator(gan.noise(len(real), rng))
-            d_loss, s_real, s_fake = nn.finite(against, real, fake.detach())
+            d_loss, s_real, s_fake = nn.finite(against, real, fake.detach(), after=loop)
             d_opt.step(grad(d_loss, d_params))
             g_loss = non_saturating.g_loss(discriminator(fake))
             g_opt.step(grad(g_loss, g_params))

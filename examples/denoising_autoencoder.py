@@ -86,7 +86,8 @@ def main(
             label = f"{name}, epoch {epoch}/{epochs}"
             for batch in (bar := progress(loop.steps(batches), label=label, quiet=quiet)):
                 opt.lr = schedule(opt.steps)
-                loss = nn.finite(model.loss, batch, rng, corrupt=corrupt)  # sees the damaged, is asked for the clean
+                # it sees the damaged, is asked for the clean
+                loss = nn.finite(model.loss, batch, rng, corrupt=corrupt, after=loop)
                 opt.step(grad(loss, params))
                 losses.append(loss.item())
                 bar.show(loss=np.mean(losses[-100:]))

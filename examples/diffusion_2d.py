@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from tinygen import data, grad, metrics, optim, plot
+from tinygen import data, grad, metrics, nn, optim, plot
 from tinygen.models import Diffusion, PointDenoiser, cosine_schedule
 from tinygen.progress import progress
 from tinygen.report import Section, write_page
@@ -38,6 +38,7 @@ def main(
     seeds: int = 1,
     seed: int = 0,
     out: Path = Path("runs/diffusion_2d"),
+    resume: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, list[float]]:
@@ -53,13 +54,14 @@ def main(
         seeds: train this often, from `seed` on.
         seed: of everything random.
         out: the folder for the models, the log and the pictures.
+        resume: go on with the run in that folder, from its newest checkpoints.
         quick: train for seconds only: to see that all runs, not what it can do.
         quiet: print nothing.
     """
     if quick:
         steps, batch_size, points, pairs = 200, 128, 250, 2
     sizes = dict(steps=steps, batch_size=batch_size, lr=lr, points=points, pairs=pairs)
-    run = open_run(out, dict(toys=toys, **sizes, seeds=seeds, seed=seed))
+    run = open_run(out, dict(toys=toys, **sizes, seeds=seeds, seed=seed), resume=resume, quiet=quiet)
 
     results, ratios, curves, sheets, films = [], {}, {}, {}, {}
     for toy in toys:
@@ -68,7 +70,7 @@ def main(
         found = {name: [] for name in SAMPLERS}  # a distance for each seed
         for this in range(seed, seed + seeds):
             rng, began = np.random.default_rng(this), perf_counter()
-            model, average, losses = train(draw, steps, batch_size, lr, rng, f"{toy}, seed {this}", quiet)
+            model, average, losses = train(run, draw, steps, batch_size, lr, rng, f"{toy}, seed {this}", quiet)
             seconds = perf_counter() - began
             with average.applied():  # the averages of the weights, which sample better than the weights
                 if this == seed:
@@ -99,6 +101,7 @@ def main(
         "many real points by their sliced Wasserstein distance, and so are real points: that is the floor."
     )
     page = write_page(run.folder, title="Points out of noise", intro=intro, results=results, sections=SECTIONS)
+    run.finish({name: np.mean(times) for name, times in ratios.items()})
     figures_table(results, quiet=quiet)
     if not quiet:
         print(f"\nNow open {page}")
@@ -106,7 +109,7 @@ def main(
 
 
 def train(
-    draw: Draw, steps: int, batch_size: int, lr: float, rng: np.random.Generator, label: str, quiet: bool
+    run: Run, draw: Draw, steps: int, batch_size: int, lr: float, rng: np.random.Generator, label: str, quiet: bool
 ) -> tuple[Diffusion, optim.EMA, list[float]]:
     """The model, the average of its weights, and the loss of each step."""
     model = Diffusion(PointDenoiser(rng=rng), SCHEDULE, (2,))
@@ -114,9 +117,10 @@ def train(
     opt, average = optim.Adam(params, lr), optim.EMA(params, max(0, 1 - 10 / steps))  # it looks back a tenth of the run
     schedule = optim.warmup(optim.cosine(lr, total=steps), steps=100)
     losses = []
-    for step in (bar := progress(range(steps), label=label, quiet=quiet)):
+    loop = run.loop(model=model, opt=opt, average=average, rng=rng, losses=losses)  # each training has its checkpoint
+    for step in (bar := progress(loop.steps(range(steps)), label=label, quiet=quiet)):
         opt.lr = schedule(step)
-        loss = model.loss(draw(batch_size, rng), rng)
+        loss = nn.finite(model.loss, draw(batch_size, rng), rng, after=loop)
         opt.step(grad(loss, params))
         average.update()
         losses.append(loss.item())

@@ -78,7 +78,7 @@ def main(
     for epoch in loop.epochs(epochs):
         for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
-            loss = nn.finite(model.loss, 2 * batch - 1, rng)  # pixels in [-1, 1]
+            loss = nn.finite(model.loss, 2 * batch - 1, rng, after=loop)  # pixels in [-1, 1]
             opt.step(grad(loss, params))
             average.update()
             losses.append(loss.item())

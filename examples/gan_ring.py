@@ -112,6 +112,10 @@ def train(
     average = optim.EMA(g_params, max(0, 1 - 20 / steps))  # it looks back a twentieth of the run
     schedule, looks = optim.cosine(lr, total=steps), frame_times(steps)
     seen = {"d_loss": [], "g_loss": [], "logits": [], "samples": []}
+
+    def told_apart(real: np.ndarray, fake: Tensor) -> Tensor:
+        return non_saturating.d_loss(D(real), D(fake))
+
     loop = run.loop(gan=gan, g_opt=g_opt, d_opt=d_opt, average=average, rng=rng, seen=seen)
     for step in (bar := progress(loop.steps(range(steps)), label=f"seed {seed}", quiet=quiet)):
         if step in looks:
@@ -121,7 +125,7 @@ def train(
         real, _ = data.ring(batch_size, rng, sd=SD)
         fake = gan(gan.noise(batch_size, rng))
 
-        d_loss = nn.finite(non_saturating.d_loss, D(real), D(fake.detach()))
+        d_loss = nn.finite(told_apart, real, fake.detach(), after=loop)
         too_steep = gradient_penalty(D, real, fake, rng, slope=0.0)
         d_opt.step(grad(d_loss + penalty * too_steep, d_params))
 

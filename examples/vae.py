@@ -59,7 +59,8 @@ def train(
     for _ in (bar := progress(loop.epochs(epochs), label=label, quiet=quiet)):
         for batch in loop.steps(batches):
             opt.lr = schedule(opt.steps)
-            reconstruction, kl = nn.finite(model.terms, binarise(batch, rng), rng)  # new binary pixels each time
+            pixels = binarise(batch, rng)  # new ones each time
+            reconstruction, kl = nn.finite(model.terms, pixels, rng, after=loop)
             opt.step(grad(reconstruction + beta * kl, params))
             seen.append((len(batch) * reconstruction.item(), len(batch) * kl.item()))
         with no_grad():

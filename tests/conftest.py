@@ -1,12 +1,13 @@
 """Settings of the whole suite: the profiles (TINYGEN_PROFILE = quick, full or long), the ledger, and `--op NAME`."""
 
 import os
+from functools import partial
 from inspect import signature
 from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 
 from tinygen.testing import CASES
 from tinygen.testing.ledger import PROFILES, Ledger
@@ -54,28 +55,52 @@ def judges(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def compiled():
-    """Every kernel compiled for both dtypes: numba can't while a test has replaced np.empty."""
-    from tinygen import kernels
+    """Every kernel compiled for both dtypes: numba can't while a test has replaced np.empty.
 
-    for dtype in (np.float32, np.float64):
-        for stride, c, o in product((1, 2), (1, 16), (1, 16)):  # a way for each, by Winograd, in place or gathered
-            x, w, form = np.ones((1, 3, 3, c), dtype), np.ones((3, 3, c, o), dtype), ((stride,) * 2, (1, 1), (1, 1))
-            g = kernels.conv2d(x, w, *form)
-            kernels.conv2d_weight(x, g, (3, 3), *form)
-            kernels.conv_transpose2d(g, w, (3, 3), *form)
-        kernels.matmul(np.ones((64, 64), dtype), np.ones((64, 64), dtype))
-        x = np.ones((1, 3, 3, 1), dtype)
-        kernels.sum_blocks(kernels.upsample_nearest(x, (1, 1)), (1, 1))
-        channel = np.ones(1, dtype)
+    One worker begins at one end and the next at the other, so that each finds on disk what the other has compiled.
+    """
+    from tinygen import kernels
+    from tinygen.bench import workloads
+
+    def convolution(dtype, stride, c, o):
+        x, w, form = np.ones((1, 3, 3, c), dtype), np.ones((3, 3, c, o), dtype), ((stride,) * 2, (1, 1), (1, 1))
+        g = kernels.conv2d(x, w, *form)
+        kernels.conv2d_weight(x, g, (3, 3), *form)
+        kernels.conv_transpose2d(g, w, (3, 3), *form)
+
+    def norm(dtype):
+        x, channel = np.ones((1, 3, 3, 1), dtype), np.ones(1, dtype)
         for kernel, arrays in ((kernels.group_norm, (x,)), (kernels.group_norm_vjp, (x, x))):
             kernel(*arrays, channel, channel, None, 1, 1.0, None, 0.0)
-    for name in [name for name, home in kernels.TWINS.items() if home == "elementwise"]:
+
+    def others(dtype):
+        kernels.matmul(np.ones((64, 64), dtype), np.ones((64, 64), dtype))
+        kernels.sum_blocks(kernels.upsample_nearest(np.ones((1, 3, 3, 1), dtype), (1, 1)), (1, 1))
+
+    def elementwise(name):
         kernel, x = getattr(kernels, name), np.ones(1, np.float32)
         kernel(*[0.0 if parameter == "negative_slope" else x for parameter in signature(kernel).parameters])
+
+    jobs = [partial(job, dtype) for dtype in (np.float32, np.float64) for job in (norm, others)]
+    ways = product((np.float32, np.float64), (1, 2), (1, 16), (1, 16))  # by Winograd, in place or gathered
+    jobs += [partial(convolution, *way) for way in ways]
+    jobs += [partial(elementwise, name) for name, home in kernels.TWINS.items() if home == "elementwise"]
+    jobs += [workloads.build(name, workloads.arrays(name, batch_size=4)) for name in workloads.WORKLOADS]
+    backwards = os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579"
+    for job in jobs[::-1] if backwards else jobs:
+        job()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_first(request):
+    """Before the first test, if any test asks for it: later each worker would compile on its way what it comes upon."""
+    if any("compiled" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("compiled")
 
 
 def pytest_addoption(parser):
     parser.addoption("--op", help="run the properties of this op only, and judge its rows of the ledger")
+    parser.addoption("--deeper", action="store_true", help="leave out the tests that are the same in every profile")
 
 
 def pytest_configure(config):
@@ -83,12 +108,19 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    name = config.getoption("--op")
-    if name is None:
-        return
-    about = [getattr(item, "callspec", None) and item.callspec.params.get("op") for item in items]
-    config.hook.pytest_deselected(items=[item for item, op in zip(items, about) if op not in (None, name)])
-    items[:] = [item for item, op in zip(items, about) if op in (None, name)]
+    name, deeper = config.getoption("--op"), config.getoption("--deeper")
+
+    def wanted(item) -> bool:
+        about = getattr(item, "callspec", None) and item.callspec.params.get("op")
+        return (name is None or about in (None, name)) and (not deeper or grows(item))
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+def grows(item) -> bool:
+    """Whether a test asks for the profile, or hypothesis does in its place."""
+    return "profile" in item.fixturenames or is_hypothesis_test(item.obj)
 
 
 # -- the ledger: filled in every worker, judged by the process that started them ---------------------------------------

@@ -1,4 +1,4 @@
-"""Ctrl-C: the step at hand ends, a checkpoint is written, and one line says how to go on; a second one ends at once."""
+"""Ctrl-C and `kill`: the step at hand ends, a checkpoint is written, a line says how to go on."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from tinygen.progress import progress
 from tinygen.run import open_run
 
 ROOT = Path(__file__).parents[1]
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 def mine(*_):
@@ -22,16 +23,17 @@ def mine(*_):
 
 
 @pytest.fixture
-def own_handler():
-    before = signal.signal(signal.SIGINT, mine)
+def own_handler(number):
+    before = signal.signal(number, mine)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(number, before)
 
 
+@BOTH
 @pytest.mark.usefixtures("own_handler")
-def test_the_handler_is_there_for_the_loop_only(tmp_path):
+def test_the_handler_is_there_for_the_loop_only(tmp_path, number):
     def now():
-        return signal.getsignal(signal.SIGINT)
+        return signal.getsignal(number)
 
     loop = open_run(tmp_path, {}).loop()
     epochs = loop.epochs(2)
@@ -52,20 +54,21 @@ def test_the_handler_is_there_for_the_loop_only(tmp_path):
         assert now() is mine
 
 
-def test_a_first_ctrl_c_lets_the_step_end_and_a_second_one_ends_it(tmp_path):
+@BOTH
+def test_a_first_signal_lets_the_step_end_and_a_second_one_ends_it(tmp_path, number):
     run, done = open_run(tmp_path, {}), []
     loop = run.loop(done=done)
     with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch and 2 steps; with --resume the same command"):
         for epoch in loop.epochs(3):
             for step in loop.steps(range(3)):
                 if (epoch, step) == (2, 1):
-                    signal.raise_signal(signal.SIGINT)
+                    signal.raise_signal(number)
                 done.append(step)
     assert done == [0, 1, 2, 0, 1] and loop.path.exists()
     with pytest.raises(KeyboardInterrupt) as at_once:
         for _ in open_run(tmp_path / "b", {}).loop().steps(range(3)):
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
+            signal.raise_signal(number)
             done.append("never")
     assert "never" not in done and str(at_once.value) == ""
     assert not list((tmp_path / "b").glob("*.npz"))
@@ -80,14 +83,15 @@ def test_ctrl_c_between_the_steps_of_two_epochs_waits_for_the_end_of_the_epoch(t
     assert log == [1]
 
 
-def test_whoever_ignores_ctrl_c_goes_on_ignoring_it(tmp_path):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@BOTH
+def test_whoever_ignores_a_signal_goes_on_ignoring_it(tmp_path, number):
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         for _ in open_run(tmp_path, {}).loop().steps(range(2)):
-            signal.raise_signal(signal.SIGINT)
-            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+            signal.raise_signal(number)
+            assert signal.getsignal(number) == signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):

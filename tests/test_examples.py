@@ -91,11 +91,11 @@ def test_tour_takes_a_folder_of_ones_own_pictures(tmp_path):
 
 def test_conv_autoencoder_beats_pca_on_the_small_digits(tmp_path):
     out = tmp_path / "run"
-    figures = example("conv_autoencoder").main(data="digits", epochs=30, batch_size=32, lr=2e-3, out=out, quiet=True)
+    figures = example("conv_autoencoder").main(data="digits", epochs=10, batch_size=16, lr=4e-3, out=out, quiet=True)
     assert figures["test"] < figures["pca"]
     for picture in ("reconstructions", "latent", "between", "loss"):
         assert (out / f"{picture}.png").stat().st_size > 1000
-    assert json.loads((out / "config.json").read_text(encoding="utf-8"))["config"]["epochs"] == 30
+    assert json.loads((out / "config.json").read_text(encoding="utf-8"))["config"]["epochs"] == 10
     assert (out / "model.npz").exists()
 
 

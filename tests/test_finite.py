@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygen as tg
 from tinygen import nn, optim
 from tinygen.models import VAE
+from tinygen.run import open_run
 
 
 def rng(seed=0):
@@ -122,6 +123,20 @@ def test_the_loss_may_be_any_function_and_its_model_an_argument():
         nn.finite(lambda x: net(x).sum(), x)
     with pytest.raises(FloatingPointError, match="log in a Planted made the first"):
         nn.finite([lambda x, net=net: net(x).sum()][0], x)
+
+
+@pytest.mark.parametrize("after, says", [("3 steps", "nan after 3 steps, and"), ("", "nan, and the weights")])
+def test_the_error_says_how_far_the_run_had_come(after, says):
+    with pytest.raises(FloatingPointError, match=f"the loss is {says}"):
+        nn.finite(lambda x: tg.log(x).sum(), tg.Tensor([-1.0]), after=after)
+
+
+def test_a_loop_is_such_a_text(tmp_path):
+    loop = open_run(tmp_path, {}).loop()
+    with pytest.raises(FloatingPointError, match="the loss is infinite after 1 epoch and 2 steps, and"):
+        for epoch in loop.epochs(3):
+            for step in loop.steps(range(3)):
+                nn.finite(lambda x: tg.log(x).sum(), tg.Tensor([0.0 if (epoch, step) == (2, 2) else 1.0]), after=loop)
 
 
 def test_what_changes_from_call_to_call_is_not_blamed_on_an_op():

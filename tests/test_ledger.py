@@ -3,8 +3,12 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from conftest import grows
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinygen.testing import CASES, Waiver
 from tinygen.testing.ledger import MINIMA, PROFILES, SHARES, Ledger, minimum
@@ -96,3 +100,10 @@ def test_the_page_on_testing_states_the_numbers():
     }
     assert stated == MINIMA
     assert [name for name, *_ in rows if name in PROPERTIES][: len(PROPERTIES)] == list(PROPERTIES)
+
+
+def test_the_deeper_run_takes_what_the_profile_changes():
+    tests = {"plain": (lambda: None, ["tmp_path"]), "asks": (lambda: None, ["profile"])}
+    tests["drawn"] = given(st.none())(lambda x: None), []
+    items = {name: SimpleNamespace(obj=test, fixturenames=names) for name, (test, names) in tests.items()}
+    assert [name for name, item in items.items() if grows(item)] == ["asks", "drawn"]

@@ -17,6 +17,7 @@ OPTIONS = {  # of a run that takes no time, with the number of losses that it lo
     "conv_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, limit=64)),
     "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=4, limit=96, judges=0)),
     "denoising_autoencoder": (12, dict(data="digits", epochs=2, batch_size=32, limit=64)),
+    "diffusion_2d": (6, dict(toys=("moons",), seeds=2, steps=3, batch_size=16, points=20, pairs=1)),
     "diffusion_digits": (6, dict(data="digits", epochs=2, channels=16, batch_size=32, samples=4, limit=96, judges=0)),
     "gan_ring": (6, dict(steps=6, batch_size=16, width=8)),
     "vae": (16, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, judges=0)),

@@ -103,8 +103,8 @@ class Loop:
         self.epoch, self.step = info["epoch"], info["step"]
         self._log.write_bytes(log.tobytes())
 
-    def where(self) -> str:
-        """Where it is, in words."""
+    def __str__(self) -> str:
+        """How far it has come, in words."""
         done = {"epoch": self.epoch, "step": self.step}
         return " and ".join(f"{n} {name}{'s' * (n > 1)}" for name, n in done.items() if n) or "no step"
 
@@ -113,7 +113,7 @@ class Loop:
         if last or self._interrupt.asked or monotonic() - self._saved >= seconds:
             self.save()
         if self._interrupt.asked:
-            raise KeyboardInterrupt(f"stopped after {self.where()}; with --resume the same command goes on from there")
+            raise KeyboardInterrupt(f"stopped after {self}; with --resume the same command goes on from there")
 
 
 _LOG = "log.jsonl"  # the log so far is in the checkpoint too: lines that come later are written anew on resume
@@ -214,28 +214,28 @@ def _like(state: Any, plain: Any) -> Any:
 
 
 class _Interrupt:
-    """Inside, the first Ctrl-C is only noted, in `asked`, and a second one is what it always was.
+    """Inside, the first Ctrl-C is only noted, in `asked`, and a second one ends at once; so is what `kill` sends.
 
-    Another thread than the main one gets no signals, and whoever ignores Ctrl-C goes on ignoring it: both are left
-    alone. Afterwards the handler is again what it was.
+    Another thread than the main one gets no signals, and whoever ignores one goes on ignoring it: both are left alone.
+    Afterwards the handlers are again what they were.
     """
 
     def __init__(self):
-        self.asked, self._depth, self._before = False, 0, None
+        self.asked, self._depth, self._before = False, 0, {}
 
     def __enter__(self) -> None:
         self._depth += 1
-        here = threading.current_thread() is threading.main_thread()
-        if self._depth == 1 and here and callable(signal.getsignal(signal.SIGINT)):
-            self._before = signal.signal(signal.SIGINT, self._note)
+        if self._depth == 1 and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: not set by Python
+                    self._before[number] = signal.signal(number, self._note)
 
     def __exit__(self, *_) -> None:
         self._depth -= 1
         if self._depth == 0:
             self.asked = False
-            if self._before is not None:
-                signal.signal(signal.SIGINT, self._before)
-                self._before = None
+            while self._before:
+                signal.signal(*self._before.popitem())
 
     def _note(self, *_) -> None:
         if self.asked:

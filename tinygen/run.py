@@ -155,7 +155,7 @@ class Run:
         loop = Loop(self.path(name), self.path("log.jsonl"), kept)
         if self._resume and loop.path.exists():
             loop.load()
-            self.say(f"going on with {name}, after {loop.where()}")
+            self.say(f"going on with {name}, after {loop}")
         return loop
 
     def finish(self, figures: Mapping[str, float]) -> None:

@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from tinygen import grad, metrics, optim, plot
+from tinygen import grad, metrics, nn, optim, plot
 from tinygen.data import Batches, specimens
 from tinygen.models import ConvAutoencoder
 from tinygen.progress import progress
@@ -23,7 +23,7 @@ def train(trip: Trip, steps: int) -> tuple[ConvAutoencoder, list[float], list[fl
     batches = Batches(images, 32 if trip.small else 128, rng).forever()
     for step in (bar := progress(range(1, steps + 1), label="autoencoder", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
-        loss = model.loss(next(batches))
+        loss = nn.finite(model.loss, next(batches), after=f"{opt.steps} steps")
         opt.step(grad(loss, params))
         losses.append(loss.item())
         if step % max(1, steps // 20) == 0:

@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from tinygen import grad, no_grad, optim, plot
+from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches
 from tinygen.models import Diffusion
 from tinygen.progress import progress
@@ -27,7 +27,7 @@ def train(trip: Trip, steps: int) -> tuple[Diffusion, optim.EMA, list[float], li
     batches = Batches(images, 64, rng).forever()
     for step in (bar := progress(range(1, steps + 1), label="diffusion", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
-        loss = model.loss(next(batches), rng)
+        loss = nn.finite(model.loss, next(batches), rng, after=f"{opt.steps} steps")
         opt.step(grad(loss, params))
         average.update()
         losses.append(loss.item())

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen import grad, no_grad, optim, plot
+from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
 from tinygen.progress import progress
 from tinygen.report import Section, Shown
+from tinygen.tensor import Tensor
 from tour_stops.stop import Stop, Trip, frames_of, loss_picture
 
 GAMMA = 0.1  # what a steep discriminator pays
@@ -41,11 +42,15 @@ def train(trip: Trip, steps: int) -> Game:
     game = Game(gan, average, [], [], [], [], [])
     noise, moments = gan.noise(36, rng), set(np.geomspace(1, steps, 40).astype(int))  # for the film: most happens early
     batches = Batches(images, min(batch_size, len(images)), rng, drop_last=True).forever()
+
+    def answers(real: np.ndarray, fake: Tensor) -> tuple[Tensor, Tensor]:
+        return discriminator(real), discriminator(fake)
+
     for step in (bar := progress(range(1, steps + 1), label="GAN", quiet=trip.quiet)):
         g_opt.lr = d_opt.lr = schedule(step - 1)
         real = next(batches)
         fake = generator(gan.noise(len(real), rng))
-        s_real, s_fake = discriminator(real), discriminator(fake.detach())
+        s_real, s_fake = nn.finite(answers, real, fake.detach(), after=f"{g_opt.steps} steps")
         d_loss = non_saturating.d_loss(s_real, s_fake)
         slope = 4 * GAMMA / 2 * r1_penalty(discriminator, real) if step % 4 == 0 else 0  # each fourth step, for all
         d_opt.step(grad(d_loss + slope, d_params))

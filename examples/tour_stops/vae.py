@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from tinygen import grad, no_grad, optim, plot
+from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, specimens
 from tinygen.models import VAE
 from tinygen.progress import progress
@@ -26,7 +26,7 @@ def train(trip: Trip, steps: int) -> tuple[VAE, list[float], list[float]]:
     batches = Batches(images, 32 if trip.small else 128, rng).forever()
     for step in (bar := progress(range(1, steps + 1), label="VAE", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
-        reconstruction, kl = model.terms(next(batches), rng)
+        reconstruction, kl = nn.finite(model.terms, next(batches), rng, after=f"{opt.steps} steps")
         loss = reconstruction + kl
         opt.step(grad(loss, params))
         losses.append(loss.item())

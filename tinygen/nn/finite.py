@@ -1,6 +1,6 @@
 """A loss that is no number stops the run before the weights move, and names the op and the layer that made it.
 
-    loss = nn.finite(model.loss, batch, rng)  # model.loss(batch, rng)
+    loss = nn.finite(model.loss, batch, rng, after=loop)  # model.loss(batch, rng)
     opt.step(grad(loss, params))
 
 While all is well this is a look at one number. Once it isn't, the same is computed again, from the same random draws,
@@ -19,13 +19,14 @@ from tinygen.op import trace
 from tinygen.tensor import Tensor, array_of
 
 
-def finite(f: Callable, *args, **options) -> Any:
+def finite(f: Callable, *args, after: object = "", **options) -> Any:
     """f(*args, **options), if that is finite: a tensor, or a tuple of them.
 
     Else raises FloatingPointError: it names the first op on the way to the result that answered NaN or infinity to
     finite inputs, and the layer that called it; or the parameter or the argument that was not finite before. Layers are
     named as parts of the model whose method f is, of models among its arguments, and of those in variables that a local
     f uses. Generators among the arguments are set back to look again; a layer that draws from another one draws anew.
+    How far the run had come stands in `after`, whose text the error quotes: a loop, or "3 steps".
     """
     given = (*args, *options.values())
     generators = [each for each in given if isinstance(each, np.random.Generator)]
@@ -39,7 +40,8 @@ def finite(f: Callable, *args, **options) -> Any:
     value = next(part for part in _parts(result) if not _is_finite(part))
     cause = _cause(f, args, options)
     name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
-    raise FloatingPointError(f"{name} is {_worst(value)}, and the weights were not moved: {cause}")
+    when = f" after {after}" if str(after) else ""
+    raise FloatingPointError(f"{name} is {_worst(value)}{when}, and the weights were not moved: {cause}")
 
 
 def _parts(result: Any) -> list:
