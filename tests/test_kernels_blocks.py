@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinygen import kernels
-from tinygen.kernels import threads
+from tinygen.kernels import team, threads
 
 DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
@@ -110,10 +110,6 @@ class Alone:
     def __init__(self, rng):
         self.rng, self.most_blocks = rng, 0
 
-    def run_blocks(self, kernel, blocks, work, *args):
-        with threads.one_blas_thread():
-            self.share(kernel, blocks, *args)
-
     def share(self, kernel, blocks, *args):
         self.most_blocks = max(self.most_blocks, blocks)
         cuts = range(1, blocks) if blocks <= PARTS else self.rng.choice(np.arange(1, blocks), PARTS - 1, replace=False)
@@ -122,24 +118,33 @@ class Alone:
         before, merged = [[a.copy() for a in results] for _ in range(2)]
         touched = [np.zeros(a.shape, bool) for a in results]
         for part in parts:
-            kernel(*args, *part)
+            run(kernel, args, *part)
             for result, old, taken, whole in zip(results, before, touched, merged):
                 now = bits(result) != bits(old)
                 assert not (now & taken).any(), f"blocks {part} write where others do"
                 taken |= now
                 whole[now] = result[now]
                 result[...] = old
-        kernel(*args, 0, blocks)
+        run(kernel, args, 0, blocks)
         self.same(results, merged, "all in one go")
         for result, old in zip(results, before):
             result[...] = old
         for part in parts:
-            kernel(*args, *part)
+            run(kernel, args, *part)
         self.same(results, merged, f"in the order {parts}")
 
     def same(self, results, merged, how):
         for result, whole in zip(results, merged):
             assert (bits(result) == bits(whole)).all(), f"{how}, the blocks leave other bits than each alone"
+
+
+def run(kernel, args, start, stop):
+    """Blocks start..stop by the machine code that threads.share runs: the kernel called by itself is compiled apart."""
+    together = team.shared(kernel)
+    if together is None:
+        kernel(*args, start, stop)
+    else:
+        assert not together(threads.NOBODY, start, stop, 1, *args)
 
 
 def written(args):
@@ -170,11 +175,7 @@ def test_each_entry_is_the_work_of_one_block(name, profile, monkeypatch):
             args = arguments(name, np.random.default_rng(seed))
             with monkeypatch.context() as patch:
                 for module in MODULES if alone else ():
-                    for attribute, other in (
-                        ("share", alone.share),
-                        ("run_blocks", alone.run_blocks),
-                        ("empty", unknown),
-                    ):
+                    for attribute, other in (("share", alone.share), ("empty", unknown)):
                         if hasattr(module, attribute):
                             patch.setattr(module, attribute, other)
                 results.append([fast(*args), list(written(args))])

@@ -46,7 +46,7 @@ def test_every_layout(name):
 def test_a_part_is_the_same_numbers(index):
     x = np.random.default_rng(0).normal(size=(60, 30, 40, 10)).astype(np.float32)
     part = x[index]
-    assert part.size >= rows.THREADS_FROM
+    assert part.size >= rows.LEAST
     np.testing.assert_array_equal(rows.contiguous(part), part, strict=True)
     if index == (..., slice(5, 9)):
         assert rows.contiguous(part).flags.c_contiguous
@@ -63,7 +63,7 @@ def test_parts_of_different_size(axis):
 @pytest.mark.parametrize("name", NAMES)
 def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
     x, results = np.random.default_rng(0).normal(size=(20, 30, 30, 16)).astype(np.float32), []
-    assert x.size >= rows.THREADS_FROM
+    assert x.size >= rows.LEAST
     for n in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
         results.append(call(rows, name, x, (2, 2)).tobytes())

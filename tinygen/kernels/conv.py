@@ -19,7 +19,7 @@ from tinygen.kernels.convolution.product import product, transposed_product
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.window import clear, copy
 
 BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves room in a second-level cache
@@ -86,7 +86,8 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     # A sum over everything: each of a fixed number of parts adds up its own blocks, then the parts are added in order.
     sums = np.zeros((min(blocks, 8), kh * kw * c * o), x.dtype)
     window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-    run_blocks(_weight_kernel, len(sums), g.size * kh * kw * c, as_input(x), as_input(g), sums, *window, rows)
+    with one_blas_thread():
+        share(_weight_kernel, len(sums), as_input(x), as_input(g), sums, *window, rows)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
@@ -107,8 +108,8 @@ def _convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
     rows, blocks = _blocks(len(x) * high, wide * kh * kw * c)
     window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     arrays = as_input(x), as_input(w), as_input(bias), y
-    work = len(x) * high * wide * kh * kw * c * o
-    run_blocks(_convolve_kernel, blocks, work, *arrays, corner, tuple(step), extent, *window, rows)
+    with one_blas_thread():
+        share(_convolve_kernel, blocks, *arrays, corner, tuple(step), extent, *window, rows)
 
 
 @kernel

@@ -13,7 +13,7 @@ from tinygen.kernels.threads import rows_joined, share
 from tinygen.kernels.vector_math import exact, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
-THREADS_FROM = 1 << 17  # numbers below which one thread is done before another has begun
+LEAST = 1 << 17  # numbers below which NumPy adds as fast
 
 # -- the loops ---------------------------------------------------------------------------------------------------------
 
@@ -184,22 +184,17 @@ def _run(loop, plain, arrays, *numbers):
             return plain(*arrays, *numbers)
     y = empty(shape, f32)
     work = (*map(_flat, arrays), y.reshape(-1), *map(f32, numbers))
-    blocks = -(-y.size // BLOCK)
-    if y.size < THREADS_FROM:
-        loop(*work, 0, blocks)
-    else:
-        share(loop, blocks, *work)
+    share(loop, -(-y.size // BLOCK), *work)
     return y
 
 
 def _flat(a):
-    flags = a.flags
-    return (as_input(a) if flags.writeable or not flags.c_contiguous else a).reshape(-1)
+    return as_input(a).reshape(-1)
 
 
 def add(a, b):
     """a + b; on threads where a is large, and b of its shape, a bias (C,), or one for each image, (N, 1, 1, C)."""
-    if a.size < THREADS_FROM or not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
+    if a.size < LEAST or not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
         return reference.add(a, b)
     if a.shape == b.shape and b.flags.c_contiguous:
         return _run(_add_loop, reference.add, (a, b))

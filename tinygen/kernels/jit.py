@@ -24,7 +24,8 @@ def compiled(**options):
     """The decorator that compiles a function, or finds it on disk if no file in this folder changed since."""
 
     def decorate(function):
-        dispatcher = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+        settings = dict(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)
+        dispatcher = njit(**settings)(function)
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # numba's own affair, so with care
         if hasattr(file, "_source_stamp"):
             file._source_stamp = file._source_stamp, SOURCES
@@ -39,13 +40,18 @@ kernel = compiled(fastmath=FASTMATH)
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
 
+# And they become part of the kernel's machine code. What LLVM leaves as a function is there twice, as it was compiled
+# by itself and once more with the kernel, perhaps with its sums in another order; which of the two is called depends on
+# whether the kernel was compiled just now or found on disk.
+INNER = {**UNCOUNTED, "forceinline": True}
+
 
 def piece(function):
     """The decorator for an inner part, compiled once for all numbers that it may be called with.
 
     numba would compile it anew for each place where a number stands as it is, `f(x, 0)` beside `f(x, i)`.
     """
-    dispatcher = compiled(fastmath=FASTMATH, **UNCOUNTED)(function)
+    dispatcher = compiled(fastmath=FASTMATH, **INNER)(function)
     if hasattr(dispatcher, "get_call_template"):
         template = dispatcher.get_call_template
         dispatcher.get_call_template = lambda args, names: template(tuple(map(types.unliteral, args)), names)
@@ -72,8 +78,10 @@ def _compiled_whole_registers():
 
 def as_input(array: np.ndarray) -> np.ndarray:
     """Contiguous and read-only: one layout, so that a kernel is compiled once for each dtype."""
-    array = np.ascontiguousarray(array).view()
-    array.setflags(write=False)
+    flags = array.flags
+    if flags.writeable or not flags.c_contiguous:
+        array = np.ascontiguousarray(array).view()
+        array.setflags(False)
     return array
 
 

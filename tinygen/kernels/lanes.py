@@ -16,7 +16,7 @@ from numba import types
 from numba.core import imputils, typing
 from numba.extending import intrinsic, lower_builtin, models, overload, register_model
 
-from tinygen.kernels.jit import FASTMATH, UNCOUNTED
+from tinygen.kernels.jit import FASTMATH, INNER
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 16 float32, else 16 of 8
 LANES = 16 if WIDE else 8
@@ -163,12 +163,12 @@ def _transpose(typingctx, source, at, source_row, target, to, target_row):
     return types.void(source, n, n, target, n, n), generate
 
 
-@overload(load, jit_options=UNCOUNTED)
+@overload(load, jit_options=INNER)
 def _load_overload(array, at):
     return lambda array, at: _load(array, at)
 
 
-@overload(store, jit_options=UNCOUNTED)
+@overload(store, jit_options=INNER)
 def _store_overload(array, at, value):
     return lambda array, at, value: _store(array, at, value)
 
@@ -178,19 +178,19 @@ def _any_array_overload(array):
     return lambda array: _any_array(array)
 
 
-@overload(transpose, jit_options=UNCOUNTED)
+@overload(transpose, jit_options=INNER)
 def _transpose_overload(source, at, source_row, target, to, target_row):
     return lambda source, at, source_row, target, to, target_row: _transpose(
         source, at, source_row, target, to, target_row
     )
 
 
-@overload(nothing, jit_options=UNCOUNTED)
+@overload(nothing, jit_options=INNER)
 def _nothing_overload():
     return lambda: _nothing()
 
 
-@overload(total, jit_options=UNCOUNTED)
+@overload(total, jit_options=INNER)
 def _total_overload(value):
     return lambda value: _total(value)
 

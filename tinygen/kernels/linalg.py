@@ -1,20 +1,21 @@
 """The matrix product in blocks that the shapes fix, so that its rounding does not depend on the number of threads.
 
 In float32 a panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows
-of A pass by it; a transpose is turned by squares of vectors on the way. float64 goes to BLAS, in blocks of rows.
+of A pass by it; a transpose is turned by squares of vectors on the way. float64 goes to BLAS, on one thread.
 """
+
+import math
 
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, any_array, load, store, transpose
 from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import run_blocks, share
+from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
 from tinygen.kernels.window import clear, copy, scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
-SHARED = 1 << 22  # above that a hand-over to another thread is worth it
 CHUNK = 256  # rows of a block
 
 
@@ -22,14 +23,10 @@ def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
     work = a.size * b.shape[-1]
     if work > SMALL and a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES:
-        y = empty((*a.shape[:-1], b.shape[-1]), a.dtype)
-        bias = np.zeros(b.shape[-1], a.dtype) if bias is None else bias
-        matrices = (a[None], b[None], y[None]) if a.ndim == 2 else (x.reshape(-1, *x.shape[-2:]) for x in (a, b, y))
-        _tiled(*matrices, bias, work)
-        return y
+        return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
     if work > SMALL:
-        y = np.empty((*a.shape[:-1], b.shape[-1]), np.result_type(a, b))
-        _with_blas(*(x.reshape(-1, *x.shape[-2:]) for x in (a, b, y)))
+        with one_blas_thread():
+            y = np.matmul(a, b)
     else:
         y = a @ b
     if bias is not None:
@@ -37,27 +34,34 @@ def matmul(a, b, bias=None):
     return y
 
 
-def _tiled(a, b, y, bias, work):
-    batch, n, k = a.shape
-    panels = batch * -(-b.shape[2] // COLUMNS)
+def _tiled(a, b, bias):
+    *batch, n, k = a.shape
+    batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), np.float32)
+    panels = batch * -(-m // COLUMNS)
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
-    blocks = panels * -(-n // chunk)
-    args = _rows(a), *_walk(b), as_input(bias), y, k, chunk
-    if work <= SHARED:
-        _tiles(*args, 0, blocks)
-    else:
-        share(_tiles, blocks, *args)
+    sizes = n, m, k, chunk
+    share(_tiles, panels * -(-n // chunk), _rows(a), *_walk(b), as_input(bias), y.reshape(-1), sizes)
+    return y
 
 
 def _rows(matrices: np.ndarray) -> np.ndarray:
-    """The numbers of (batch, N, K) row after row: tiles meet a column at a time, which in a transpose lie far apart."""
-    turned = matrices.transpose(0, 2, 1)
+    """The numbers of (..., N, K) row after row: tiles meet a column at a time, which in a transpose lie far apart."""
+    turned = matrices.swapaxes(-1, -2)
     if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
         return as_input(matrices).reshape(-1)
-    rows = empty(matrices.shape, np.float32)
-    _turn(as_input(turned), rows, 0, -(-rows.shape[1] // COLUMNS))
+    *batch, n, k = matrices.shape
+    rows = empty((math.prod(batch), n, k), np.float32)
+    share(_turn, -(-n // COLUMNS), as_input(turned.reshape(-1, k, n)), rows)
     return as_input(rows).reshape(-1)
+
+
+def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """The numbers of (..., K, M) in one piece, and the steps to the next row and column: no copy of a transpose."""
+    turned = matrices.swapaxes(-1, -2)
+    if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
+        return as_input(matrices).reshape(-1), matrices.shape[-1], 1
+    return as_input(turned).reshape(-1), 1, turned.shape[-1]
 
 
 @kernel
@@ -82,23 +86,15 @@ def _turn_rows(x, x_at, x_row, y, y_at, y_row, count, rows):
             y[y_at + i * y_row + j] = x[x_at + j * x_row + i]
 
 
-def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The numbers of (batch, K, M) in one piece, and the steps to the next row and column: no copy of a transpose."""
-    if matrices.flags.c_contiguous or not matrices.transpose(0, 2, 1).flags.c_contiguous:
-        return as_input(matrices).reshape(-1), matrices.shape[2], 1
-    return as_input(matrices.transpose(0, 2, 1)).reshape(-1), 1, matrices.shape[1]
-
-
 @kernel
-def _tiles(a, b, b_row, b_step, bias, y, k, chunk, start, stop):
-    _, n, m = y.shape
+def _tiles(a, b, b_row, b_step, bias, y, sizes, start, stop):
+    n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
-    flat = y.reshape(-1)
     panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
     shift = np.zeros(COLUMNS, np.float32)
     clear(panel, 0, len(panel))
     a, b, bias = any_array(a), any_array(b), any_array(bias)
-    packed, walk, sizes = -1, (k, 0, 0, 1), (1, 1, k)
+    packed, walk, sums = -1, (k, 0, 0, 1), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
         first = block % chunks * chunk
@@ -109,12 +105,12 @@ def _tiles(a, b, b_row, b_step, bias, y, k, chunk, start, stop):
         copy(bias, j, shift, 0, columns)
         at, to = (matrix * n + first) * k, (matrix * n + first) * m + j
         if columns == COLUMNS:
-            multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, flat, to, m, rows, COLUMNS)
+            multiply(a, at, walk, sums, panel, 0, shift, 0, 0, y, to, m, rows, COLUMNS)
         else:  # the last panel; what stands in the columns that don't exist is not looked at
-            multiply(a, at, walk, sizes, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
+            multiply(a, at, walk, sums, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
             for i in range(rows):
                 for q in range(columns):
-                    flat[to + i * m + q] = rest[i * COLUMNS + q]
+                    y[to + i * m + q] = rest[i * COLUMNS + q]
 
 
 @piece
@@ -132,15 +128,3 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
     for q in range(columns):
         for i in range(whole, k):
             panel[i * COLUMNS + q] = b[at + i * b_row + q * b_step]
-
-
-def _with_blas(a, b, y):
-    per_matrix = -(-a.shape[1] // CHUNK)
-    run_blocks(_rows_with_blas, len(a) * per_matrix, a.size * b.shape[2], a, b, y, per_matrix)
-
-
-def _rows_with_blas(a, b, y, per_matrix, start, stop):
-    for block in range(start, stop):
-        matrix, part = divmod(block, per_matrix)
-        rows = slice(part * CHUNK, (part + 1) * CHUNK)
-        np.matmul(a[matrix, rows], b[matrix], out=y[matrix, rows])

@@ -21,7 +21,6 @@ from tinygen.kernels.vector_math import f32, sigmoids
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
 WIDTH = 256  # numbers of a row, at most: a long loop, whose sums yet stay in the first-level cache
-THREADS_FROM = 1 << 16  # numbers below which one thread is done before another has begun
 f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
 KINDS = {None: 0, "leaky_relu": 1, "silu": 2}
 
@@ -32,7 +31,7 @@ def moments(x, num_groups):
     found = np.empty((len(x), cut.pieces, 2, num_groups))
     none = as_input(np.empty(0, x.dtype))
     settings = 0.0, 0, x.dtype.type(0), cut, True, False
-    _run(_forward, cut.blocks, x.size, _rows(x, cut), none, none, np.empty((0, 0, 0), x.dtype), found, *settings)
+    share(_forward, cut.blocks, _rows(x, cut), none, none, np.empty((0, 0, 0), x.dtype), found, *settings)
     if cut.pieces == 1:
         return found[:, 0]
     return _merge(found, cut)
@@ -52,7 +51,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     y = empty(x.shape, x.dtype)
     arrays = _rows(x, cut), as_input(weight), as_input(bias), _rows(y, cut, locked=False), known[:, None]
     settings = eps, KINDS[activation], x.dtype.type(slope), cut, measure, True
-    _run(_forward, cut.blocks, x.size, *arrays, *settings)
+    share(_forward, cut.blocks, *arrays, *settings)
     return y, known
 
 
@@ -69,20 +68,13 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
     arrays = _rows(g, cut), _rows(x, cut), as_input(weight), as_input(bias), as_input(known), gx
     settings = eps, KINDS[activation], x.dtype.type(slope), cut
     if cut.pieces == 1:
-        _run(_backward, cut.blocks, x.size, *arrays, sums, *settings, True, True)
+        share(_backward, cut.blocks, *arrays, sums, *settings, True, True)
     else:
-        _run(_backward, cut.blocks, x.size, *arrays, sums, *settings, True, False)
+        share(_backward, cut.blocks, *arrays, sums, *settings, True, False)
         sums = sums.reshape(len(x), cut.pieces, *sums.shape[1:]).sum(axis=1)
-        _run(_backward, cut.blocks, x.size, *arrays, sums, *settings, False, True)
+        share(_backward, cut.blocks, *arrays, sums, *settings, False, True)
     found[x.size :] = sums.sum(axis=0).reshape(-1)
     return found
-
-
-def _run(loop, blocks: int, size: int, *args) -> None:
-    if size < THREADS_FROM:
-        loop(*args, 0, blocks)
-    else:
-        share(loop, blocks, *args)
 
 
 # -- how the work is cut -----------------------------------------------------------------------------------------------

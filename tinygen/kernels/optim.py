@@ -1,19 +1,17 @@
 """One step of each optimizer in one pass over its arrays: no temporary array, and each number read and written once.
 
-All take lists with an entry for each parameter, so that a step is one hand-over to the other threads, who count blocks
-through all of them. Memory (m, v, averages) is written in place and must be contiguous; the new parameters are new
-arrays, so that whoever holds the old ones keeps them. Nothing is lost by that: the allocator hands out again the pages
-of the arrays before last.
+All take lists with an entry for each parameter. Memory (m, v, averages) is written in place and must be contiguous;
+the new parameters are new arrays, so that whoever holds the old ones keeps them. Nothing is lost by that: the allocator
+hands out again the pages of the arrays before last.
 """
 
 import numpy as np
 
 from tinygen.kernels.jit import kernel
 from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import run_blocks
+from tinygen.kernels.threads import share
 
 BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-level cache holds
-SPLIT = 1 << 17  # entries from which a second thread is worth the hand-over
 
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
@@ -57,24 +55,11 @@ def _blocks(x) -> int:
 
 def _one_pass(rule, read, written, numbers) -> None:
     """Call `rule(*read, *written, *numbers, start, stop)` for each parameter; start and stop count its blocks."""
-    jobs, end = [], 0
     for arrays in zip(*read, *written):
         flat = [x.ravel() for x in arrays]
         for x in flat[: len(read)]:
             x.setflags(False)  # read-only, this view of it: a kernel is compiled once, whoever may write to its inputs
-        start, end = end, end + _blocks(flat[0])
-        jobs.append((flat, start, end))
-    if end * BLOCK < SPLIT:
-        _share(rule, jobs, numbers, 0, end)
-    else:
-        run_blocks(_share, end, end * BLOCK, rule, jobs, numbers)
-
-
-def _share(rule, jobs, numbers, start, stop) -> None:
-    """Blocks `start` to `stop`, counted through all jobs."""
-    for flat, first, end in jobs:
-        if first < stop and start < end:
-            rule(*flat, *numbers, max(start - first, 0), min(stop, end) - first)
+        share(rule, _blocks(flat[0]), *flat, *numbers)
 
 
 # Each rule casts its numbers to the arrays' type: a float64 among float32 would make all the arithmetic float64.

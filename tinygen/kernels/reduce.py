@@ -12,7 +12,6 @@ from tinygen.kernels.threads import rows_joined, share
 
 BLOCK = 1 << 14  # numbers in a block
 LEAST = 1 << 15  # numbers below which NumPy is as fast
-THREADS_FROM = 1 << 17
 
 
 def sum_leading(x):
@@ -39,10 +38,7 @@ def _sums(x, width, each):
     """The sums of each `each` rows of `width` numbers."""
     wide = as_input(x).reshape(-1, width)
     sums = np.zeros((-(-len(wide) // each), width), np.float32)
-    if x.size < THREADS_FROM:
-        _sum_rows(wide, sums, each, 0, len(sums))
-    else:
-        share(_sum_rows, len(sums), wide, sums, each)
+    share(_sum_rows, len(sums), wide, sums, each)
     return sums
 
 

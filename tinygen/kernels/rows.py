@@ -14,7 +14,7 @@ from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 
 ROWS = 1 << 12  # numbers that make a block of rows, at least
-THREADS_FROM = 1 << 17  # numbers below which one thread is done before another has begun
+LEAST = 1 << 17  # numbers below which NumPy is as fast
 
 
 def upsample_nearest(x, scale):
@@ -39,7 +39,7 @@ def sum_blocks(x, scale):
 
 def contiguous(x):
     """x, or a copy of it if it is large and a part of the channels: what comes next would make one each."""
-    if x.size < THREADS_FROM or x.dtype != np.float32 or x.flags.c_contiguous or x.ndim < 2:
+    if x.size < LEAST or x.dtype != np.float32 or x.flags.c_contiguous or x.ndim < 2:
         return x
     apart = [s != x.strides[i + 1] * x.shape[i + 1] for i, s in enumerate(x.strides[:-2])]
     if any(apart) or x.strides[-1] != x.itemsize or x.strides[-2] < 0:
@@ -51,7 +51,7 @@ def contiguous(x):
 
 
 def concat(arrays, axis):
-    if arrays[0].size < THREADS_FROM or any(a.dtype != np.float32 for a in arrays):
+    if arrays[0].size < LEAST or any(a.dtype != np.float32 for a in arrays):
         return reference.concat(arrays, axis)
     before = arrays[0].shape[:axis]
     y = empty((*before, sum(a.shape[axis] for a in arrays), *arrays[0].shape[axis + 1 :]), np.float32)
@@ -67,11 +67,7 @@ def concat(arrays, axis):
 def _run(kernel, size, rows, *args):
     """All rows, a block of which has at least ROWS of the `size` numbers that are moved."""
     each = max(1, ROWS * rows // max(size, 1))
-    blocks = -(-rows // each)
-    if size < THREADS_FROM:
-        kernel(*args, each, 0, blocks)
-    else:
-        share(kernel, blocks, *args, each)
+    share(kernel, -(-rows // each), *args, each)
 
 
 @kernel

@@ -10,39 +10,29 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import cython_blas  # noqa: F401  loads the BLAS that numba's np.dot calls
 from threadpoolctl import ThreadpoolController
 
-SMALL = 1 << 15  # multiplications or moved numbers below which a hand-over to another thread costs more than it saves
+from tinygen.kernels.team import LOOKS, help_out, new_board, shared
 
-
-def run_blocks(kernel: Callable, blocks: int, work: int, *args) -> None:
-    """Call `kernel(*args, start, stop)` so that each block is done once; `work` says whether threads are worth it."""
-    with one_blas_thread():
-        if work < SMALL:
-            kernel(*args, 0, blocks)
-        else:
-            share(kernel, blocks, *args)
+PARTS = 4  # for each thread: one that the system holds up leaves the rest to the others
 
 
 def share(kernel: Callable, blocks: int, *args) -> None:
-    """`run_blocks` for a kernel that is worth it and doesn't call BLAS."""
-    threads = num_threads()
-    workers = min(threads, blocks)
-    if workers <= 1:
+    """Call `kernel(*args, start, stop)` so that each block is done once; raises MemoryError if it fails.
+
+    One that calls BLAS wants `one_blas_thread` around it.
+    """
+    together = shared(kernel)
+    if together is None:
         kernel(*args, 0, blocks)
         return
-    ends = [blocks * i // workers for i in range(workers + 1)]
-    parts = iter(list(pairwise(ends)))
-
-    def work():
-        for start, stop in parts:  # two threads never get the same part: the iterator moves under Python's lock
-            kernel(*args, start, stop)
-
-    _team(os.getpid(), threads - 1).run(work)
+    threads = num_threads() if blocks > 1 else 1
+    board = _team(threads - 1).ready() if threads > 1 else NOBODY
+    if together(board, 0, blocks, min(PARTS * threads, blocks), *args):
+        raise MemoryError(f"{kernel.__name__}: no memory was left for what it needs besides its result")
 
 
 def rows_joined(rows: int, width: int) -> int:
@@ -55,7 +45,11 @@ def rows_joined(rows: int, width: int) -> int:
 
 def num_threads() -> int:
     """How many threads share the work, this one included. Raises ValueError for a setting that is no number >= 1."""
-    setting = os.environ.get("TINYGEN_NUM_THREADS", "")
+    return _number(os.environ.get("TINYGEN_NUM_THREADS", ""))
+
+
+@cache
+def _number(setting: str) -> int:
     if not setting:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not setting.isdigit() or int(setting) < 1:
@@ -64,85 +58,34 @@ def num_threads() -> int:
 
 
 class _Team:
-    """Threads that help with one job at a time, and look out for the next for a while before they go to sleep.
-
-    The caller works too, and takes the part of a helper who has not begun when there is nothing else left to do. So
-    nobody waits for one to wake up, which takes longer than many a job.
-    """
-
-    LOOKS = 1 << 19  # before a helper goes to sleep: some tenths of a millisecond, as between two ops of a model
+    """Threads that look out for work, as team.py says, and go to sleep if none comes for a while."""
 
     def __init__(self, helpers: int):
-        from tinygen.kernels.spin import changed  # here, because numba takes its time to import
-
-        self.changed = changed
-        self.free = threading.Lock()
-        self.job: tuple[list, list, Callable] | None = None
-        self.calls, self.ends = np.zeros(1, np.int64), np.zeros(1, np.int64)  # what helpers watch, and the caller
-        changed(self.calls, 1, 1)  # compiled now, not by all helpers at once
+        self.board = new_board()
         self.beds = [threading.Lock() for _ in range(helpers)]
+        help_out(self.board, 0)  # compiled now, not by all helpers at once
         for bed in self.beds:
             bed.acquire()
             threading.Thread(target=self._serve, args=(bed,), name="tinygen", daemon=True).start()
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Call `work` here and in the helpers, so that it returns everywhere; raise what it raised."""
-        if not self.free.acquire(blocking=False):  # another Python thread has them: do it alone
-            return work()
-        try:
-            seats, done = [None] * len(self.beds), []  # a helper takes a seat, and puts down how it went
-            self.job = seats, done, work
-            self.ends[0] = 0
-            self.calls[0] += 1
-            for bed in self.beds:
-                if bed.locked():
-                    bed.release()
-            try:
-                work()
-            finally:
-                self.job = None
-                busy = len(self.beds)
-                while _taken(seats):  # who has no seat yet comes too late
-                    busy -= 1
-                while (ended := len(done)) < busy:
-                    self.changed(self.ends, ended, self.LOOKS)
-            for error in done:
-                if error is not None:
-                    raise error
-        finally:
-            self.free.release()
+    def ready(self) -> np.ndarray:
+        """The board, and nobody stays asleep."""
+        for bed in self.beds:
+            if bed.locked():
+                bed.release()
+        return self.board
 
     def _serve(self, bed: threading.Lock) -> None:
-        seen = 0
         while True:
-            if not self.changed(self.calls, seen, self.LOOKS):
-                bed.acquire()  # asleep, until somebody calls
-            seen = self.calls[0]
-            job = self.job
-            if job is not None and _taken(job[0]):
-                _, done, work = job
-                try:
-                    work()
-                    done.append(None)
-                except BaseException as error:
-                    done.append(error)
-                self.ends[0] = len(done)
-                del done, work
-            del job  # nothing of it is kept alive
+            help_out(self.board, LOOKS)
+            bed.acquire()  # asleep, until somebody calls
 
 
-def _taken(seats: list) -> bool:
-    """Take a seat, if there is one."""
-    try:
-        seats.pop()
-    except IndexError:
-        return False
-    return True
+NOBODY = new_board()  # of a team without helpers
 
 
 @cache
-def _team(pid: int, helpers: int) -> _Team:
-    """The helpers of this process; a forked child, which inherits none, gets its own."""
+def _team(helpers: int) -> _Team:
     return _Team(helpers)
 
 
@@ -179,3 +122,7 @@ def one_blas_thread() -> Iterator[None]:
             if blas.inside == 0:
                 for library, count in zip(blas.libraries, blas.before):
                     library.set_num_threads(count)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_team.cache_clear)  # a child inherits no threads, and gets its own

@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from tinygen.kernels.jit import UNCOUNTED, piece
+from tinygen.kernels.jit import INNER, piece
 from tinygen.kernels.lanes import FLAGS, LANES, VECTOR, WIDE, address, everywhere, load, store, vector_at
 
 COLUMNS = 2 * LANES
@@ -78,7 +78,7 @@ def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, s
             store(y, y_at + r * y_row + v, total)
 
 
-@overload(tile, prefer_literal=True, jit_options=UNCOUNTED)
+@overload(tile, prefer_literal=True, jit_options=INNER)
 def _tile_overload(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
     machine_tile = _machine_tile(rows.literal_value, vectors.literal_value)
 

@@ -12,7 +12,7 @@ import numpy as np
 from tinygen.kernels.jit import compiled
 
 # No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
-exact = compiled(fastmath={"contract", "nsz"})
+exact = compiled(fastmath={"contract", "nsz"}, forceinline=True)
 f32, i32 = np.float32, np.int32  # a number without one of these would make the arithmetic twice as wide
 
 # -- exp ---------------------------------------------------------------------------------------------------------------

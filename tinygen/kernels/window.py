@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from tinygen.kernels.jit import UNCOUNTED, kernel, piece
+from tinygen.kernels.jit import INNER, kernel, piece
 from tinygen.kernels.lanes import LANES, load, nothing, store
 
 
@@ -61,11 +61,11 @@ def _clear_lanes(target, to, count):
         target[to + q] = 0
 
 
-@overload(copy, inline="always", jit_options=UNCOUNTED)
+@overload(copy, inline="always", jit_options=INNER)
 def _copy(source, at, target, to, count):
     return _copy_lanes if target.dtype == types.float32 else copy
 
 
-@overload(clear, inline="always", jit_options=UNCOUNTED)
+@overload(clear, inline="always", jit_options=INNER)
 def _clear(target, to, count):
     return _clear_lanes if target.dtype == types.float32 else clear

@@ -26,9 +26,12 @@ def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0
     if features < 2 or features % 2:
         raise ValueError(f"sinusoidal_embedding: features must be even, half sines and half cosines; got {features}")
     half = features // 2
-    times, which = np.unique(t, return_inverse=True)  # a sampler asks for one time at all of its examples
-    angles = times[:, None] * np.exp(-math.log(base) / half * np.arange(half))  # (M, features/2)
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(dtype)[which]
+    same = len(t) > 1 and (t == t[0]).all()  # a sampler asks for one time at all of its examples
+    angles = t[: 1 if same else None, None] * np.exp(-math.log(base) / half * np.arange(half))  # (N, features/2)
+    angles -= 2 * math.pi * np.rint(angles / (2 * math.pi))  # whole turns, of which a float32 would keep too few digits
+    angles = angles.astype(dtype)
+    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    return waves.repeat(len(t), axis=0) if same else waves
 
 
 class ResidualBlock(nn.Module):
