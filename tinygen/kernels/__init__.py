@@ -18,7 +18,7 @@ TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "so
 TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "leaky_relu"), "elementwise")
 TWINS |= dict.fromkeys(("add", "relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
-TWINS |= {"sum_leading": "reduce", "sum_middle": "reduce"}
+TWINS |= {"sum_leading": "reduce", "sum_middle": "reduce", "max_pool2d_indices": "pool"}
 TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat", "contiguous"), "rows")
 
 
@@ -39,6 +39,8 @@ def __getattr__(name: str):
         from tinygen.kernels import norm as module
     elif home == "reduce":
         from tinygen.kernels import reduce as module
+    elif home == "pool":
+        from tinygen.kernels import pool as module
     elif home == "rows":
         from tinygen.kernels import rows as module
     else:
