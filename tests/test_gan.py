@@ -239,11 +239,24 @@ def test_a_step_of_one_player_leaves_the_other_where_it_is():
 def test_the_sizes_of_the_convolutional_pair():
     model = DCGAN(rng=rng())
     count = [sum(p.size for p in part.parameters()) for part in (model.generator, model.discriminator)]
-    assert count == [540_225, 138_561]
+    assert count == [540_225, 1_738_433]
     assert "(B, 28, 28, 1)" in model.generator.summary((64,))
     assert "(B, 7, 7, 128)" in model.discriminator.summary((28, 28, 1))
-    weights = model.discriminator[2].weight.numpy()
-    assert weights.std() == pytest.approx(0.02, rel=0.02)
+    assert model.generator[3].weight.numpy().std() == pytest.approx(0.02, rel=0.02)
+    glorot = (2 / (16 * 64 + 4 * 128)) ** 0.5  # with stride 2, a pixel enters 4 windows for each of 128 maps
+    assert model.discriminator[2].weight.numpy().std() == pytest.approx(glorot, rel=0.02)
+
+
+@pytest.mark.parametrize("size", [8, 28])
+def test_the_convolutional_discriminator_sees_opposite_corners_together(size):
+    """A change in both is more than the two changes added up, as it would be if each part were judged by itself."""
+    model = DCGAN(rng=rng(), image_size=size)
+    corners = rng(20).random((2, size, size, 1), dtype=np.float32)
+    corners[0, size // 4 :], corners[1, : -size // 4] = 0, 0  # a stripe above, a stripe below
+    images = np.stack([0 * corners[0], corners[0], corners[1], corners[0] + corners[1]])
+    nothing, above, below, both = model.discriminator(images).numpy()[:, 0]
+    together = both - above - below + nothing
+    assert abs(together) > 0.01 * max(abs(above - nothing), abs(below - nothing))
 
 
 @pytest.mark.parametrize("size", [8, 28])

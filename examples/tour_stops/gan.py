@@ -14,7 +14,7 @@ from tinygen.report import Section, Shown
 from tinygen.tensor import Tensor
 from tour_stops.stop import Stop, Trip, frames_of, loss_picture
 
-GAMMA = 0.1  # what a steep discriminator pays
+GAMMA = 0.03  # what a steep discriminator pays
 
 
 class Game(NamedTuple):
