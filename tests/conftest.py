@@ -37,6 +37,12 @@ def profile() -> str:
     return PROFILE
 
 
+@pytest.fixture
+def not_quick(profile):
+    if profile == "quick":
+        pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
+
+
 @pytest.fixture(scope="session")
 def ledger() -> Ledger:
     return LEDGER

@@ -14,6 +14,17 @@ def tinygen(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, **environment})
 
 
+def test_check_lists_the_ops_that_it_is_given(tmp_path):
+    run = tinygen("check", "relu", "conv2d", "--json", str(tmp_path / "check.json"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
+    assert [(row["op"], row["argument"]) for row in rows] == [("relu", "x"), ("conv2d", "x"), ("conv2d", "w")]
+    assert all(row["ok"] for row in rows) and "2 ops, 3 arguments: all right" in run.stdout
+    unknown = tinygen("check", "relu", "rellu")
+    assert unknown.returncode == 1 and "no op 'rellu'" in unknown.stderr and "Traceback" not in unknown.stderr
+
+
+@pytest.mark.usefixtures("not_quick")
 def test_check_lists_every_op_and_passes(tmp_path):
     from tinygen import OPS
 

@@ -27,12 +27,6 @@ def example(name: str):
     return module
 
 
-@pytest.fixture
-def not_quick(profile):
-    if profile == "quick":
-        pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
-
-
 def test_every_example_has_a_test_here():
     tested = set(re.findall(r'example\("(\w+)"\)', Path(__file__).read_text(encoding="utf-8")))
     assert {path.stem for path in EXAMPLES} == tested

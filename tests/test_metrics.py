@@ -139,6 +139,7 @@ def test_pca_errors():
         pca_reconstruct(np.zeros((3, 4)), np.zeros(5), np.zeros((2, 5)))
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_pca_of_mnist_has_the_known_errors():
     if not os.environ.get("TINYGEN_DATA"):
         pytest.skip("TINYGEN_DATA names no folder with MNIST")

@@ -11,17 +11,26 @@ import tyro
 from tinygen.columns import columns
 
 
-def check(*, json: Path | None = None, seed: int = 0, quiet: bool = False) -> None:
+def check(
+    ops: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    *,
+    json: Path | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> None:
     """Check the derivative rules of every op and print a table; exits with 1 if one of them fails.
 
     Args:
+        ops: their names; all if none is given.
         json: a file for the same figures as JSON.
         seed: of the random inputs, directions and cotangents.
         quiet: print the last line only.
     """
-    from tinygen.testing import table
+    from tinygen.testing import CASES, table
 
-    rows = table.run(seed=seed, quiet=quiet)
+    if unknown := [name for name in ops if name not in CASES]:
+        sys.exit(f"check: there is no op {unknown[0]!r}; there are {', '.join(sorted(CASES))}")
+    rows = table.run([CASES[name] for name in ops or CASES], seed=seed, quiet=quiet)
     print(table.format(rows) if not quiet else table.verdict(rows))
     if json is not None:
         _write_json(json, [row._asdict() for row in rows])

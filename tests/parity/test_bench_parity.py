@@ -96,6 +96,7 @@ def test_the_unet_in_float64():
         np.testing.assert_allclose(grads[name].data, h.permute(axes).numpy(), rtol=1e-8, atol=1e-10, err_msg=name)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_the_command_prints_the_ratio(tmp_path):
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "tinygen", "bench", "mlp_ddpm_2d", "--vs", "torch", "--quick", "--json", str(file)]
