@@ -49,7 +49,8 @@ def main(
         channels: of the maps next to the image; the smaller maps have twice as many.
         latent: how many numbers of noise an image is made of.
         gamma: how much a steep discriminator pays: γ/2 times the squared slope at real images (R₁).
-        samples: how many are drawn, written to samples.npy (8 bits a pixel) and judged.
+        samples: how many are drawn, and how many that pass the discriminator, written to samples.npy (8 bits a
+            pixel); both are judged.
         judges: how many classifiers judge them; 0 for none.
         limit: take only the first images.
         seed: of everything random but the judges.
@@ -116,24 +117,27 @@ def main(
     with average.applied():  # samples are drawn, and the model is kept, with the averages of the weights
         settle(generator, gan.noise(5000, rng))
         gan.eval().save(run.path("model.npz"))
-        drawn = gan.sample(samples, rng)
+        drawn, passed = gan.sample(samples, rng), gan.rejection_sample(samples, rng)
         walked = walk(generator, gan.noise(9, rng))
-    np.save(run.path("samples.npy"), eight_bits(drawn))
+    np.save(run.path("samples.npy"), eight_bits(passed))
 
-    judged = judge_samples(drawn, digits, judges=judges, quiet=quiet)
+    all_judged, judged = (judge_samples(each, digits, judges=judges, quiet=quiet) for each in (drawn, passed))
     *_, real, generated = np.mean(scores[-len(batches) :], axis=0).tolist()  # of the last epoch
     figures = {"real": real, "generated": generated} | judged.figures
+    figures |= {f"all_{name}": all_judged.figures[name] for name in ("R", "sure") if all_judged.figures}
     results = [
         Result("D(x) of real images", figures["real"], "0.5 if it can't tell"),
         Result("D(x) of generated images", figures["generated"], "0.5 if it can't tell"),
-        *judged.results,
+        *(Result(f"all that G draws: {line.figure}", *line[1:]) for line in all_judged.results[:2]),
+        *(Result(f"those that pass D: {line.figure}", *line[1:]) for line in judged.results[:4]),
+        *judged.results[4:],
     ]
-    pictures(run, drawn, walked, frames, np.array(scores))
+    pictures(run, drawn, passed, walked, frames, np.array(scores))
     sections = list(SECTIONS)
     if judged.classes is not None:
-        standing = by_class(drawn[:200], judged.classes[:200], len(digits.classes))
+        standing = by_class(passed[:200], judged.classes[:200], len(digits.classes))
         plot.save(plot.image_grid(standing, columns=len(digits.classes)), run.path("classes.png"))
-        sections.insert(1, CLASSES)
+        sections.insert(2, CLASSES)
     page = write_page(run.folder, title="Digits out of a game", intro=INTRO, results=results, sections=sections)
     run.finish(figures)
     figures_table(results, quiet=quiet)
@@ -170,9 +174,17 @@ def eight_bits(images: np.ndarray) -> np.ndarray:
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
 
-def pictures(run: Run, drawn: np.ndarray, walked: np.ndarray, frames: list[np.ndarray], scores: np.ndarray) -> None:
-    """Samples, the walk, the film, and the scores (steps, 4) as curves."""
+def pictures(
+    run: Run,
+    drawn: np.ndarray,
+    passed: np.ndarray,
+    walked: np.ndarray,
+    frames: list[np.ndarray],
+    scores: np.ndarray,
+) -> None:
+    """Samples, those that passed, the walk, the film, and the scores (steps, 4) as curves."""
     plot.save(plot.image_grid(drawn[:100], columns=10), run.path("samples.png"))
+    plot.save(plot.image_grid(passed[:100], columns=10), run.path("passed.png"))
     plot.save(plot.image_grid(walked, columns=10), run.path("walk.png"))
     film = np.stack([plot.tiled(frame / np.float32(255), columns=6) for frame in frames])
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
@@ -204,6 +216,13 @@ SECTIONS = [
         "A hundred images of the generator",
     ),
     Section(
+        "Those that pass the discriminator",
+        "A good discriminator knows how many times too often the generator draws an image. So each is kept with a "
+        "probability that makes up for that, and what is neither one digit nor another mostly goes.",
+        "passed.png",
+        "A hundred images of the generator that the discriminator let pass",
+    ),
+    Section(
         "A walk through the noise",
         "From left to right, the noise turns from one draw into another. What lies between two digits is mostly a "
         "digit again, or on its way from one to the next.",
@@ -231,8 +250,8 @@ SECTIONS = [
 ]
 CLASSES = Section(
     "What the judge sees in them",
-    "Two hundred samples, each standing on those of its class: a histogram. A generator that has forgotten a class, "
-    "which is how GANs like to fail, leaves a gap.",
+    "Two hundred that passed, each standing on those of its class: a histogram. A generator that has forgotten a "
+    "class, which is how GANs like to fail, leaves a gap.",
     "classes.png",
     "Samples stacked by their class, 0 to 9",
 )

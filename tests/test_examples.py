@@ -158,13 +158,14 @@ def test_dcgan_plays_and_is_judged(tmp_path):
     assert figures["train_R"] < figures["R"] < np.inf and 0 <= figures["rarest"] < 0.1
     page = (out / "index.html").read_text(encoding="utf-8")
     pictures = re.findall(r'<img src="([^"]+)"', page)
-    assert pictures == ["samples.png", "classes.png", "walk.png", "film.gif", "opinions.png", "losses.png"]
+    shown = ["samples.png", "passed.png", "classes.png", "walk.png", "film.gif", "opinions.png", "losses.png"]
+    assert pictures == shown
     for picture in pictures:
         assert (out / picture).stat().st_size > 1000
     drawn = np.load(out / "samples.npy", allow_pickle=False)
     assert drawn.shape == (200, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
     model = load_run(out)  # the averages, with statistics of their own
-    again = model.sample(500, np.random.default_rng(0))
+    again = model.rejection_sample(500, np.random.default_rng(0))
     assert abs(again.mean() - drawn.mean() / 255) < 0.02 and abs(again.std() - drawn.std() / 255) < 0.02
 
 

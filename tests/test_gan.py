@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import log_expit
 
 import tinygen as tg
-from tinygen import grad, nn, optim
+from tinygen import Parameter, Tensor, grad, nn, optim
 from tinygen.grad import reachable
 from tinygen.models import (
     DCGAN,
@@ -278,6 +278,42 @@ def test_sampling_changes_nothing_and_looks_at_each_example_alone():
     assert all((before[name] == array).all() for name, array in model.state_dict().items())
     assert all(module.training for _, module in model.named_modules())
     assert (model.eval().sample(6, rng(19)) == together).all() and not model.generator.training
+
+
+class Same(nn.Module):
+    """The noise itself: q = N(0, 1)."""
+
+    def forward(self, z):
+        return Tensor(z)
+
+
+class Ratio(nn.Module):
+    """The logit of the best discriminator of p = N(0.5, 0.8²) from q = N(0, 1): log p - log q."""
+
+    def __init__(self):
+        self.scale = Parameter(np.ones(1))
+
+    def forward(self, x):
+        return self.scale * (-(((x - 0.5) / 0.8) ** 2) / 2 + x**2 / 2 - np.log(0.8))
+
+
+def test_rejection_by_the_best_discriminator_draws_from_the_data():
+    """Of q = N(0, 1) it keeps p: mean and variance within five standard errors; and one in max p/q, which is known."""
+    model, n = GAN(Same(), Ratio(), latent=1), 20_000
+    x = model.rejection_sample(n, rng(21), quantile=1.0)
+    assert x.shape == (n, 1)
+    assert abs(x.mean() - 0.5) < 5 * 0.8 / n**0.5
+    assert abs(x.var() - 0.64) < 5 * 0.64 * (2 / n) ** 0.5
+    assert (x == model.rejection_sample(n, rng(21), quantile=1.0)).all()
+    everything = model.rejection_sample(n, rng(21), quantile=0.0)  # above the smallest logit all are kept
+    assert abs(everything.mean()) < 5 / n**0.5
+
+
+def test_rejection_by_one_that_is_no_number_ends():
+    model = GAN(Same(), Ratio(), latent=1)
+    model.discriminator.scale.data = np.array([np.nan])
+    with pytest.raises(ValueError, match="rejection needs logits that are finite, the discriminator's reach nan"):
+        model.rejection_sample(3, rng())
 
 
 # -- what goes in ------------------------------------------------------------------------------------------------------

@@ -134,6 +134,29 @@ class GAN(nn.Module):
         finally:
             self.generator.train(training)
 
+    def rejection_sample(
+        self, n: int, rng: np.random.Generator, *, quantile: float = 0.99, batch_size: int = 500
+    ) -> np.ndarray:
+        """n new examples that passed the discriminator, each with probability exp(s - m) (after Azadi et al. 2019).
+
+        As D* = p / (p + q), exp(s) is the ratio p / q of the data's density to the generator's, and what is kept of q
+        comes nearer to p. The constant m would be the largest logit there is; it is a quantile of 5,000 instead, lest
+        a single example decide how many others are thrown away: above it each is kept. Raises ValueError if the logits
+        aren't finite.
+        """
+
+        def logits(x: np.ndarray) -> np.ndarray:
+            return in_batches(self.discriminator, x, batch_size)[:, 0]  # (N,)
+
+        m = np.quantile(logits(self.sample(5000, rng, batch_size=batch_size)), quantile)
+        if not np.isfinite(m):
+            raise ValueError(f"GAN: rejection needs logits that are finite, the discriminator's reach {m}")
+        kept = []
+        while sum(map(len, kept)) < n:
+            x = self.sample(batch_size, rng, batch_size=batch_size)
+            kept.append(x[rng.random(len(x)) < np.exp(np.minimum(logits(x) - m, 0))])
+        return np.concatenate(kept)[:n]
+
 
 class DenseGAN(GAN):
     """Fully connected layers of the given widths in both: for points (N, D), whose coordinates may be any number."""
