@@ -36,7 +36,7 @@ def train(trip: Trip, steps: int) -> Game:
     gan = DCGAN(image_size=images.shape[1], channels=images.shape[3], maps=(32, 64), latent=32, rng=rng)
     generator, discriminator = gan.generator, gan.discriminator
     g_params, d_params = generator.parameters(), discriminator.parameters()
-    lr, batch_size = (3e-3, 32) if trip.small else (5e-4, 64)
+    lr, batch_size = (3e-3, 32) if trip.small else (1e-3, 64)
     g_opt, d_opt = (optim.Adam(params, betas=(0.5, 0.99)) for params in (g_params, d_params))
     average, schedule = optim.EMA(g_params, max(0, 1 - 20 / steps)), optim.cosine(lr, total=steps)
     game = Game(gan, average, [], [], [], [], [])
