@@ -1,6 +1,7 @@
 """Settings of the whole suite: the profiles (TINYGEN_PROFILE = quick, full or long), the ledger, and `--op NAME`."""
 
 import os
+import signal
 from functools import partial
 from inspect import signature
 from itertools import product
@@ -46,6 +47,14 @@ def not_quick(profile):
 @pytest.fixture(scope="session")
 def ledger() -> Ledger:
     return LEDGER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Ctrl-C raises here, though a shell that starts a process in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
