@@ -24,7 +24,7 @@ from tinygen.tensor import Tensor
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 10,
+    epochs: int = 14,
     batch_size: int = 64,
     lr: float = 1e-3,
     channels: int = 32,
