@@ -136,13 +136,13 @@ def test_strided_winograd_is_within_its_bound(profile):
     settings(max_examples=EXAMPLES[profile])(given(FOR_STRIDED, SEEDS)(by_winograd))()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (4, 5), (5, 4), (8, 9), (17, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (4, 5), (5, 4), (8, 9), (17, 1), (3, 17)])
 def test_winograd_cuts_its_tiles_at_the_edges(size):
     for padding in ((1, 1), (0, 2), (2, 0)):
         if all(h + 2 * p >= 3 for h, p in zip(size, padding)):
             by_winograd(Geometry(2, size, (16, 32), (3, 3), (1, 1), padding, (1, 1)), 0)
         for kernel_size in ((3, 3), (3, 4), (4, 4)):
-            if all(h + 2 * p >= k for h, p, k in zip(size, padding, kernel_size)):
+            if min(size) > 2 and all(h + 2 * p >= k for h, p, k in zip(size, padding, kernel_size)):
                 by_winograd(Geometry(2, size, (32, 32), kernel_size, (2, 2), padding, (1, 1)), 0)
 
 

@@ -37,6 +37,7 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
         and x.shape[3] >= 32
         and channels >= 32
         and x.shape[3] % LANES == channels % LANES == 0
+        and min(x.shape[1:3]) > 2  # of smaller images most of a tile would be edge
     )
 
 
