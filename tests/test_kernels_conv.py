@@ -68,7 +68,9 @@ def geometries(draw, channels=(FEW, FEW), kernel=(1, 5), stride=(1, 3), padding=
 
 ONE = (1, 1)
 FOR_WINOGRAD = geometries((MANY, MANY), kernel=(3, 3), stride=ONE, dilation=(ONE, ONE))
-FOR_STRIDED = geometries((MORE, MORE), kernel=(3, 4), stride=(2, 2), dilation=(ONE, ONE))
+FOR_STRIDED = geometries((MORE, MORE), kernel=(3, 4), stride=(2, 2), dilation=(ONE, ONE)).filter(
+    lambda g: min(g.size) > 2
+)
 FOR_DIRECT = geometries((FEW, MANY), dilation=((1, 3), ONE))
 EXAMPLE = {  # one of each, of several blocks
     "winograd": Geometry(2, (29, 30), (32, 48), (3, 3), (1, 1), (1, 1), (1, 1)),
