@@ -101,7 +101,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
 
 
 def _ragged(x, channels, dilation) -> bool:
-    """Whether `channels` should be filled up to whole vectors: tiles with zeros are twice as fast as BLAS without."""
+    """Whether `channels` should be filled up to whole vectors: tiles with some zeros are faster than BLAS without."""
     return channels > 1 and channels % LANES > 0 and direct.fits(x, LANES, dilation)
 
 

@@ -2,7 +2,7 @@
 
 Who has work writes on a board what it is and opens the door; whoever finds the door open goes in, takes parts until
 none is left, and goes out. The door is closed when no part is left, and all is done when nobody is inside. Nobody is
-woken up or waits for a lock on the way: a hand-over takes a microsecond, where threads of Python took twenty.
+woken up or waits for a lock on the way.
 """
 
 import os
