@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numba import njit, types
 from numba.core import event
-from numba.extending import intrinsic, overload
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.extending import intrinsic, overload, register_jitable
 
 # Every sum may be reordered and fused, but NaN and infinity keep their meaning.
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
@@ -40,22 +42,39 @@ kernel = compiled(fastmath=FASTMATH)
 # take longer than their arithmetic.
 UNCOUNTED = {"_nrt": False}
 
-# And they become part of the kernel's machine code. What LLVM leaves as a function is there twice, as it was compiled
-# by itself and once more with the kernel, perhaps with its sums in another order; which of the two is called depends on
-# whether the kernel was compiled just now or found on disk.
-INNER = {**UNCOUNTED, "forceinline": True}
+
+class _Part(JITCodeLibrary):
+    """The code of an inner part as it was written down: the kernel that takes it in makes something of it."""
+
+    def finalize(self):
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+
+        self._finalized = True
+
+    @property
+    def codegen(self):
+        return self
+
+    def set_env(self, name, environment):
+        """What Python's objects a compiled function needs: none, and there is nowhere to write it."""
 
 
-def piece(function):
-    """The decorator for an inner part, compiled once for all numbers that it may be called with.
+class Inlined(Compiler):
+    """numba's compiler for what is only ever a part of a kernel, without the optimiser and without machine code.
 
-    numba would compile it anew for each place where a number stands as it is, `f(x, 0)` beside `f(x, i)`.
+    Both would take as long again, for code that nobody calls. Nor may there be any: a function that is in memory twice,
+    as compiled by itself and with a kernel, perhaps with its sums in another order, would have two results.
     """
-    dispatcher = compiled(fastmath=FASTMATH, **INNER)(function)
-    if hasattr(dispatcher, "get_call_template"):
-        template = dispatcher.get_call_template
-        dispatcher.get_call_template = lambda args, names: template(tuple(map(types.unliteral, args)), names)
-    return dispatcher
+
+    def __init__(self, typing_context, target_context, library, *rest):
+        super().__init__(typing_context, target_context, _Part(target_context.codegen(), "part"), *rest)
+
+
+INNER = {**UNCOUNTED, "forceinline": True, "no_cpython_wrapper": True, "pipeline_class": Inlined}
+
+# The decorator for an inner part of kernels; called from Python, it is the plain function.
+piece = register_jitable(fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **INNER)
 
 
 @intrinsic

@@ -5,6 +5,7 @@ and a training step makes the same arrays as the one before. Pages come back whe
 which Python's own count of references tells. Arrays begin at a multiple of 64 bytes, where lines of the cache begin.
 """
 
+import ctypes
 import math
 import os
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 
 LARGE = 1 << 20  # bytes from which an array is worth the search: smaller ones NumPy and the system keep at hand
 LINE = 64  # bytes
+SCRATCH = 4 << 20  # bytes up to which what a kernel writes on the way comes from the C library's own store
+STORE = 32 << 20  # bytes that the store may keep when nobody uses them
 PATIENCE = 2000  # large arrays made meanwhile, after which memory that nobody asked for goes back to the system
 
 
@@ -65,6 +68,16 @@ def _is_free(entry: list) -> bool:
     return sys.getrefcount(entry[0]) == 2  # the entry itself, and the argument of getrefcount
 
 
+def _keep_scratch() -> None:
+    """Let glibc keep what kernels give back after each call, instead of asking the system for the same pages again."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        mallopt(trim_threshold, STORE)
+        mallopt(mmap_threshold, SCRATCH)
+
+
+_keep_scratch()
 _blocks = _Blocks()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_blocks.__init__)  # a thread that the child lacks may hold the lock

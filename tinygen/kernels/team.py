@@ -13,11 +13,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.compiler import Flags
+from numba.core.compiler import Flags, compile_extra
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
-from tinygen.kernels.jit import UNCOUNTED, compiled
+from tinygen.kernels.jit import UNCOUNTED, Inlined, compiled
 
 # The entries of a board. Those that several threads write to are apart, each on a line of the cache of its own.
 DOOR, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
@@ -92,10 +92,12 @@ def address_of_code(typing_context, kernel, arguments):
     form = types.none(*arguments.types, types.int64, types.int64)
 
     def code(context, builder, signature, _):
-        # As a part of this function, and not by itself too, which would take as long again.
         dispatcher, flags = kernel.dispatcher, Flags()
-        dispatcher.targetdescr.options.parse_as_flags(flags, {**dispatcher.targetoptions, "forceinline": True})
-        inner = context.compile_subroutine(builder, dispatcher.py_func, form, flags=flags)
+        dispatcher.targetdescr.options.parse_as_flags(flags, {**dispatcher.targetoptions, "forceinline": True, "no_cpython_wrapper": True})
+        inner = compile_extra(
+            context.typing_context, context, dispatcher.py_func, form.args, form.return_type, flags, {}, None, Inlined
+        )
+        context.active_code_library.add_linking_library(inner.library)
         body = ir.Function(builder.module, BODY, builder.module.get_unique_name("body"))
         body.linkage = "internal"
         inside = ir.IRBuilder(body.append_basic_block())

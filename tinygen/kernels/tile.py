@@ -122,11 +122,11 @@ def _generate(rows, vectors, context, builder, signature, args):
     for r, v in cells:
         place = vector_at(builder, on(start_first, (r, start_row), (v, number(LANES))))
         builder.store(builder.load(place, align=4), sums[r, v])
-    # Hidden from LLVM, which would make the row pointers a chain of sums, each waiting for the one before.
+    # A row pointer for three rows each: a processor adds a step, or two, by itself when it loads. Hidden from LLVM, which
+    # would make the pointers a chain of sums, each waiting for the one before.
     hide = ir.InlineAsm(ir.FunctionType(number, [number]), "", "=r,0")
-    half = min(rows, 7)  # with two pointers, half as many steps between rows need a register
-    steps = [builder.call(hide, [builder.mul(number(r), x_row)]) for r in range(half)]
-    second = builder.call(hide, [builder.mul(number(half), x_row)])
+    step = builder.call(hide, [x_row])
+    thirds = [builder.call(hide, [builder.mul(number(r), x_row)]) for r in range(3, rows, 3)]
 
     with cgutils.for_range(builder, groups) as group, cgutils.for_range(builder, runs) as run:
         x_here = on(x_first, (group.index, x_group), (run.index, x_run))
@@ -134,14 +134,24 @@ def _generate(rows, vectors, context, builder, signature, args):
         with cgutils.for_range(builder, count) as loop:
             x_now, w_now = on(x_here, (loop.index, x_step)), on(w_here, (loop.index, w_row))
             columns = [builder.load(vector_at(builder, on(w_now, (v, number(LANES)))), align=4) for v in range(vectors)]
-            bases = x_now, builder.gep(x_now, [second])
+            pointers = [x_now, *(builder.gep(x_now, [third]) for third in thirds)]
             for r in range(rows):
-                entry = everywhere(builder, builder.load(builder.gep(bases[r // half], [steps[r % half]])))
+                entry = everywhere(builder, builder.load(on(pointers[r // 3], (r % 3, step))))
                 for v in range(vectors):
                     product = builder.fmul(entry, columns[v], flags=FLAGS)
                     builder.store(builder.fadd(builder.load(sums[r, v]), product, flags=FLAGS), sums[r, v])
+            end = builder.block
+        _never_unrolled(builder.module, end.terminator)
 
     for r, v in cells:
         place = vector_at(builder, on(y_first, (r, y_row), (v, number(LANES))))
         builder.store(builder.load(sums[r, v]), place, align=4)
     return context.get_dummy_value()
+
+
+def _never_unrolled(module, branch):
+    """Tell LLVM to leave a loop, whose last instruction this is: with several steps in one, registers run out."""
+    disable = module.add_metadata(["llvm.loop.unroll.disable"])
+    loop = module.add_metadata([disable, disable])
+    loop.operands = [loop, disable]  # what tells one loop from another is that its node names itself
+    branch.set_metadata("llvm.loop", loop)
