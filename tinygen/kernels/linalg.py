@@ -41,23 +41,12 @@ def _tiled(a, b, bias):
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
     sizes = n, m, k, chunk
-    share(_tiles, panels * -(-n // chunk), _rows(a), *_walk(b), as_input(bias), y.reshape(-1), sizes)
+    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.reshape(-1), sizes)
     return y
 
 
-def _rows(matrices: np.ndarray) -> np.ndarray:
-    """The numbers of (..., N, K) row after row: tiles meet a column at a time, which in a transpose lie far apart."""
-    turned = matrices.swapaxes(-1, -2)
-    if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
-        return as_input(matrices).reshape(-1)
-    *batch, n, k = matrices.shape
-    rows = empty((math.prod(batch), n, k), np.float32)
-    share(_turn, -(-n // COLUMNS), as_input(turned.reshape(-1, k, n)), rows)
-    return as_input(rows).reshape(-1)
-
-
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The numbers of (..., K, M) in one piece, and the steps to the next row and column: no copy of a transpose."""
+    """All numbers of (..., N, K) in one piece, and the steps to the next row and column: no copy of a transpose."""
     turned = matrices.swapaxes(-1, -2)
     if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
         return as_input(matrices).reshape(-1), matrices.shape[-1], 1
@@ -65,36 +54,14 @@ def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 @kernel
-def _turn(x, y, start, stop):
-    """y (batch, N, K) = x (batch, K, N); a block is as many rows of y as a tile has columns."""
-    batch, n, k = y.shape
-    for matrix in range(batch):
-        for i in range(start * COLUMNS, min(stop * COLUMNS, n), LANES):
-            _turn_rows(
-                x.reshape(-1), matrix * n * k + i, n, y.reshape(-1), (matrix * n + i) * k, k, k, min(LANES, n - i)
-            )
-
-
-@piece
-def _turn_rows(x, x_at, x_row, y, y_at, y_row, count, rows):
-    """The first `rows` <= LANES entries of each of `count` rows of x as the rows of y."""
-    whole = count // LANES * LANES if rows == LANES else 0
-    for j in range(0, whole, LANES):
-        transpose(x, x_at + j * x_row, x_row, y, y_at + j, y_row)
-    for i in range(rows):
-        for j in range(whole, count):
-            y[y_at + i * y_row + j] = x[x_at + j * x_row + i]
-
-
-@kernel
-def _tiles(a, b, b_row, b_step, bias, y, sizes, start, stop):
+def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, sizes, start, stop):
     n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
     shift = np.zeros(COLUMNS, np.float32)
     clear(panel, 0, len(panel))
     a, b, bias = any_array(a), any_array(b), any_array(bias)
-    packed, walk, sums = -1, (k, 0, 0, 1), (1, 1, k)
+    packed, walk, sums = -1, (a_row, 0, 0, a_step), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
         first = block % chunks * chunk
@@ -103,7 +70,7 @@ def _tiles(a, b, b_row, b_step, bias, y, sizes, start, stop):
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
         copy(bias, j, shift, 0, columns)
-        at, to = (matrix * n + first) * k, (matrix * n + first) * m + j
+        at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
             multiply(a, at, walk, sums, panel, 0, shift, 0, 0, y, to, m, rows, COLUMNS)
         else:  # the last panel; what stands in the columns that don't exist is not looked at
