@@ -7,13 +7,15 @@ import numpy as np
 from numba import njit
 
 from tinygen.kernels import reference, vector_math
-from tinygen.kernels.jit import as_input, whole_registers
+from tinygen.kernels.jit import as_input, compiled, whole_registers
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import rows_joined, share
-from tinygen.kernels.vector_math import exact, f32
+from tinygen.kernels.vector_math import EXACT, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 LEAST = 1 << 17  # numbers below which NumPy adds as fast
+
+exact = compiled(fastmath=EXACT)
 
 # -- the loops ---------------------------------------------------------------------------------------------------------
 
@@ -107,18 +109,12 @@ def _normal_cdf_loop(x, y, start, stop):
 
 
 @exact
-def _gelu_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = x[i] * vector_math.normal(x[i])[0]
-
-
-@exact
-def _gelu_vjp_loop(g, x, y, start, stop):
-    g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
+def _gelu_loop(x, y, slope, start, stop):
+    x, y, slope = _cut(x, start, stop), _cut(y, start, stop), _cut(slope, start, stop)
     for i in range(len(y)):
         cdf, held, e = vector_math.normal(x[i])
-        y[i] = g[i] * (cdf + held * e * f32(0.3989422804014327))
+        y[i] = x[i] * cdf
+        slope[i] = cdf + held * e * f32(0.3989422804014327)
 
 
 @exact
@@ -265,12 +261,12 @@ def normal_cdf(x):
     return _run(_normal_cdf_loop, reference.normal_cdf, (x,))
 
 
-def gelu(x):
-    return _run(_gelu_loop, reference.gelu, (x,))
-
-
-def gelu_vjp(g, x):
-    return _run(_gelu_vjp_loop, reference.gelu_vjp, (g, x))
+def gelu_and_slope(x):
+    if x.dtype != f32:
+        return reference.gelu_and_slope(x)
+    y, slope = empty(x.shape, f32), empty(x.shape, f32)
+    share(_gelu_loop, -(-x.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
+    return y, slope
 
 
 def relu(x):

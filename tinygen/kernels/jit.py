@@ -49,7 +49,6 @@ class _Part(JITCodeLibrary):
     def finalize(self):
         for library in dict.fromkeys(self._linking_libraries):
             self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-
         self._finalized = True
 
     @property
@@ -57,7 +56,7 @@ class _Part(JITCodeLibrary):
         return self
 
     def set_env(self, name, environment):
-        """What Python's objects a compiled function needs: none, and there is nowhere to write it."""
+        """Nothing to be told: Python's objects are for functions that Python calls."""
 
 
 class Inlined(Compiler):
@@ -73,8 +72,13 @@ class Inlined(Compiler):
 
 INNER = {**UNCOUNTED, "forceinline": True, "no_cpython_wrapper": True, "pipeline_class": Inlined}
 
-# The decorator for an inner part of kernels; called from Python, it is the plain function.
-piece = register_jitable(fastmath=FASTMATH, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **INNER)
+
+def inner(fastmath):
+    """The decorator for an inner part of kernels; called from Python, it stays the plain function."""
+    return register_jitable(fastmath=fastmath, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **INNER)
+
+
+piece = inner(FASTMATH)
 
 
 @intrinsic

@@ -9,10 +9,11 @@ place, for every float: NaN stays NaN, overflow is infinite, underflow gradual.
 
 import numpy as np
 
-from tinygen.kernels.jit import compiled
+from tinygen.kernels.jit import inner
 
 # No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
-exact = compiled(fastmath={"contract", "nsz"}, forceinline=True)
+EXACT = {"contract", "nsz"}
+exact = inner(EXACT)
 f32, i32 = np.float32, np.int32  # a number without one of these would make the arithmetic twice as wide
 
 # -- exp ---------------------------------------------------------------------------------------------------------------
