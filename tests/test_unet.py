@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
+from tinygen import nn
 from tinygen.models import UNet, sinusoidal_embedding
 
 
@@ -30,6 +31,47 @@ def test_it_has_its_number_of_parameters():
     down = conv(1, 32) + block(32, 32) + conv(32, 32) + block(32, 64) + conv(64, 64) + block(64, 64)
     up = conv(64, 64) + block(128, 32) + conv(32, 32) + block(64, 32) + 64 + conv(32, 1)
     assert sum(p.size for p in UNet(rng=rng()).parameters()) == time + down + up == 373_697
+
+
+@given(
+    channels=st.sampled_from([16, 32]),
+    multiples=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    middle=st.integers(1, 3),
+    size=st.none() | st.tuples(st.sampled_from([4, 8]), st.sampled_from([4, 8])),
+)
+def test_every_size_can_be_chosen(channels, multiples, middle, size):
+    sizes = dict(channels=channels, multiples=multiples, middle=middle, image_size=size)
+    net = UNet(rng=rng(), **sizes)
+    x = rng().standard_normal((2, *(size or (8, 4)), 1), dtype=np.float32)
+    y = net(x, np.array([1, 999]))
+    assert y.shape == x.shape and np.isfinite(y.data).all()
+    shapes = {name: p.shape for name, p in net.named_parameters()}
+    half, quarter = (m * channels for m in multiples)
+    assert shapes["down2.conv2.weight"] == (3, 3, half, half)
+    assert shapes["up2.conv2.weight"] == (3, 3, half // 2, half // 2)
+    blocks = [name for name, shape in shapes.items() if shape == (3, 3, quarter, quarter) and name[0] in "md"]
+    deep = [name for name in blocks if name.startswith(("middle", "deeper"))]
+    assert len(deep) == 2 * middle
+    seen = None if size is None else size[0] * size[1] // 16 * quarter
+    assert shapes.get("overview.dense1.weight") == (None if size is None else (seen, 256))
+
+
+def test_the_overview_alone_sees_from_corner_to_corner():
+    x = rng(1).standard_normal((1, 64, 64, 1))
+    far = x.copy()
+    far[0, -1, -1] += 1
+    changes = {}
+    for size in (None, (64, 64)):
+        net = small(image_size=size, dtype=np.float64)
+        for norm in (m for _, m in net.named_modules() if isinstance(m, nn.GroupNorm)):
+            norm.__class__ = Still  # its statistics too are of the whole map
+        changes[size] = np.abs(net(far, np.array([3])).data - net(x, np.array([3])).data)[0, 0, 0]
+    assert changes[None] == 0 and changes[64, 64] > 0
+
+
+class Still(nn.GroupNorm):
+    def forward(self, x):
+        return x
 
 
 @pytest.mark.parametrize("shape", [(2, 28, 28, 1), (1, 8, 4, 3), (3, 4, 12, 2)])
@@ -60,16 +102,38 @@ def test_channels_that_do_not_split_into_groups_are_refused():
         UNet(rng=rng(), image_channels=0)
 
 
-def test_the_gradient_reaches_every_parameter():
-    net = small()
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(multiples=(2,)), r"multiples should be two, .* got \(2,\)"),
+        (dict(multiples=(2, 0)), r"multiples\[1\] must be an integer >= 1, got 0"),
+        (dict(middle=0), "middle must be an integer >= 1, got 0"),
+        (dict(image_size=(8, 10)), r"image_size should be \(H, W\), 4 dividing both; got \(8, 10\)"),
+        (dict(image_size=(8, 8, 1)), r"image_size should be \(H, W\), 4 dividing both; got \(8, 8, 1\)"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        small(**wrong)
+
+
+def test_an_overview_is_of_one_size_of_images():
+    with pytest.raises(ValueError, match=r"made for images of size \(8, 8\), for its overview; got \(1, 4, 8, 1\)"):
+        small(image_size=(8, 8))(np.zeros((1, 4, 8, 1), np.float32), np.zeros(1))
+
+
+@pytest.mark.parametrize("sizes", [{}, dict(multiples=(1, 3), middle=2, image_size=(8, 8))])
+def test_the_gradient_reaches_every_parameter(sizes):
+    net = small(**sizes)
     x = rng(1).standard_normal((2, 8, 8, 1), dtype=np.float32)
     loss = (net(x, np.array([3, 700])) ** 2).sum()
     for (name, p), g in zip(net.named_parameters(), tg.grad(loss, net.parameters()), strict=True):
         assert g.shape == p.shape and (np.abs(g.data) > 0).mean() > 0.9, name
 
 
-def test_each_image_is_answered_alone_and_its_time_matters():
-    net = small(dtype=np.float64)
+@pytest.mark.parametrize("size", [None, (8, 8)])
+def test_each_image_is_answered_alone_and_its_time_matters(size):
+    net = small(image_size=size, dtype=np.float64)
     x = rng(1).standard_normal((3, 8, 8, 1))
     y = net(x, np.array([1, 50, 999])).data
     assert y.dtype == np.float64
@@ -79,7 +143,7 @@ def test_each_image_is_answered_alone_and_its_time_matters():
 
 
 def test_its_gradient_is_right():
-    net = small(dtype=np.float64)
+    net = small(multiples=(1, 2), middle=2, image_size=(4, 4), dtype=np.float64)
     x, t = rng(1).standard_normal((2, 4, 4, 1)), np.array([3, 700])
     assert tg.check(lambda x: net(x, t), x, order=1).ok
 
