@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen import nn
-from tinygen.models import UNet, sinusoidal_embedding
+from tinygen.models import Diffusion, UNet, sinusoidal_embedding
+from tinygen.models.unet import OverviewBlock
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -18,60 +18,68 @@ def small(**options) -> UNet:
     return UNet(rng=rng(), channels=16, **options)
 
 
-def test_it_has_its_number_of_parameters():
+def number_of_parameters(c, multiples, middle, image_size):
     def conv(inputs, outputs, size=3):
         return size * size * inputs * outputs + outputs
 
     def block(inputs, outputs):
-        norms, time = 2 * inputs + 2 * outputs, 128 * outputs + outputs
+        norms, time = 2 * inputs + 2 * outputs, conv(4 * c, outputs, 1)
         skip = conv(inputs, outputs, 1) if inputs != outputs else 0
         return norms + conv(inputs, outputs) + time + conv(outputs, outputs) + skip
 
-    time = 32 * 128 + 128 + 128 * 128 + 128
-    down = conv(1, 32) + block(32, 32) + conv(32, 32) + block(32, 64) + conv(64, 64) + block(64, 64)
-    up = conv(64, 64) + block(128, 32) + conv(32, 32) + block(64, 32) + 64 + conv(32, 1)
-    assert sum(p.size for p in UNet(rng=rng()).parameters()) == time + down + up == 373_697
+    m, n = (multiple * c for multiple in multiples)
+    time = conv(c, 4 * c, 1) + conv(4 * c, 4 * c, 1)
+    down = conv(1, c) + block(c, c) + conv(c, c) + block(c, m) + conv(m, n) + middle * block(n, n)
+    up = conv(n, m) + block(2 * m, m // 2) + conv(m // 2, c) + block(2 * c, c) + 2 * c + conv(c, 1)
+    seen = n * image_size[0] * image_size[1] // 16 if image_size else 0
+    overview = 2 * n + conv(seen, 256, 1) + conv(4 * c, 256, 1) + conv(256, seen, 1) if seen else 0
+    return time + down + up + overview
+
+
+def test_by_default_it_has_the_size_that_the_benchmark_is_about():
+    assert sum(p.size for p in UNet(rng=rng()).parameters()) == number_of_parameters(32, (2, 2), 1, None) == 373_697
 
 
 @given(
     channels=st.sampled_from([16, 32]),
     multiples=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     middle=st.integers(1, 3),
-    size=st.none() | st.tuples(st.sampled_from([4, 8]), st.sampled_from([4, 8])),
+    image_size=st.none() | st.tuples(st.sampled_from([4, 8]), st.sampled_from([4, 8])),
 )
-def test_every_size_can_be_chosen(channels, multiples, middle, size):
-    sizes = dict(channels=channels, multiples=multiples, middle=middle, image_size=size)
-    net = UNet(rng=rng(), **sizes)
-    x = rng().standard_normal((2, *(size or (8, 4)), 1), dtype=np.float32)
-    y = net(x, np.array([1, 999]))
-    assert y.shape == x.shape and np.isfinite(y.data).all()
-    shapes = {name: p.shape for name, p in net.named_parameters()}
-    half, quarter = (m * channels for m in multiples)
-    assert shapes["down2.conv2.weight"] == (3, 3, half, half)
-    assert shapes["up2.conv2.weight"] == (3, 3, half // 2, half // 2)
-    blocks = [name for name, shape in shapes.items() if shape == (3, 3, quarter, quarter) and name[0] in "md"]
-    deep = [name for name in blocks if name.startswith(("middle", "deeper"))]
-    assert len(deep) == 2 * middle
-    seen = None if size is None else size[0] * size[1] // 16 * quarter
-    assert shapes.get("overview.dense1.weight") == (None if size is None else (seen, 256))
+def test_every_size_can_be_chosen(channels, multiples, middle, image_size):
+    net = UNet(rng=rng(), channels=channels, multiples=multiples, middle=middle, image_size=image_size)
+    assert sum(p.size for p in net.parameters()) == number_of_parameters(channels, multiples, middle, image_size)
+    x = rng().standard_normal((2, *(image_size or (8, 4)), 1), dtype=np.float32)
+    y = net(x, np.array([1, 999])).data
+    assert y.shape == x.shape and np.isfinite(y).all()
 
 
-def test_the_overview_alone_sees_from_corner_to_corner():
-    x = rng(1).standard_normal((1, 64, 64, 1))
-    far = x.copy()
-    far[0, -1, -1] += 1
-    changes = {}
-    for size in (None, (64, 64)):
-        net = small(image_size=size, dtype=np.float64)
-        for norm in (m for _, m in net.named_modules() if isinstance(m, nn.GroupNorm)):
-            norm.__class__ = Still  # its statistics too are of the whole map
-        changes[size] = np.abs(net(far, np.array([3])).data - net(x, np.array([3])).data)[0, 0, 0]
-    assert changes[None] == 0 and changes[64, 64] > 0
+@pytest.mark.parametrize("overview", [False, True])
+def test_a_diffusion_model_hands_on_what_is_chosen(overview):
+    sizes = dict(channels=32, multiples=(1, 3), middle=2)
+    model = Diffusion.unet((4, 8, 1), **sizes, overview=overview, rng=rng())
+    size = (4, 8) if overview else None
+    assert model.network.image_size == size and model.clip == 1
+    assert sum(p.size for p in model.parameters()) == number_of_parameters(*sizes.values(), size)
 
 
-class Still(nn.GroupNorm):
-    def forward(self, x):
-        return x
+@given(seed=st.integers(0, 1000), height=st.integers(1, 3), width=st.integers(1, 3))
+def test_an_overview_is_a_hidden_layer_over_the_whole_map(seed, height, width):
+    block = OverviewBlock(16, (height, width), 5, rng=rng(seed), units=7, dtype=np.float64)
+    for p in block.parameters():
+        p.data = p.data + 0.1 * rng(seed).standard_normal(p.shape)  # no bias stays 0
+    x, time = rng(seed).standard_normal((3, height, width, 16)), rng(seed).standard_normal((3, 5))
+    w = {name: p.data for name, p in block.named_parameters()}
+
+    def silu(a):
+        return a / (1 + np.exp(-a))
+
+    groups = x.reshape(3, -1, 8, 2)
+    groups = (groups - groups.mean((1, 3), keepdims=True)) / np.sqrt(groups.var((1, 3), keepdims=True) + 1e-5)
+    h = silu(groups.reshape(x.shape) * w["norm.weight"] + w["norm.bias"]).reshape(3, -1)
+    h = h @ w["dense1.weight"] + w["dense1.bias"] + time @ w["time.weight"] + w["time.bias"]
+    h = silu(h) @ w["dense2.weight"] + w["dense2.bias"]
+    np.testing.assert_allclose(block(x, time).data, x + h.reshape(x.shape), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(2, 28, 28, 1), (1, 8, 4, 3), (3, 4, 12, 2)])

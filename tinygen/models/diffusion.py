@@ -103,7 +103,7 @@ class NoiseSchedule:
             return times
         if not 1 <= steps <= T or power < 1:
             raise ValueError(f"timesteps: steps should lie in 1..{T} and power be at least 1, got {steps} and {power}")
-        return [max(i, int(T * i**power / steps**power)) for i in range(steps, -1, -1)]
+        return [T, *(max(i, int(T * i**power / steps**power)) for i in range(steps - 1, -1, -1))]  # T without rounding
 
     def sigma(self, t: int, s: int, *, eta: float) -> float:
         """The noise that a step from t to s < t adds anew; with eta = 1 the sd of q(x_s | x_t, x_0) (DDIM, eq. 16)."""
