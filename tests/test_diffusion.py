@@ -178,6 +178,10 @@ def test_with_a_power_they_are_dense_near_the_data(T, power, data):
     assert schedule.timesteps(times) == times and schedule.timesteps(np.array(times)) == times
 
 
+def test_the_first_time_is_not_rounded():
+    assert linear_schedule(998).timesteps(581, power=1.5)[0] == 998  # 998 · 581^1.5 / 581^1.5 = 997.9999999999999
+
+
 # -- the samplers as functions -----------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen.models import UNet, sinusoidal_embedding
+from tinygen.models import Diffusion, UNet, sinusoidal_embedding
+from tinygen.models.unet import OverviewBlock
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -17,19 +18,68 @@ def small(**options) -> UNet:
     return UNet(rng=rng(), channels=16, **options)
 
 
-def test_it_has_its_number_of_parameters():
+def number_of_parameters(c, multiples, middle, image_size):
     def conv(inputs, outputs, size=3):
         return size * size * inputs * outputs + outputs
 
     def block(inputs, outputs):
-        norms, time = 2 * inputs + 2 * outputs, 128 * outputs + outputs
+        norms, time = 2 * inputs + 2 * outputs, conv(4 * c, outputs, 1)
         skip = conv(inputs, outputs, 1) if inputs != outputs else 0
         return norms + conv(inputs, outputs) + time + conv(outputs, outputs) + skip
 
-    time = 32 * 128 + 128 + 128 * 128 + 128
-    down = conv(1, 32) + block(32, 32) + conv(32, 32) + block(32, 64) + conv(64, 64) + block(64, 64)
-    up = conv(64, 64) + block(128, 32) + conv(32, 32) + block(64, 32) + 64 + conv(32, 1)
-    assert sum(p.size for p in UNet(rng=rng()).parameters()) == time + down + up == 373_697
+    m, n = (multiple * c for multiple in multiples)
+    time = conv(c, 4 * c, 1) + conv(4 * c, 4 * c, 1)
+    down = conv(1, c) + block(c, c) + conv(c, c) + block(c, m) + conv(m, n) + middle * block(n, n)
+    up = conv(n, m) + block(2 * m, m // 2) + conv(m // 2, c) + block(2 * c, c) + 2 * c + conv(c, 1)
+    seen = n * image_size[0] * image_size[1] // 16 if image_size else 0
+    overview = 2 * n + conv(seen, 256, 1) + conv(4 * c, 256, 1) + conv(256, seen, 1) if seen else 0
+    return time + down + up + overview
+
+
+def test_by_default_it_has_the_size_that_the_benchmark_is_about():
+    assert sum(p.size for p in UNet(rng=rng()).parameters()) == number_of_parameters(32, (2, 2), 1, None) == 373_697
+
+
+@given(
+    channels=st.sampled_from([16, 32]),
+    multiples=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    middle=st.integers(1, 3),
+    image_size=st.none() | st.tuples(st.sampled_from([4, 8]), st.sampled_from([4, 8])),
+)
+def test_every_size_can_be_chosen(channels, multiples, middle, image_size):
+    net = UNet(rng=rng(), channels=channels, multiples=multiples, middle=middle, image_size=image_size)
+    assert sum(p.size for p in net.parameters()) == number_of_parameters(channels, multiples, middle, image_size)
+    x = rng().standard_normal((2, *(image_size or (8, 4)), 1), dtype=np.float32)
+    y = net(x, np.array([1, 999])).data
+    assert y.shape == x.shape and np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("overview", [False, True])
+def test_a_diffusion_model_hands_on_what_is_chosen(overview):
+    sizes = dict(channels=32, multiples=(1, 3), middle=2)
+    model = Diffusion.unet((4, 8, 1), **sizes, overview=overview, rng=rng())
+    size = (4, 8) if overview else None
+    assert model.network.image_size == size and model.clip == 1
+    assert sum(p.size for p in model.parameters()) == number_of_parameters(*sizes.values(), size)
+
+
+@given(seed=st.integers(0, 1000), height=st.integers(1, 3), width=st.integers(1, 3))
+def test_an_overview_is_a_hidden_layer_over_the_whole_map(seed, height, width):
+    block = OverviewBlock(16, (height, width), 5, rng=rng(seed), units=7, dtype=np.float64)
+    for p in block.parameters():
+        p.data = p.data + 0.1 * rng(seed).standard_normal(p.shape)  # no bias stays 0
+    x, time = rng(seed).standard_normal((3, height, width, 16)), rng(seed).standard_normal((3, 5))
+    w = {name: p.data for name, p in block.named_parameters()}
+
+    def silu(a):
+        return a / (1 + np.exp(-a))
+
+    groups = x.reshape(3, -1, 8, 2)
+    groups = (groups - groups.mean((1, 3), keepdims=True)) / np.sqrt(groups.var((1, 3), keepdims=True) + 1e-5)
+    h = silu(groups.reshape(x.shape) * w["norm.weight"] + w["norm.bias"]).reshape(3, -1)
+    h = h @ w["dense1.weight"] + w["dense1.bias"] + time @ w["time.weight"] + w["time.bias"]
+    h = silu(h) @ w["dense2.weight"] + w["dense2.bias"]
+    np.testing.assert_allclose(block(x, time).data, x + h.reshape(x.shape), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(2, 28, 28, 1), (1, 8, 4, 3), (3, 4, 12, 2)])
@@ -60,16 +110,38 @@ def test_channels_that_do_not_split_into_groups_are_refused():
         UNet(rng=rng(), image_channels=0)
 
 
-def test_the_gradient_reaches_every_parameter():
-    net = small()
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(multiples=(2,)), r"multiples should be two, .* got \(2,\)"),
+        (dict(multiples=(2, 0)), r"multiples\[1\] must be an integer >= 1, got 0"),
+        (dict(middle=0), "middle must be an integer >= 1, got 0"),
+        (dict(image_size=(8, 10)), r"image_size should be \(H, W\), 4 dividing both; got \(8, 10\)"),
+        (dict(image_size=(8, 8, 1)), r"image_size should be \(H, W\), 4 dividing both; got \(8, 8, 1\)"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        small(**wrong)
+
+
+def test_an_overview_is_of_one_size_of_images():
+    with pytest.raises(ValueError, match=r"made for images of size \(8, 8\), for its overview; got \(1, 4, 8, 1\)"):
+        small(image_size=(8, 8))(np.zeros((1, 4, 8, 1), np.float32), np.zeros(1))
+
+
+@pytest.mark.parametrize("sizes", [{}, dict(multiples=(1, 3), middle=2, image_size=(8, 8))])
+def test_the_gradient_reaches_every_parameter(sizes):
+    net = small(**sizes)
     x = rng(1).standard_normal((2, 8, 8, 1), dtype=np.float32)
     loss = (net(x, np.array([3, 700])) ** 2).sum()
     for (name, p), g in zip(net.named_parameters(), tg.grad(loss, net.parameters()), strict=True):
         assert g.shape == p.shape and (np.abs(g.data) > 0).mean() > 0.9, name
 
 
-def test_each_image_is_answered_alone_and_its_time_matters():
-    net = small(dtype=np.float64)
+@pytest.mark.parametrize("size", [None, (8, 8)])
+def test_each_image_is_answered_alone_and_its_time_matters(size):
+    net = small(image_size=size, dtype=np.float64)
     x = rng(1).standard_normal((3, 8, 8, 1))
     y = net(x, np.array([1, 50, 999])).data
     assert y.dtype == np.float64
@@ -79,7 +151,7 @@ def test_each_image_is_answered_alone_and_its_time_matters():
 
 
 def test_its_gradient_is_right():
-    net = small(dtype=np.float64)
+    net = small(multiples=(1, 2), middle=2, image_size=(4, 4), dtype=np.float64)
     x, t = rng(1).standard_normal((2, 4, 4, 1)), np.array([3, 700])
     assert tg.check(lambda x: net(x, t), x, order=1).ok
 

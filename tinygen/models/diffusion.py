@@ -103,7 +103,7 @@ class NoiseSchedule:
             return times
         if not 1 <= steps <= T or power < 1:
             raise ValueError(f"timesteps: steps should lie in 1..{T} and power be at least 1, got {steps} and {power}")
-        return [max(i, int(T * i**power / steps**power)) for i in range(steps, -1, -1)]
+        return [T, *(max(i, int(T * i**power / steps**power)) for i in range(steps - 1, -1, -1))]  # T without rounding
 
     def sigma(self, t: int, s: int, *, eta: float) -> float:
         """The noise that a step from t to s < t adds anew; with eta = 1 the sd of q(x_s | x_t, x_0) (DDIM, eq. 16)."""
@@ -258,12 +258,25 @@ class Diffusion(nn.Module):
         self.clip = clip
 
     @classmethod
-    def unet(cls, image_shape: tuple[int, int, int], *, rng: np.random.Generator, channels: int = 32) -> Self:
+    def unet(
+        cls,
+        image_shape: tuple[int, int, int],
+        *,
+        rng: np.random.Generator,
+        channels: int = 32,
+        multiples: tuple[int, int] = (2, 2),
+        middle: int = 1,
+        overview: bool = False,
+    ) -> Self:
         """What draws images (H, W, C) well in few steps: a `UNet`, the cosine schedule, v-prediction.
 
-        Pixels lie in [-1, 1]; 4 must divide H and W, and 16 `channels`.
+        Pixels lie in [-1, 1]; 4 must divide H and W, and 16 `channels`. With `overview` the network has a layer that
+        sees the whole image at once; the other sizes are those of `UNet`.
         """
-        network = UNet(rng=rng, channels=channels, image_channels=image_shape[2])
+        height, width, image_channels = image_shape
+        size = (height, width) if overview else None
+        sizes = dict(channels=channels, multiples=multiples, middle=middle, image_size=size)
+        network = UNet(rng=rng, **sizes, image_channels=image_channels)
         return cls(network, cosine_schedule(prediction_type="v_prediction"), image_shape, clip=1)
 
     def forward(self, x_t: Tensor, t: np.ndarray) -> Tensor:

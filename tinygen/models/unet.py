@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from tinygen import nn
-from tinygen.ops import concat, reshape
+from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
 
 GROUPS = 8  # of every GroupNorm, each of two channels at least: one of a single channel undoes the shift by the time
@@ -66,33 +66,82 @@ class ResidualBlock(nn.Module):
         return self.skip(x) + h
 
 
-class UNet(nn.Module):
-    """`forward(x, t)`: images x (N, H, W, image_channels) at times t (N,) to images of the same shape.
+class OverviewBlock(nn.Module):
+    """A hidden layer that sees a whole map at once, beside a way straight through.
 
-    For c = `channels` the maps are (H, W, c), (H/2, W/2, 2c) and (H/4, W/4, 2c); with c = 32 and grey images there are
-    373,697 parameters. Raises ValueError unless 16 divides c and 4 divides H and W.
+    Maps (N, H, W, channels) of the one size (H, W) and time features (N, time_features) to maps of the same shape. A
+    convolution sees its neighbourhood; which strokes on the left and right make one digit is known here at once.
     """
 
     def __init__(
-        self, *, rng: np.random.Generator, channels: int = 32, image_channels: int = 1, dtype: type = np.float32
+        self,
+        channels: int,
+        size: tuple[int, int],
+        time_features: int,
+        *,
+        rng: np.random.Generator,
+        units: int = 256,
+        dtype: type = np.float32,
     ):
-        nn.init.check_sizes("UNet", channels=channels, image_channels=image_channels)
+        same, entries = dict(rng=rng, dtype=dtype), size[0] * size[1] * channels
+        self.norm = nn.GroupNorm(GROUPS, channels, activation="silu", dtype=dtype)
+        self.dense1 = nn.Dense(entries, units, **same)
+        self.time = nn.Dense(time_features, units, **same)
+        self.dense2 = nn.Dense(units, entries, **same)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.dense1(reshape(self.norm(x), shape=(len(x), x.size // len(x))))
+        h = self.dense2(silu(h + self.time(time)))
+        return x + reshape(h, shape=x.shape)
+
+
+class UNet(nn.Module):
+    """`forward(x, t)`: images x (N, H, W, image_channels) at times t (N,) to images of the same shape.
+
+    For c = `channels` and (m, n) = `multiples` the maps are (H, W, c), (H/2, W/2, mc) and (H/4, W/4, nc); by default,
+    with grey images, there are 373,697 parameters. On the smallest maps, where it costs least, there may be more:
+    `middle` residual blocks, and an `OverviewBlock` if all images have one `image_size`, (H, W). Raises ValueError
+    unless 16 divides c and 4 divides H and W.
+    """
+
+    def __init__(
+        self,
+        *,
+        rng: np.random.Generator,
+        channels: int = 32,
+        multiples: tuple[int, int] = (2, 2),
+        middle: int = 1,
+        image_size: tuple[int, int] | None = None,
+        image_channels: int = 1,
+        dtype: type = np.float32,
+    ):
+        if len(multiples) != 2:
+            raise ValueError(f"UNet: multiples should be two, of the half maps and the quarter maps; got {multiples}")
+        sizes = dict(zip(("multiples[0]", "multiples[1]"), multiples, strict=True))
+        nn.init.check_sizes("UNet", channels=channels, **sizes, middle=middle, image_channels=image_channels)
         if channels % (2 * GROUPS):
             raise ValueError(f"UNet: channels must be a multiple of {2 * GROUPS}, for its GroupNorms; got {channels}")
-        c, hidden = channels, 4 * channels
+        c, half, quarter = channels, multiples[0] * channels, multiples[1] * channels
+        if image_size is not None and (len(image_size) != 2 or any(n < 4 or n % 4 for n in image_size)):
+            raise ValueError(f"UNet: image_size should be (H, W), 4 dividing both; got {image_size}: pad the images")
+        hidden = 4 * channels
         same = dict(rng=rng, dtype=dtype)
         conv, halve = dict(padding=1, **same), dict(stride=2, padding=1, **same)
-        self.channels, self.image_channels = channels, image_channels
+        self.channels, self.multiples, self.image_channels = channels, tuple(multiples), image_channels
+        self.image_size = image_size and tuple(image_size)
         self.time = nn.Sequential(nn.Dense(c, hidden, **same), nn.SiLU(), nn.Dense(hidden, hidden, **same), nn.SiLU())
         self.conv_in = nn.Conv2d(image_channels, c, 3, **conv)
         self.down1 = ResidualBlock(c, c, hidden, **same)
         self.halve1 = nn.Conv2d(c, c, 3, **halve)
-        self.down2 = ResidualBlock(c, 2 * c, hidden, **same)
-        self.halve2 = nn.Conv2d(2 * c, 2 * c, 3, **halve)
-        self.middle = ResidualBlock(2 * c, 2 * c, hidden, **same)
-        self.double2 = nn.Sequential(nn.Upsample(2), nn.Conv2d(2 * c, 2 * c, 3, **conv))
-        self.up2 = ResidualBlock(4 * c, c, hidden, **same)
-        self.double1 = nn.Sequential(nn.Upsample(2), nn.Conv2d(c, c, 3, **conv))
+        self.down2 = ResidualBlock(c, half, hidden, **same)
+        self.halve2 = nn.Conv2d(half, quarter, 3, **halve)
+        self.middle = ResidualBlock(quarter, quarter, hidden, **same)
+        small = None if image_size is None else tuple(n // 4 for n in image_size)
+        self.overview = small and OverviewBlock(quarter, small, hidden, **same)
+        self.deeper = [ResidualBlock(quarter, quarter, hidden, **same) for _ in range(middle - 1)]
+        self.double2 = nn.Sequential(nn.Upsample(2), nn.Conv2d(quarter, half, 3, **conv))
+        self.up2 = ResidualBlock(2 * half, half // 2, hidden, **same)
+        self.double1 = nn.Sequential(nn.Upsample(2), nn.Conv2d(half // 2, c, 3, **conv))
         self.up1 = ResidualBlock(2 * c, c, hidden, **same)
         self.norm_out = nn.GroupNorm(GROUPS, c, activation="silu", dtype=dtype)
         self.conv_out = nn.Conv2d(c, image_channels, 3, **conv)
@@ -101,9 +150,13 @@ class UNet(nn.Module):
         self._check(x, t)
         time = self.time(sinusoidal_embedding(t, self.channels, dtype=x.dtype))  # (N, 4c)
         wide = self.down1(self.conv_in(x), time)  # (N, H, W, c)
-        half = self.down2(self.halve1(wide), time)  # (N, H/2, W/2, 2c)
-        h = self.middle(self.halve2(half), time)  # (N, H/4, W/4, 2c)
-        h = self.up2(concat(self.double2(h), half, axis=-1), time)  # (N, H/2, W/2, c)
+        half = self.down2(self.halve1(wide), time)  # (N, H/2, W/2, mc)
+        h = self.middle(self.halve2(half), time)  # (N, H/4, W/4, nc)
+        if self.overview is not None:
+            h = self.overview(h, time)
+        for block in self.deeper:
+            h = block(h, time)
+        h = self.up2(concat(self.double2(h), half, axis=-1), time)  # (N, H/2, W/2, mc/2)
         h = self.up1(concat(self.double1(h), wide, axis=-1), time)  # (N, H, W, c)
         return self.conv_out(self.norm_out(h))
 
@@ -112,10 +165,13 @@ class UNet(nn.Module):
             raise ValueError(f"UNet: x should be (N, H, W, {self.image_channels}), channels last; got {x.shape}")
         if x.shape[1] % 4 or x.shape[2] % 4 or 0 in x.shape:
             raise ValueError(f"UNet: 4 must divide height and width, for they are halved twice; got {x.shape}: pad x")
+        if self.image_size not in (None, x.shape[1:3]):
+            raise ValueError(f"UNet: it was made for images of size {self.image_size}, for its overview; got {x.shape}")
         if np.shape(t) != x.shape[:1]:
             raise ValueError(
                 f"UNet: t should be ({len(x)},), one time per image of x {x.shape}; got shape {np.shape(t)}"
             )
 
     def settings(self) -> str:
-        return f"channels={self.channels}, image_channels={self.image_channels}"
+        more = "" if self.image_size is None else f", image_size={self.image_size}"
+        return f"channels={self.channels}, multiples={self.multiples}, image_channels={self.image_channels}{more}"
