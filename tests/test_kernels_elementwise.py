@@ -20,7 +20,7 @@ F32, F64 = np.float32, np.float64
 NAMES = [name for name, home in TWINS.items() if home == "elementwise" and name != "gelu_and_slope"]
 PARAMETERS = {name: list(signature(getattr(reference, name)).parameters) for name in NAMES}
 PAIR = ["gelu", "gelu_slope"]  # what `gelu_and_slope` gives
-NAMES, PARAMETERS = NAMES + PAIR, PARAMETERS | dict.fromkeys(PAIR, ["x"])
+NAMES, PARAMETERS = NAMES + PAIR, PARAMETERS | {name: ["x"] for name in PAIR}
 
 # Units in the last place by which a kernel may be off: of the true value, if that is at least LEAST.
 LIMIT = {"exp": 2, "sigmoid": 4, "tanh": 4, "softplus": 4, "silu": 4, "normal_cdf": 8, "gelu": 8}

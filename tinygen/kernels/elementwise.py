@@ -7,15 +7,13 @@ import numpy as np
 from numba import njit
 
 from tinygen.kernels import reference, vector_math
-from tinygen.kernels.jit import as_input, compiled, whole_registers
+from tinygen.kernels.jit import as_input, whole_registers
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import rows_joined, share
-from tinygen.kernels.vector_math import EXACT, f32
+from tinygen.kernels.vector_math import exact_kernel, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 LEAST = 1 << 17  # numbers below which NumPy adds as fast
-
-exact = compiled(fastmath=EXACT)
 
 # -- the loops ---------------------------------------------------------------------------------------------------------
 
@@ -27,21 +25,21 @@ def _cut(array, start, stop):
     return array[start * BLOCK : stop * BLOCK]
 
 
-@exact
+@exact_kernel
 def _exp_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = vector_math.exp(x[i])
 
 
-@exact
+@exact_kernel
 def _sigmoid_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = vector_math.sigmoids(x[i])[0]
 
 
-@exact
+@exact_kernel
 def _sigmoid_vjp_loop(g, x, y, start, stop):
     g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
@@ -49,28 +47,28 @@ def _sigmoid_vjp_loop(g, x, y, start, stop):
         y[i] = g[i] * (s * r)
 
 
-@exact
+@exact_kernel
 def _tanh_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = vector_math.tanh(x[i])
 
 
-@exact
+@exact_kernel
 def _tanh_vjp_loop(g, t, y, start, stop):
     g, t, y = _cut(g, start, stop), _cut(t, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = g[i] * (f32(1) - t[i] * t[i])
 
 
-@exact
+@exact_kernel
 def _softplus_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = (x[i] if x[i] > f32(0) else f32(0)) + vector_math.log1p(vector_math.exp(-abs(x[i])))
 
 
-@exact
+@exact_kernel
 def _logistic_loss_loop(x, t, y, start, stop):
     x, t, y = _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
@@ -78,7 +76,7 @@ def _logistic_loss_loop(x, t, y, start, stop):
         y[i] = (yes if x[i] < f32(0) else f32(1) - yes) * a + vector_math.log1p(vector_math.exp(-a))
 
 
-@exact
+@exact_kernel
 def _logistic_loss_vjp_loop(g, x, t, y, start, stop):
     g, x, t, y = _cut(g, start, stop), _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
@@ -86,14 +84,14 @@ def _logistic_loss_vjp_loop(g, x, t, y, start, stop):
         y[i] = g[i] * ((f32(1) - t[i]) * s - t[i] * r)
 
 
-@exact
+@exact_kernel
 def _silu_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = x[i] * vector_math.sigmoids(x[i])[0]
 
 
-@exact
+@exact_kernel
 def _silu_vjp_loop(g, x, y, start, stop):
     g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
@@ -101,14 +99,14 @@ def _silu_vjp_loop(g, x, y, start, stop):
         y[i] = g[i] * (s * (f32(1) + x[i] * r))
 
 
-@exact
+@exact_kernel
 def _normal_cdf_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = vector_math.normal(x[i])[0]
 
 
-@exact
+@exact_kernel
 def _gelu_loop(x, y, slope, start, stop):
     x, y, slope = _cut(x, start, stop), _cut(y, start, stop), _cut(slope, start, stop)
     for i in range(len(y)):
@@ -117,21 +115,21 @@ def _gelu_loop(x, y, slope, start, stop):
         slope[i] = cdf + held * e * f32(0.3989422804014327)
 
 
-@exact
+@exact_kernel
 def _relu_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = f32(0) if x[i] <= f32(0) else x[i]  # NaN is not <= 0: it passes
 
 
-@exact
+@exact_kernel
 def _leaky_relu_loop(x, y, negative_slope, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = x[i] if x[i] > f32(0) else negative_slope * x[i]
 
 
-@exact
+@exact_kernel
 def _relu_vjp_loop(g, x, y, negative_slope, start, stop):
     g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
     flat = negative_slope == f32(0)
@@ -139,28 +137,28 @@ def _relu_vjp_loop(g, x, y, negative_slope, start, stop):
         y[i] = g[i] if x[i] > f32(0) else f32(0) if flat else negative_slope * g[i]
 
 
-@exact
+@exact_kernel
 def _gate_loop(g, d, y, start, stop):
     g, d, y = _cut(g, start, stop), _cut(d, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = f32(0) if g[i] == f32(0) or d[i] == f32(0) else g[i] * d[i]
 
 
-@exact
+@exact_kernel
 def _ratio_loop(g, d, y, start, stop):
     g, d, y = _cut(g, start, stop), _cut(d, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = f32(0) if g[i] == f32(0) else g[i] / d[i]
 
 
-@exact
+@exact_kernel
 def _add_loop(a, b, y, start, stop):
     a, b, y = _cut(a, start, stop), _cut(b, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         y[i] = a[i] + b[i]
 
 
-@exact
+@exact_kernel
 def _add_rows_loop(a, rows, y, each, start, stop):
     whole_registers()
     for i in range(start * each, min(stop * each, len(a))):

@@ -70,15 +70,11 @@ class Inlined(Compiler):
         super().__init__(typing_context, target_context, _Part(target_context.codegen(), "part"), *rest)
 
 
-INNER = {**UNCOUNTED, "forceinline": True, "no_cpython_wrapper": True, "pipeline_class": Inlined}
+INNER = {**UNCOUNTED, "nogil": True, "error_model": "numpy", "forceinline": True, "pipeline_class": Inlined}
+INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-
-def inner(fastmath):
-    """The decorator for an inner part of kernels; called from Python, it stays the plain function."""
-    return register_jitable(fastmath=fastmath, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **INNER)
-
-
-piece = inner(FASTMATH)
+# The decorator for an inner part of kernels; for Python it stays the plain function.
+piece = register_jitable(fastmath=FASTMATH, **INNER)
 
 
 @intrinsic

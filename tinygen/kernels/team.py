@@ -93,10 +93,10 @@ def address_of_code(typing_context, kernel, arguments):
 
     def code(context, builder, signature, _):
         dispatcher, flags = kernel.dispatcher, Flags()
-        dispatcher.targetdescr.options.parse_as_flags(flags, {**dispatcher.targetoptions, "forceinline": True, "no_cpython_wrapper": True})
-        inner = compile_extra(
-            context.typing_context, context, dispatcher.py_func, form.args, form.return_type, flags, {}, None, Inlined
-        )
+        options = {**dispatcher.targetoptions, "forceinline": True, "no_cpython_wrapper": True}
+        dispatcher.targetdescr.options.parse_as_flags(flags, options)
+        whole = dispatcher.py_func, form.args, form.return_type, flags, {}
+        inner = compile_extra(context.typing_context, context, *whole, pipeline_class=Inlined)
         context.active_code_library.add_linking_library(inner.library)
         body = ir.Function(builder.module, BODY, builder.module.get_unique_name("body"))
         body.linkage = "internal"

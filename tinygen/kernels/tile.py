@@ -122,8 +122,8 @@ def _generate(rows, vectors, context, builder, signature, args):
     for r, v in cells:
         place = vector_at(builder, on(start_first, (r, start_row), (v, number(LANES))))
         builder.store(builder.load(place, align=4), sums[r, v])
-    # A row pointer for three rows each: a processor adds a step, or two, by itself when it loads. Hidden from LLVM, which
-    # would make the pointers a chain of sums, each waiting for the one before.
+    # A pointer for three rows: one step, or two, the processor adds by itself as it loads. The steps are hidden from
+    # LLVM, which would make the pointers a chain of sums, each waiting for the one before.
     hide = ir.InlineAsm(ir.FunctionType(number, [number]), "", "=r,0")
     step = builder.call(hide, [x_row])
     thirds = [builder.call(hide, [builder.mul(number(r), x_row)]) for r in range(3, rows, 3)]

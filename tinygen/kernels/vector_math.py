@@ -8,12 +8,14 @@ place, for every float: NaN stays NaN, overflow is infinite, underflow gradual.
 """
 
 import numpy as np
+from numba.extending import register_jitable
 
-from tinygen.kernels.jit import inner
+from tinygen.kernels.jit import INNER, compiled
 
 # No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
 EXACT = {"contract", "nsz"}
-exact = inner(EXACT)
+exact = register_jitable(fastmath=EXACT, **INNER)
+exact_kernel = compiled(fastmath=EXACT)
 f32, i32 = np.float32, np.int32  # a number without one of these would make the arithmetic twice as wide
 
 # -- exp ---------------------------------------------------------------------------------------------------------------
