@@ -129,7 +129,7 @@ def test_diffusion_2d_trains_each_toy_with_each_seed(tmp_path, capsys):
 
 def test_diffusion_digits_learns_and_draws(tmp_path):
     out = tmp_path / "run"
-    settings = dict(data="digits", epochs=3, channels=16, samples=100, lr=2e-3, out=out, quiet=True)
+    settings = dict(data="digits", epochs=2, samples=100, out=out, quiet=True)
     figures = example("diffusion_digits").main(**settings)
     assert figures["test"] < 0.7  # 1 or so for no answer
     assert figures["training"] < figures["samples"] < np.inf
