@@ -53,10 +53,11 @@ class _Part(JITCodeLibrary):
 
     @property
     def codegen(self):
+        """Whom numba tells where a function finds Python's objects; a part needs none, and has no place for them."""
         return self
 
     def set_env(self, name, environment):
-        """Nothing to be told: Python's objects are for functions that Python calls."""
+        pass
 
 
 class Inlined(Compiler):
