@@ -107,12 +107,18 @@ def _normal_cdf_loop(x, y, start, stop):
 
 
 @exact_kernel
-def _gelu_loop(x, y, slope, start, stop):
-    x, y, slope = _cut(x, start, stop), _cut(y, start, stop), _cut(slope, start, stop)
+def _gelu_loop(x, y, start, stop):
+    x, y = _cut(x, start, stop), _cut(y, start, stop)
+    for i in range(len(y)):
+        y[i] = x[i] * vector_math.normal(x[i])[0]
+
+
+@exact_kernel
+def _gelu_vjp_loop(g, x, y, start, stop):
+    g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         cdf, held, e = vector_math.normal(x[i])
-        y[i] = x[i] * cdf
-        slope[i] = cdf + held * e * f32(0.3989422804014327)
+        y[i] = g[i] * (cdf + held * e * f32(0.3989422804014327))
 
 
 @exact_kernel
@@ -259,12 +265,12 @@ def normal_cdf(x):
     return _run(_normal_cdf_loop, reference.normal_cdf, (x,))
 
 
-def gelu_and_slope(x):
-    if x.dtype != f32:
-        return reference.gelu_and_slope(x)
-    y, slope = empty(x.shape, f32), empty(x.shape, f32)
-    share(_gelu_loop, -(-x.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
-    return y, slope
+def gelu(x):
+    return _run(_gelu_loop, reference.gelu, (x,))
+
+
+def gelu_vjp(g, x):
+    return _run(_gelu_vjp_loop, reference.gelu_vjp, (g, x))
 
 
 def relu(x):

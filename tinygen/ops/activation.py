@@ -97,19 +97,16 @@ def normal_cdf(x):
 
 @elementwise
 def gelu(x):
-    """x Φ(x), exact (Hendrycks & Gimpel 2016); its slope is kept for the way back, since it takes the same Φ."""
-    value, slope = kernels.gelu_and_slope(x.data)
-    slope.setflags(write=False)
-    return value, lambda g: gelu_vjp(g, x, slope=slope)
+    """x Φ(x), exact (Hendrycks & Gimpel 2016)."""
+    return kernels.gelu(x.data), lambda g: gelu_vjp(g, x)
 
 
 @elementwise
-def gelu_vjp(g, x, *, slope=None):
-    """g · (Φ(x) + x φ(x)), whose derivative is g · φ(x) (2 - x²); who knows the slope, Φ(x) + x φ(x), may say it."""
-    slope = kernels.gelu_and_slope(x.data)[1] if slope is None else private(slope)
+def gelu_vjp(g, x):
+    """g · (Φ(x) + x φ(x)), whose derivative is g · φ(x) (2 - x²)."""
     return (
-        g.data * slope,
-        lambda h: gelu_vjp(h, x, slope=slope),
+        kernels.gelu_vjp(g.data, x.data),
+        lambda h: gelu_vjp(h, x),
         lambda h: gate(h * g * _normal_density(x), 2 - x * x),  # far out φ is 0 and x² may be infinite
     )
 
