@@ -30,7 +30,7 @@ def number_of_parameters(c, multiples, middle, image_size):
     m, n = (multiple * c for multiple in multiples)
     time = conv(c, 4 * c, 1) + conv(4 * c, 4 * c, 1)
     down = conv(1, c) + block(c, c) + conv(c, c) + block(c, m) + conv(m, n) + middle * block(n, n)
-    up = conv(n, m) + block(2 * m, m // 2) + conv(m // 2, c) + block(2 * c, c) + 2 * c + conv(c, 1)
+    up = conv(n, m) + block(2 * m, max(c, m // 2)) + conv(max(c, m // 2), c) + block(2 * c, c) + 2 * c + conv(c, 1)
     seen = n * image_size[0] * image_size[1] // 16 if image_size else 0
     overview = 2 * n + conv(seen, 256, 1) + conv(4 * c, 256, 1) + conv(256, seen, 1) if seen else 0
     return time + down + up + overview
@@ -52,6 +52,8 @@ def test_every_size_can_be_chosen(channels, multiples, middle, image_size):
     x = rng().standard_normal((2, *(image_size or (8, 4)), 1), dtype=np.float32)
     y = net(x, np.array([1, 999])).data
     assert y.shape == x.shape and np.isfinite(y).all()
+    norms = [module for _, module in net.named_modules() if isinstance(module, tg.nn.GroupNorm)]
+    assert all(norm.channels >= 2 * norm.num_groups for norm in norms), "one channel each undoes the shift by the time"
 
 
 @pytest.mark.parametrize("overview", [False, True])

@@ -140,8 +140,9 @@ class UNet(nn.Module):
         self.overview = small and OverviewBlock(quarter, small, hidden, **same)
         self.deeper = [ResidualBlock(quarter, quarter, hidden, **same) for _ in range(middle - 1)]
         self.double2 = nn.Sequential(nn.Upsample(2), nn.Conv2d(quarter, half, 3, **conv))
-        self.up2 = ResidualBlock(2 * half, half // 2, hidden, **same)
-        self.double1 = nn.Sequential(nn.Upsample(2), nn.Conv2d(half // 2, c, 3, **conv))
+        fewer = max(c, half // 2)
+        self.up2 = ResidualBlock(2 * half, fewer, hidden, **same)
+        self.double1 = nn.Sequential(nn.Upsample(2), nn.Conv2d(fewer, c, 3, **conv))
         self.up1 = ResidualBlock(2 * c, c, hidden, **same)
         self.norm_out = nn.GroupNorm(GROUPS, c, activation="silu", dtype=dtype)
         self.conv_out = nn.Conv2d(c, image_channels, 3, **conv)
@@ -156,7 +157,7 @@ class UNet(nn.Module):
             h = self.overview(h, time)
         for block in self.deeper:
             h = block(h, time)
-        h = self.up2(concat(self.double2(h), half, axis=-1), time)  # (N, H/2, W/2, mc/2)
+        h = self.up2(concat(self.double2(h), half, axis=-1), time)  # (N, H/2, W/2, c or mc/2)
         h = self.up1(concat(self.double1(h), wide, axis=-1), time)  # (N, H, W, c)
         return self.conv_out(self.norm_out(h))
 
