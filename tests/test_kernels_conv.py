@@ -148,12 +148,12 @@ def test_winograd_cuts_its_tiles_at_the_edges(size):
                 by_winograd(Geometry(2, size, (32, 32), kernel_size, (2, 2), padding, (1, 1)), 0)
 
 
-@pytest.mark.parametrize("stride, channels", [(1, 16), (2, 32)])
-def test_winograd_adds_up_many_images_within_its_bound(stride, channels):
+@pytest.mark.parametrize("kernel_size, stride, channels", [((3, 3), 1, 16), ((4, 4), 2, 32), ((3, 3), 2, 32)])
+def test_weights_add_up_many_images_within_winograds_bound(kernel_size, stride, channels):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(512, 28, 28, channels)).astype(np.float32)
     g = rng.normal(size=(512, 28 // stride, 28 // stride, channels)).astype(np.float32)
-    form = (3, 3), (stride, stride), (1, 1), (1, 1)
+    form = kernel_size, (stride, stride), (1, 1), (1, 1)
     exact = sum(
         reference.conv2d_weight(*(a[i : i + 32].astype(float) for a in (x, g)), *form) for i in range(0, 512, 32)
     )

@@ -85,7 +85,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
     if winograd.fits(x, kernel_size, o, stride, dilation):
         return winograd.conv2d_weight(x, g, padding)
-    if winograd_strided.fits(x, kernel_size, o, stride, dilation):
+    if winograd_strided.fits(x, kernel_size, o, stride, dilation) and 4 in kernel_size:  # 3x3 wins nothing by it
         return winograd_strided.conv2d_weight(x, g, kernel_size, padding)
     if direct.fits(x, o, dilation):
         return direct.weight(x, g, (kh, kw), tuple(stride), tuple(padding), tuple(dilation))

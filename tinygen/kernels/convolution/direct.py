@@ -15,6 +15,7 @@ from tinygen.kernels.tile import COLUMNS, multiply
 from tinygen.kernels.window import copy, read, scratch
 
 BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
+SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
 PANEL = 256 * COLUMNS  # of the weights that all pixels of a block meet in turn: 32 kB, which a first-level cache holds
 PARTS = 8  # of a sum over everything: each adds up its own blocks, then the parts are added in order
 
@@ -29,7 +30,7 @@ def convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
     kernel_size, o = w.shape[:2], w.shape[3]
     panels = empty(w.size, x.dtype)
     share(_pack, -(-o // COLUMNS), as_input(w).reshape(-1), panels, w.size // o, o)
-    cut, blocks = _cut(x, extent, kernel_size, stride, dilation)
+    cut, blocks = _cut(x, extent, kernel_size, stride, dilation, BUFFER)
     window = kernel_size, stride, padding, dilation
     share(_convolve, blocks, as_input(x), panels, as_input(bias), y, corner, step, extent, *window, cut)
 
@@ -39,21 +40,21 @@ def weight(x, g, kernel_size, stride, padding, dilation):
     (kh, kw), c, o = kernel_size, x.shape[3], g.shape[3]
     if kernel_size == (1, 1) and g.shape[:3] == x.shape[:3] and stride == (1, 1) and padding == (0, 0):
         x, g = (a.reshape(len(a), 1, -1, a.shape[3]) for a in (x, g))
-    cut, blocks = _cut(x, g.shape[1:3], kernel_size, stride, dilation)
+    cut, blocks = _cut(x, g.shape[1:3], kernel_size, stride, dilation, SLICE)
     sums = empty((min(blocks, PARTS), kh * kw * c * o), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, kernel_size, stride, padding, dilation, cut, blocks)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
-def _cut(x, extent, kernel_size, stride, dilation) -> tuple[tuple[int, int], int]:
-    """How many images, or else how many output rows of one, make a block, and how many blocks that gives."""
+def _cut(x, extent, kernel_size, stride, dilation, most) -> tuple[tuple[int, int], int]:
+    """How many images, or else output rows of one, make a block of `most` numbers, and how many blocks that gives."""
     row = ((extent[1] - 1) * stride[1] + kernel_size[1]) * x.shape[3]  # numbers in a row of the windows
     reach = dilation[0] * (kernel_size[0] - 1) + 1
     whole = ((extent[0] - 1) * stride[0] + reach) * row
-    if whole <= BUFFER:
-        images = max(1, min(BUFFER // whole, len(x) // PARTS))
+    if whole <= most:
+        images = max(1, min(most // whole, len(x) // PARTS))
         return (images, extent[0]), -(-len(x) // images)
-    rows = max(1, (BUFFER // row - reach) // stride[0] + 1)
+    rows = max(1, (most // row - reach) // stride[0] + 1)
     return (1, rows), len(x) * -(-extent[0] // rows)
 
 
