@@ -48,12 +48,24 @@ def test_what_nobody_holds_is_used_again():
     assert empty(SIZES[0], np.float32).ctypes.data == place
 
 
+@pytest.mark.parametrize("times, again", [(1.5, True), (2, True), (2.01, False)])
+def test_what_asks_for_less_takes_a_block_up_to_twice_as_large(times, again):
+    large = empty(int(times * LARGE) // 4, np.float32)
+    place = large.ctypes.data
+    exact = empty(LARGE // 4, np.float32)
+    at = exact.ctypes.data
+    del large, exact
+    best = empty(LARGE // 4, np.float32)
+    assert best.ctypes.data == at  # the smallest that is free
+    assert (empty(LARGE // 4, np.float32).ctypes.data == place) == again
+
+
 def test_what_nobody_asks_for_goes_back(monkeypatch):
     monkeypatch.setattr(memory, "PATIENCE", 3)
     empty(SIZES[0], np.float32)
     held = [empty(SIZES[1], np.float32) for _ in range(5)]
-    assert not memory._blocks.by_size[SIZES[0] * 4 + memory.LINE]
-    assert len(held) == len(memory._blocks.by_size[SIZES[1] * 4 + memory.LINE])
+    assert not memory._blocks.by_size[SIZES[0] * 4]
+    assert len(held) == len(memory._blocks.by_size[SIZES[1] * 4])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import threading
+from bisect import bisect_left, insort
 
 import numpy as np
 
@@ -21,51 +22,74 @@ PATIENCE = 2000  # large arrays made meanwhile, after which memory that nobody a
 
 
 def empty(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """`np.empty`, from memory that was used before where there is some of that size."""
+    """`np.empty`, from memory that was used before where there is some."""
     dtype, shape = np.dtype(dtype), (shape,) if isinstance(shape, int) else shape
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
-    block = _blocks.take(size + LINE)
-    start = -block.ctypes.data % LINE
-    return block[start : start + size].view(dtype).reshape(shape)
+    return _blocks.take(size).view(dtype).reshape(shape)
+
+
+class _Block:
+    """Some bytes, and when they were last asked for."""
+
+    __slots__ = ("asked", "bytes", "start")
+
+    def __init__(self, size: int):
+        self.bytes = np.empty(size + LINE, np.uint8)
+        self.start = -self.bytes.ctypes.data % LINE
+        self.asked = 0
+
+    def first(self, size: int) -> np.ndarray:
+        """The only way to write to the first bytes, and what the count of references sees from now on."""
+        self.bytes.setflags(write=True)
+        view = self.bytes[self.start : self.start + size]
+        self.bytes.setflags(write=False)
+        return view
+
+    def is_free(self) -> bool:
+        return sys.getrefcount(self.bytes) == 2  # the attribute itself, and the argument of getrefcount
 
 
 class _Blocks:
-    """Blocks of bytes by size, each with the time of its last use: how many blocks had been asked for by then."""
+    """Blocks by size, and how many have been asked for: that is the time."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.asked = 0
-        self.by_size: dict[int, list[list]] = {}
+        self.sizes: list[int] = []  # in order
+        self.by_size: dict[int, list[_Block]] = {}
 
     def take(self, size: int) -> np.ndarray:
+        """So many bytes: of a block that is free, or else of a new one."""
         with self.lock:
             self.asked += 1
-            for entry in self.by_size.get(size, ()):
-                if _is_free(entry):
-                    entry[1] = self.asked
-                    return _view(entry[0])
-            self._give_back()
-            block = np.empty(size, np.uint8)
-            self.by_size.setdefault(size, []).append([block, self.asked])
-            return _view(block)
+            block = self._free(size) or self._new(size)
+            block.asked = self.asked
+            return block.first(size)
+
+    def _free(self, size: int) -> _Block | None:
+        """The smallest free block that is no more than twice too large: maps are often halves of each other."""
+        for i in range(bisect_left(self.sizes, size), len(self.sizes)):
+            if self.sizes[i] > 2 * size:
+                break
+            for block in self.by_size[self.sizes[i]]:
+                if block.is_free():
+                    return block
+        return None
+
+    def _new(self, size: int) -> _Block:
+        self._give_back()
+        block = _Block(size)
+        if size not in self.by_size:
+            self.by_size[size] = []
+            insort(self.sizes, size)
+        self.by_size[size].append(block)
+        return block
 
     def _give_back(self) -> None:
-        for entries in self.by_size.values():
-            entries[:] = [e for e in entries if not _is_free(e) or self.asked - e[1] < PATIENCE]
-
-
-def _view(block: np.ndarray) -> np.ndarray:
-    """The only way to write to a block, and what the count of references sees from now on."""
-    block.setflags(write=True)
-    view = block[:]
-    block.setflags(write=False)
-    return view
-
-
-def _is_free(entry: list) -> bool:
-    return sys.getrefcount(entry[0]) == 2  # the entry itself, and the argument of getrefcount
+        for blocks in self.by_size.values():
+            blocks[:] = [b for b in blocks if not b.is_free() or self.asked - b.asked < PATIENCE]
 
 
 def _keep_scratch() -> None:
