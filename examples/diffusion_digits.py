@@ -22,7 +22,7 @@ from tinygen.run import Result, Run, figures_table, open_run, start
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 7,
+    epochs: int = 6,
     batch_size: int = 32,
     lr: float = 2e-3,
     channels: int = 16,

@@ -34,7 +34,7 @@ class Budget(NamedTuple):
 
 BUDGETS = {
     "digits": Budget(autoencoder=1500, vae=4500, gan=3000, diffusion=2000),
-    "mnist": Budget(autoencoder=1400, vae=6000, gan=5000, diffusion=2500),
+    "mnist": Budget(autoencoder=1400, vae=6000, gan=5000, diffusion=5000),
     "quick": Budget(5, 5, 5, 5, samples=36),
 }
 

@@ -13,6 +13,10 @@ from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 from tinygen.testing import CASES
 from tinygen.testing.ledger import PROFILES, Ledger
 
+# Each worker keeps one processor busy by itself: helpers would be in the way. Tests of threads ask for more.
+for library in ("TINYGEN", "OPENBLAS", "OMP"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 PROFILE = os.environ.get("TINYGEN_PROFILE", "quick")
 if PROFILE not in PROFILES:
     raise pytest.UsageError(f"TINYGEN_PROFILE: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")

@@ -37,8 +37,8 @@ def every_argument() -> list[tuple[str, int]]:
 def test_a_wrong_rule_is_rejected(how, profile, monkeypatch):
     if profile == "quick":  # to say whose fault it is takes four times as long; tests/test_blame.py does it for each op
         monkeypatch.setattr(checker, "blame", lambda *_: "")
-    rejected, spared = [], []
-    for op, argument in every_argument():
+    rejected, spared, step = [], [], 2 if profile == "quick" else 1  # the quick profile plants it into every second one
+    for op, argument in every_argument()[list(CORRUPTIONS).index(how) % step :: step]:
         for seed, arrays, static in small_examples(op):
             if applies(how, OPS[op], argument, arrays, static, np.random.default_rng(seed)):
                 wrong = functools.partial(corrupt(OPS[op], argument, how), **static)

@@ -129,7 +129,7 @@ def test_diffusion_2d_trains_each_toy_with_each_seed(tmp_path, capsys):
 
 def test_diffusion_digits_learns_and_draws(tmp_path):
     out = tmp_path / "run"
-    settings = dict(data="digits", epochs=2, samples=100, out=out, quiet=True)
+    settings = dict(data="digits", epochs=1, samples=64, out=out, quiet=True)
     figures = example("diffusion_digits").main(**settings)
     assert figures["test"] < 0.7  # 1 or so for no answer
     assert figures["training"] < figures["samples"] < np.inf
@@ -140,7 +140,7 @@ def test_diffusion_digits_learns_and_draws(tmp_path):
     for picture in pictures:
         assert (out / picture).stat().st_size > 1000
     drawn = np.load(out / "samples.npy", allow_pickle=False)
-    assert drawn.shape == (100, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
+    assert drawn.shape == (64, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
     assert (out / "model.npz").exists()
 
 
@@ -152,7 +152,7 @@ def test_diffusion_digits_has_a_quick_setting(tmp_path, capsys):
 
 def test_dcgan_plays_and_is_judged(tmp_path):
     out = tmp_path / "run"
-    options = dict(data="digits", epochs=6, batch_size=32, lr=2e-3, channels=8, samples=200)
+    options = dict(data="digits", epochs=3, batch_size=32, lr=2e-3, channels=8, samples=200)
     figures = example("dcgan").main(**options, out=out, quiet=True)
     assert figures["generated"] < figures["real"]
     assert figures["train_R"] < figures["R"] < np.inf and 0 <= figures["rarest"] < 0.1

@@ -19,12 +19,14 @@ def train(trip: Trip, steps: int) -> tuple[Diffusion, optim.EMA, list[float], li
     """
     images, test = (2 * part - 1 for part in (trip.digits.train_images, trip.digits.test_images[:500]))
     rng = np.random.default_rng(trip.seed)
-    model = Diffusion.unet(images.shape[1:], channels=16 if trip.small else 32, rng=rng)
+    # Small images are seen whole by every unit anyway; for large ones it takes a network as in diffusion_digits.py.
+    sizes = dict(multiples=(2, 2)) if trip.small else dict(multiples=(4, 8), middle=2, overview=True)
+    model = Diffusion.unet(images.shape[1:], channels=16, **sizes, rng=rng)
     params = model.parameters()
     opt, average = optim.Adam(params), optim.EMA(params, max(0, 1 - 10 / steps))  # it looks back a tenth of the run
-    schedule = optim.warmup(optim.cosine(3e-3 if trip.small else 1e-3, total=steps), steps=100)
+    schedule = optim.warmup(optim.cosine(3e-3 if trip.small else 2e-3, total=steps), steps=100)
     losses, tests = [], []
-    batches = Batches(images, 64, rng).forever()
+    batches = Batches(images, 64 if trip.small else 32, rng).forever()
     for step in (bar := progress(range(1, steps + 1), label="diffusion", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
         loss = nn.finite(model.loss, next(batches), rng, after=f"{opt.steps} steps")

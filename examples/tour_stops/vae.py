@@ -19,7 +19,7 @@ def train(trip: Trip, steps: int) -> tuple[VAE, list[float], list[float]]:
     """
     images, test = trip.digits.train_images, trip.digits.test_images
     rng = np.random.default_rng(trip.seed)
-    model = VAE.dense(images.shape[1:], (256, 128) if trip.small else (400, 200), 8 if trip.small else 16, rng=rng)
+    model = VAE.dense(images.shape[1:], (256, 128) if trip.small else (400, 200), 8 if trip.small else 6, rng=rng)
     params = model.parameters()
     opt, schedule = optim.Adam(params), optim.warmup(optim.cosine(3e-3, total=steps), steps=100)
     losses, tests = [], []

@@ -6,6 +6,8 @@ Rules with a pole go through `gate` and `ratio`: where no gradient comes in, non
 That is what lets `where` protect the branch that it did not take.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from tinygen import kernels
@@ -29,7 +31,7 @@ def broadcast(args: tuple, shape: tuple = ()) -> tuple[Tensor, ...]:
             return args
     shapes = [x.data.shape for x in args] + ([shape] if shape else [])
     try:
-        wanted = np.broadcast_shapes(*shapes)
+        wanted = _broadcast_shapes(*shapes)
     except ValueError as error:
         raise ValueError(
             f"shapes {' and '.join(map(str, shapes))} don't broadcast to one: "
@@ -40,6 +42,7 @@ def broadcast(args: tuple, shape: tuple = ()) -> tuple[Tensor, ...]:
     return tuple([x if x.node is None or x.data.shape == wanted else broadcast_to(x, shape=wanted) for x in args])
 
 
+_broadcast_shapes = lru_cache(np.broadcast_shapes)  # a training step asks for the same ones again and again
 elementwise = op(prepare=broadcast)
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------

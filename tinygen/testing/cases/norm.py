@@ -90,7 +90,7 @@ def _shape(rng, *, empty):
 
 
 def _form(rng):
-    activation = pick(rng, (None, "silu", "leaky_relu", "silu", "relu", "silu"))  # by silu alone is the bias curved
+    activation = pick(rng, (None, "leaky_relu", "relu", *["silu"] * 6))  # by silu alone is the bias curved
     return {"eps": pick(rng, (0.125, 0.5)), "activation": activation, "negative_slope": 0.2}
 
 
