@@ -202,6 +202,22 @@ def test_several_blocks(geometry):
     (by_winograd if way(geometry) in WINOGRADS else sums_agree)(geometry, 0)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_relu_in_the_same_pass_is_relu_afterwards_to_the_bit(name, dtype):
+    geometry = EXAMPLE[name]
+    x, w, g, bias_o, bias_c = numbers(geometry, dtype=dtype)
+    x[0, 9:13, 9:13] = g[0, 9:13, 9:13] = np.nan  # which is not below zero
+    plain = geometry.all_three(conv, x, w, g, bias_o, bias_c)
+    bent = {
+        "conv2d": conv.conv2d(x, w, *geometry.form, bias_o, "relu"),
+        "conv_transpose2d": conv.conv_transpose2d(g, w, geometry.size, *geometry.form, bias_c, "relu"),
+    }
+    for op, y in bent.items():
+        np.testing.assert_array_equal(y, np.maximum(plain[op], 0), strict=True)
+        assert 0 < (y == 0).sum() < y.size and np.isnan(y).any()
+
+
 @pytest.mark.parametrize("channels", [(1, 1), (1, 16), (16, 1), (16, 16), (3, 5)])
 def test_no_images(channels):
     geometry = Geometry(0, (6, 5), channels, (3, 3), (1, 1), (1, 1), (1, 1))
@@ -294,5 +310,5 @@ def test_winograd_loses_one_output_channel_to_a_weight_that_is_not_finite():
     geometry = EXAMPLE["winograd"]
     x, w, _, bias, _ = numbers(geometry)
     w[1, 2, 3, 4] = np.nan
-    y = winograd.conv2d(x, w, bias, geometry.padding)
+    y = winograd.conv2d(x, w, bias, conv.FLOOR[None], geometry.padding)
     np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(np.arange(y.shape[3]) == 4, y.shape))

@@ -372,6 +372,7 @@ images = np.zeros((8, 28, 28, 3), np.float32)
         (lambda: nn.Dense(3.0, 2, rng=rng), ValueError, "in_features must be an integer >= 1, got 3.0"),
         (lambda: nn.Conv2d(1, 0, 3, rng=rng), ValueError, "Conv2d: out_channels must be an integer >= 1, got 0"),
         (lambda: nn.Conv2d(2, 2, 3, groups=2, rng=rng), ValueError, "there are no groups here, got 2"),
+        (lambda: nn.Conv2d(2, 2, 3, activation="tanh", rng=rng), ValueError, "Conv2d: activation must be None or"),
         (lambda: nn.Conv2d(2, 2, 3, stride=0, rng=rng), ValueError, "Conv2d: stride must be an integer >= 1"),
         (lambda: nn.ConvTranspose2d(2, 2, 0, rng=rng), ValueError, "ConvTranspose2d: kernel_size must be"),
         (

@@ -67,8 +67,8 @@ def _(rng):
     form = form_of(w)
     return (
         [normal(rng, n, *w["size"], c), normal(rng, *w["kernel"], c, o), normal(rng, o)],
-        lambda x, k, b: tg.conv2d_bias(x, k, b, **form),
-        lambda x, k, b: last(F.conv2d(first(x), kernel_there(k), b, **form)),
+        lambda x, k, b: tg.conv2d_bias(x, k, b, **form, activation="relu"),
+        lambda x, k, b: last(F.conv2d(first(x), kernel_there(k), b, **form)).relu(),
     )
 
 
@@ -78,8 +78,10 @@ def _(rng):
     form = form_of(w)
     return (
         [normal(rng, n, *w["outputs"], o), normal(rng, *w["kernel"], c, o), normal(rng, c)],
-        lambda g, k, b: tg.conv_transpose2d_bias(g, k, b, size=w["size"], **form),
-        lambda g, k, b: last(F.conv_transpose2d(first(g), kernel_there(k), b, output_padding=w["extra"], **form)),
+        lambda g, k, b: tg.conv_transpose2d_bias(g, k, b, size=w["size"], **form, activation="relu"),
+        lambda g, k, b: last(
+            F.conv_transpose2d(first(g), kernel_there(k), b, output_padding=w["extra"], **form)
+        ).relu(),
     )
 
 

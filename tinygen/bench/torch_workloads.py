@@ -39,14 +39,24 @@ class Images(nn.Module):
         return x.unflatten(1, self.last_shape).permute(0, 3, 1, 2) if self.last else x.unflatten(1, self.first_shape)
 
 
+class BentConv2d(nn.Conv2d):
+    """A convolution and the ReLU after it under one name, as in tinygen's twin."""
+
+    def forward(self, x):
+        return F.relu(super().forward(x))
+
+
+class BentConvTranspose2d(nn.ConvTranspose2d):
+    def forward(self, x):
+        return F.relu(super().forward(x))
+
+
 class ConvAutoencoder(nn.Module):
     def __init__(self, last: bool):
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Conv2d(1, 32, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
-            nn.ReLU(),
+            BentConv2d(1, 32, 3, stride=2, padding=1),
+            BentConv2d(32, 64, 3, stride=2, padding=1),
             Rows(last),
             nn.Linear(3136, 16),
             nn.ReLU(),
@@ -56,10 +66,8 @@ class ConvAutoencoder(nn.Module):
             nn.Linear(10, 3136),
             nn.ReLU(),
             Images(last, 7, 7, 64),
-            nn.ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
-            nn.ReLU(),
+            BentConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),
+            BentConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
             nn.ConvTranspose2d(32, 1, 3, padding=1),
             nn.Sigmoid(),
         )
@@ -307,7 +315,7 @@ def images_first(x: torch.Tensor, memory_format: torch.memory_format) -> torch.T
 
 # Weights beside a flattened 7x7 map, and the axis that runs over it: in the order (H, W, C) in tinygen.
 FLAT_AXES = {
-    "conv_ae": {"encoder.5.weight": 1, "decoder.0.weight": 0, "decoder.0.bias": 0},
+    "conv_ae": {"encoder.3.weight": 1, "decoder.0.weight": 0, "decoder.0.bias": 0},
     "dcgan": {"generator.0.weight": 0, "generator.0.bias": 0, "discriminator.5.weight": 1},
 }
 

@@ -11,6 +11,7 @@ k + p - d v, so the pixels fall into s x s phases, each a small convolution of i
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,48 +25,50 @@ from tinygen.kernels.rows import contiguous
 from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.window import clear, copy
 
+FLOOR = {None: np.float32(-np.inf), "relu": np.float32(0)}  # by activation: the least that a pixel can be
 BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves room in a second-level cache
 
 
-def conv2d(x, w, stride, padding, dilation, bias=None):
+def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """The fastest way that fits; the general one multiplies gathered windows by the kernel as a (KH·KW·C, O) matrix."""
     (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
-    bias = np.zeros(o, x.dtype) if bias is None else bias
+    bias, floor = np.zeros(o, x.dtype) if bias is None else bias, FLOOR[activation]
     if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
-        return _of_pixels(x, w[0, 0], bias)
+        return _raised(_of_pixels(x, w[0, 0], bias), floor)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
-        return winograd.conv2d(x, w, bias, padding)
+        return winograd.conv2d(x, w, bias, floor, padding)
     if winograd_strided.fits(x, (kh, kw), o, stride, dilation):
-        return winograd_strided.conv2d(x, w, bias, padding)
+        return winograd_strided.conv2d(x, w, bias, floor, padding)
     if (*stride, *dilation) == (1, 1, 1, 1) and max(padding[0] - kh, padding[1] - kw) < 0:
         turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # a convolution with stride 1 is the transpose of one, too
         if scatter.fits(x, turned):
             outer = kh - 1 - padding[0], kw - 1 - padding[1]
             size = h + kh - 1 - 2 * outer[0], wide + kw - 1 - 2 * outer[1]
-            return scatter.conv_transpose2d(x, turned, bias, size, stride, outer, dilation)
+            return _raised(scatter.conv_transpose2d(x, turned, bias, size, stride, outer, dilation), floor)
     if _ragged(x, o, dilation):
-        return contiguous(conv2d(x, _filled(w, 3), stride, padding, dilation, _filled(bias, 0))[..., :o])
+        filled = conv2d(x, _filled(w, 3), stride, padding, dilation, _filled(bias, 0), activation)
+        return contiguous(filled[..., :o])
     gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wide, kw, stride[1], padding[1], dilation[1])
     y = empty((n, gh, gw, o), x.dtype)
-    _convolve(x, w, bias, y, (0, 0), (1, 1), (gh, gw), stride, padding, dilation)
+    _convolve(x, w, bias, floor, y, (0, 0), (1, 1), (gh, gw), stride, padding, dilation)
     return y
 
 
-def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Phase by phase: each is a convolution of g with the part of the kernel that its pixels meet."""
     n, (kh, kw, c, _) = len(g), w.shape
-    bias = np.zeros(c, g.dtype) if bias is None else bias
+    bias, floor = np.zeros(c, g.dtype) if bias is None else bias, FLOOR[activation]
     if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
-        return _of_pixels(g, w[0, 0].T, bias)
+        return _raised(_of_pixels(g, w[0, 0].T, bias), floor)
     turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
     if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
-        return winograd.conv2d(g, turned, bias, (2 - padding[0], 2 - padding[1]))
+        return winograd.conv2d(g, turned, bias, floor, (2 - padding[0], 2 - padding[1]))
     if winograd_strided.fits(g, (kh, kw), c, stride, dilation):
-        return winograd_strided.conv_transpose2d(g, w, bias, size, padding)
+        return winograd_strided.conv_transpose2d(g, w, bias, floor, size, padding)
     if scatter.fits(g, w):
-        return scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation)
+        return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     if _ragged(g, c, dilation):
-        filled = conv_transpose2d(g, _filled(w, 2), size, stride, padding, dilation, _filled(bias, 0))
+        filled = conv_transpose2d(g, _filled(w, 2), size, stride, padding, dilation, _filled(bias, 0), activation)
         return contiguous(filled[..., :c])
     x = empty((n, *size, c), g.dtype)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
@@ -74,9 +77,9 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
             if us.size and vs.size:
                 phase = row_padding, column_padding
                 part = turned[us][:, vs]
-                _convolve(g, part, bias, x, (top, left), stride, extent, (1, 1), phase, (row_step, column_step))
+                _convolve(g, part, bias, floor, x, (top, left), stride, extent, (1, 1), phase, (row_step, column_step))
             else:
-                x[:, top :: stride[0], left :: stride[1]] = bias  # pixels that no kernel entry reaches
+                x[:, top :: stride[0], left :: stride[1]] = _raised(bias, floor)  # pixels that no kernel entry reaches
     return x
 
 
@@ -118,23 +121,32 @@ def _of_pixels(x, matrix, bias):
     return matmul(rows, matrix, bias).reshape(*x.shape[:3], matrix.shape[1])
 
 
-def _convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
-    """Write a convolution of x with w to the `extent` pixels of y that lie `step` apart, from `corner` on."""
+def _raised(x, floor):
+    """To `floor` what is below it: for ways that don't do that as they go."""
+    return np.maximum(x, floor) if floor == 0 else x
+
+
+def _convolve(x, w, bias, floor, y, corner, step, extent, stride, padding, dilation):
+    """Write conv2d(x, w) + bias, at least `floor`, to the `extent` pixels of y `step` apart, from `corner` on."""
     (kh, kw, c, o), (high, wide) = w.shape, extent
     if not (high and wide):
         return
     if direct.fits(x, o, dilation):
-        direct.convolve(x, w, bias, y, corner, tuple(step), extent, tuple(stride), tuple(padding), tuple(dilation))
+        direct.convolve(
+            x, w, bias, floor, y, corner, tuple(step), extent, tuple(stride), tuple(padding), tuple(dilation)
+        )
         return
     rows, blocks = _blocks(len(x) * high, wide * kh * kw * c)
     window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-    arrays = as_input(x), as_input(w), as_input(bias), y
+    arrays = as_input(x), as_input(w), as_input(bias), floor, y
     with one_blas_thread():
         share(_convolve_kernel, blocks, *arrays, corner, tuple(step), extent, *window, rows)
 
 
 @kernel
-def _convolve_kernel(x, w, bias, y, corner, step, extent, kernel_size, stride, padding, dilation, rows, start, stop):
+def _convolve_kernel(
+    x, w, bias, floor, y, corner, step, extent, kernel_size, stride, padding, dilation, rows, start, stop
+):
     n, h, wide, o = y.shape
     gh, gw = extent
     k = kernel_size[0] * kernel_size[1] * x.shape[3]
@@ -147,6 +159,9 @@ def _convolve_kernel(x, w, bias, y, corner, step, extent, kernel_size, stride, p
         for i in range(count):
             copy(bias, 0, pixels, i * o, o)
         product(buffer, matrix, pixels, 0, count, k, o)
+        if floor == 0:
+            for i in range(count * o):
+                pixels[i] = 0 if pixels[i] < 0 else pixels[i]
         for r in range(first, last):
             row = (r // gh * h + corner[0] + step[0] * (r % gh)) * wide + corner[1]
             for j in range(gw):
@@ -207,6 +222,7 @@ def _blocks(rows: int, row_size: int) -> tuple[int, int]:
     return each, -(-rows // each)
 
 
+@lru_cache
 def _phases(k: int, s: int, p: int, d: int) -> list[tuple[int, np.ndarray, int, int]]:
     """Along one axis: the convolution for each first pixel h < s, as (h, entries of the turned kernel, padding, step).
 

@@ -52,6 +52,11 @@ def total(value):
     return value.sum()
 
 
+def larger(value, number):
+    """Lane by lane the larger of both; NaN where there is NaN."""
+    return np.where(value < number, number, value)
+
+
 def transpose(source, at, source_row, target, to, target_row):
     """Copy LANES rows of LANES numbers as columns; the rows begin at `at` + i · source_row, and at `to` likewise."""
     rows = [load(source, at + i * source_row) for i in range(LANES)]
@@ -137,6 +142,15 @@ def _total(typingctx, value):
 
 
 @intrinsic
+def _larger(typingctx, value, number):
+    def generate(context, builder, signature, args):
+        vector, least = args[0], everywhere(builder, args[1])
+        return builder.select(builder.fcmp_ordered("<", vector, least), least, vector)
+
+    return lanes(lanes, types.float32), generate
+
+
+@intrinsic
 def _transpose(typingctx, source, at, source_row, target, to, target_row):
     def generate(context, builder, signature, args):
         x, x_at, x_row, y, y_at, y_row = args
@@ -188,6 +202,11 @@ def _transpose_overload(source, at, source_row, target, to, target_row):
 @overload(nothing, jit_options=INNER)
 def _nothing_overload():
     return lambda: _nothing()
+
+
+@overload(larger, jit_options=INNER)
+def _larger_overload(value, number):
+    return lambda value, number: _larger(value, number)
 
 
 @overload(total, jit_options=INNER)

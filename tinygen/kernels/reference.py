@@ -123,12 +123,12 @@ def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.n
     return a @ b if bias is None else a @ b + bias
 
 
-def conv2d(x, w, stride, padding, dilation, bias=None):
+def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """Each window of x as a row, times the kernel as a matrix: (N·GH·GW, KH·KW·C) @ (KH·KW·C, O)."""
     columns = _windows(_padded(x, padding), w.shape[:2], stride, dilation)  # (N, GH, GW, KH, KW, C)
     (n, gh, gw), (kh, kw, c, o) = columns.shape[:3], w.shape
     y = (columns.reshape(n * gh * gw, kh * kw * c) @ w.reshape(kh * kw * c, o)).reshape(n, gh, gw, o)
-    return y if bias is None else y + bias
+    return _bent(y if bias is None else y + bias, activation)
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
@@ -139,7 +139,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     return (columns.T @ g.reshape(n * gh * gw, o)).reshape(kh, kw, c, o)
 
 
-def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Every entry of g places a copy of the kernel, weighted by it; where copies overlap they add up."""
     (n, gh, gw, o), (kh, kw, c, _) = g.shape, w.shape
     (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
@@ -149,7 +149,11 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None):
         for v in range(kw):
             x[:, dh * u :, dw * v :][:, : sh * gh : sh, : sw * gw : sw] += copies[:, :, :, u, v]
     x = np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
-    return x if bias is None else x + bias
+    return _bent(x if bias is None else x + bias, activation)
+
+
+def _bent(y: np.ndarray, activation: str | None) -> np.ndarray:
+    return relu(y) if activation == "relu" else y
 
 
 def _padded(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray:

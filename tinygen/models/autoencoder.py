@@ -80,13 +80,11 @@ class ConvAutoencoder(Autoencoder):
         wide, deep = maps
         small = image_size // 4
         features = small * small * deep
-        halve = dict(stride=2, padding=1, rng=rng)
-        double = dict(stride=2, padding=1, output_padding=1, rng=rng)
+        halve = dict(stride=2, padding=1, activation="relu", rng=rng)
+        double = dict(**halve, output_padding=1)
         encoder = [
             nn.Conv2d(channels, wide, 3, **halve),  # (N, S/2, S/2, 32)
-            nn.ReLU(),
             nn.Conv2d(wide, deep, 3, **halve),  # (N, S/4, S/4, 64)
-            nn.ReLU(),
             nn.Flatten(),
         ]
         if code is not None:  # which has no bend, so that it may be of either sign
@@ -95,9 +93,7 @@ class ConvAutoencoder(Autoencoder):
         decoder += [
             nn.Reshape((small, small, deep)),
             nn.ConvTranspose2d(deep, deep, 3, **double),  # (N, S/2, S/2, 64)
-            nn.ReLU(),
             nn.ConvTranspose2d(deep, wide, 3, **double),  # (N, S, S, 32)
-            nn.ReLU(),
             nn.ConvTranspose2d(wide, channels, 3, padding=1, rng=rng),  # (N, S, S, C)
             nn.Sigmoid(),
         ]

@@ -1,6 +1,7 @@
 """Convolution layers over images (N, H, W, C), channels last; `tinygen.ops.conv` has the mathematics.
 
-kernel_size, stride, padding and dilation are each one number or a pair (height, width).
+kernel_size, stride, padding and dilation are each one number or a pair (height, width). `activation` is None or "relu":
+the bend in the same pass, which saves going over the images once more.
 """
 
 import math
@@ -10,7 +11,7 @@ import numpy as np
 
 from tinygen.nn.init import Initialiser, check_rng, check_sizes, glorot_uniform
 from tinygen.nn.module import Module
-from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias
+from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias, relu
 from tinygen.ops.geometry import Geometry, geometry, pair
 from tinygen.tensor import Parameter, Tensor
 
@@ -35,6 +36,7 @@ class _Convolution(Module):
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
+        activation: str | None = None,
         init: Initialiser = glorot_uniform,
         dtype: type = np.float32,
     ):
@@ -43,6 +45,11 @@ class _Convolution(Module):
         check_sizes(name, in_channels=in_channels, out_channels=out_channels)
         if groups != 1:
             raise ValueError(f"{name}: there are no groups here, got {groups}: slice the channels, concat the outputs")
+        if activation not in (None, "relu"):
+            raise ValueError(
+                f'{name}: activation must be None or "relu", got {activation!r}; others are layers: nn.Tanh()'
+            )
+        self.activation = activation
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = pair(kernel_size, f"{name}: kernel_size", least=1)
         self.stride, self.padding, self.dilation = geometry(stride, padding, dilation, name)
@@ -54,13 +61,18 @@ class _Convolution(Module):
         self.weight = Parameter(init(rng, (*self.kernel_size, *shape), fans, dtype))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
 
+    def _bent(self, y: Tensor) -> Tensor:
+        return relu(y) if self.activation else y
+
     def settings(self) -> str:
         defaults = {"stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "output_size": None}
         shown = [f"{self.in_channels}, {self.out_channels}, {short(self.kernel_size)}"]
         for name, default in defaults.items():
             value = short(getattr(self, name, default))
             shown += [f"{name}={value}"] if value != default else []
-        return ", ".join([*shown, "bias=False"] if self.bias is None else shown)
+        shown += [] if self.bias is not None else ["bias=False"]
+        shown += [] if self.activation is None else [f"activation={self.activation!r}"]
+        return ", ".join(shown)
 
 
 class Conv2d(_Convolution):
@@ -72,8 +84,8 @@ class Conv2d(_Convolution):
     def forward(self, x: Tensor) -> Tensor:
         form = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         if self.bias is None:
-            return conv2d(x, self.weight, **form)
-        return conv2d_bias(x, self.weight, self.bias, **form)
+            return self._bent(conv2d(x, self.weight, **form))
+        return conv2d_bias(x, self.weight, self.bias, **form, activation=self.activation)
 
 
 class ConvTranspose2d(_Convolution):
@@ -111,8 +123,8 @@ class ConvTranspose2d(_Convolution):
         form = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         size = self.output_size or self._padded_size(x)
         if self.bias is None:
-            return conv_transpose2d(x, self.weight, size=size, **form)
-        return conv_transpose2d_bias(x, self.weight, self.bias, size=size, **form)
+            return self._bent(conv_transpose2d(x, self.weight, size=size, **form))
+        return conv_transpose2d_bias(x, self.weight, self.bias, size=size, **form, activation=self.activation)
 
     def _padded_size(self, x: Tensor) -> tuple[int, int]:
         form = Geometry(self.stride, self.padding, self.dilation)

@@ -14,6 +14,8 @@ from tinygen.tensor import Parameter, Tensor, array_of
 if TYPE_CHECKING:
     from tinygen.nn.module import Module
 
+BENDS = {"relu": " + ReLU", "leaky_relu": " + LeakyReLU", "silu": " + SiLU"}  # that a layer makes in its own pass
+
 # -- the layers --------------------------------------------------------------------------------------------------------
 
 
@@ -36,7 +38,7 @@ def summary(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[s
         if part != section:
             rows += [[part, "", ""]] if part else []
             section = part
-        kind = type(module).__name__
+        kind = type(module).__name__ + BENDS.get(getattr(module, "activation", None), "")
         if not owner and len(rows) > len(shapes) and rows[-1][1] == shape:
             rows[-1][0] += f" + {kind}"
             continue

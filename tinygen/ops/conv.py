@@ -8,7 +8,9 @@ of each is another of them, at every order. docs/convolution.md derives them.
 
 from tinygen import kernels
 from tinygen.op import op
+from tinygen.ops.activation import relu_vjp
 from tinygen.ops.geometry import check_image, geometry, pair
+from tinygen.ops.once import once
 from tinygen.ops.reduce import sum
 
 
@@ -19,14 +21,23 @@ def conv2d(x, w, *, stride=1, padding=0, dilation=1):
 
 
 @op
-def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1):
-    """`conv2d` plus b (O,) in every pixel, without going over the images a second time."""
-    _check_bias("conv2d_bias", b, w.shape[-1])
-    rules = _conv2d("conv2d_bias", x, w, b.data, geometry(stride, padding, dilation, "conv2d_bias"))
-    return *rules, lambda g: sum(g, axis=(0, 1, 2))
+def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1, activation=None):
+    """`conv2d` plus b (O,) in every pixel, then "relu" if that is the activation: all in one pass over the images."""
+    _check_bias("conv2d_bias", b, w.shape[-1], activation)
+    form = geometry(stride, padding, dilation, "conv2d_bias")
+    rules = _conv2d("conv2d_bias", x, w, b.data, form, activation)
+    return _bent(*rules, lambda g: sum(g, axis=(0, 1, 2)), activation=activation)
 
 
-def _conv2d(name, x, w, bias, form):
+def _bent(value, *rules, activation):
+    """The rules before an activation whose value is known."""
+    if activation is None:
+        return value, *rules
+    before = once(lambda g: relu_vjp(g, y=value))
+    return value, *[lambda g, rule=rule: rule(before(g)) for rule in rules]
+
+
+def _conv2d(name, x, w, bias, form, activation=None):
     check_image(x, f"{name}: x")
     _check_kernel(w, name)
     if x.shape[3] != w.shape[2]:
@@ -37,7 +48,7 @@ def _conv2d(name, x, w, bias, form):
     form.outputs(x.shape[1:3], w.shape[:2], name)
     static = form._asdict()
     return (
-        kernels.conv2d(x.data, w.data, *form, bias),
+        kernels.conv2d(x.data, w.data, *form, bias, activation),
         lambda g: conv_transpose2d(g, w, size=x.shape[1:3], **static),
         lambda g: conv2d_weight(x, g, kernel_size=w.shape[:2], **static),
     )
@@ -55,15 +66,15 @@ def conv_transpose2d(g, w, *, size, stride=1, padding=0, dilation=1):
 
 
 @op
-def conv_transpose2d_bias(g, w, b, *, size, stride=1, padding=0, dilation=1):
-    """`conv_transpose2d` plus b (C,) in every pixel."""
+def conv_transpose2d_bias(g, w, b, *, size, stride=1, padding=0, dilation=1, activation=None):
+    """`conv_transpose2d` plus b (C,) in every pixel, then "relu" if that is the activation."""
     name = "conv_transpose2d_bias"
-    _check_bias(name, b, w.shape[-2])
-    rules = _conv_transpose2d(name, g, w, b.data, size, geometry(stride, padding, dilation, name))
-    return *rules, lambda h: sum(h, axis=(0, 1, 2))
+    _check_bias(name, b, w.shape[-2], activation)
+    rules = _conv_transpose2d(name, g, w, b.data, size, geometry(stride, padding, dilation, name), activation)
+    return _bent(*rules, lambda h: sum(h, axis=(0, 1, 2)), activation=activation)
 
 
-def _conv_transpose2d(name, g, w, bias, size, form):
+def _conv_transpose2d(name, g, w, bias, size, form, activation=None):
     check_image(g, f"{name}: g")
     _check_kernel(w, name)
     if g.shape[3] != w.shape[3]:
@@ -80,7 +91,7 @@ def _conv_transpose2d(name, g, w, bias, size, form):
         )
     static = form._asdict()
     return (
-        kernels.conv_transpose2d(g.data, w.data, size, *form, bias),
+        kernels.conv_transpose2d(g.data, w.data, size, *form, bias, activation),
         lambda h: conv2d(h, w, **static),
         lambda h: conv2d_weight(h, g, kernel_size=w.shape[:2], **static),
     )
@@ -109,6 +120,8 @@ def _check_kernel(w, name: str) -> None:
         raise ValueError(f"{name}: expected a kernel (KH, KW, C, O), got shape {w.shape}")
 
 
-def _check_bias(name: str, b, channels: int) -> None:
+def _check_bias(name: str, b, channels: int, activation: str | None) -> None:
+    if activation not in (None, "relu"):
+        raise ValueError(f'{name}: activation must be None or "relu", got {activation!r}; call others on its result')
     if b.shape != (channels,):
         raise ValueError(f"{name}: expected a bias ({channels},), one number per channel made, got shape {b.shape}")

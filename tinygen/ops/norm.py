@@ -13,9 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygen import kernels
-from tinygen.op import mode, op
+from tinygen.op import op
 from tinygen.ops.activation import sigmoid
 from tinygen.ops.elementwise import sqrt
+from tinygen.ops.once import once
 from tinygen.ops.reduce import mean, sum
 from tinygen.ops.shape import getitem, reshape
 from tinygen.tensor import Tensor, constant, private
@@ -121,20 +122,8 @@ def _bend(z, activation, slope):
 
 
 def _together(compute: Callable[[Tensor], list[Tensor]], n: int) -> list[Callable[[Tensor], Tensor]]:
-    """The n rules of an op whose gradients are made together: `compute(g)` answers with all, once for all rules.
-
-    Not while gradients are recorded: an answer with a recipe, kept inside a rule, would tie that recipe into a circle.
-    """
-    last = None, []
-
-    def gradients(g):
-        nonlocal last
-        if mode.recording:
-            return compute(g)
-        if last[0] is not g.data:
-            last = g.data, compute(g)
-        return last[1]
-
+    """The n rules of an op whose gradients are made together: `compute(g)` answers with all."""
+    gradients = once(compute)
     return [lambda g, i=i: gradients(g)[i] for i in range(n)]
 
 

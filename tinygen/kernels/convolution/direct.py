@@ -7,8 +7,8 @@ of a matrix product that is never written out. The number of output channels is 
 
 import numpy as np
 
-from tinygen.kernels.jit import as_input, kernel
-from tinygen.kernels.lanes import LANES, any_array
+from tinygen.kernels.jit import as_input, kernel, piece
+from tinygen.kernels.lanes import LANES, any_array, larger, load, store
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import COLUMNS, multiply
@@ -25,14 +25,14 @@ def fits(x: np.ndarray, channels: int, dilation) -> bool:
     return x.dtype == np.float32 and channels > 0 and channels % LANES == 0 and dilation[1] == 1 and x.shape[3] > 0
 
 
-def convolve(x, w, bias, y, corner, step, extent, stride, padding, dilation):
-    """Write conv2d(x, w) + bias to the `extent` pixels of y that lie `step` apart, from `corner` on."""
+def convolve(x, w, bias, floor, y, corner, step, extent, stride, padding, dilation):
+    """Write conv2d(x, w) + bias, at least `floor`, to the `extent` pixels of y `step` apart, from `corner` on."""
     kernel_size, o = w.shape[:2], w.shape[3]
     panels = empty(w.size, x.dtype)
     share(_pack, -(-o // COLUMNS), as_input(w).reshape(-1), panels, w.size // o, o)
     cut, blocks = _cut(x, extent, kernel_size, stride, dilation, BUFFER)
     window = kernel_size, stride, padding, dilation
-    share(_convolve, blocks, as_input(x), panels, as_input(bias), y, corner, step, extent, *window, cut)
+    share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, corner, step, extent, *window, cut)
 
 
 def weight(x, g, kernel_size, stride, padding, dilation):
@@ -69,7 +69,9 @@ def _pack(w, panels, k, o, start, stop):
 
 
 @kernel
-def _convolve(x, panels, bias, y, corner, step, extent, kernel_size, stride, padding, dilation, cut, start, stop):
+def _convolve(
+    x, panels, bias, floor, y, corner, step, extent, kernel_size, stride, padding, dilation, cut, start, stop
+):
     (gh, gw), (kh, kw), (sh, sw), (images, rows) = extent, kernel_size, stride, cut
     n, h, wide, o = y.shape
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, y.reshape(-1)
@@ -97,6 +99,19 @@ def _convolve(x, panels, bias, y, corner, step, extent, kernel_size, stride, pad
                             *(window, at, (sw * c, 0, pitch, 1), (1, runs, run), panels, panel),
                             *(before, before_at, before_row, flat, to, step[1] * o, gw, m),
                         )
+        if floor == 0:
+            for i in range(begin, end):
+                for r in range(first, last):
+                    to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o
+                    _raise(flat, to, gw, o, step[1] * o, floor)
+
+
+@piece
+def _raise(a, at, pixels, count, apart, floor):
+    """To `floor` whatever is below it in the pixels of a row."""
+    for j in range(pixels):
+        for q in range(at + j * apart, at + j * apart + count, LANES):
+            store(a, q, larger(load(a, q), floor))
 
 
 @kernel

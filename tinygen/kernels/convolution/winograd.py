@@ -11,7 +11,7 @@ Rows of tiles make blocks whose 36 matrices stay in the second-level cache. Chan
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, load, store
+from tinygen.kernels.lanes import LANES, larger, load, store
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import multiply
@@ -32,14 +32,14 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
     )
 
 
-def conv2d(x, w, bias, padding):
-    """x (N, H, W, C) with w (3, 3, C, O), plus bias (O,), to (N, H + 2p - 2, W + 2q - 2, O)."""
+def conv2d(x, w, bias, floor, padding):
+    """x (N, H, W, C) with w (3, 3, C, O), plus bias (O,), to (N, H + 2p - 2, W + 2q - 2, O), none below `floor`."""
     (n, h, wide, c), o = x.shape, w.shape[3]
     y = empty((n, h + 2 * padding[0] - 2, wide + 2 * padding[1] - 2, o), x.dtype)
     strips, blocks = _blocks(y)
     weights = empty(36 * c * o, x.dtype)
     share(_transform_weights, c, as_input(w), weights)
-    share(_conv2d, blocks, as_input(x), weights, as_input(bias), y, tuple(padding), strips)
+    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, tuple(padding), strips)
     return y
 
 
@@ -134,8 +134,8 @@ def _to_products(x, padding, tall, wide, window, rows, products, plane, first, l
 
 
 @piece
-def _from_products(products, plane, bias, y, tall, wide, first, last):
-    """Aᵀ m A of 36 planes (tiles, O), plus bias, to the rows of tiles first..last of y, where they lie inside."""
+def _from_products(products, plane, bias, floor, y, tall, wide, first, last):
+    """Aᵀ m A of 36 planes (tiles, O), plus bias, at least `floor`, to rows of tiles first..last of y, where inside."""
     _, h, w, o = y.shape
     flat = y.reshape(-1)
     for s in range(first, last):
@@ -152,13 +152,13 @@ def _from_products(products, plane, bias, y, tall, wide, first, last):
                 e0, e1, e2, e3 = _output(_take6(products, q + 4 * plane, 6 * plane))
                 f0, f1, f2, f3 = _output(_take6(products, q + 5 * plane, 6 * plane))
                 to, shift = begin + q - at, load(bias, q - at)
-                _put(flat, to, o, broad, _output((a0, b0, c0, d0, e0, f0)), shift)
+                _put(flat, to, o, broad, _output((a0, b0, c0, d0, e0, f0)), shift, floor)
                 if high > 1:
-                    _put(flat, to + w * o, o, broad, _output((a1, b1, c1, d1, e1, f1)), shift)
+                    _put(flat, to + w * o, o, broad, _output((a1, b1, c1, d1, e1, f1)), shift, floor)
                 if high > 2:
-                    _put(flat, to + 2 * w * o, o, broad, _output((a2, b2, c2, d2, e2, f2)), shift)
+                    _put(flat, to + 2 * w * o, o, broad, _output((a2, b2, c2, d2, e2, f2)), shift, floor)
                 if high > 3:
-                    _put(flat, to + 3 * w * o, o, broad, _output((a3, b3, c3, d3, e3, f3)), shift)
+                    _put(flat, to + 3 * w * o, o, broad, _output((a3, b3, c3, d3, e3, f3)), shift, floor)
 
 
 @piece
@@ -212,22 +212,22 @@ def _put6(a, at, step, values):
 
 
 @piece
-def _put(a, at, step, count, values, shift):
-    """The first `count` of four values, with `shift` added to each."""
-    store(a, at, values[0] + shift)
+def _put(a, at, step, count, values, shift, floor):
+    """The first `count` of four values, with `shift` added to each, but none below `floor`."""
+    store(a, at, larger(values[0] + shift, floor))
     if count > 1:
-        store(a, at + step, values[1] + shift)
+        store(a, at + step, larger(values[1] + shift, floor))
     if count > 2:
-        store(a, at + 2 * step, values[2] + shift)
+        store(a, at + 2 * step, larger(values[2] + shift, floor))
     if count > 3:
-        store(a, at + 3 * step, values[3] + shift)
+        store(a, at + 3 * step, larger(values[3] + shift, floor))
 
 
 # -- the kernels -------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def _conv2d(x, weights, bias, y, padding, strips, start, stop):
+def _conv2d(x, weights, bias, floor, y, padding, strips, start, stop):
     n, h, w, o = y.shape
     c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
     window, rows = scratch(6 * (4 * wide + 2) * c), scratch(6 * (4 * wide + 2) * c)
@@ -243,7 +243,7 @@ def _conv2d(x, weights, bias, y, padding, strips, start, stop):
                 *(products, k * plane, (c, 0, 0, 1), (1, 1, c), weights, k * c * o),
                 *(zeros, 0, 0, outputs, k * out_plane, o, tiles, o),
             )
-        _from_products(outputs, out_plane, bias, y, tall, wide, first, last)
+        _from_products(outputs, out_plane, bias, floor, y, tall, wide, first, last)
 
 
 @kernel

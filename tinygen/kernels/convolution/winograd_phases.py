@@ -4,7 +4,7 @@ Each of Bᵀ, Aᵀ, G and their transposes is applied along one axis, then along
 """
 
 from tinygen.kernels.jit import kernel, piece
-from tinygen.kernels.lanes import LANES, load, nothing, store
+from tinygen.kernels.lanes import LANES, larger, load, nothing, store
 from tinygen.kernels.tile import COLUMNS
 from tinygen.kernels.window import read
 
@@ -88,8 +88,8 @@ def to_products(g, tall, wide, window, rows, products, plane, first, last):
 
 
 @piece
-def from_products(products, plane, at, width, bias, y, row, column, step, image):
-    """Aᵀ m A of the 25 numbers from `at` on, plus bias, to 4x4 pixels of y that lie `step` apart; those inside only."""
+def from_products(products, plane, at, width, bias, floor, y, row, column, step, image):
+    """Aᵀ m A of the 25 numbers from `at` on, plus bias, at least `floor`, to 4x4 pixels of y, `step` apart if in it."""
     _, h, w, o = y.shape
     flat, begin = y.reshape(-1), ((image * h + row) * w + column) * o
     for q in range(0, width, LANES):
@@ -100,13 +100,13 @@ def from_products(products, plane, at, width, bias, y, row, column, step, image)
         e0, e1, e2, e3 = _output(_take5(products, at + q + 4 * plane, 5 * plane))
         to, down, shift = begin + q, step * w * o, load(bias, q)
         if 0 <= row < h:
-            _put4(flat, to, step * o, _output((a0, b0, c0, d0, e0)), shift, column, step, w)
+            _put4(flat, to, step * o, _output((a0, b0, c0, d0, e0)), shift, floor, column, step, w)
         if 0 <= row + step < h:
-            _put4(flat, to + down, step * o, _output((a1, b1, c1, d1, e1)), shift, column, step, w)
+            _put4(flat, to + down, step * o, _output((a1, b1, c1, d1, e1)), shift, floor, column, step, w)
         if 0 <= row + 2 * step < h:
-            _put4(flat, to + 2 * down, step * o, _output((a2, b2, c2, d2, e2)), shift, column, step, w)
+            _put4(flat, to + 2 * down, step * o, _output((a2, b2, c2, d2, e2)), shift, floor, column, step, w)
         if 0 <= row + 3 * step < h:
-            _put4(flat, to + 3 * down, step * o, _output((a3, b3, c3, d3, e3)), shift, column, step, w)
+            _put4(flat, to + 3 * down, step * o, _output((a3, b3, c3, d3, e3)), shift, floor, column, step, w)
 
 
 @piece
@@ -150,16 +150,16 @@ def _put5(a, at, step, values):
 
 
 @piece
-def _put4(a, at, apart, values, shift, column, step, w):
-    """Four pixels, with `shift` added to each, where their columns lie inside a row of w."""
+def _put4(a, at, apart, values, shift, floor, column, step, w):
+    """Four pixels, with `shift` added but none below `floor`, where their columns lie inside a row of w."""
     if 0 <= column < w:
-        store(a, at, values[0] + shift)
+        store(a, at, larger(values[0] + shift, floor))
     if 0 <= column + step < w:
-        store(a, at + apart, values[1] + shift)
+        store(a, at + apart, larger(values[1] + shift, floor))
     if 0 <= column + 2 * step < w:
-        store(a, at + 2 * apart, values[2] + shift)
+        store(a, at + 2 * apart, larger(values[2] + shift, floor))
     if 0 <= column + 3 * step < w:
-        store(a, at + 3 * apart, values[3] + shift)
+        store(a, at + 3 * apart, larger(values[3] + shift, floor))
 
 
 # -- weights, there and back -------------------------------------------------------------------------------------------

@@ -41,19 +41,19 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
     )
 
 
-def conv2d(x, w, bias, padding):
-    """x (N, H, W, C) with w (KH, KW, C, O), stride 2, plus bias (O,), to (N, (H + 2p - KH) // 2 + 1, ..., O)."""
+def conv2d(x, w, bias, floor, padding):
+    """x (N, H, W, C) with w (KH, KW, C, O), stride 2, plus bias (O,), none below `floor`: (N, GH, GW, O)."""
     (n, h, wide, c), (kh, kw, _, o) = x.shape, w.shape
     y = empty((n, (h + 2 * padding[0] - kh) // 2 + 1, (wide + 2 * padding[1] - kw) // 2 + 1, o), x.dtype)
     weights = empty(25 * 4 * c * o, w.dtype)
     share(transform_weights, c, as_input(w), weights, False)
     strips, blocks = _blocks(n, *y.shape[1:3], BUFFER // (25 * (4 * c + o)))
-    share(_conv2d, blocks, as_input(x), weights, as_input(bias), y, _short(kh, kw), tuple(padding), strips)
+    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, _short(kh, kw), tuple(padding), strips)
     return y
 
 
-def conv_transpose2d(g, w, bias, size, padding):
-    """The transpose of `conv2d`: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,)."""
+def conv_transpose2d(g, w, bias, floor, size, padding):
+    """The transpose: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,), none below `floor`."""
     n, (kh, kw, c, o) = len(g), w.shape
     x = empty((n, *size, c), g.dtype)
     weights = empty(25 * 4 * c * o, w.dtype)
@@ -61,7 +61,18 @@ def conv_transpose2d(g, w, bias, size, padding):
     # Rows of a phase: those before the image, which padding cuts off, are made as well.
     high, wide = ((extent + p + 1) // 2 for extent, p in zip(size, padding))
     strips, blocks = _blocks(n, high, wide, BUFFER // (25 * (4 * c + o)))
-    share(_conv_transpose2d, blocks, as_input(g), weights, as_input(bias), x, _short(kh, kw), tuple(padding), strips)
+    share(
+        _conv_transpose2d,
+        blocks,
+        as_input(g),
+        weights,
+        as_input(bias),
+        floor,
+        x,
+        _short(kh, kw),
+        tuple(padding),
+        strips,
+    )
     return x
 
 
@@ -109,7 +120,7 @@ def _met(p, short, c):
 
 
 @kernel
-def _conv2d(x, weights, bias, y, short, padding, strips, start, stop):
+def _conv2d(x, weights, bias, floor, y, short, padding, strips, start, stop):
     n, h, w, o = y.shape
     c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
     window, rows = scratch(10 * (8 * wide + 2) * c), scratch(10 * (8 * wide + 2) * c)
@@ -132,11 +143,11 @@ def _conv2d(x, weights, bias, y, short, padding, strips, start, stop):
                     )
         for tile in range((last - first) * wide):
             s, t = first + tile // wide, tile % wide
-            from_products(outputs, out_plane, tile * o, o, bias, y, 4 * (s % tall), 4 * t, 1, s // tall)
+            from_products(outputs, out_plane, tile * o, o, bias, floor, y, 4 * (s % tall), 4 * t, 1, s // tall)
 
 
 @kernel
-def _conv_transpose2d(g, weights, bias, x, short, padding, strips, start, stop):
+def _conv_transpose2d(g, weights, bias, floor, x, short, padding, strips, start, stop):
     n, h, w, c = x.shape
     o, tall, wide = g.shape[3], ((h + padding[0] + 1) // 2 + 3) // 4, ((w + padding[1] + 1) // 2 + 3) // 4
     window, rows = scratch(5 * (4 * wide + 1) * o), scratch(5 * (4 * wide + 1) * o)
@@ -159,7 +170,7 @@ def _conv_transpose2d(g, weights, bias, x, short, padding, strips, start, stop):
             s, t = first + tile // wide, tile % wide
             for phase in range(4):
                 row, column = 8 * (s % tall) + phase // 2 - padding[0], 8 * t + phase % 2 - padding[1]
-                from_products(outputs, out_plane, (4 * tile + phase) * c, c, bias, x, row, column, 2, s // tall)
+                from_products(outputs, out_plane, (4 * tile + phase) * c, c, bias, floor, x, row, column, 2, s // tall)
 
 
 @piece

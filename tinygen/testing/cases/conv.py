@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygen import ops
 from tinygen.testing.case import Case
-from tinygen.testing.draws import counts, image_size, normal, window
+from tinygen.testing.draws import counts, image_size, normal, pick, window
 
 
 def _taps(size, outputs, kernel_size, stride, padding, dilation):
@@ -71,14 +71,27 @@ def _x_g(rng):
     return (normal(rng, x), normal(rng, g)), {"kernel_size": w[:2], **form}
 
 
-def _with_bias(sample, axis: int):
-    """The sample, and a bias for each channel along this axis of the kernel."""
+def _with_bias(sample, axis: int, convolution):
+    """The sample, a bias for each channel along this axis of the kernel, and a bend that no pixel is near."""
 
     def sample_with_bias(rng):
-        (x, w), form = sample(rng)
-        return (x, w, normal(rng, (w.shape[axis],))), form
+        while True:
+            (x, w), form = sample(rng)
+            bias, activation = normal(rng, (w.shape[axis],)), pick(rng, (None, "relu"))
+            if np.abs(convolution(x, w, **form) + bias).min(initial=1) > 1e-3:
+                return (x, w, bias), {**form, "activation": activation}
 
     return sample_with_bias
+
+
+def _bent(convolution):
+    """The convolution plus bias and the bend after it."""
+
+    def bent(x, w, b, activation, **form):
+        y = convolution(x, w, **form) + b
+        return np.where(y.real > 0, y, 0) if activation == "relu" else y
+
+    return bent
 
 
 def _longest(w: tuple[int, ...], g: tuple[int, ...]) -> int:
@@ -98,7 +111,7 @@ def _conv_transpose2d_terms(arrays, static) -> int:
 
 
 def _conv2d_bias_terms(arrays, static) -> int:
-    return 1 + _conv2d_terms(arrays, static)
+    return 1 + _conv2d_terms(arrays, {name: value for name, value in static.items() if name != "activation"})
 
 
 def _conv_transpose2d_bias_terms(arrays, static) -> int:
@@ -130,15 +143,15 @@ CONV = (
     ),
     Case(
         op=ops.conv2d_bias,
-        sample=_with_bias(_x_w, -1),
-        oracle=lambda x, w, b, **form: _conv2d(x, w, **form) + b,
+        sample=_with_bias(_x_w, -1, _conv2d),
+        oracle=_bent(_conv2d),
         added=("b",),
         terms=_conv2d_bias_terms,
     ),
     Case(
         op=ops.conv_transpose2d_bias,
-        sample=_with_bias(_g_w, -2),
-        oracle=lambda g, w, b, **form: _conv_transpose2d(g, w, **form) + b,
+        sample=_with_bias(_g_w, -2, _conv_transpose2d),
+        oracle=_bent(_conv_transpose2d),
         added=("b",),
         terms=_conv_transpose2d_bias_terms,
     ),
