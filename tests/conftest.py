@@ -23,7 +23,7 @@ if PROFILE not in PROFILES:
 
 LEDGER = Ledger()
 
-for name, examples in zip(PROFILES, (25, 100, 1000)):
+for name, examples in zip(PROFILES, (15, 100, 1000)):
     settings.register_profile(
         name,
         max_examples=examples,  # of a test that doesn't say; the battery asks for what the ledger wants

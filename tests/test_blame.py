@@ -39,9 +39,10 @@ def example(op):
 
 
 @pytest.mark.parametrize("op", sorted(OPS))
-def test_a_sign_in_the_middle_of_a_composite_is_blamed_on_its_op(op):
+def test_a_sign_in_the_middle_of_a_composite_is_blamed_on_its_op(op, profile):
     arrays, static = example(op)
-    for i, name in enumerate(CASES[op].arguments):
+    names = list(enumerate(CASES[op].arguments))
+    for i, name in names[-1:] if profile == "quick" else names:
         wrong = corrupt(OPS[op], i, "sign")
         said = blame(lambda *xs, wrong=wrong: tg.tanh(wrong(*[x * 1 for x in xs], **static)), *arrays, order=1)
         assert said.startswith(f"blame: `{op}, sign` (op call "), said

@@ -85,6 +85,7 @@ def test_canary_dies(name, tmp_path, request, profile):
     assert complaint in run.stdout
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_right_op_lives(tmp_path):
     run = run_with(RIGHT, tmp_path, PROPERTIES, LOCKS)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -269,8 +269,8 @@ def _backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, meas
                     sums[block, 0, c] += sum_gx[c]
                     sums[block, 1, c] += sum_g[c]
             else:
-                sum_gx[:channels] = sums[i, 0]
-                sum_g[:channels] = sums[i, 1]
+                for c in range(channels):  # numba takes seconds to compile an assignment of arrays
+                    sum_gx[c], sum_g[c] = sums[i, 0, c], sums[i, 1, c]
             if apply:
                 for k in range(groups):
                     r = 1 / np.sqrt(moments[i, 1, k] + eps) if count > 1 else 0.0  # a number alone always becomes 0
