@@ -20,7 +20,6 @@ pytestmark = pytest.mark.properties
 EXAMPLES = {"quick": 50, "full": 500, "long": 5000}
 OF_OPS = [n for n, home in kernels.TWINS.items() if home in ("conv", "linalg")]  # the others have files of their own
 LARGE = {"quick": 5, "full": 50, "long": 500}
-SUMS = [name for name, home in kernels.TWINS.items() if home in ("conv", "linalg")]  # of products; others have files
 
 
 def twins(name: str):

@@ -25,7 +25,7 @@ from tinygen.plot import (
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
-drawing = settings(max_examples=20, deadline=None)  # a picture takes some 0.1 s
+drawing = settings(max_examples=min(20, settings().max_examples // 2), deadline=None)  # a picture takes some 0.1 s
 
 
 def images_of(seed, *shape):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from program import NAMES, Program
 
-PROGRAMS = {"quick": 60, "full": 200, "long": 500}[os.environ.get("TINYGEN_PROFILE", "quick")]
+PROGRAMS = {"quick": 40, "full": 200, "long": 500}[os.environ.get("TINYGEN_PROFILE", "quick")]
 name, retain, seeds = st.sampled_from(NAMES), st.sampled_from([True, True, False]), st.integers(0, 2**32 - 1)
 
 

@@ -29,14 +29,6 @@ def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1, activation=None):
     return _bent(*rules, lambda g: sum(g, axis=(0, 1, 2)), activation=activation)
 
 
-def _bent(value, *rules, activation):
-    """The rules before an activation whose value is known."""
-    if activation is None:
-        return value, *rules
-    before = once(lambda g: relu_vjp(g, y=value))
-    return value, *[lambda g, rule=rule: rule(before(g)) for rule in rules]
-
-
 def _conv2d(name, x, w, bias, form, activation=None):
     check_image(x, f"{name}: x")
     _check_kernel(w, name)
@@ -113,6 +105,14 @@ def conv2d_weight(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
         lambda h: conv_transpose2d(g, h, size=x.shape[1:3], **static),
         lambda h: conv2d(x, h, **static),
     )
+
+
+def _bent(value, *rules, activation):
+    """The rules before an activation whose value is known."""
+    if activation is None:
+        return value, *rules
+    before = once(lambda g: relu_vjp(g, y=value))
+    return value, *[lambda g, rule=rule: rule(before(g)) for rule in rules]
 
 
 def _check_kernel(w, name: str) -> None:
