@@ -20,7 +20,7 @@ def train(trip: Trip, steps: int) -> tuple[Diffusion, optim.EMA, list[float], li
     images, test = (2 * part - 1 for part in (trip.digits.train_images, trip.digits.test_images[:500]))
     rng = np.random.default_rng(trip.seed)
     # Small images are seen whole by every unit anyway; for large ones it takes a network as in diffusion_digits.py.
-    sizes = dict(multiples=(2, 2)) if trip.small else dict(multiples=(4, 8), middle=2, overview=True)
+    sizes = {} if trip.small else dict(multiples=(4, 8), middle=2, overview=True)
     model = Diffusion.unet(images.shape[1:], channels=16, **sizes, rng=rng)
     params = model.parameters()
     opt, average = optim.Adam(params), optim.EMA(params, max(0, 1 - 10 / steps))  # it looks back a tenth of the run
