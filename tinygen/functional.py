@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
-from tinygen.ops import clip, exp, log, logistic_loss, logsumexp, max, sqrt, where
+from tinygen.ops import clip, exp, log, logistic_loss, logsumexp, max, sqrt, squared_error, where
 from tinygen.tensor import Tensor, array_of, constant
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -61,8 +61,7 @@ def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool 
 def mse(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
     """Squared error (x - t)²; by default per example, as in -log of a Gaussian, not per entry."""
     x, target = _matched("mse", x, target, reduction)
-    error = x - target
-    return _REDUCTIONS[reduction](error * error)
+    return _REDUCTIONS[reduction](squared_error(x, target))
 
 
 def l1(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:

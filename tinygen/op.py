@@ -25,7 +25,7 @@ def as_tensors(args: tuple) -> tuple[Tensor, ...]:
             if a.data.dtype is not dtype:
                 break
             ready = ready and kind is Tensor
-        elif kind is float or kind is int:
+        elif kind is float or kind is int or (kind is ndarray and a.dtype is dtype):
             ready = False
         else:
             break
@@ -33,7 +33,7 @@ def as_tensors(args: tuple) -> tuple[Tensor, ...]:
         if ready:
             return args
         if dtype is not None:
-            return tuple([_as_tensor(a, dtype) for a in args])
+            return tuple([a if type(a) is Tensor else _as_tensor(a, dtype) for a in args])
     arrays = [a for a in args if isinstance(a, Tensor) or (isinstance(a, ndarray) and a.ndim)]
     for a in arrays:
         check_dtype(a.dtype)

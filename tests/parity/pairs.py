@@ -47,6 +47,10 @@ def backwards(f):
     return step
 
 
+def squared_error(x, t):
+    return F.mse_loss(*torch.broadcast_tensors(x, t), reduction="none")
+
+
 def cross_entropy(x, t):
     return F.binary_cross_entropy_with_logits(*torch.broadcast_tensors(x, t), reduction="none")
 
@@ -83,6 +87,7 @@ BINARY = {
     "silu_vjp": (backwards(F.silu), normal, normal),
     "gelu_vjp": (backwards(F.gelu), normal, normal),
     "logistic_loss": (cross_entropy, normal, normal),
+    "squared_error": (squared_error, normal, normal),
 }
 
 
@@ -125,6 +130,11 @@ def _(rng):
 @row("logistic_loss_vjp")
 def _(rng):
     return [normal(rng, 3, 4) for _ in "gxt"], tg.logistic_loss_vjp, backwards(cross_entropy)
+
+
+@row("squared_error_vjp")
+def _(rng):
+    return [normal(rng, 3, 4) for _ in "gxt"], tg.squared_error_vjp, backwards(squared_error)
 
 
 @row("clip")

@@ -15,8 +15,9 @@ if _choice not in ("fast", "reference"):
 TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
 TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
 TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "softplus", "silu"), "elementwise")
-TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "gelu_vjp", "relu", "leaky_relu"), "elementwise")
+TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "relu", "leaky_relu"), "elementwise")
 TWINS |= dict.fromkeys(("add", "relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
+TWINS |= dict.fromkeys(("squared_error", "squared_error_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
 TWINS |= {"sum_leading": "reduce", "sum_middle": "reduce", "max_pool2d_indices": "pool"}
 TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat", "contiguous"), "rows")

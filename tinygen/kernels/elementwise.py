@@ -26,6 +26,20 @@ def _cut(array, start, stop):
 
 
 @exact_kernel
+def _squared_error_loop(x, t, y, start, stop):
+    x, t, y = _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
+    for i in range(len(y)):
+        y[i] = (x[i] - t[i]) * (x[i] - t[i])
+
+
+@exact_kernel
+def _squared_error_vjp_loop(g, x, t, y, start, stop):
+    g, x, t, y = _cut(g, start, stop), _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
+    for i in range(len(y)):
+        y[i] = g[i] * (f32(2) * (x[i] - t[i]))
+
+
+@exact_kernel
 def _exp_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
@@ -107,18 +121,12 @@ def _normal_cdf_loop(x, y, start, stop):
 
 
 @exact_kernel
-def _gelu_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = x[i] * vector_math.normal(x[i])[0]
-
-
-@exact_kernel
-def _gelu_vjp_loop(g, x, y, start, stop):
-    g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
+def _gelu_loop(x, y, slope, start, stop):
+    x, y, slope = _cut(x, start, stop), _cut(y, start, stop), _cut(slope, start, stop)
     for i in range(len(y)):
         cdf, held, e = vector_math.normal(x[i])
-        y[i] = g[i] * (cdf + held * e * f32(0.3989422804014327))
+        y[i] = x[i] * cdf
+        slope[i] = cdf + held * e * f32(0.3989422804014327)
 
 
 @exact_kernel
@@ -221,6 +229,14 @@ def _rows(a, b):
     return b[(slice(None),) * leading + (0,) * (b.ndim - 1 - leading)].reshape(-1, b.shape[-1])
 
 
+def squared_error(x, t):
+    return _run(_squared_error_loop, reference.squared_error, (x, t))
+
+
+def squared_error_vjp(g, x, t):
+    return _run(_squared_error_vjp_loop, reference.squared_error_vjp, (g, x, t))
+
+
 def exp(x):
     return _run(_exp_loop, reference.exp, (x,))
 
@@ -266,11 +282,11 @@ def normal_cdf(x):
 
 
 def gelu(x):
-    return _run(_gelu_loop, reference.gelu, (x,))
-
-
-def gelu_vjp(g, x):
-    return _run(_gelu_vjp_loop, reference.gelu_vjp, (g, x))
+    if x.dtype != f32:
+        return reference.gelu(x)
+    y, slope = empty(x.shape, f32), empty(x.shape, f32)
+    share(_gelu_loop, -(-y.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
+    return y, slope
 
 
 def relu(x):

@@ -15,6 +15,15 @@ def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + b
 
 
+def squared_error(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    error = x - t
+    return error * error
+
+
+def squared_error_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return g * (2 * (x - t))
+
+
 def exp(x: np.ndarray) -> np.ndarray:
     return np.exp(x)
 
@@ -32,14 +41,10 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
     return (0.5 * special.erfc(x * -np.sqrt(0.5))).astype(x.dtype)
 
 
-def gelu(x: np.ndarray) -> np.ndarray:
-    return x * normal_cdf(x)
-
-
-def gelu_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """g (Φ(x) + x φ(x)); beyond ±40 the second term is 0, and must not become ∞ · 0."""
-    held = np.clip(x, -40, 40)
-    return g * (normal_cdf(x) + held * np.exp(held * held * -0.5) * (1 / math.sqrt(2 * math.pi)))
+def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x Φ(x), and its slope Φ(x) + x φ(x); beyond ±40 the second term is 0, and must not become ∞ · 0."""
+    cdf, held = normal_cdf(x), np.clip(x, -40, 40)
+    return x * cdf, cdf + held * np.exp(held * held * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

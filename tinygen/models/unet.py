@@ -5,6 +5,7 @@ down made (Ronneberger et al. 2015). The levels are residual blocks that are tol
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
 
 GROUPS = 8  # of every GroupNorm, each of two channels at least: one of a single channel undoes the shift by the time
+KNOWN = 1024  # times 0, 1, 2, ... whose waves are computed once
 
 
 def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: type = np.float32):
@@ -25,13 +27,22 @@ def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0
         raise ValueError(f"sinusoidal_embedding: t should be (N,), one time per example, got shape {t.shape}")
     if features < 2 or features % 2:
         raise ValueError(f"sinusoidal_embedding: features must be even, half sines and half cosines; got {features}")
+    if t.dtype.kind in "iu" and t.size and 0 <= t.min() and t.max() < KNOWN:
+        return _known_waves(features, base, dtype)[t]
+    return _waves(t, features, base, dtype)
+
+
+@cache
+def _known_waves(features, base, dtype):
+    return _waves(np.arange(KNOWN), features, base, dtype)
+
+
+def _waves(t, features, base, dtype):
     half = features // 2
-    same = len(t) > 1 and (t == t[0]).all()  # a sampler asks for one time at all of its examples
-    angles = t[: 1 if same else None, None] * np.exp(-math.log(base) / half * np.arange(half))  # (N, features/2)
+    angles = t[:, None] * np.exp(-math.log(base) / half * np.arange(half))  # (N, features/2)
     angles -= 2 * math.pi * np.rint(angles / (2 * math.pi))  # whole turns, of which a float32 would keep too few digits
     angles = angles.astype(dtype)
-    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    return waves.repeat(len(t), axis=0) if same else waves
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
 class ResidualBlock(nn.Module):

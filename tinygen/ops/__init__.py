@@ -36,6 +36,8 @@ from tinygen.ops.elementwise import (
     select,
     sin,
     sqrt,
+    squared_error,
+    squared_error_vjp,
     sub,
     tanh,
     tanh_vjp,

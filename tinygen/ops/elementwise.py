@@ -110,6 +110,27 @@ def ratio(g, d):
 
 
 @elementwise
+def squared_error(x, t):
+    """(x - t)²"""
+    return (
+        kernels.squared_error(x.data, t.data),
+        lambda g: squared_error_vjp(g, x, t),
+        lambda g: -squared_error_vjp(g, x, t),
+    )
+
+
+@elementwise
+def squared_error_vjp(g, x, t):
+    """g · 2 (x - t), in one pass as the error itself; its derivatives are ±2 g and 2 (x - t)."""
+    return (
+        kernels.squared_error_vjp(g.data, x.data, t.data),
+        lambda h: squared_error_vjp(h, x, t),
+        lambda h: h * g * 2.0,
+        lambda h: h * g * -2.0,
+    )
+
+
+@elementwise
 def exp(x):
     """eˣ"""
     return kernels.exp(x.data), lambda g, y: gate(g, y)

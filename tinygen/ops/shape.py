@@ -2,6 +2,7 @@
 
 import math
 import operator
+from itertools import accumulate
 
 import numpy as np
 
@@ -141,13 +142,13 @@ def concat(*xs, axis=0):
     """Tensors one behind the other along `axis`; they agree in all other axes."""
     if not xs:
         raise ValueError("concat: needs at least one tensor")
-    axis = _axis(axis, xs[0].ndim, "concat")
-    rest = {x.shape[:axis] + x.shape[axis + 1 :] for x in xs}
-    if len(rest) != 1 or len({x.ndim for x in xs}) != 1:
-        raise ValueError(f"concat: shapes must agree but for axis {axis}, got {[x.shape for x in xs]}")
-    ends = np.cumsum([x.shape[axis] for x in xs]).tolist()
-    slices = [(slice(None),) * axis + (slice(a, b),) for a, b in zip([0, *ends], ends)]
-    return kernels.concat([x.data for x in xs], axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
+    arrays = [x.data for x in xs]
+    axis = _axis(axis, arrays[0].ndim, "concat")
+    if len({(*a.shape[:axis], *a.shape[axis + 1 :]) for a in arrays}) != 1 or len({a.ndim for a in arrays}) != 1:
+        raise ValueError(f"concat: shapes must agree but for axis {axis}, got {[a.shape for a in arrays]}")
+    ends = [*accumulate(a.shape[axis] for a in arrays)]
+    slices = [(slice(None),) * axis + (slice(start, end),) for start, end in zip([0, *ends], ends)]
+    return kernels.concat(arrays, axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
 
 
 @op

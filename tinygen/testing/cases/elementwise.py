@@ -32,6 +32,11 @@ def _untied(rng):
     return tuple(distinct(rng, *broadcast_shapes(rng))), {}
 
 
+def _gradient_and_two(rng):
+    (x, t), static = two(normal, normal)(rng)
+    return (normal(rng, np.broadcast_shapes(x.shape, t.shape)), x, t), static
+
+
 def _select(rng):
     a, b = broadcast_shapes(rng)
     mask = rng.integers(2, size=np.broadcast_shapes(a, b)) == 1
@@ -71,6 +76,21 @@ ELEMENTWISE = (
         op=ops.gate, sample=two(normal, normal), oracle=np.multiply, linear=("g", "d"), exact=True, broadcasts=unequal
     ),
     Case(op=ops.ratio, sample=two(normal, positive), oracle=np.divide, linear=("g",), broadcasts=unequal),
+    Case(
+        op=ops.squared_error,
+        sample=two(normal, normal),
+        oracle=lambda x, t: (x - t) ** 2,
+        convex=True,
+        broadcasts=unequal,
+    ),
+    Case(
+        op=ops.squared_error_vjp,
+        sample=_gradient_and_two,
+        oracle=lambda g, x, t: 2 * g * (x - t),
+        linear=("g",),
+        exact=True,
+        broadcasts=unequal,
+    ),
     Case(op=ops.exp, sample=one(normal), oracle=np.exp),
     Case(op=ops.log, sample=one(positive), oracle=np.log),
     Case(op=ops.sqrt, sample=one(positive), oracle=np.sqrt),
