@@ -15,8 +15,8 @@ SIZES = (LARGE // 4, LARGE // 4 + 1, LARGE // 2)  # of float32 arrays, all large
 
 
 @pytest.fixture(autouse=True)
-def fresh_blocks(monkeypatch):
-    monkeypatch.setattr(memory, "_blocks", memory._Blocks())
+def fresh_segments(monkeypatch):
+    monkeypatch.setattr(memory, "_segments", memory._Segments())
 
 
 @given(st.lists(st.tuples(st.sampled_from(["make", "drop", "slice", "lock"]), st.integers(0, 9)), max_size=40))
@@ -48,24 +48,24 @@ def test_what_nobody_holds_is_used_again():
     assert empty(SIZES[0], np.float32).ctypes.data == place
 
 
-@pytest.mark.parametrize("times, again", [(1.5, True), (2, True), (2.01, False)])
-def test_what_asks_for_less_takes_a_block_up_to_twice_as_large(times, again):
-    large = empty(int(times * LARGE) // 4, np.float32)
-    place = large.ctypes.data
-    exact = empty(LARGE // 4, np.float32)
-    at = exact.ctypes.data
-    del large, exact
-    best = empty(LARGE // 4, np.float32)
-    assert best.ctypes.data == at  # the smallest that is free
-    assert (empty(LARGE // 4, np.float32).ctypes.data == place) == again
+def test_a_piece_is_cut_from_the_smallest_gap_and_neighbours_grow_together_again():
+    large, small = empty(4 * SIZES[0], np.float32), empty(2 * SIZES[0], np.float32)
+    here, there = large.ctypes.data, small.ctypes.data
+    del large, small
+    pieces = [empty(SIZES[0], np.float32) for _ in range(6)]
+    step = pieces[0].nbytes
+    assert [p.ctypes.data for p in pieces] == [there, there + step, here, here + step, here + 2 * step, here + 3 * step]
+    del pieces[3:5]
+    assert empty(2 * SIZES[0], np.float32).ctypes.data == here + step
+    assert len(memory._segments.all) == 2
 
 
 def test_what_nobody_asks_for_goes_back(monkeypatch):
     monkeypatch.setattr(memory, "PATIENCE", 3)
     empty(SIZES[0], np.float32)
     held = [empty(SIZES[1], np.float32) for _ in range(5)]
-    assert not memory._blocks.by_size[SIZES[0] * 4]
-    assert len(held) == len(memory._blocks.by_size[SIZES[1] * 4])
+    assert [s.stop - s.start for s in memory._segments.all] == [-(-4 * SIZES[1] // memory.LINE) * memory.LINE] * 5
+    assert len(held) == 5
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

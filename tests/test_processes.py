@@ -72,7 +72,7 @@ from tinygen.kernels import memory
 held, done = threading.Event(), threading.Event()
 
 def hold():
-    with memory._blocks.lock:
+    with memory._segments.lock:
         held.set()
         done.wait()
 

@@ -306,9 +306,18 @@ def array_of(value) -> Any:
 
 def private(array: ndarray) -> ndarray:
     """An array that nobody can write to: itself if it is one, else a read-only copy."""
-    owner = array if array.base is None else array.base
-    if not array.flags.writeable and isinstance(owner, ndarray) and owner.base is None and not owner.flags.writeable:
+    if _is_locked(array):
         return array
     array = array.copy()
     array.setflags(write=False)
     return array
+
+
+def _is_locked(array) -> bool:
+    """Whether it is read-only, as is every array that it is a view of."""
+    while isinstance(array, ndarray) and not array.flags.writeable:
+        below = array.base
+        if below is None:
+            return True
+        array = below.obj if type(below) is memoryview else below
+    return False

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import threading
-from bisect import bisect_left, insort
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -27,69 +27,79 @@ def empty(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
-    return _blocks.take(size).view(dtype).reshape(shape)
+    return _segments.take(size)[:size].view(dtype).reshape(shape)
 
 
-class _Block:
-    """Some bytes, and when they were last asked for."""
+class _Segment:
+    """Memory from the system, and the pieces of it that somebody may hold: (start, stop, array), in order."""
 
-    __slots__ = ("asked", "bytes", "start")
+    __slots__ = ("asked", "memory", "pieces", "start", "stop")
 
     def __init__(self, size: int):
-        self.bytes = np.empty(size + LINE, np.uint8)
-        self.start = -self.bytes.ctypes.data % LINE
-        self.asked = 0
+        array = np.empty(size + LINE, np.uint8)
+        self.start = -array.ctypes.data % LINE
+        self.stop = self.start + size
+        self.memory = memoryview(array)
+        array.setflags(write=False)  # from here on, only a piece can be written to
+        self.pieces: list[tuple[int, int, np.ndarray]] = []
+        self.asked = 0  # when
 
-    def first(self, size: int) -> np.ndarray:
-        """The only way to write to the first bytes, and what the count of references sees from now on."""
-        self.bytes.setflags(write=True)
-        view = self.bytes[self.start : self.start + size]
-        self.bytes.setflags(write=False)
+    def let_go(self) -> None:
+        """Forget the pieces that nobody holds: then only the tuple and getrefcount's argument know the array."""
+        self.pieces = [piece for piece in self.pieces if sys.getrefcount(piece[2]) > 2]
+
+    def gaps(self) -> Iterator[tuple[int, int, int]]:
+        """Between the pieces: the size, where it begins, and how many pieces are before it."""
+        at = self.start
+        for i, (start, stop, _) in enumerate(self.pieces):
+            if start > at:
+                yield start - at, at, i
+            at = stop
+        if self.stop > at:
+            yield self.stop - at, at, len(self.pieces)
+
+    def cut(self, size: int, at: int, before: int) -> np.ndarray:
+        """A new piece, to be written to through what is returned and through nothing else."""
+        piece = np.frombuffer(self.memory, np.uint8, size, at)
+        view = piece[:]
+        piece.setflags(write=False)
+        self.pieces.insert(before, (at, at + size, piece))
         return view
 
-    def is_free(self) -> bool:
-        return sys.getrefcount(self.bytes) == 2  # the attribute itself, and the argument of getrefcount
 
-
-class _Blocks:
-    """Blocks by size, and how many have been asked for: that is the time."""
+class _Segments:
+    """All segments, and how many pieces have been asked for: that is the time."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.asked = 0
-        self.sizes: list[int] = []  # in order
-        self.by_size: dict[int, list[_Block]] = {}
+        self.all: list[_Segment] = []
 
     def take(self, size: int) -> np.ndarray:
-        """So many bytes: of a block that is free, or else of a new one."""
+        """So many bytes: of the smallest gap in any segment that they fit into, or else of a new segment."""
+        size = -(-size // LINE) * LINE
         with self.lock:
             self.asked += 1
-            block = self._free(size) or self._new(size)
-            block.asked = self.asked
-            return block.first(size)
+            segment, at, before = self._smallest_gap(size) or self._new(size)
+            segment.asked = self.asked
+            return segment.cut(size, at, before)
 
-    def _free(self, size: int) -> _Block | None:
-        """The smallest free block that is no more than twice too large: maps are often halves of each other."""
-        for i in range(bisect_left(self.sizes, size), len(self.sizes)):
-            if self.sizes[i] > 2 * size:
+    def _smallest_gap(self, size: int) -> tuple[_Segment, int, int] | None:
+        least, found = sys.maxsize, None
+        for segment in self.all:
+            segment.let_go()
+            for gap, at, before in segment.gaps():
+                if size <= gap < least:
+                    least, found = gap, (segment, at, before)
+            if least == size:
                 break
-            for block in self.by_size[self.sizes[i]]:
-                if block.is_free():
-                    return block
-        return None
+        return found
 
-    def _new(self, size: int) -> _Block:
-        self._give_back()
-        block = _Block(size)
-        if size not in self.by_size:
-            self.by_size[size] = []
-            insort(self.sizes, size)
-        self.by_size[size].append(block)
-        return block
-
-    def _give_back(self) -> None:
-        for blocks in self.by_size.values():
-            blocks[:] = [b for b in blocks if not b.is_free() or self.asked - b.asked < PATIENCE]
+    def _new(self, size: int) -> tuple[_Segment, int, int]:
+        self.all = [s for s in self.all if s.pieces or self.asked - s.asked < PATIENCE]
+        segment = _Segment(size)
+        self.all.append(segment)
+        return segment, segment.start, 0
 
 
 def _keep_scratch() -> None:
@@ -102,6 +112,6 @@ def _keep_scratch() -> None:
 
 
 _keep_scratch()
-_blocks = _Blocks()
+_segments = _Segments()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_blocks.__init__)  # a thread that the child lacks may hold the lock
+    os.register_at_fork(after_in_child=_segments.__init__)  # a thread that the child lacks may hold the lock
