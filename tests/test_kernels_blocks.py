@@ -51,7 +51,8 @@ def arguments(name, rng):
         return convolution(name, rng)
     if home == "linalg":
         b, n, k, m = (int(rng.integers(*ends)) for ends in ((5, 8), (400, 600), (60, 90), (40, 120)))
-        return normal(rng, (b, n, k)), normal(rng, (b, k, m))
+        of_layer = normal(rng, (n, k)), normal(rng, (n, m))
+        return of_layer if name == "linear_weight" else (normal(rng, (b, n, k)), normal(rng, (b, k, m)))
     if home == "optim":
         return optimizer_step(name, rng)
     x = normal(rng, (int(rng.integers(8, 12)), 24, 30, 8 * int(rng.integers(3, 5))))
@@ -75,7 +76,7 @@ def arguments(name, rng):
     if home == "rows":
         return x, ((2, 3), (1, 2))[int(rng.integers(2))]
     if home == "reduce":
-        return (x,)
+        return (x, normal(rng, x.shape)) if name == "relu_vjp_sum" else (x,)
     if name == "add":
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
     assert home == "elementwise", f"say here how {name} is called"

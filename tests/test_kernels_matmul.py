@@ -65,6 +65,25 @@ def test_several_blocks(sizes):
         )
 
 
+@pytest.mark.parametrize("sizes", [*LARGE, (1, 3, 5, 7), (1, 5, 0, 32), (1, 0, 5, 32)])
+def test_the_gradients_of_a_layer(sizes):
+    """Of X (N, K) and G (N, M): Xᵀ G and the sum of G's rows."""
+    _, k, n, m = sizes
+    rng = np.random.default_rng(0)
+    for whole in (True, False):
+        x, g = (rng.integers(-4, 5, s) if whole else rng.normal(size=s) for s in ((n, k), (n, m)))
+        x, g = x.astype(np.float32), g.astype(np.float32)
+        for got, true, largest in zip(
+            linalg.linear_weight(x, g),
+            reference.linear_weight(x.astype(np.float64), g.astype(np.float64)),
+            reference.linear_weight(abs(x), abs(g)),
+        ):
+            assert got.dtype == np.float32 and got.shape == true.shape
+            within = 0 if whole else 4 * np.sqrt(n + 1) * np.finfo(np.float32).eps * largest
+            assert (abs(got - true) <= within).all()
+        np.testing.assert_array_equal(linalg.linear_weight(x, g)[0], linalg.matmul(x.T, g), strict=True)
+
+
 @pytest.mark.parametrize("of_b", [*LAYOUTS, "matrix_transposed"])
 @pytest.mark.parametrize("of_a", [*LAYOUTS, "matrix_transposed"])
 @pytest.mark.parametrize("sizes", [(1, 300, 70, 45), (3, 257, 33, 64)])

@@ -40,6 +40,18 @@ def test_nearer_to_float64_than_a_plain_sum_has_to_be(shape):
     assert (abs(reduce.sum_leading(x) - true) <= 4 * np.sqrt(rows) * np.finfo(np.float32).eps * np.sqrt(rows)).all()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_where_relu_is_closed_nothing_goes_back_and_the_rest_is_added_up(shape):
+    rng = np.random.default_rng(2)
+    y, g = rng.integers(-1, 3, size=shape).astype(np.float32), rng.integers(-8, 9, size=shape).astype(np.float32)
+    for lay_out in LAYOUTS.values():
+        views = lay_out(g), lay_out(y)
+        for got, true in zip(reduce.relu_vjp_sum(*views), reference.relu_vjp_sum(*views)):
+            np.testing.assert_array_equal(got, true, strict=True)
+    g[y <= 0] = np.nan
+    assert not any(np.isnan(got).any() for got in reduce.relu_vjp_sum(g, y))
+
+
 @pytest.mark.parametrize("shape", [(64, 28, 28, 3), (7, 5)])
 def test_every_layout(shape):
     x = numbers(shape)
@@ -66,5 +78,6 @@ def test_one_two_and_three_threads_give_the_same_bits(shape, monkeypatch):
     assert x.size >= 3 * reduce.BLOCK
     for n in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
-        results.append(reduce.sum_leading(x).tobytes() + reduce.sum_middle(x).tobytes())
+        made = reduce.sum_leading(x), reduce.sum_middle(x), *reduce.relu_vjp_sum(x, x[::-1])
+        results.append([array.tobytes() for array in made])
     assert results[0] == results[1] == results[2]

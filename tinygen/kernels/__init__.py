@@ -13,6 +13,7 @@ if _choice not in ("fast", "reference"):
     raise ValueError(f'TINYGEN_KERNELS must be "fast" or "reference", got {_choice!r}')
 
 TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
+TWINS |= {"linear_weight": "linalg", "relu_vjp_sum": "reduce"}
 TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
 TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "softplus", "silu"), "elementwise")
 TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "relu", "leaky_relu"), "elementwise")

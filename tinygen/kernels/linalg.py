@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
+from tinygen.kernels import reference
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, any_array, load, store, transpose
+from tinygen.kernels.lanes import LANES, any_array, load, nothing, store, transpose
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
@@ -17,14 +18,14 @@ from tinygen.kernels.window import clear, copy, scratch
 
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
 CHUNK = 256  # rows of a block
+NOT_ASKED = np.empty(0, np.float32)
 
 
 def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
-    work = a.size * b.shape[-1]
-    if work > SMALL and a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES:
+    if _is_for_tiles(a, b):
         return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
-    if work > SMALL:
+    if a.size * b.shape[-1] > SMALL:
         with one_blas_thread():
             y = np.matmul(a, b)
     else:
@@ -34,14 +35,27 @@ def matmul(a, b, bias=None):
     return y
 
 
-def _tiled(a, b, bias):
+def linear_weight(x, g):
+    """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
+    if not _is_for_tiles(x.T, g):
+        return matmul(x.T, g), reference.sum_leading(g)
+    zeros, sums = np.zeros(g.shape[1], np.float32), np.empty(g.shape[1], np.float32)
+    return _tiled(x.T, g, zeros, sums), sums
+
+
+def _is_for_tiles(a, b) -> bool:
+    return a.size * b.shape[-1] > SMALL and a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES
+
+
+def _tiled(a, b, bias, column_sums=NOT_ASKED):
+    """The product plus bias; the sums of B's columns go to `column_sums`, if there is room for them."""
     *batch, n, k = a.shape
     batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), np.float32)
     panels = batch * -(-m // COLUMNS)
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
     sizes = n, m, k, chunk
-    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.reshape(-1), sizes)
+    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.reshape(-1), column_sums, sizes)
     return y
 
 
@@ -54,7 +68,7 @@ def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 @kernel
-def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, sizes, start, stop):
+def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, start, stop):
     n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
@@ -69,6 +83,9 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, sizes, start, stop):
         if packed != block // chunks:
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
+            if len(column_sums) and first == 0:
+                _sum(panel, k, shift)
+                copy(shift, 0, column_sums, j, columns)
         copy(bias, j, shift, 0, columns)
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
@@ -95,3 +112,16 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
     for q in range(columns):
         for i in range(whole, k):
             panel[i * COLUMNS + q] = b[at + i * b_row + q * b_step]
+
+
+@piece
+def _sum(panel, k, row):
+    """The sum of the rows of panel (K, COLUMNS), a few at a time: a long sum would lose more to rounding."""
+    for q in range(0, COLUMNS, LANES):
+        whole = nothing()
+        for first in range(0, k, CHUNK):
+            part = nothing()
+            for i in range(first, min(first + CHUNK, k)):
+                part = part + load(panel, i * COLUMNS + q)
+            whole = whole + part
+        store(row, q, whole)

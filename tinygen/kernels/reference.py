@@ -121,11 +121,20 @@ def sum_middle(x: np.ndarray) -> np.ndarray:
     return x.sum(axis=tuple(range(1, x.ndim - 1)))
 
 
+def relu_vjp_sum(g: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    masked = relu_vjp(g, y, 0.0)
+    return masked, sum_leading(masked)
+
+
 # -- matrix products and convolutions ----------------------------------------------------------------------------------
 
 
 def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     return a @ b if bias is None else a @ b + bias
+
+
+def linear_weight(x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return x.T @ g, sum_leading(g)
 
 
 def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):

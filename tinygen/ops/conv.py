@@ -10,7 +10,7 @@ from tinygen import kernels
 from tinygen.op import op
 from tinygen.ops.activation import relu_vjp
 from tinygen.ops.geometry import check_image, geometry, pair
-from tinygen.ops.once import once
+from tinygen.ops.once import fused
 from tinygen.ops.reduce import sum
 
 
@@ -25,8 +25,7 @@ def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1, activation=None):
     """`conv2d` plus b (O,) in every pixel, then "relu" if that is the activation: all in one pass over the images."""
     _check_bias("conv2d_bias", b, w.shape[-1], activation)
     form = geometry(stride, padding, dilation, "conv2d_bias")
-    rules = _conv2d("conv2d_bias", x, w, b.data, form, activation)
-    return _bent(*rules, lambda g: sum(g, axis=(0, 1, 2)), activation=activation)
+    return _with_bias(*_conv2d("conv2d_bias", x, w, b.data, form, activation), activation=activation)
 
 
 def _conv2d(name, x, w, bias, form, activation=None):
@@ -63,7 +62,7 @@ def conv_transpose2d_bias(g, w, b, *, size, stride=1, padding=0, dilation=1, act
     name = "conv_transpose2d_bias"
     _check_bias(name, b, w.shape[-2], activation)
     rules = _conv_transpose2d(name, g, w, b.data, size, geometry(stride, padding, dilation, name), activation)
-    return _bent(*rules, lambda h: sum(h, axis=(0, 1, 2)), activation=activation)
+    return _with_bias(*rules, activation=activation)
 
 
 def _conv_transpose2d(name, g, w, bias, size, form, activation=None):
@@ -107,12 +106,20 @@ def conv2d_weight(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
     )
 
 
-def _bent(value, *rules, activation):
-    """The rules before an activation whose value is known."""
+def _with_bias(value, x_rule, w_rule, *, activation):
+    """The rules of a convolution with a bias, whose gradient is a sum over all pixels, and an activation behind it."""
     if activation is None:
-        return value, *rules
-    before = once(lambda g: relu_vjp(g, y=value))
-    return value, *[lambda g, rule=rule: rule(before(g)) for rule in rules]
+        return value, x_rule, w_rule, _over_pixels
+    before, b_rule = fused(
+        lambda g: kernels.relu_vjp_sum(g, value),
+        lambda g: relu_vjp(g, y=value),
+        lambda g: _over_pixels(relu_vjp(g, y=value)),
+    )
+    return value, lambda g: x_rule(before(g)), lambda g: w_rule(before(g)), b_rule
+
+
+def _over_pixels(g):
+    return sum(g, axis=(0, 1, 2))
 
 
 def _check_kernel(w, name: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.op import as_tensors, op
+from tinygen.ops.once import fused
 from tinygen.ops.reduce import sum
 from tinygen.ops.shape import broadcast_to, transpose
 from tinygen.tensor import Tensor
@@ -54,6 +55,9 @@ def linear(x, w, b):
     return (
         kernels.matmul(x.data, w.data, b.data),
         lambda g: g @ _swap(w),
-        lambda g: _swap(x) @ g,
-        lambda g: sum(g, axis=0),
+        *fused(
+            lambda g: kernels.linear_weight(x.data, g),
+            lambda g: _swap(x) @ g,
+            lambda g: sum(g, axis=0),
+        ),
     )

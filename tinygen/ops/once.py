@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from numpy import ndarray
+
 from tinygen.op import mode
-from tinygen.tensor import Tensor
+from tinygen.tensor import Tensor, constant
+
+Rule = Callable[[Tensor], Tensor]
 
 
 def once(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
@@ -23,3 +27,9 @@ def once(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         return last[1]
 
     return answer
+
+
+def fused(kernel: Callable[[ndarray], tuple[ndarray, ...]], *rules: Rule) -> list[Rule]:
+    """`rules`, whose answers to the same g one `kernel` makes in one go; while gradients are recorded, each its own."""
+    answers = once(lambda g: [constant(answer) for answer in kernel(g.data)])
+    return [lambda g, i=i, rule=rule: rule(g) if mode.recording else answers(g)[i] for i, rule in enumerate(rules)]
