@@ -1,18 +1,18 @@
 """Transposed convolutions to few channels, for float32: every pixel of g places its copy of the kernel.
 
 With one channel to make, as in the last layer of a generator, a pixel of the result is a sum of a few numbers, too few
-for a tile. So the tiles multiply the pixels of g by all entries of the kernel at once, and the products of an image,
-still in the cache, are added up where they belong.
+for a tile. So the tiles multiply a row of g by all entries of the kernel at once, and the products, turned so that
+neighbours stand side by side, are added up where they belong, as vectors, while the nearest cache holds them.
 """
 
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, any_array
+from tinygen.kernels.lanes import LANES, any_array, load, store, transpose
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import COLUMNS, multiply
-from tinygen.kernels.window import scratch
+from tinygen.kernels.window import clear, scratch
 
 
 def fits(g: np.ndarray, w: np.ndarray) -> bool:
@@ -38,29 +38,42 @@ def _scatter(g, entries, bias, x, kernel_size, stride, padding, dilation, start,
     _, gh, gw, o = g.shape
     _, h, w, c = x.shape
     m, flat, matrix, target = entries.shape[1], any_array(g.reshape(-1)), entries.reshape(-1), x.reshape(-1)
-    products, zeros = scratch(gh * gw * m), np.zeros(m, np.float32)
+    long, zeros = (gw + LANES - 1) // LANES * LANES, np.zeros(m, np.float32)
+    products, turned = scratch(long * m), scratch(m * long)  # of one row of g, (pixels, m) and (m, pixels)
+    clear(products, 0, long * m)  # pixels beyond a row stay zero
+    # Sums are kept apart by the pixel's place within a stride, so that neighbouring products meet neighbouring sums.
+    # What would be left or right of the image has its place too, and is not looked at.
+    shifts = np.empty(kw, np.int64)
+    for v in range(kw):
+        shifts[v] = (dw * v - pw) // sw
+    left = max(0, -shifts[0])
+    width = left + max(0, shifts[kw - 1]) + long
+    sums = scratch(h * c * sw * width)
     for image in range(start, stop):
-        at = image * gh * gw * o
-        multiply(flat, at, (o, 0, 0, 1), (1, 1, o), matrix, 0, zeros, 0, 0, products, 0, m, gh * gw, m)
-        for q in range(c):
-            for i in range(image * h * w, (image + 1) * h * w):
-                target[i * c + q] = bias[q]
-        for u in range(kh):
-            for i in range(gh):
+        clear(sums, 0, h * c * sw * width)
+        for i in range(gh):
+            at = (image * gh + i) * gw * o
+            multiply(flat, at, (o, 0, 0, 1), (1, 1, o), matrix, 0, zeros, 0, 0, products, 0, m, gw, m)
+            for j in range(0, long, LANES):
+                for k in range(0, m, LANES):
+                    transpose(products, j * m + k, m, turned, k * long + j, long)
+            for u in range(kh):
                 row = sh * i + dh * u - ph
                 if not 0 <= row < h:
                     continue
                 for v in range(kw):
-                    # Only columns j with 0 <= sw j + dw v - pw < w.
-                    first = max(0, -((dw * v - pw) // sw))
-                    last = min(gw, (w - 1 - dw * v + pw) // sw + 1)
-                    to = ((image * h + row) * w + sw * first + dw * v - pw) * c
-                    entry = (i * gw + first) * m + (u * kw + v) * c
+                    within = dw * v - pw - sw * shifts[v]
                     for q in range(c):
-                        _add(products, entry + q, m, target, to + q, sw * c, max(0, last - first))
+                        to = ((row * c + q) * sw + within) * width + left + shifts[v]
+                        _add(turned, ((u * kw + v) * c + q) * long, sums, to, long)
+        for row in range(h * c):
+            for within in range(sw):
+                first, at = (image * h + row // c) * w * c + row % c, (row * sw + within) * width + left
+                for j in range((w - within + sw - 1) // sw):
+                    target[first + (within + sw * j) * c] = sums[at + j] + bias[row % c]
 
 
 @piece
-def _add(source, at, step, target, to, target_step, count):
-    for j in range(count):
-        target[to + j * target_step] += source[at + j * step]
+def _add(source, at, target, to, count):
+    for j in range(0, count, LANES):
+        store(target, to + j, load(target, to + j) + load(source, at + j))
