@@ -20,8 +20,6 @@ pytestmark = pytest.mark.properties
 EXAMPLES = {"quick": 50, "full": 500, "long": 5000}
 # The others have files of their own.
 OF_OPS = [n for n, home in kernels.TWINS.items() if home in ("conv", "linalg") and n in CASES]
-    n for n, home in kernels.TWINS.items() if home in ("conv", "linalg") and n in CASES
-]  # the others have files of their own
 LARGE = {"quick": 5, "full": 50, "long": 500}
 
 
