@@ -50,7 +50,8 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
         return contiguous(filled[..., :o])
     gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wide, kw, stride[1], padding[1], dilation[1])
     y = empty((n, gh, gw, o), x.dtype)
-    _convolve(x, w, bias, floor, y, (0, 0), (1, 1), (gh, gw), stride, padding, dilation)
+    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+    _convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
     return y
 
 
@@ -75,9 +76,9 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activatio
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
             extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
             if us.size and vs.size:
-                phase = row_padding, column_padding
-                part = turned[us][:, vs]
-                _convolve(g, part, bias, floor, x, (top, left), stride, extent, (1, 1), phase, (row_step, column_step))
+                pixels = (top, left), tuple(stride), extent
+                form = (len(us), len(vs)), (1, 1), (row_padding, column_padding), (row_step, column_step)
+                _convolve(g, turned[us][:, vs], bias, floor, x, pixels, form)
             else:
                 x[:, top :: stride[0], left :: stride[1]] = _raised(bias, floor)  # pixels that no kernel entry reaches
     return x
@@ -90,16 +91,16 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
         return winograd.conv2d_weight(x, g, padding)
     if winograd_strided.fits(x, kernel_size, o, stride, dilation) and 4 in kernel_size:  # 3x3 wins nothing by it
         return winograd_strided.conv2d_weight(x, g, kernel_size, padding)
+    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     if direct.fits(x, o, dilation):
-        return direct.weight(x, g, (kh, kw), tuple(stride), tuple(padding), tuple(dilation))
+        return direct.weight(x, g, form)
     if _ragged(x, o, dilation):
         return contiguous(conv2d_weight(x, _filled(g, 3), kernel_size, stride, padding, dilation)[..., :o])
     rows, blocks = _blocks(n * gh, gw * kh * kw * c)
     # A sum over everything: each of a fixed number of parts adds up its own blocks, then the parts are added in order.
     sums = np.zeros((min(blocks, 8), kh * kw * c * o), x.dtype)
-    window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     with one_blas_thread():
-        share(_weight_kernel, len(sums), as_input(x), as_input(g), sums, *window, rows)
+        share(_weight_kernel, len(sums), as_input(x), as_input(g), sums, form, rows)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
@@ -126,68 +127,65 @@ def _raised(x, floor):
     return np.maximum(x, floor) if floor == 0 else x
 
 
-def _convolve(x, w, bias, floor, y, corner, step, extent, stride, padding, dilation):
-    """Write conv2d(x, w) + bias, at least `floor`, to the `extent` pixels of y `step` apart, from `corner` on."""
-    (kh, kw, c, o), (high, wide) = w.shape, extent
+def _convolve(x, w, bias, floor, y, pixels, form):
+    """Write conv2d(x, w) + bias, at least `floor`, to `pixels` of y, which are (corner, step, extent).
+
+    That is `extent` = (height, width) of them, `step` apart from the one at `corner` on; `form` is (kernel_size,
+    stride, padding, dilation).
+    """
+    _, _, (high, wide) = pixels
     if not (high and wide):
         return
-    if direct.fits(x, o, dilation):
-        direct.convolve(
-            x, w, bias, floor, y, corner, tuple(step), extent, tuple(stride), tuple(padding), tuple(dilation)
-        )
+    if direct.fits(x, w.shape[3], form[3]):
+        direct.convolve(x, w, bias, floor, y, pixels, form)
         return
-    rows, blocks = _blocks(len(x) * high, wide * kh * kw * c)
-    window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-    arrays = as_input(x), as_input(w), as_input(bias), floor, y
+    rows, blocks = _blocks(len(x) * high, wide * math.prod(w.shape[:3]))
     with one_blas_thread():
-        share(_convolve_kernel, blocks, *arrays, corner, tuple(step), extent, *window, rows)
+        share(_convolve_kernel, blocks, as_input(x), as_input(w), as_input(bias), floor, y, pixels, form, rows)
 
 
 @kernel
-def _convolve_kernel(
-    x, w, bias, floor, y, corner, step, extent, kernel_size, stride, padding, dilation, rows, start, stop
-):
-    n, h, wide, o = y.shape
-    gh, gw = extent
-    k = kernel_size[0] * kernel_size[1] * x.shape[3]
+def _convolve_kernel(x, w, bias, floor, y, pixels, form, rows, start, stop):
+    (corner, step, (gh, gw)), (n, h, wide, o) = pixels, y.shape
+    k = form[0][0] * form[0][1] * x.shape[3]
     matrix, flat = w.reshape(-1), y.reshape(-1)
-    buffer, pixels = np.empty(rows * gw * k, x.dtype), np.empty(rows * gw * o, x.dtype)
+    buffer, made = np.empty(rows * gw * k, x.dtype), np.empty(rows * gw * o, x.dtype)
     for block in range(start, stop):
         first, last = block * rows, min((block + 1) * rows, n * gh)
         count = (last - first) * gw
-        _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+        _gather(x, buffer, first, last, gh, gw, form)
         for i in range(count):
-            copy(bias, 0, pixels, i * o, o)
-        product(buffer, matrix, pixels, 0, count, k, o)
+            copy(bias, 0, made, i * o, o)
+        product(buffer, matrix, made, 0, count, k, o)
         if floor == 0:
             for i in range(count * o):
-                pixels[i] = 0 if pixels[i] < 0 else pixels[i]
+                made[i] = 0 if made[i] < 0 else made[i]
         for r in range(first, last):
             row = (r // gh * h + corner[0] + step[0] * (r % gh)) * wide + corner[1]
             for j in range(gw):
-                copy(pixels, ((r - first) * gw + j) * o, flat, (row + step[1] * j) * o, o)
+                copy(made, ((r - first) * gw + j) * o, flat, (row + step[1] * j) * o, o)
 
 
 @kernel
-def _weight_kernel(x, g, sums, kernel_size, stride, padding, dilation, rows, start, stop):
+def _weight_kernel(x, g, sums, form, rows, start, stop):
     n, gh, gw, o = g.shape
-    k = kernel_size[0] * kernel_size[1] * x.shape[3]
+    k = form[0][0] * form[0][1] * x.shape[3]
     flat = g.reshape(-1)
     parts, blocks = len(sums), (n * gh + rows - 1) // rows
     buffer = np.empty(rows * gw * k, x.dtype)
     for part in range(start, stop):
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * rows, min((block + 1) * rows, n * gh)
-            _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation)
+            _gather(x, buffer, first, last, gh, gw, form)
             transposed_product(buffer, flat, first * gw * o, sums[part], (last - first) * gw, k, o)
 
 
 @piece
-def _gather(x, buffer, first, last, gh, gw, kernel_size, stride, padding, dilation):
+def _gather(x, buffer, first, last, gh, gw, form):
     """The windows of output rows first..last as rows of the buffer, with zeros where they leave the image."""
     _, h, w, c = x.shape
     flat = x.reshape(-1)
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = form
     k = kh * kw * c
     # Windows low..high lie inside the image from left to right: each of their rows is one run of numbers.
     low, high = min(max(0, (pw + sw - 1) // sw), gw), min((w + pw - dw * (kw - 1) - 1) // sw + 1, gw)

@@ -25,29 +25,31 @@ def fits(x: np.ndarray, channels: int, dilation) -> bool:
     return x.dtype == np.float32 and channels > 0 and channels % LANES == 0 and dilation[1] == 1 and x.shape[3] > 0
 
 
-def convolve(x, w, bias, floor, y, corner, step, extent, stride, padding, dilation):
-    """Write conv2d(x, w) + bias, at least `floor`, to the `extent` pixels of y `step` apart, from `corner` on."""
-    kernel_size, o = w.shape[:2], w.shape[3]
-    panels = empty(w.size, x.dtype)
+def convolve(x, w, bias, floor, y, pixels, form):
+    """Write conv2d(x, w) + bias, at least `floor`, to some of y's `pixels`: (corner, step, extent), as in `conv.py`.
+
+    `form` is (kernel_size, stride, padding, dilation).
+    """
+    panels, o = empty(w.size, x.dtype), w.shape[3]
     share(_pack, -(-o // COLUMNS), as_input(w).reshape(-1), panels, w.size // o, o)
-    cut, blocks = _cut(x, extent, kernel_size, stride, dilation, BUFFER)
-    window = kernel_size, stride, padding, dilation
-    share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, corner, step, extent, *window, cut)
+    cut, blocks = _cut(x, pixels[2], form, BUFFER)
+    share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, pixels, form, cut)
 
 
-def weight(x, g, kernel_size, stride, padding, dilation):
+def weight(x, g, form):
     """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
-    (kh, kw), c, o = kernel_size, x.shape[3], g.shape[3]
-    if kernel_size == (1, 1) and g.shape[:3] == x.shape[:3] and stride == (1, 1) and padding == (0, 0):
+    (kh, kw), c, o = form[0], x.shape[3], g.shape[3]
+    if form[:3] == ((1, 1), (1, 1), (0, 0)) and g.shape[:3] == x.shape[:3]:
         x, g = (a.reshape(len(a), 1, -1, a.shape[3]) for a in (x, g))
-    cut, blocks = _cut(x, g.shape[1:3], kernel_size, stride, dilation, SLICE)
+    cut, blocks = _cut(x, g.shape[1:3], form, SLICE)
     sums = empty((min(blocks, PARTS), kh * kw * c * o), x.dtype)
-    share(_weight, len(sums), as_input(x), as_input(g), sums, kernel_size, stride, padding, dilation, cut, blocks)
+    share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
     return sums.sum(axis=0).reshape(kh, kw, c, o)
 
 
-def _cut(x, extent, kernel_size, stride, dilation, most) -> tuple[tuple[int, int], int]:
+def _cut(x, extent, form, most) -> tuple[tuple[int, int], int]:
     """How many images, or else output rows of one, make a block of `most` numbers, and how many blocks that gives."""
+    kernel_size, stride, _, dilation = form
     row = ((extent[1] - 1) * stride[1] + kernel_size[1]) * x.shape[3]  # numbers in a row of the windows
     reach = dilation[0] * (kernel_size[0] - 1) + 1
     whole = ((extent[0] - 1) * stride[0] + reach) * row
@@ -69,10 +71,8 @@ def _pack(w, panels, k, o, start, stop):
 
 
 @kernel
-def _convolve(
-    x, panels, bias, floor, y, corner, step, extent, kernel_size, stride, padding, dilation, cut, start, stop
-):
-    (gh, gw), (kh, kw), (sh, sw), (images, rows) = extent, kernel_size, stride, cut
+def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
+    (corner, step, (gh, gw)), ((kh, kw), (sh, sw), padding, dilation), (images, rows) = pixels, form, cut
     n, h, wide, o = y.shape
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, y.reshape(-1)
     run, pitch, reach = kw * c, dilation[0] * columns * c, dilation[0] * (kh - 1) + 1
@@ -115,8 +115,8 @@ def _raise(a, at, pixels, count, apart, floor):
 
 
 @kernel
-def _weight(x, g, sums, kernel_size, stride, padding, dilation, cut, blocks, start, stop):
-    (kh, kw), (sh, sw), (images, rows) = kernel_size, stride, cut
+def _weight(x, g, sums, form, cut, blocks, start, stop):
+    ((kh, kw), (sh, sw), padding, dilation), (images, rows) = form, cut
     n, gh, gw, o = g.shape
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, any_array(g.reshape(-1))
     run, reach, each = kw * c, dilation[0] * (kh - 1) + 1, (gh + rows - 1) // rows

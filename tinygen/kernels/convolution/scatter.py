@@ -27,14 +27,14 @@ def conv_transpose2d(g, w, bias, size, stride, padding, dilation):
     entries = np.zeros((o, -(-kh * kw * c // LANES) * LANES), g.dtype)  # filled up with zeros to whole vectors
     entries[:, : kh * kw * c] = w.reshape(-1, o).T
     x = empty((len(g), *size, c), g.dtype)
-    window = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-    share(_scatter, len(g), as_input(g), entries, as_input(bias), x, *window)
+    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+    share(_scatter, len(g), as_input(g), entries, as_input(bias), x, form)
     return x
 
 
 @kernel
-def _scatter(g, entries, bias, x, kernel_size, stride, padding, dilation, start, stop):
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
+def _scatter(g, entries, bias, x, form, start, stop):
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = form
     _, gh, gw, o = g.shape
     _, h, w, c = x.shape
     m, flat, matrix, target = entries.shape[1], any_array(g.reshape(-1)), entries.reshape(-1), x.reshape(-1)

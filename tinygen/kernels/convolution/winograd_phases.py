@@ -88,9 +88,12 @@ def to_products(g, tall, wide, window, rows, products, plane, first, last):
 
 
 @piece
-def from_products(products, plane, at, width, bias, floor, y, row, column, step, image):
-    """Aᵀ m A of the 25 numbers from `at` on, plus bias, at least `floor`, to 4x4 pixels of y, `step` apart if in it."""
-    _, h, w, o = y.shape
+def from_products(products, plane, at, width, bias, floor, y, place):
+    """Aᵀ m A of the 25 numbers from `at` on, plus bias, at least `floor`, to those of 4x4 pixels that lie in y.
+
+    `place` is the image, row and column of the first, and how far they lie apart.
+    """
+    (image, row, column, step), (_, h, w, o) = place, y.shape
     flat, begin = y.reshape(-1), ((image * h + row) * w + column) * o
     for q in range(0, width, LANES):
         a0, a1, a2, a3 = _output(_take5(products, at + q, 5 * plane))

@@ -48,7 +48,8 @@ def conv2d(x, w, bias, floor, padding):
     weights = empty(25 * 4 * c * o, w.dtype)
     share(transform_weights, c, as_input(w), weights, False)
     strips, blocks = _blocks(n, *y.shape[1:3], BUFFER // (25 * (4 * c + o)))
-    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, _short(kh, kw), tuple(padding), strips)
+    form = _short(kh, kw), tuple(padding)
+    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, *form, strips)
     return y
 
 
@@ -143,7 +144,8 @@ def _conv2d(x, weights, bias, floor, y, short, padding, strips, start, stop):
                     )
         for tile in range((last - first) * wide):
             s, t = first + tile // wide, tile % wide
-            from_products(outputs, out_plane, tile * o, o, bias, floor, y, 4 * (s % tall), 4 * t, 1, s // tall)
+            place = s // tall, 4 * (s % tall), 4 * t, 1
+            from_products(outputs, out_plane, tile * o, o, bias, floor, y, place)
 
 
 @kernel
@@ -169,8 +171,8 @@ def _conv_transpose2d(g, weights, bias, floor, x, short, padding, strips, start,
         for tile in range((last - first) * wide):
             s, t = first + tile // wide, tile % wide
             for phase in range(4):
-                row, column = 8 * (s % tall) + phase // 2 - padding[0], 8 * t + phase % 2 - padding[1]
-                from_products(outputs, out_plane, (4 * tile + phase) * c, c, bias, floor, x, row, column, 2, s // tall)
+                place = s // tall, 8 * (s % tall) + phase // 2 - padding[0], 8 * t + phase % 2 - padding[1], 2
+                from_products(outputs, out_plane, (4 * tile + phase) * c, c, bias, floor, x, place)
 
 
 @piece
