@@ -42,11 +42,11 @@ def as_tensors(args: tuple) -> tuple[Tensor, ...]:
 
 
 def _as_tensor(a, dtype: np.dtype | None) -> Tensor:
-    if type(a) is float or type(a) is int:
-        return constant(np.array(a, dtype or np.float32))
     if isinstance(a, Tensor):
         snapshot = constant(a.data, a.node)  # of a Parameter: its array of today, whatever an optimizer does tomorrow
-        return snapshot if a.dtype == dtype else OPS["astype"](snapshot, dtype=dtype)
+        return snapshot if a.data.dtype == dtype else OPS["astype"](snapshot, dtype=dtype)
+    if type(a) is float or type(a) is int:
+        return constant(np.array(a, dtype or np.float32))
     if isinstance(a, ndarray | np.generic) and a.ndim == 0:
         a = a.item()  # NumPy's scalars are numbers, as Python's are
     tensor = constant(as_array(a, dtype))

@@ -226,21 +226,20 @@ class Parameter(Tensor):
     def __init__(self, data):
         super().__init__(data, requires_grad=True)
 
-    @property
-    def data(self) -> ndarray:
-        return _slot.__get__(self)
+    def __setattr__(self, name: str, value) -> None:
+        """`data = array`: a read-only array is taken as it is, any other is copied, for a graph may come to rely on it.
 
-    @data.setter
-    def data(self, array: ndarray) -> None:
-        """A read-only array is taken as it is, any other is copied: a graph may come to rely on it."""
-        array = array_of(array)
-        if not isinstance(array, ndarray) or array.flags.writeable or array.dtype not in _FLOATS:
-            array = as_array(array)
-        if array.shape != self.node.shape:
-            raise ValueError(
-                f"Parameter.data: expected shape {self.node.shape}, got {array.shape}: make a new Parameter"
-            )
-        _slot.__set__(self, array)
+        It is here, and `data` no property, because every op reads it and only an optimizer writes it.
+        """
+        if name == "data":
+            value = array_of(value)
+            if not isinstance(value, ndarray) or value.flags.writeable or value.dtype not in _FLOATS:
+                value = as_array(value)
+            if value.shape != self.node.shape:
+                raise ValueError(
+                    f"Parameter.data: expected shape {self.node.shape}, got {value.shape}: make a new Parameter"
+                )
+        super().__setattr__(name, value)
 
 
 _OP_OF_UFUNC = {  # NumPy's functions that are operators, as in `array * tensor`
@@ -257,7 +256,6 @@ _COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.g
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _new = Tensor.__new__
-_slot = Tensor.data
 
 
 def constant(array: ndarray, node: Node | None = None) -> Tensor:

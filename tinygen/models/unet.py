@@ -28,7 +28,7 @@ def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0
     if features < 2 or features % 2:
         raise ValueError(f"sinusoidal_embedding: features must be even, half sines and half cosines; got {features}")
     if t.dtype.kind in "iu" and t.size and 0 <= t.min() and t.max() < KNOWN:
-        return _known_waves(features, base, dtype)[t]
+        return _known_waves(features, base, dtype).take(t, axis=0)
     return _waves(t, features, base, dtype)
 
 

@@ -41,10 +41,16 @@ def broadcast_to(x, *, shape):
     """Repeat size-1 and missing axes until the shape is `shape`; its adjoint adds the repetitions up again."""
     before = x.data.shape
     try:
-        value = np.full(shape, x.data) if x.data.ndim == 0 else np.broadcast_to(x.data, shape)
+        value = _filled(shape, x.data) if x.data.ndim == 0 else np.broadcast_to(x.data, shape)
     except ValueError as error:
         raise ValueError(f"broadcast_to: shape {before} can't be repeated to {tuple(shape)}") from error
     return value, lambda g: sum_to(g, shape=before)
+
+
+def _filled(shape, number: np.ndarray) -> np.ndarray:
+    value = np.empty(shape, number.dtype)
+    value.fill(number)
+    return value
 
 
 @op
