@@ -82,6 +82,16 @@ def test_a_locked_result_is_private_and_an_open_one_is_not():
     assert private(array) is not array
     locked = constant(array).data
     assert private(locked) is locked
+    assert private(locked[5:]).base is locked.base
+
+
+def test_a_locked_view_of_what_others_may_write_to_is_not_private():
+    owner = np.zeros(8)
+    view = np.frombuffer(memoryview(owner))
+    view.setflags(write=False)
+    assert private(view) is not view
+    owner.setflags(write=False)
+    assert private(view) is view
 
 
 def test_threads_never_share_a_block():
