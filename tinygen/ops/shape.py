@@ -48,7 +48,7 @@ def broadcast_to(x, *, shape):
 
 
 def _filled(shape, number: np.ndarray) -> np.ndarray:
-    value = np.empty(shape, number.dtype)
+    value = np.zeros(shape, number.dtype)  # half the time of np.full
     value.fill(number)
     return value
 
