@@ -147,6 +147,13 @@ def test_zero():
     assert phrase(rule, np.zeros((2, 3))) == "is zero; it should reach up to 1"
 
 
+def test_not_zero():
+    def rule(x):
+        return np.ones_like(x.data), lambda g: g * 3
+
+    assert phrase(rule, X) == "reaches up to 3; it should be zero"
+
+
 def test_a_factor():
     def rule(x):
         return x.data**2, lambda g: g * x

@@ -112,6 +112,8 @@ def _deaf(p: Picture) -> str:
 
 
 def _zero(p: Picture) -> str:
+    if not p.truth.any():
+        return f"reaches up to {np.abs(p.rule).max():.3g}; it should be zero"
     return "" if p.rule.any() else f"is zero; it should reach up to {np.abs(p.truth).max():.3g}"
 
 

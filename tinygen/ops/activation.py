@@ -9,6 +9,7 @@ import math
 
 from tinygen import kernels
 from tinygen.ops.elementwise import elementwise, exp, gate
+from tinygen.ops.once import fused
 from tinygen.tensor import private
 
 
@@ -100,16 +101,15 @@ def gelu(x):
     """x Φ(x), exact (Hendrycks & Gimpel 2016)."""
     value, slope = kernels.gelu(x.data)  # at once: Φ, which both need, takes nearly all the time of either
     slope.setflags(False)
-    return value, lambda g: gelu_vjp(g, x, slope=slope)
+    return value, *fused(lambda g: (g * slope,), lambda g: gelu_vjp(g, x))
 
 
 @elementwise
-def gelu_vjp(g, x, *, slope=None):
-    """g · (Φ(x) + x φ(x)), whose derivative is g · φ(x) (2 - x²); `slope` is the bracket, if it is known already."""
-    slope = kernels.gelu(x.data)[1] if slope is None else private(slope)
+def gelu_vjp(g, x):
+    """g · (Φ(x) + x φ(x)), whose derivative is g · φ(x) (2 - x²)."""
     return (
-        g.data * slope,
-        lambda h: gelu_vjp(h, x, slope=slope),
+        g.data * kernels.gelu(x.data)[1],
+        lambda h: gelu_vjp(h, x),
         lambda h: gate(h * g * _normal_density(x), 2 - x * x),  # far out φ is 0 and x² may be infinite
     )
 
