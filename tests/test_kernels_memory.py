@@ -49,7 +49,7 @@ def test_what_nobody_holds_is_used_again():
 
 
 def test_a_piece_is_cut_from_the_smallest_gap_and_neighbours_grow_together_again():
-    large, small = empty(4 * SIZES[0], np.float32), empty(2 * SIZES[0], np.float32)
+    small, large = empty(2 * SIZES[0], np.float32), empty(4 * SIZES[0], np.float32)
     here, there = large.ctypes.data, small.ctypes.data
     del large, small
     pieces = [empty(SIZES[0], np.float32) for _ in range(6)]
@@ -58,6 +58,13 @@ def test_a_piece_is_cut_from_the_smallest_gap_and_neighbours_grow_together_again
     del pieces[3:5]
     assert empty(2 * SIZES[0], np.float32).ctypes.data == here + step
     assert len(memory._segments.all) == 2
+
+
+def test_a_new_segment_has_room_for_the_largest_piece_so_far_within_reason():
+    held = [empty(size // 4, np.float32) for size in (2 * LARGE, LARGE, 2 * memory.ROOM, LARGE, LARGE)]
+    sizes = [segment.stop - segment.start for segment in memory._segments.all]
+    assert sizes == [2 * LARGE, 2 * LARGE, 2 * memory.ROOM, memory.ROOM]  # the second has room for two
+    assert len(held) == 5
 
 
 def test_what_nobody_asks_for_goes_back(monkeypatch):

@@ -18,6 +18,7 @@ LARGE = 1 << 20  # bytes from which an array is worth the search: smaller ones N
 LINE = 64  # bytes
 SCRATCH = 4 << 20  # bytes up to which what a kernel writes on the way comes from the C library's own store
 STORE = 32 << 20  # bytes that the store may keep when nobody uses them
+ROOM = 16 << 20  # bytes that a new segment has at the most, if it isn't asked for more
 PATIENCE = 2000  # large arrays made meanwhile, after which memory that nobody asked for goes back to the system
 
 
@@ -72,7 +73,7 @@ class _Segments:
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.asked = 0
+        self.asked = self.largest = 0
         self.all: list[_Segment] = []
 
     def take(self, size: int) -> np.ndarray:
@@ -97,7 +98,8 @@ class _Segments:
 
     def _new(self, size: int) -> tuple[_Segment, int, int]:
         self.all = [s for s in self.all if s.pieces or self.asked - s.asked < PATIENCE]
-        segment = _Segment(size)
+        self.largest = max(self.largest, size)
+        segment = _Segment(max(size, min(self.largest, ROOM)))  # soon enough the largest is asked for again
         self.all.append(segment)
         return segment, segment.start, 0
 
