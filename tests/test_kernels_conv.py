@@ -312,3 +312,14 @@ def test_winograd_loses_one_output_channel_to_a_weight_that_is_not_finite():
     w[1, 2, 3, 4] = np.nan
     y = winograd.conv2d(x, w, bias, conv.FLOOR[None], geometry.padding)
     np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(np.arange(y.shape[3]) == 4, y.shape))
+
+
+@pytest.mark.parametrize("width", [LANES - 1, LANES, 2 * LANES])
+@pytest.mark.parametrize("k, stride, padding", [(2, 2, 0), (1, 3, 0), (3, 3, 1)])
+def test_pixels_to_the_right_of_all_copies_of_a_kernel_are_the_bias(k, stride, padding, width):
+    """The widest image that a convolution sends to this width, made of rows that fill whole vectors."""
+    rng, size = np.random.default_rng(0), stride * (width - 1) + k - 2 * padding + stride - 1
+    g, w = rng.integers(-4, 5, (2, width, width, 8)), rng.integers(-4, 5, (k, k, 1, 8))
+    form = (size, size), (stride, stride), (padding, padding), (1, 1), np.ones(1, np.float32)
+    arrays = g.astype(np.float32), w.astype(np.float32)
+    np.testing.assert_array_equal(conv.conv_transpose2d(*arrays, *form), reference.conv_transpose2d(*arrays, *form))

@@ -47,7 +47,7 @@ def _scatter(g, entries, bias, x, form, start, stop):
     for v in range(kw):
         shifts[v] = (dw * v - pw) // sw
     left = max(0, -shifts[0])
-    width = left + max(0, shifts[kw - 1]) + long
+    width = left + max(max(0, shifts[kw - 1]) + long, (w + sw - 1) // sw)  # some pixels may lie beyond all products
     sums = scratch(h * c * sw * width)
     for image in range(start, stop):
         clear(sums, 0, h * c * sw * width)
