@@ -120,11 +120,11 @@ def test_a_batch_is_a_copy(shuffle):
         (
             (np.arange(5), 2),
             TypeError,
-            r"Batches \(with shuffle=True\): rng should be a numpy.random.Generator, got None",
+            r"Batches \(with shuffle=True\): expected rng to be a numpy.random.Generator, got None",
         ),
-        ((np.arange(5), 0, 1), ValueError, "batch_size should be at least 1, got 0"),
-        ((np.arange(5), 2.0, 1), TypeError, "batch_size should be a whole number, got 2.0"),
-        ((np.zeros((0, 3)), 2, 1), ValueError, "the number of rows should be at least 1, got 0"),
+        ((np.arange(5), 0, 1), ValueError, "expected batch_size to be a whole number of at least 1, got 0"),
+        ((np.arange(5), 2.0, 1), TypeError, "expected batch_size to be a whole number of at least 1, got 2.0"),
+        ((np.zeros((0, 3)), 2, 1), ValueError, "expected the number of rows to be a whole number of at least 1, got 0"),
         (((np.arange(5), np.arange(4)), 2, 1), ValueError, r"the same number of rows, got \[5, 4\]"),
         (((), 2, 1), ValueError, r"the same number of rows, got \[\]"),
     ],
@@ -140,8 +140,8 @@ def test_errors(arguments, error, message):
         ({"rows": 11}, ValueError, r"saved with rows 11 \(here 10\)"),
         ({"batch_size": 3, "drop_last": True}, ValueError, r"batch_size 3 \(here 4\), drop_last True \(here False\)"),
         ({"extra": 1}, ValueError, "expected a state with .* got .*'extra'"),
-        ({"position": -1}, ValueError, "position should be at least 0, got -1"),
-        ({"seed": "7"}, TypeError, "seed should be a whole number, got '7'"),
+        ({"position": -1}, ValueError, "expected position to be a whole number of at least 0, got -1"),
+        ({"seed": "7"}, TypeError, "expected seed to be a whole number of at least 0, got '7'"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(change, error, message):

@@ -138,7 +138,7 @@ def test_the_factors_are_uniform_and_independent():
 
 
 def test_errors():
-    with pytest.raises(TypeError, match="shapes: rng should be"):
+    with pytest.raises(TypeError, match="shapes: expected rng to be"):
         shapes(3, 0)
     with pytest.raises(ValueError, match="shapes: n should be at least 0"):
         shapes(-3, np.random.default_rng(0))

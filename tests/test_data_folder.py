@@ -140,5 +140,5 @@ def test_errors(tmp_path):
         load_folder(tmp_path, test_fraction=1)
     with pytest.raises(ValueError, match=r"size should be one number or \(height, width\), got \(1, 2, 3\)"):
         load_folder(tmp_path, size=(1, 2, 3))
-    with pytest.raises(ValueError, match="each side of size should be at least 1, got 0"):
+    with pytest.raises(ValueError, match="expected each side of size to be a whole number of at least 1, got 0"):
         load_folder(tmp_path, size=0)

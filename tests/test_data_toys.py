@@ -98,18 +98,18 @@ def test_shape_type_and_the_same_points_from_the_same_seed(toy, n, seed):
 def test_errors(toy):
     rng = np.random.default_rng(0)
     name = toy.__name__
-    with pytest.raises(ValueError, match=f"{name}: n should be at least 0, got -1"):
+    with pytest.raises(ValueError, match=f"{name}: expected n to be a whole number of at least 0, got -1"):
         toy(-1, rng)
-    with pytest.raises(TypeError, match=f"{name}: n should be a whole number, got 2.5"):
+    with pytest.raises(TypeError, match=f"{name}: expected n to be a whole number of at least 0, got 2.5"):
         toy(2.5, rng)
-    with pytest.raises(TypeError, match=rf"{name}: rng should be a numpy.random.Generator, got 0: pass np\.random"):
+    with pytest.raises(TypeError, match=rf"{name}: expected rng to be a numpy.* got 0: pass rng=np\.random"):
         toy(10, 0)
     with pytest.raises(ValueError, match=f"{name}: sd .* got nan"):
         toy(10, rng, sd=float("nan"))
 
 
 def test_errors_of_the_centres():
-    with pytest.raises(ValueError, match="ring: modes should be at least 1, got 0"):
+    with pytest.raises(ValueError, match="ring: expected modes to be a whole number of at least 1, got 0"):
         ring(10, np.random.default_rng(0), modes=0)
-    with pytest.raises(TypeError, match="grid: side should be a whole number"):
+    with pytest.raises(TypeError, match="grid: expected side to be a whole number"):
         grid(10, np.random.default_rng(0), side=2.5)

@@ -322,7 +322,7 @@ def test_rejection_by_one_that_is_no_number_ends():
 def test_errors_name_what_does_not_fit():
     with pytest.raises(ValueError, match="DCGAN: 4 must divide the image size, for it is halved twice; got 30"):
         DCGAN(rng=rng(), image_size=30)
-    with pytest.raises(ValueError, match="GAN: latent must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="GAN: expected latent to be a whole number of at least 1, got 0"):
         GAN(nn.Identity(), nn.Identity(), latent=0)
     with pytest.raises(ValueError, match=r"as many fake examples as real, got \(6, 2\), \(5, 2\)"):
         gradient_penalty(pair().discriminator, points(1), points(2, 5), rng())

@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused_in_words(shape, times, message):
 def test_channels_that_do_not_split_into_groups_are_refused():
     with pytest.raises(ValueError, match=r"channels must be a multiple of 16, .*; got 24"):
         UNet(rng=rng(), channels=24)
-    with pytest.raises(ValueError, match="image_channels must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="expected image_channels to be a whole number of at least 1, got 0"):
         UNet(rng=rng(), image_channels=0)
 
 
@@ -116,8 +116,8 @@ def test_channels_that_do_not_split_into_groups_are_refused():
     "wrong, message",
     [
         (dict(multiples=(2,)), r"multiples should be two, .* got \(2,\)"),
-        (dict(multiples=(2, 0)), r"multiples\[1\] must be an integer >= 1, got 0"),
-        (dict(middle=0), "middle must be an integer >= 1, got 0"),
+        (dict(multiples=(2, 0)), r"expected multiples\[1\] to be a whole number of at least 1, got 0"),
+        (dict(middle=0), "expected middle to be a whole number of at least 1, got 0"),
         (dict(image_size=(8, 10)), r"image_size should be \(H, W\), 4 dividing both; got \(8, 10\)"),
         (dict(image_size=(8, 8, 1)), r"image_size should be \(H, W\), 4 dividing both; got \(8, 8, 1\)"),
     ],

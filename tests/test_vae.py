@@ -279,9 +279,9 @@ def test_errors_name_what_does_not_fit():
         VAE(encoder, decoder, latent=2).loss(x, rng())
     with pytest.raises(ValueError, match=r"x should be \(5, 6\).*got \(5, 4\)"):
         VAE(tg.nn.Dense(4, 4, rng=rng()), tg.nn.Dense(2, 6, rng=rng()), latent=2).loss(x, rng())
-    with pytest.raises(ValueError, match="latent must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="expected latent to be a whole number of at least 1, got 0"):
         VAE(encoder, decoder, latent=0)
-    with pytest.raises(ValueError, match="log_likelihood: k must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="log_likelihood: expected k to be a whole number of at least 1, got 0"):
         small().log_likelihood(binary(2, 3, 3, 1), 0, rng())
     with pytest.raises(ValueError, match=r"x must lie in \[0, 1\]"):
         small().loss(2 * binary(2, 3, 3, 1), rng())

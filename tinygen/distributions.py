@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygen.nn.init import check_rng
+from tinygen import arguments
 from tinygen.op import as_tensors
 from tinygen.ops import broadcast_to, exp, logistic_loss, sigmoid, softplus
 from tinygen.tensor import Tensor, array_of, constant
@@ -39,7 +39,7 @@ class Normal:
 
         Gradients reach both (the reparameterisation of Kingma & Welling 2014, section 2.4).
         """
-        check_rng("Normal.rsample", rng)
+        arguments.generator("Normal.rsample", rng)
         ε = constant(np.asarray(rng.standard_normal((*shape, *self.shape), dtype=self.dtype)))
         return self.mu + exp(0.5 * self.log_var) * ε
 
@@ -70,7 +70,7 @@ class Bernoulli:
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Tensor:
         """Zeros and ones of shape (*shape, *self.shape), as a constant."""
-        check_rng("Bernoulli.sample", rng)
+        arguments.generator("Bernoulli.sample", rng)
         below = rng.random((*shape, *self.shape), dtype=self.dtype) < self.mean.data
         return constant(np.asarray(below, self.dtype))
 

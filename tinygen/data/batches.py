@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tinygen.data.checks import need_count, need_rng
+from tinygen import arguments
 
 
 class Batches:
@@ -30,12 +30,12 @@ class Batches:
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) != 1:
             raise ValueError(f"Batches: expected arrays with the same number of rows, got {lengths}")
-        self.rows = need_count("Batches", "the number of rows", lengths[0], least=1)
-        self.batch_size = need_count("Batches", "batch_size", batch_size, least=1)
+        self.rows = arguments.whole("Batches", "the number of rows", lengths[0], least=1)
+        self.batch_size = arguments.whole("Batches", "batch_size", batch_size, least=1)
         if drop_last and self.batch_size > self.rows:
             raise ValueError(f"Batches: drop_last leaves no batch of {self.batch_size} from {self.rows} rows")
         if shuffle:
-            need_rng("Batches (with shuffle=True)", rng)
+            arguments.generator("Batches (with shuffle=True)", rng)
         self.shuffle, self.drop_last = shuffle, drop_last
         self.seed = int(rng.integers(2**63)) if shuffle else 0
         self.epoch = 0  # epochs finished
@@ -75,7 +75,9 @@ class Batches:
         differences = [f"{name} {state[name]} (here {mine[name]})" for name in _SETTINGS if state[name] != mine[name]]
         if differences:
             raise ValueError(f"Batches: the state was saved with {', '.join(differences)}: make both the same")
-        self.seed, self.epoch, self.position = (need_count("Batches", key, state[key], least=0) for key in _POSITION)
+        self.seed, self.epoch, self.position = (
+            arguments.whole("Batches", key, state[key], least=0) for key in _POSITION
+        )
 
     def _order(self):
         if not self.shuffle:

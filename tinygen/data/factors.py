@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygen.data.checks import need_count, need_rng
+from tinygen import arguments
 
 KINDS = ("circle", "square", "triangle")
 AREAS = (0.03, 0.12)
@@ -43,8 +43,8 @@ class Factors:
 
 def shapes(n: int, rng: np.random.Generator, *, size: int = 16) -> tuple[np.ndarray, Factors]:
     """Draw n images (n, size, size, 3), float32 in [0, 1], with independent, uniform factors."""
-    need_count("shapes", "n", n, least=0)
-    need_rng("shapes", rng)
+    arguments.whole("shapes", "n", n, least=0)
+    arguments.generator("shapes", rng)
     factors = Factors(
         kind=rng.integers(len(KINDS), size=n),
         area=rng.uniform(*AREAS, n),
@@ -60,7 +60,7 @@ def render_shapes(factors: Factors, *, size: int = 16) -> np.ndarray:
 
     A pixel's brightness is the part of it that the shape covers, so that the pixels' sum is the shape's area.
     """
-    need_count("render_shapes", "size", size, least=1)
+    arguments.whole("render_shapes", "size", size, least=1)
     coverage = np.zeros((len(factors), size, size))  # (N, H, W)
     left = np.arange(size) / size  # (W,) the left edges of the pixels
     x = np.asarray(factors.x)[:, None, None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen.data.checks import need_count
+from tinygen import arguments
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.progress import progress
 
@@ -37,7 +37,7 @@ def load_folder(
     sides = size if isinstance(size, tuple) else (size, size)
     if len(sides) != 2:
         raise ValueError(f"load_folder: size should be one number or (height, width), got {size!r}")
-    height, width = (need_count("load_folder", "each side of size", side, least=1) for side in sides)
+    height, width = (arguments.whole("load_folder", "each side of size", side, least=1) for side in sides)
     names = _picture_names(root)
     images = _read_all(root, names, (height, width), channels, quiet)  # (N, H, W, C)
     classes = tuple(sorted({_class_of(name) for name in names}))

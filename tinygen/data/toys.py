@@ -5,7 +5,7 @@ Each function draws n points and says where each came from: `points, labels = ri
 
 import numpy as np
 
-from tinygen.data.checks import need_count, need_rng
+from tinygen import arguments
 
 
 def ring(
@@ -49,13 +49,13 @@ def swiss_roll(n: int, rng: np.random.Generator, *, sd: float = 0.01) -> tuple[n
 
 def ring_centres(*, modes: int = 8, radius: float = 1.0) -> np.ndarray:
     """The means of `ring`, (modes, 2) float64, counter-clockwise from (radius, 0); modes are counted with them."""
-    angle = 2 * np.pi * np.arange(need_count("ring", "modes", modes, least=1)) / modes
+    angle = 2 * np.pi * np.arange(arguments.whole("ring", "modes", modes, least=1)) / modes
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def grid_centres(*, side: int = 5) -> np.ndarray:
     """The means of `grid`, (side², 2) float64, row by row from the lower left."""
-    line = 2.0 * np.arange(need_count("grid", "side", side, least=1)) - (side - 1)
+    line = 2.0 * np.arange(arguments.whole("grid", "side", side, least=1)) - (side - 1)
     y, x = np.meshgrid(line, line, indexing="ij")
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
@@ -67,8 +67,8 @@ def _mixture(who, n, rng, centres, sd):
 
 
 def _check(who, n, rng, sd):
-    need_count(who, "n", n, least=0)
-    need_rng(who, rng)
+    arguments.whole(who, "n", n, least=0)
+    arguments.generator(who, rng)
     if not sd >= 0:
         raise ValueError(f"{who}: sd is a standard deviation and should be at least 0, got {sd!r}")
 

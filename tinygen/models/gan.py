@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen import nn
+from tinygen import arguments, nn
 from tinygen.functional import norm
 from tinygen.grad import grad
 from tinygen.models.autoencoder import in_batches
@@ -114,7 +114,7 @@ class GAN(nn.Module):
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent: int):
-        nn.init.check_sizes(type(self).__name__, latent=latent)
+        arguments.sizes(type(self).__name__, latent=latent)
         self.generator, self.discriminator, self.latent = generator, discriminator, latent
 
     def forward(self, z: Tensor | np.ndarray) -> Tensor:

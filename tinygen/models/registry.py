@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import nn
+from tinygen import arguments, nn
 from tinygen.checkpoint import CheckpointError
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
 from tinygen.models.diffusion import Diffusion
@@ -34,13 +34,13 @@ def build(model: Mapping[str, Mapping], rng: np.random.Generator) -> nn.Module:
     """
     if len(model) != 1:
         raise ValueError(f"build: expected one name with its arguments, got {len(model)} of them")
-    ((name, arguments),) = model.items()
+    ((name, settings),) = model.items()
     if name not in BUILDERS:
         raise ValueError(f"build: expected one of {', '.join(BUILDERS)}; got {name!r}")
     try:
-        return BUILDERS[name](**arguments, rng=rng)
+        return BUILDERS[name](**settings, rng=rng)
     except Exception as error:  # what a damaged file may ask for has a dozen ways to fail, and one meaning
-        raise ValueError(f"build: {name} can't be made of {arguments}: {error}") from error
+        raise ValueError(f"build: {name} can't be made of {settings}: {error}") from error
 
 
 def load_run(folder: str | Path) -> nn.Module:
@@ -77,7 +77,7 @@ def draw(model: nn.Module, n: int, rng: np.random.Generator) -> np.ndarray:
             "an autoencoder can't sample: it makes images of codes, but was never told which codes there are; a VAE, a "
             "GAN or a diffusion model can"
         )
-    nn.init.check_sizes("draw", n=n)
+    arguments.sizes("draw", n=n)
     samples = model.sample(n, rng)
     if samples.ndim != 4:
         return samples

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from tinygen import nn
+from tinygen import arguments, nn
 from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
 
@@ -129,7 +129,7 @@ class UNet(nn.Module):
         if len(multiples) != 2:
             raise ValueError(f"UNet: multiples should be two, of the half maps and the quarter maps; got {multiples}")
         sizes = dict(zip(("multiples[0]", "multiples[1]"), multiples, strict=True))
-        nn.init.check_sizes("UNet", channels=channels, **sizes, middle=middle, image_channels=image_channels)
+        arguments.sizes("UNet", channels=channels, **sizes, middle=middle, image_channels=image_channels)
         if channels % (2 * GROUPS):
             raise ValueError(f"UNet: channels must be a multiple of {2 * GROUPS}, for its GroupNorms; got {channels}")
         c, half, quarter = channels, multiples[0] * channels, multiples[1] * channels

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tinygen import functional, nn
+from tinygen import arguments, functional, nn
 from tinygen.distributions import Bernoulli, Normal
 from tinygen.models.autoencoder import in_batches
 from tinygen.op import no_grad
@@ -38,7 +38,7 @@ class VAE(nn.Module):
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
-        nn.init.check_sizes(type(self).__name__, latent=latent)
+        arguments.sizes(type(self).__name__, latent=latent)
         self.encoder, self.decoder, self.latent = encoder, decoder, latent
 
     @classmethod
@@ -113,7 +113,7 @@ class VAE(nn.Module):
         Its expectation is the ELBO for k = 1, never falls with k, and reaches log p(x) as k grows. A block of images
         and draws is done at a time, so memory doesn't grow with k. The NLL of a test set is minus the mean.
         """
-        nn.init.check_sizes("log_likelihood", k=k)
+        arguments.sizes("log_likelihood", k=k)
         draws = max(1, BLOCK // (IMAGES * max(1, x[:1].size)))  # at a time
         bounds = []
         with no_grad():

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinygen.nn.init import Initialiser, check_rng, check_sizes, glorot_uniform
+from tinygen import arguments
+from tinygen.nn.init import Initialiser, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias, relu
-from tinygen.ops.geometry import Geometry, geometry, pair
+from tinygen.ops.geometry import Geometry, geometry
 from tinygen.tensor import Parameter, Tensor
 
 Pair = int | tuple[int, int]
@@ -41,8 +42,8 @@ class _Convolution(Module):
         dtype: type = np.float32,
     ):
         name = type(self).__name__
-        check_rng(name, rng)
-        check_sizes(name, in_channels=in_channels, out_channels=out_channels)
+        arguments.generator(name, rng)
+        arguments.sizes(name, in_channels=in_channels, out_channels=out_channels)
         if groups != 1:
             raise ValueError(f"{name}: there are no groups here, got {groups}: slice the channels, concat the outputs")
         if activation not in (None, "relu"):
@@ -51,7 +52,7 @@ class _Convolution(Module):
             )
         self.activation = activation
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", least=1)
+        self.kernel_size = arguments.pair(name, "kernel_size", kernel_size, least=1)
         self.stride, self.padding, self.dilation = geometry(stride, padding, dilation, name)
         area, steps = math.prod(self.kernel_size), math.prod(self.stride)
         if self.transposed:
@@ -109,8 +110,10 @@ class ConvTranspose2d(_Convolution):
         **others,
     ):
         super().__init__(in_channels, out_channels, kernel_size, **others)
-        self.output_padding = pair(output_padding, "ConvTranspose2d: output_padding", least=0)
-        self.output_size = None if output_size is None else pair(output_size, "ConvTranspose2d: output_size", least=1)
+        self.output_padding = arguments.pair("ConvTranspose2d", "output_padding", output_padding, least=0)
+        self.output_size = (
+            None if output_size is None else arguments.pair("ConvTranspose2d", "output_size", output_size, least=1)
+        )
         if any(extra >= s for extra, s in zip(self.output_padding, self.stride)):
             raise ValueError(
                 f"ConvTranspose2d: output_padding {self.output_padding} must be below the stride {self.stride}: "

@@ -56,19 +56,3 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype:
 def _uniform(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: np.dtype) -> np.ndarray:
     bound = math.sqrt(3) * std
     return rng.uniform(-bound, bound, shape).astype(dtype)
-
-
-# -- what layers ask of their arguments --------------------------------------------------------------------------------
-
-
-def check_rng(who: str, rng: np.random.Generator) -> None:
-    """Raise TypeError unless `rng` is a NumPy Generator: layers draw from nothing hidden."""
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{who}: rng must be a numpy.random.Generator, as np.random.default_rng(0) makes; got {rng!r}")
-
-
-def check_sizes(who: str, **sizes: int) -> None:
-    """Raise ValueError unless every size is a whole number of at least 1."""
-    for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{who}: {name} must be an integer >= 1, got {size!r}")

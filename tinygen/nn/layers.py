@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from tinygen import arguments
 from tinygen.nn.conv import Pair, short
-from tinygen.nn.init import Initialiser, check_rng, check_sizes, glorot_uniform
+from tinygen.nn.init import Initialiser, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.ops import avg_pool2d, flatten, linear, max_pool2d, reshape, upsample
-from tinygen.ops.geometry import geometry, pair
+from tinygen.ops.geometry import geometry
 from tinygen.tensor import Parameter, Tensor, constant
 
 
@@ -31,8 +32,8 @@ class Dense(Module):
         init: Initialiser = glorot_uniform,
         dtype: type = np.float32,
     ):
-        check_rng("Dense", rng)
-        check_sizes("Dense", in_features=in_features, out_features=out_features)
+        arguments.generator("Dense", rng)
+        in_features, out_features = arguments.sizes("Dense", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(init(rng, (in_features, out_features), (in_features, out_features), dtype))
         self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
@@ -58,7 +59,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float, *, rng: np.random.Generator):
-        check_rng("Dropout", rng)
+        arguments.generator("Dropout", rng)
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p must lie in [0, 1), got {p}")
         self.p, self.rng = p, rng
@@ -87,7 +88,7 @@ class Reshape(Module):
     """Each example in another shape, given without the batch axis: `Reshape((7, 7, 64))`."""
 
     def __init__(self, shape: tuple[int, ...]):
-        check_sizes("Reshape", **{f"shape[{i}]": size for i, size in enumerate(shape)})
+        arguments.sizes("Reshape", **{f"shape[{i}]": size for i, size in enumerate(shape)})
         self.shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +104,7 @@ class Upsample(Module):
     """Images enlarged by a whole `scale_factor`, by `mode` "nearest" or "bilinear"."""
 
     def __init__(self, scale_factor: Pair, *, mode: str = "nearest", align_corners: bool = False):
-        self.scale_factor = pair(scale_factor, "Upsample: scale_factor", least=1)
+        self.scale_factor = arguments.pair("Upsample", "scale_factor", scale_factor, least=1)
         if mode not in ("nearest", "bilinear"):
             raise ValueError(f'Upsample: mode must be "nearest" or "bilinear", got {mode!r}')
         self.mode, self.align_corners = mode, align_corners
@@ -123,7 +124,7 @@ class _Pool2d(Module):
 
     def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0):
         name = type(self).__name__
-        self.kernel_size = pair(kernel_size, f"{name}: kernel_size", least=1)
+        self.kernel_size = arguments.pair(name, "kernel_size", kernel_size, least=1)
         self.stride, self.padding, _ = geometry(self.kernel_size if stride is None else stride, padding, 1, name)
 
     def settings(self) -> str:

@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from tinygen import kernels
-from tinygen.nn.init import check_sizes
+from tinygen import arguments, kernels
 from tinygen.nn.module import Module
 from tinygen.ops import batch_norm, group_norm, layer_norm, leaky_relu, relu, silu
 from tinygen.tensor import Parameter, Tensor, array_of
@@ -67,7 +66,7 @@ class BatchNorm(_Norm):
         negative_slope: float = 0.01,
         dtype: type = np.float32,
     ):
-        check_sizes("BatchNorm", num_features=num_features)
+        arguments.sizes("BatchNorm", num_features=num_features)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm: momentum is the share of the new batch, in [0, 1], got {momentum}")
         super().__init__(num_features, eps, activation, negative_slope, dtype)
@@ -116,7 +115,7 @@ class GroupNorm(_Norm):
         negative_slope: float = 0.01,
         dtype: type = np.float32,
     ):
-        check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        arguments.sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_channels} channels don't split into {num_groups} equal groups")
         super().__init__(num_channels, eps, activation, negative_slope, dtype)
@@ -142,7 +141,7 @@ class LayerNorm(_Norm):
         negative_slope: float = 0.01,
         dtype: type = np.float32,
     ):
-        check_sizes("LayerNorm", num_features=num_features)
+        arguments.sizes("LayerNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)
 
     def forward(self, x: Tensor) -> Tensor:

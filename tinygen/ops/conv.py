@@ -6,10 +6,10 @@ Freeze two of its arguments and it is linear in the third; those three linear ma
 of each is another of them, at every order. docs/convolution.md derives them.
 """
 
-from tinygen import kernels
+from tinygen import arguments, kernels
 from tinygen.op import op
 from tinygen.ops.activation import relu_vjp
-from tinygen.ops.geometry import check_image, geometry, pair
+from tinygen.ops.geometry import check_image, geometry
 from tinygen.ops.once import fused
 from tinygen.ops.reduce import sum
 
@@ -73,7 +73,7 @@ def _conv_transpose2d(name, g, w, bias, size, form, activation=None):
             f"{name}: g has {g.shape[3]} channels {g.shape} but w expects {w.shape[3]} {w.shape}; "
             "the kernel of a transpose is (KH, KW, C_out, C_in)"
         )
-    size = pair(size, f"{name}: size", least=1)
+    size = arguments.pair(name, "size", size, least=1)
     heights, widths = form.sizes(g.shape[1:3], w.shape[:2])
     if size[0] not in heights or size[1] not in widths:
         raise ValueError(
@@ -94,7 +94,7 @@ def conv2d_weight(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
     check_image(x, "conv2d_weight: x")
     check_image(g, "conv2d_weight: g")
     form = geometry(stride, padding, dilation, "conv2d_weight")
-    kernel_size = pair(kernel_size, "conv2d_weight: kernel_size", least=1)
+    kernel_size = arguments.pair("conv2d_weight", "kernel_size", kernel_size, least=1)
     expected = (x.shape[0], *form.outputs(x.shape[1:3], kernel_size, "conv2d_weight"))
     if g.shape[:3] != expected:
         raise ValueError(f"conv2d_weight: g has (N, GH, GW) = {g.shape[:3]} but conv2d makes {expected} of {x.shape}")

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-import numpy as np
+from tinygen import arguments
 
 
 class Geometry(NamedTuple):
@@ -36,18 +36,10 @@ class Geometry(NamedTuple):
 def geometry(stride, padding, dilation, name: str) -> Geometry:
     """Each of the three as a pair; raises for a stride or dilation below 1 or a negative padding."""
     return Geometry(
-        pair(stride, f"{name}: stride", least=1),
-        pair(padding, f"{name}: padding", least=0),
-        pair(dilation, f"{name}: dilation", least=1),
+        arguments.pair(name, "stride", stride, least=1),
+        arguments.pair(name, "padding", padding, least=0),
+        arguments.pair(name, "dilation", dilation, least=1),
     )
-
-
-def pair(value, name: str, *, least: int) -> tuple[int, int]:
-    """One number for both axes, or a pair (height, width) of them, none below `least`."""
-    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or any(not isinstance(v, int | np.integer) or v < least for v in both):
-        raise ValueError(f"{name} must be an integer >= {least} or a pair of them (height, width), got {value!r}")
-    return int(both[0]), int(both[1])
 
 
 def check_image(x, name: str) -> None:

@@ -3,9 +3,9 @@
 Convention: where a window has several largest pixels, the gradient goes to the first of them, row by row, as in `max`.
 """
 
-from tinygen import kernels
+from tinygen import arguments, kernels
 from tinygen.op import op
-from tinygen.ops.geometry import Geometry, check_image, geometry, pair
+from tinygen.ops.geometry import Geometry, check_image, geometry
 from tinygen.ops.shape import reshape, scatter
 
 
@@ -24,8 +24,8 @@ def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
 def avg_pool2d_adjoint(g, *, size, kernel_size, stride, padding):
     """Each entry of g (N, GH, GW, C) spread evenly over its window in an image of `size`."""
     check_image(g, "avg_pool2d_adjoint: g")
-    size = pair(size, "avg_pool2d_adjoint: size", least=1)
-    kernel_size = pair(kernel_size, "avg_pool2d_adjoint: kernel_size", least=1)
+    size = arguments.pair("avg_pool2d_adjoint", "size", size, least=1)
+    kernel_size = arguments.pair("avg_pool2d_adjoint", "kernel_size", kernel_size, least=1)
     form = geometry(stride, padding, 1, "avg_pool2d_adjoint")
     if form.outputs(size, kernel_size, "avg_pool2d_adjoint") != g.shape[1:3]:
         raise ValueError(f"avg_pool2d_adjoint: avg_pool2d doesn't make {g.shape[1:3]} of images of {size}")
@@ -47,7 +47,7 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
 
 def _windows(x, kernel_size, stride, padding, name: str) -> tuple[tuple[int, int], Geometry]:
     check_image(x, name)
-    kernel_size = pair(kernel_size, f"{name}: kernel_size", least=1)
+    kernel_size = arguments.pair(name, "kernel_size", kernel_size, least=1)
     form = geometry(kernel_size if stride is None else stride, padding, 1, name)
     if any(2 * p > k for p, k in zip(form.padding, kernel_size)):
         raise ValueError(f"{name}: padding {form.padding} is more than half the kernel {kernel_size}")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tinygen import kernels
+from tinygen import arguments, kernels
 from tinygen.op import as_tensors, op
-from tinygen.ops.geometry import check_image, pair
+from tinygen.ops.geometry import check_image
 from tinygen.tensor import Tensor, private
 
 
@@ -12,7 +12,7 @@ from tinygen.tensor import Tensor, private
 def upsample_nearest(x, *, scale):
     """Every pixel becomes a block of `scale` = (SH, SW) equal ones: (N, H, W, C) to (N, SH·H, SW·W, C)."""
     check_image(x, "upsample_nearest")
-    scale = pair(scale, "upsample_nearest: scale", least=1)
+    scale = arguments.pair("upsample_nearest", "scale", scale, least=1)
     return kernels.upsample_nearest(x.data, scale), lambda g: sum_blocks(g, scale=scale)
 
 
@@ -20,7 +20,7 @@ def upsample_nearest(x, *, scale):
 def sum_blocks(x, *, scale):
     """Every block of `scale` = (SH, SW) pixels becomes their sum: the adjoint of `upsample_nearest`."""
     check_image(x, "sum_blocks")
-    scale = pair(scale, "sum_blocks: scale", least=1)
+    scale = arguments.pair("sum_blocks", "scale", scale, least=1)
     if x.shape[1] % scale[0] or x.shape[2] % scale[1]:
         raise ValueError(f"sum_blocks: blocks of {scale} don't tile images of {x.shape[1:3]}")
     return kernels.sum_blocks(x.data, scale), lambda g: upsample_nearest(g, scale=scale)
@@ -44,7 +44,7 @@ def upsample(x: Tensor, scale_factor: int | tuple[int, int], *, mode="nearest", 
     """
     (x,) = as_tensors((x,))
     check_image(x, "upsample")
-    scale = pair(scale_factor, "upsample: scale_factor", least=1)
+    scale = arguments.pair("upsample", "scale_factor", scale_factor, least=1)
     if mode == "nearest":
         return upsample_nearest(x, scale=scale)
     if mode == "bilinear":

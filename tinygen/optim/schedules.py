@@ -11,28 +11,25 @@ A lambda is a schedule too: `warmup(lambda step: 1e-3 / (1 + step / 1000), steps
 import math
 from collections.abc import Callable
 
+from tinygen import arguments
+
 Schedule = Callable[[int], float]
 
 
 def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
     """lr · factorᵏ, where k counts how often `every` steps are done."""
-    _check_steps("step_decay", "every", every)
+    every = arguments.whole("step_decay", "every", every, least=1)
     return lambda step: lr * factor ** (step // every)
 
 
 def cosine(lr: float, *, total: int, final: float = 0.0) -> Schedule:
     """Half a cosine from `lr` at step 0 down to `final` from step `total` on (Loshchilov & Hutter 2017)."""
-    _check_steps("cosine", "total", total)
+    total = arguments.whole("cosine", "total", total, least=1)
     return lambda step: final + (lr - final) * (1 + math.cos(math.pi * min(step, total) / total)) / 2
 
 
 def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
     """The schedule, or a constant rate, times a ramp 1/steps, 2/steps, ... up to 1 (Goyal et al. 2017)."""
-    _check_steps("warmup", "steps", steps)
+    steps = arguments.whole("warmup", "steps", steps, least=1)
     base = schedule if callable(schedule) else lambda step: schedule
     return lambda step: base(step) * min(1.0, (step + 1) / steps)
-
-
-def _check_steps(who: str, name: str, value: int) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{who}: {name} must be an integer >= 1, got {value!r}")

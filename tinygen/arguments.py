@@ -1,0 +1,98 @@
+"""The checks that many functions make of their arguments; each returns the argument as a plain Python number.
+
+NumPy's numbers are welcome wherever a number is. They become Python's here, because a NumPy float64 would promote
+float32 arrays to float64, and a Python number never does. Every message says who asks, what was expected, what was
+given and, where the caller knows it, what to write instead (`hint`).
+"""
+
+import math
+import operator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+
+def whole(who: str, what: str, value: Any, *, least: int | None = None, most: int | None = None, hint: str = "") -> int:
+    """The whole number `value` as an int; TypeError if it is none, ValueError outside `least` to `most`."""
+    expected = "a whole number" + _range(least=least, most=most)
+    try:
+        number = operator.index(_unboxed(value))
+    except TypeError:
+        raise TypeError(_message(who, what, expected, value, hint)) from None
+    if (least is not None and number < least) or (most is not None and number > most):
+        raise ValueError(_message(who, what, expected, value, hint))
+    return number
+
+
+def sizes(who: str, **values: Any) -> tuple[int, ...]:
+    """Whole numbers of at least 1, each called by its own name, as a tuple of ints."""
+    return tuple(whole(who, name, value, least=1) for name, value in values.items())
+
+
+def real(
+    who: str,
+    what: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    infinite: bool = False,
+    hint: str = "",
+) -> float:
+    """The real number `value` as a float; TypeError if it is none, ValueError if NaN, infinite or out of range.
+
+    The range is `least` <= value <= `most`, or above < value < below; `infinite` lets infinities pass.
+    """
+    expected = "a number" + _range(least=least, above=above, most=most, below=below)
+    number = _unboxed(value)
+    if not isinstance(number, Real) or isinstance(number, bool):
+        raise TypeError(_message(who, what, expected, value, hint))
+    number = float(number)
+    inside = not math.isnan(number) and (infinite or math.isfinite(number))
+    inside = inside and (least is None or number >= least) and (above is None or number > above)
+    if not (inside and (most is None or number <= most) and (below is None or number < below)):
+        raise ValueError(_message(who, what, expected, value, hint))
+    return number
+
+
+def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
+    """One whole number for both axes, or a pair (height, width) of them, none below `least`; ValueError otherwise."""
+    both = tuple(value) if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) else (value, value)
+    try:
+        height, width = (whole(who, what, each, least=least) for each in both)
+    except (TypeError, ValueError):
+        expected = f"a whole number of at least {least}, or a pair of them (height, width)"
+        raise ValueError(_message(who, what, expected, value, "")) from None
+    return height, width
+
+
+def generator(who: str, rng: Any) -> np.random.Generator:
+    """`rng` itself; TypeError unless it is a NumPy Generator, because tinygen draws from nothing hidden."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(_message(who, "rng", "a numpy.random.Generator", rng, "pass rng=np.random.default_rng(0)"))
+    return rng
+
+
+def python_number(value: Any) -> Any:
+    """A NumPy number as a Python one; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _unboxed(value: Any) -> Any:
+    """A number out of a NumPy scalar or an array of no axes; no bool, which only looks like a number."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        value = value.item()
+    return None if isinstance(value, bool) else value
+
+
+def _range(**bounds: float | None) -> str:
+    words = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
+    said = [f"{words[name]} {bound}" for name, bound in bounds.items() if bound is not None]
+    return (" of " if said and said[0].startswith("at") else " ") * bool(said) + " and ".join(said)
+
+
+def _message(who: str, what: str, expected: str, value: Any, hint: str) -> str:
+    return f"{who}: expected {what} to be {expected}, got {value!r}" + (f": {hint}" if hint else "")
