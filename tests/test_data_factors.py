@@ -140,9 +140,9 @@ def test_the_factors_are_uniform_and_independent():
 def test_errors():
     with pytest.raises(TypeError, match="shapes: expected rng to be"):
         shapes(3, 0)
-    with pytest.raises(ValueError, match="shapes: n should be at least 0"):
+    with pytest.raises(ValueError, match="shapes: expected n to be a whole number"):
         shapes(-3, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="render_shapes: size should be at least 1"):
+    with pytest.raises(ValueError, match="render_shapes: expected size to be a whole number"):
         render_shapes(one(0), size=0)
     with pytest.raises(ValueError, match=r"kind should index \('circle', 'square', 'triangle'\), got \[3\]"):
         one(3)
