@@ -20,7 +20,7 @@ FLOORS = [
     "tensor op grad",
     "ops",
     "functional derivatives gradcheck draw",
-    "data checkpoint metrics plot loop run report",  # these know no engine: arrays, files and pictures only
+    "data checkpoint metrics plot loop record run report",  # these know no engine: arrays, files and pictures only
     "testing",
     "nn optim distributions",
     "models judging",

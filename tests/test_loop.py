@@ -344,8 +344,12 @@ def test_what_cannot_be_kept_is_refused_at_once(tmp_path):
     with pytest.raises(TypeError, match=r"expected Batches, or a sequence such as range\(1000\); got generator"):
         run.loop(batches=batches).steps(batches.forever())
     model = nn.Dense(2, 2, rng=np.random.default_rng(0))
-    model.save(run.path("checkpoint_5.npz"))
-    open_run(tmp_path / "b", {}).loop()
-    run.loop()
+    loop = run.loop(model=model)
+    model.save(loop.path)
     with pytest.raises(CheckpointError, match="it holds a model perhaps, but no loop to go on with"):
-        run.loop(model=model).load()
+        loop.load()
+    other = open_run(tmp_path / "b", {"lr": 1}).loop(model=model)
+    other.save()
+    loop.path.write_bytes(other.path.read_bytes())
+    with pytest.raises(CheckpointError, match="is not of this run"):
+        loop.load()

@@ -27,7 +27,7 @@ SAMPLERS = [name for name in SMALL if "Autoencoder" not in name]
 
 def trained(folder, name):
     """The folder of a run that kept this model, as an example leaves it."""
-    run = open_run(folder, {}, model={name: SMALL[name]})
+    run = open_run(folder, {}, model={name: SMALL[name]}, overwrite=True)
     model = models.build({name: SMALL[name]}, np.random.default_rng(7))
     for p in model.parameters():  # not as any seed makes them
         p.data = p.numpy() * 1.5 + 0.01
@@ -95,7 +95,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     assert says().endswith("no run has been here, for there is no config.json")
     open_run(tmp_path, {})
     assert "doesn't say which model was trained" in says()
-    open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]})
+    open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
     assert "there is no model.npz yet; the run has to be through" in says()
     trained(tmp_path, "VAE.dense")
     assert says("-n", 0).startswith("sample: draw: expected n to be a whole number of at least 1")

@@ -39,7 +39,8 @@ def test_the_configuration_can_be_read_back(tmp_path_factory, config):
     run = open_run(tmp_path_factory.mktemp("run") / "a" / "b", config, data={"digits": "ab12"})
     record = strict(run.path("config.json").read_text(encoding="utf-8"))
     assert record["config"] == config and record["data"] == {"digits": "ab12"}
-    assert record["versions"].keys() == {"python", "machine", "tinygen", "numpy", "scipy", "numba"}
+    assert record["versions"].keys() == {"python", "machine", "tinygen", "numpy", "scipy", "numba", "llvmlite"}
+    assert record["arithmetic"].keys() >= {"kernels", "cpu", "vectors"} and record["script"] == "test_run.py"
     assert record["versions"]["numpy"] == np.__version__ and record["versions"]["tinygen"] == tinygen.__version__
 
 
@@ -63,7 +64,7 @@ def test_the_log_is_json_line_by_line_whatever_the_loss_does(tmp_path_factory, s
 def test_a_new_run_starts_a_new_log_and_leaves_other_files(tmp_path):
     open_run(tmp_path, {}).log(0, loss=1)
     (tmp_path / "loss.png").write_bytes(b"picture")
-    open_run(tmp_path, {}).log(7, loss=np.float64(0.5))
+    open_run(tmp_path, {}, overwrite=True).log(7, loss=np.float64(0.5))
     assert (tmp_path / "log.jsonl").read_bytes() == b'{"step": 7, "loss": 0.5}\n'
     assert (tmp_path / "loss.png").read_bytes() == b"picture"
 
@@ -106,22 +107,64 @@ def begun(folder, **config):
     return run
 
 
-def test_an_unfinished_run_is_not_overwritten(tmp_path):
-    begun(tmp_path, lr=0.1)
+def early(folder, **config):
+    """A run that was left before its first checkpoint."""
+    open_run(folder, config, data=DATA).log(1, loss=2.0)
+
+
+def done(folder, **config):
+    """A run that was finished, with its model."""
+    run = begun(folder, **config)
+    run.path("model.npz").write_bytes((folder / "checkpoint.npz").read_bytes())
+    run.finish({"test": np.float32(0.5), "count": 3, "worst": math.inf, "none": math.nan})
+
+
+@pytest.mark.parametrize("state", [early, begun, done])
+def test_a_run_is_overwritten_only_if_that_is_asked_for(tmp_path, state):
+    state(tmp_path, lr=0.1)
     before = contents(tmp_path)
-    with pytest.raises(RunError, match=r"isn't finished: go on with --resume, .* or delete checkpoint.npz there"):
+    how = r"start over with --overwrite \(overwrite=True\), or choose another folder with --out"
+    how = f"contains a finished run: {how}" if state is done else f"an unfinished run: continue with --resume, {how}"
+    with pytest.raises(RunError, match=how):
         open_run(tmp_path, {"lr": 0.2})
+    with pytest.raises(ValueError, match="expected resume or overwrite, got both"):
+        open_run(tmp_path, {"lr": 0.1}, data=DATA, resume=True, overwrite=True)
+    with pytest.raises(TypeError, match="config must hold"):
+        open_run(tmp_path, {"lr": np.zeros(2)}, overwrite=True)
     assert contents(tmp_path) == before
-    (tmp_path / "checkpoint.npz").unlink()
-    open_run(tmp_path, {"lr": 0.2})
+    open_run(tmp_path, {"lr": 0.2}, overwrite=True)
+    assert contents(tmp_path).keys() == {"config.json", "log.jsonl"} and not (tmp_path / "log.jsonl").read_bytes()
 
 
-def test_a_finished_run_may_be_overwritten(tmp_path):
-    begun(tmp_path, lr=0.1).finish({"test": np.float32(0.5), "count": 3, "worst": math.inf, "none": math.nan})
+def test_figures_are_json_too(tmp_path):
+    done(tmp_path)
     figures = strict((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert figures == {"test": 0.5, "count": 3, "worst": "inf", "none": "nan"}
-    open_run(tmp_path, {"lr": 0.2})
-    assert contents(tmp_path).keys() == {"config.json", "log.jsonl"} and not (tmp_path / "log.jsonl").read_bytes()
+
+
+def test_only_files_that_the_run_wrote_are_deleted(tmp_path):
+    """Copies that a user keeps beside a run survive, even one that has the name of a checkpoint to come."""
+    run = begun(tmp_path)
+    run.loop(rng=np.random.default_rng(0)).save()
+    names = ["checkpoint_best.npz", "checkpoint (copy).npz", "checkpoint_02.npz", "checkpoint_3.npz", "model_best.npz"]
+    for name in [*names, "index.html", "notes/checkpoint.npz"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((tmp_path / "checkpoint_2.npz").read_bytes())
+    run = open_run(tmp_path, {}, overwrite=True)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*names, "index.html", "notes/checkpoint.npz", "config.json", "log.jsonl"}
+    run.loop(), run.loop()
+    with pytest.raises(RunError, match=r"checkpoint_3.npz was not written by this run, which needs that name"):
+        run.loop()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["config.json", "log.jsonl", "figures.json", "model.npz", "checkpoint.npz"])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, name, overwrite):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(RunError, match=f"contains {name} but no run|its config.json is not that of a run"):
+        open_run(tmp_path, {}, overwrite=overwrite)
+    assert contents(tmp_path) == {name: b"{}"}
 
 
 def test_a_finished_run_says_so_when_it_is_resumed(tmp_path, capsys):
@@ -146,7 +189,7 @@ def test_other_arguments_are_refused_and_named(tmp_path_factory, then, now):
         run = open_run(folder, now, data=DATA, model=model, resume=True)
         assert contents(folder) == before and run.folder == folder
         return
-    with pytest.raises(RunError, match="can't go on with other arguments") as error:
+    with pytest.raises(RunError, match="can't continue with other arguments") as error:
         open_run(folder, now, data=DATA, model=model, resume=True)
     named = set(re.findall(r"(\w+) was", str(error.value)))
     assert named == differing and contents(folder) == before
@@ -164,7 +207,7 @@ def test_other_data_or_another_model_are_refused_and_named(tmp_path):
 
 
 def test_there_has_to_be_something_to_go_on_from(tmp_path):
-    with pytest.raises(RunError, match="there is no checkpoint to go on from; begin without --resume"):
+    with pytest.raises(RunError, match="contains no run to continue: start without --resume"):
         open_run(tmp_path / "new", {}, resume=True)
     assert not (tmp_path / "new").exists()
     run = begun(tmp_path)
@@ -177,16 +220,28 @@ def test_there_has_to_be_something_to_go_on_from(tmp_path):
         with pytest.raises(RunError, match=says):
             open_run(tmp_path, {}, resume=True)
     run.path("config.json").unlink()
+    done(tmp_path / "done")
+    (tmp_path / "done" / "checkpoint.npz").unlink()
+    with pytest.raises(RunError, match="a finished run, but no checkpoint to continue from: start over with --overwr"):
+        open_run(tmp_path / "done", {}, data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
     with pytest.raises(RunError, match="no run has been here"):
         read_config(tmp_path)
 
 
-def test_other_versions_are_said(tmp_path, capsys):
+@pytest.mark.parametrize("part, name", [("versions", "numpy"), ("versions", "llvmlite"), ("arithmetic", "cpu")])
+def test_what_else_decides_the_bits_is_said(tmp_path, capsys, part, name):
     run = begun(tmp_path)
     record = read_config(tmp_path)
-    run.path("config.json").write_text(json.dumps(record | {"versions": record["versions"] | {"numpy": "1.0"}}))
+    run.path("config.json").write_text(json.dumps(record | {part: record[part] | {name: "1.0"}}))
     open_run(tmp_path, {}, data=DATA, model=record["model"], resume=True)
-    assert "it began with other versions" in capsys.readouterr().out
+    assert f'the last bits may come out differently, because {name} was "1.0", is ' in capsys.readouterr().out
+
+
+def test_a_run_without_a_checkpoint_is_resumed_from_its_beginning(tmp_path, capsys):
+    early(tmp_path)
+    run = open_run(tmp_path, {}, data=DATA, resume=True)
+    assert "it has no checkpoint yet: it starts from the beginning" in capsys.readouterr().out
+    assert run.path("log.jsonl").read_bytes() == b"" and str(run.loop()) == "no step"
 
 
 def test_lines_that_came_after_the_checkpoint_are_cut_off(tmp_path, capsys):
@@ -196,7 +251,7 @@ def test_lines_that_came_after_the_checkpoint_are_cut_off(tmp_path, capsys):
     assert len(run.path("log.jsonl").read_bytes().splitlines()) == 2  # nothing is lost before something is loaded
     run.loop(rng=np.random.default_rng(1))
     assert run.path("log.jsonl").read_bytes() == b'{"step": 1, "loss": 2.0}\n'
-    assert "going on with checkpoint.npz, after no step" in capsys.readouterr().out
+    assert "continuing from checkpoint.npz, after no step" in capsys.readouterr().out
 
 
 # ---- how an example ends -------------------------------------------------------------------------------------------

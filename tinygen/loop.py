@@ -34,9 +34,12 @@ class Loop:
     `epoch` counts the epochs that are done and `step` the steps of the one at hand.
     """
 
-    def __init__(self, path: Path, log: Path, kept: Mapping[str, Any]):
-        """`kept` by name: whatever has a `state_dict`, generators, lists of numbers or of arrays, dicts of these."""
-        self.path, self._log, self._kept = path, log, dict(kept)
+    def __init__(self, path: Path, log: Path, kept: Mapping[str, Any], *, run: list[str | int]):
+        """`kept` by name: whatever has a `state_dict`, generators, lists of numbers or of arrays, dicts of these.
+
+        `run` is the identity of the run, and which of its loops this is: another's checkpoint is refused.
+        """
+        self.path, self._log, self._kept, self._run = path, log, dict(kept), run
         self.epoch = self.step = 0
         self._in_epochs, self._saved = False, monotonic()
         self._interrupt = _Interrupt()
@@ -86,7 +89,7 @@ class Loop:
         """Write a checkpoint: nothing of the run changes by it."""
         arrays, facts = snapshot(self._kept)
         log = np.frombuffer(self._log.read_bytes(), np.uint8)
-        info = {"epoch": self.epoch, "step": self.step, "kept": facts}
+        info = {"run": self._run, "epoch": self.epoch, "step": self.step, "kept": facts}
         checkpoint.save(self.path, arrays | {_LOG: log}, info)
         self._saved = monotonic()
 
@@ -98,6 +101,10 @@ class Loop:
         arrays, info = checkpoint.load(self.path)
         if not {"epoch", "step", "kept"} <= info.keys() or _LOG not in arrays:
             raise checkpoint.CheckpointError(f"{self.path}: it holds a model perhaps, but no loop to go on with")
+        if info.get("run") != self._run:
+            raise checkpoint.CheckpointError(
+                f"{self.path} is not of this run, or of another of its loops: move it away"
+            )
         log = arrays.pop(_LOG)
         restore(self._kept, arrays, info["kept"])
         self.epoch, self.step = info["epoch"], info["step"]

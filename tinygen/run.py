@@ -12,29 +12,35 @@ It imports no model, and the loop itself stays in the example, in plain sight:
     run.finish({"test": test})
 """
 
+import itertools
 import json
 import math
-import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from tinygen import __version__
+from tinygen import checkpoint
 from tinygen.checkpoint import CheckpointError
 from tinygen.columns import columns
 from tinygen.data import DataError
 from tinygen.loop import Loop
 from tinygen.progress import digits, number
+from tinygen.record import (
+    CONFIG,
+    RunError,
+    as_text,
+    identity,
+    new_record,
+    other_arguments,
+    other_arithmetic,
+    read_config,
+)
+
+LOG, FIGURES, MODEL, CHECKPOINT = "log.jsonl", "figures.json", "model.npz", "checkpoint{}.npz"
 
 # ---- the run's folder ----------------------------------------------------------------------------------------------
-
-
-class RunError(ValueError):
-    """This run can't begin, or can't go on, in this folder; nothing was written."""
 
 
 def open_run(
@@ -44,86 +50,92 @@ def open_run(
     data: Mapping[str, str] | None = None,
     model: Mapping[str, Mapping] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     quiet: bool = False,
 ) -> "Run":
-    """Start a run in the folder `out`, with a new `config.json` and an empty `log.jsonl`, or go on with the one there.
+    """Start a run in the folder `out`, with a new `config.json` and an empty `log.jsonl`, or continue the one there.
 
     `config` holds the arguments, the seed among them; `data` names what the run reads, with its SHA-256; `model` says
-    how `models.build` makes the model of `model.npz`: {"VAE.dense": {"latent": 50, ...}}. The versions are added, since
-    the same bytes come out only of the same ones. Before anything is written this raises NotADirectoryError if `out` is
-    a file, TypeError or ValueError if `config` is not JSON, and RunError: to start, if `out` holds a run that was never
-    finished; to `resume`, if there is no checkpoint, or if the run there had other arguments or other data.
+    how `models.build` makes the model of `model.npz`: {"VAE.dense": {"latent": 50, ...}}. What else decides the bits is
+    added: the versions, the kernels and the processor, and the file that calls, because a run belongs to its script.
+
+    `resume` continues the run there, and `overwrite` starts over: the files of that run are deleted, no others. Before
+    anything is written or deleted this raises NotADirectoryError if `out` is a file, TypeError or ValueError if
+    `config` is not JSON, and RunError: to start, if `out` holds a run, unless `overwrite`; to `resume`, if there is
+    none, or if it had other arguments or other data.
     """
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"open_run: {folder} is a file; a run needs a folder, choose another name for `out`")
-    record = {
-        "config": dict(config),
-        "data": dict(data or {}),
-        "model": dict(model or {}),
-        "versions": {"python": platform.python_version(), "machine": platform.machine(), "tinygen": __version__}
-        | {package: version(package) for package in ("numpy", "scipy", "numba")},
-    }
-    text = json.dumps(record, indent=2, default=_plain, allow_nan=False, ensure_ascii=False)
-    run, checkpoints = Run(folder, resume=resume, quiet=quiet), sorted(folder.glob("checkpoint*.npz"))
-    done = run.path("figures.json").exists()
+    if resume and overwrite:
+        raise ValueError("open_run: expected resume or overwrite, got both: leave one of them out")
+    script = Path(sys._getframe(1).f_globals.get("__file__") or "").name  # "" in a notebook
+    record = new_record(script, config, data or {}, model or {})
     if resume:
-        if not checkpoints:
-            raise RunError(f"{folder}: there is no checkpoint to go on from; begin without --resume")
-        _check_same(run, json.loads(text))
-        if done:
-            run.say("it is finished already: nothing is trained, only the figures are made anew")
-        return run
-    if checkpoints and not done:
-        raise RunError(
-            f"{folder} holds a run that isn't finished: go on with --resume, begin in another folder with --out, "
-            f"or delete {', '.join(path.name for path in checkpoints)} there"
-        )
+        return _continued(folder, record, quiet=quiet)
+    _make_way(folder, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [*checkpoints, run.path("figures.json")]:
-        path.unlink(missing_ok=True)
-    run.path("config.json").write_text(text + "\n", encoding="utf-8")
-    run.path("log.jsonl").write_bytes(b"")
+    run = Run(folder, record, quiet=quiet)
+    run.path(CONFIG).write_text(as_text(record), encoding="utf-8")
+    run.path(LOG).write_bytes(b"")
     return run
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """What `config.json` in the folder of a run says. Raises RunError if it isn't there or isn't one."""
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{folder}: no run has been here, for there is no config.json") from None
-    except ValueError as error:
-        raise RunError(f"{folder}: its config.json is damaged ({error})") from None
-    parts = {"config", "data", "model", "versions"}
-    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in parts):
-        raise RunError(f"{folder}: its config.json is not that of a run: it should have {', '.join(sorted(parts))}")
-    return record
+def _continued(folder: Path, now: Mapping[str, Any], *, quiet: bool) -> "Run":
+    """The run in this folder, to continue where its checkpoints are."""
+    if not (folder / CONFIG).exists():
+        raise RunError(f"{folder} contains no run to continue: start without --resume")
+    then = read_config(folder)
+    if found := other_arguments(then, now):
+        raise RunError(f"{folder} can't continue with other arguments or data than it began with: {'; '.join(found)}")
+    run = Run(folder, then, resume=True, quiet=quiet)
+    finished, kept = run.path(FIGURES).exists(), run.path(CHECKPOINT.format("")).exists()
+    if finished and not kept:
+        raise RunError(
+            f"{folder} contains a finished run, but no checkpoint to continue from: start over with --overwrite"
+        )
+    if finished:
+        run.say("it is finished already: nothing is trained, only the figures are made anew")
+    if not kept:
+        run.say("it has no checkpoint yet: it starts from the beginning")
+        run.path(LOG).write_bytes(b"")
+    if found := other_arithmetic(then, now):
+        run.say(f"the last bits may come out differently, because {'; '.join(found)}")
+    return run
 
 
-def _check_same(run: "Run", now: Mapping) -> None:
-    """Raise RunError unless the run in the folder was begun with these arguments and these data."""
-    then = read_config(run.folder)
-    found = [
-        f"{name} was {json.dumps(then[part].get(name))}, is {json.dumps(now[part].get(name))}"
-        for part in ("config", "model")
-        for name in sorted(then[part].keys() | now[part].keys())
-        if then[part].get(name) != now[part].get(name)
-    ]
-    if sorted(then["data"].values()) != sorted(now["data"].values()):  # a folder may have moved: the content counts
-        was, now_is = (", ".join(f"{k} ({v[:12]})" for k, v in part["data"].items()) for part in (then, now))
-        found.append(f"the data were {was or 'none'}, are {now_is or 'none'}")
-    if found:
-        raise RunError(f"{run.folder} can't go on with other arguments or data than it began with: {'; '.join(found)}")
-    if then["versions"] != now["versions"]:
-        run.say("it began with other versions (config.json): the last bits may come out differently")
+def _make_way(folder: Path, *, overwrite: bool) -> None:
+    """Delete the files of an earlier run, if that is wanted; RunError if it isn't, or if they are of no run."""
+    found = [path for name in (FIGURES, LOG, MODEL, CHECKPOINT.format("")) if (path := folder / name).exists()]
+    instead = "choose another folder with --out"
+    if not (folder / CONFIG).exists():
+        if found:
+            raise RunError(f"{folder} contains {found[0].name} but no run (no {CONFIG}): {instead}, or move that file")
+        return
+    earlier = read_config(folder)  # of a run, or else it is not ours to delete
+    if not overwrite:
+        kind, how = ("a finished", "") if folder / FIGURES in found else ("an unfinished", "continue with --resume, ")
+        raise RunError(f"{folder} contains {kind} run: {how}start over with --overwrite (overwrite=True), or {instead}")
+    for path in [*found, *_later_checkpoints(folder, identity(earlier))]:
+        path.unlink()
+
+
+def _later_checkpoints(folder: Path, run: str) -> Iterator[Path]:
+    """The checkpoints of second and later loops, as far as this run wrote them: a user may keep copies beside them."""
+    for i in itertools.count(2):
+        path = folder / CHECKPOINT.format(f"_{i}")
+        if not path.exists():
+            return
+        with suppress(CheckpointError):
+            if checkpoint.load(path)[1].get("run") == [run, i]:
+                yield path
 
 
 class Run:
     """A folder that keeps what a run was asked to do, what happened, and what it made."""
 
-    def __init__(self, folder: Path, *, resume: bool = False, quiet: bool = False):
-        self.folder, self._resume, self._quiet = folder, resume, quiet
+    def __init__(self, folder: Path, record: Mapping[str, Any], *, resume: bool = False, quiet: bool = False):
+        self.folder, self._identity, self._resume, self._quiet = folder, identity(record), resume, quiet
         self._loops = 0
 
     def path(self, name: str) -> Path:
@@ -140,7 +152,7 @@ class Run:
         written as the strings "nan", "inf", "-inf".
         """
         line = {"step": number("step", step)} | {name: _strict(number(name, value)) for name, value in figures.items()}
-        with self.path("log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
+        with self.path(LOG).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
     def loop(self, **kept: Any) -> Loop:
@@ -151,18 +163,20 @@ class Run:
         checkpoint, and the log too. A run may have several loops, one after the other, each with its own file.
         """
         self._loops += 1
-        name = "checkpoint.npz" if self._loops == 1 else f"checkpoint_{self._loops}.npz"
-        loop = Loop(self.path(name), self.path("log.jsonl"), kept)
-        if self._resume and loop.path.exists():
+        name = CHECKPOINT.format("" if self._loops == 1 else f"_{self._loops}")
+        loop = Loop(self.path(name), self.path(LOG), kept, run=[self._identity, self._loops])
+        if loop.path.exists():
+            if not self._resume:
+                raise RunError(f"{loop.path} was not written by this run, which needs that name: rename it")
             loop.load()
-            self.say(f"going on with {name}, after {loop}")
+            self.say(f"continuing from {name}, after {loop}")
         return loop
 
     def finish(self, figures: Mapping[str, float]) -> None:
         """Write `figures.json`, what came out: so the run is finished, and a new one may begin in this folder."""
         figures = {name: _strict(number(name, value)) for name, value in figures.items()}
         text = json.dumps(figures, indent=2, allow_nan=False)
-        self.path("figures.json").write_text(text + "\n", encoding="utf-8")
+        self.path(FIGURES).write_text(text + "\n", encoding="utf-8")
 
     def say(self, text: str) -> None:
         """Print a line about this run, unless it is quiet."""
@@ -173,15 +187,6 @@ class Run:
 def _strict(value: int | float) -> int | float | str:
     """A number as JSON has it: no NaN and no infinity, but their names."""
     return value if abs(value) < math.inf else str(value)
-
-
-def _plain(value):
-    """What `json` cannot write, as something it can."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"open_run: config must hold numbers, strings, lists and dicts, got {type(value).__name__}")
 
 
 def start(main: Callable) -> None:

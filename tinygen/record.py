@@ -1,0 +1,106 @@
+"""The record of a run, `config.json`: what was asked for, and whatever else decides the bits of the result."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygen import __version__
+
+CONFIG = "config.json"
+PARTS = ("config", "data", "model", "versions")
+LIMIT = 2**20  # bytes: bounds what reading a record may cost
+OVERRIDES = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_DISABLE_JIT", "OPENBLAS_CORETYPE")
+
+
+class RunError(ValueError):
+    """This run can't begin, or can't continue, in this folder; nothing was written."""
+
+
+def new_record(script: str, config: Mapping, data: Mapping[str, str], model: Mapping[str, Mapping]) -> dict[str, Any]:
+    """The record of a run that begins now; TypeError or ValueError if its arguments are not JSON."""
+    record = {"script": script, "config": dict(config), "data": dict(data), "model": dict(model)}
+    record |= {"versions": _versions(), "arithmetic": _arithmetic()}
+    return json.loads(as_text(record))
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """The record as it is written to `config.json`."""
+    return json.dumps(record, indent=2, default=_plain, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What `config.json` in the folder of a run says. Raises RunError if it isn't there or isn't one."""
+    try:
+        with (folder / CONFIG).open("rb") as file:
+            text = file.read(LIMIT + 1)
+    except FileNotFoundError:
+        raise RunError(f"{folder}: no run has been here, for there is no {CONFIG}") from None
+    if len(text) > LIMIT:
+        raise RunError(f"{folder}: its {CONFIG} is not that of a run: it has more than {LIMIT} bytes")
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{folder}: its {CONFIG} is damaged ({error})") from None
+    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in PARTS):
+        raise RunError(f"{folder}: its {CONFIG} is not that of a run: it should have {', '.join(sorted(PARTS))}")
+    return record
+
+
+def identity(record: Mapping[str, Any]) -> str:
+    """A digest of what was asked for: files of two runs with the same identity can replace each other."""
+    asked = [record.get("script"), record["config"], record["model"], sorted(record["data"].items())]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def other_arguments(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Each argument that differs between two records, in words; data count by content, since a folder may move."""
+    before, after = (r["config"] | r["model"] | {"script": r.get("script")} for r in (then, now))
+    found = _differences(before, after)
+    if sorted(then["data"].values()) != sorted(now["data"].values()):
+        was, now_is = (", ".join(f"{k} ({v[:12]})" for k, v in part["data"].items()) for part in (then, now))
+        found.append(f"the data were {was or 'none'}, are {now_is or 'none'}")
+    return found
+
+
+def other_arithmetic(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Each version, kind of kernels or property of the processor that differs: the last bits may then differ too."""
+    return _differences(*(r["versions"] | r.get("arithmetic", {}) for r in (then, now)))
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} was {json.dumps(then.get(name))}, is {json.dumps(now.get(name))}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _versions() -> dict[str, str]:
+    packages = {package: version(package) for package in ("numpy", "scipy", "numba", "llvmlite")}
+    return {"python": platform.python_version(), "machine": platform.machine(), "tinygen": __version__} | packages
+
+
+def _arithmetic() -> dict[str, str]:
+    """What decides the order and width of sums besides versions; the number of threads doesn't (docs/fast.md)."""
+    from llvmlite.binding import get_host_cpu_name  # here, because reading a record needs no compiler
+
+    vectors = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    facts = {"kernels": os.environ.get("TINYGEN_KERNELS", "fast"), "cpu": get_host_cpu_name()}
+    overrides = {name: os.environ[name] for name in OVERRIDES if name in os.environ}
+    return facts | {"vectors": " ".join(vectors)} | overrides
+
+
+def _plain(value: Any) -> Any:
+    """What `json` can't write, as something it can."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"open_run: config must hold numbers, strings, lists and dicts, got {type(value).__name__}")
