@@ -15,12 +15,12 @@ PROJECT = sorted(p for part in ("tinygen", "examples", "tests", "tools") for p i
 
 # From the ground up. A module may import from the floors below its own, and from what stands to its left on its own.
 FLOORS = [
-    "columns arguments progress",
+    "columns arguments progress files",
     "kernels",
     "tensor op grad",
     "ops",
     "functional derivatives gradcheck draw",
-    "data checkpoint metrics plot loop record run report",  # these know no engine: arrays, files and pictures only
+    "data checkpoint metrics plot loop record lock run report",  # these know no engine: arrays, files and pictures only
     "testing",
     "nn optim distributions",
     "models judging",

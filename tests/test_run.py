@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen
+from tinygen import lock
 from tinygen.checkpoint import CheckpointError
 from tinygen.data import DataError
 from tinygen.run import Result, RunError, figures_table, open_run, read_config, start
@@ -96,7 +97,7 @@ DATA = {"digits": "ab12" * 16}
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != lock.NAME}
 
 
 def begun(folder, **config):
@@ -151,7 +152,7 @@ def test_only_files_that_the_run_wrote_are_deleted(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((tmp_path / "checkpoint_2.npz").read_bytes())
     run = open_run(tmp_path, {}, overwrite=True)
-    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} - {lock.NAME}
     assert left == {*names, "index.html", "notes/checkpoint.npz", "config.json", "log.jsonl"}
     run.loop(), run.loop()
     with pytest.raises(RunError, match=r"checkpoint_3.npz was not written by this run, which needs that name"):
@@ -222,7 +223,7 @@ def test_there_has_to_be_something_to_go_on_from(tmp_path):
     run.path("config.json").unlink()
     done(tmp_path / "done")
     (tmp_path / "done" / "checkpoint.npz").unlink()
-    with pytest.raises(RunError, match="a finished run, but no checkpoint to continue from: start over with --overwr"):
+    with pytest.raises(RunError, match="a finished run without a checkpoint: start over with --overwrite"):
         open_run(tmp_path / "done", {}, data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
     with pytest.raises(RunError, match="no run has been here"):
         read_config(tmp_path)

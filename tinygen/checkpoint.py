@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import shutil
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -19,12 +18,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tinygen.files import replacing
+
 VERSION = 1  # of the format; a later one may read earlier files, and refuses those from its own future
 _MANIFEST = "manifest.json"
-_NAME = re.compile(r"[A-Za-z0-9_.]+")
+_NAME, _MEMBER = re.compile(r"[A-Za-z0-9_.]+"), re.compile(r"[A-Za-z0-9_.]+\.npy")
 _DTYPES = {"b1", *(f"{kind}{n}" for kind in "iu" for n in (1, 2, 4, 8)), "f2", "f4", "f8"}  # none needs code to be read
-_MAX_BYTES = 2**32 - 1  # what a zip file holds without its 64-bit extension
-_MAX_INDEX = 2**20  # bytes of zip directory and of manifest: bounds what reading them may cost
+_MAX_INDEX = 2**24  # bytes of the manifest, which is never shorter than the zip directory: bounds what reading may cost
 
 
 class CheckpointError(Exception):
@@ -40,59 +40,50 @@ def save(path: str | Path, arrays: Mapping[str, np.ndarray], info: Mapping[str, 
     Raises ValueError or TypeError for names, arrays or facts that a checkpoint can't hold, OSError if the disk fails,
     CheckpointError if what was written does not read back.
     """
-    members = {f"{_checked_name(name)}.npy": _npy_bytes(name, array) for name, array in arrays.items()}
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+    check_savable("checkpoint", arrays, info)
+    members = {f"{name}.npy": _npy_bytes(array) for name, array in arrays.items()}
+    manifest = _manifest({name: hashlib.sha256(content).hexdigest() for name, content in members.items()}, info)
+    with replacing(path) as file:
+        _write_zip(file, members, manifest)
+        file.flush()
+        _load(file, path)  # what can't be read back must not replace what can
+
+
+def check_savable(who: str, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any] | None = None) -> None:
+    """Raise ValueError or TypeError for names, arrays or facts that `save` can't write."""
+    for name, array in arrays.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            allowed, instead = "letters, digits, '_' and '.'", re.sub(r"[^A-Za-z0-9_.]", "_", str(name))
+            hint = f": write {instead!r}" if instead else ""
+            raise ValueError(f"{who}: array names are made of {allowed}, got {name!r}{hint}")
+        dtype = np.asarray(array).dtype
+        if dtype.str[1:] not in _DTYPES:
+            raise TypeError(f"{who}: {name} has dtype {dtype}; only booleans, integers and floats can be saved")
+    size = len(_manifest({f"{name}.npy": "0" * 64 for name in arrays}, info))
+    if size > _MAX_INDEX:
+        raise ValueError(
+            f"{who}: expected names and facts of at most {_MAX_INDEX:,} bytes (about 100,000 arrays), got {size:,} for "
+            f"{len(arrays):,} arrays: put many small arrays into one"
+        )
+
+
+def _manifest(digests: Mapping[str, str], info: Mapping[str, Any] | None) -> bytes:
     contents = {"format": "tinygen", "version": VERSION, "sha256": digests, "info": dict(info or {})}
-    manifest = json.dumps(contents, indent=1, allow_nan=False).encode()
-    path = Path(path).resolve()
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)  # of a process that was killed while it saved
-    try:
-        with open(temporary, "xb") as file:
-            _write_zip(file, members, manifest)
-            file.flush()
-            os.fsync(file.fileno())
-        load(temporary)  # what can't be read back must not replace what can
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    return json.dumps(contents, indent=1, allow_nan=False).encode()
 
 
-def _checked_name(name: str) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"checkpoint: array names are made of letters, digits, '_' and '.', got {name!r}")
-    return name
-
-
-def _npy_bytes(name: str, array: np.ndarray) -> bytes:
-    array = np.asarray(array)
-    if array.dtype.str[1:] not in _DTYPES:
-        raise TypeError(f"checkpoint: {name} has dtype {array.dtype}; only booleans, integers and floats can be saved")
-    file = io.BytesIO()
+def _npy_bytes(array: np.ndarray) -> bytes:
+    array, file = np.asarray(array), io.BytesIO()
     little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     np.lib.format.write_array(file, little_endian, version=(1, 0), allow_pickle=False)
     return file.getvalue()
 
 
 def _write_zip(file: BinaryIO, members: Mapping[str, bytes], manifest: bytes) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, content in [*members.items(), (_MANIFEST, manifest)]:
             archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo's fixed date: equal states are equal bytes
         archive.comment = hashlib.sha256(manifest).hexdigest().encode()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where a folder can be synced at all."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -105,12 +96,16 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     CheckpointError for anything but a whole, unchanged checkpoint, and OSError if the file can't be opened.
     """
     with open(path, "rb") as file:
-        try:
-            return _read(file)
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from None
-        except Exception as error:  # zipfile and NumPy answer damage with a dozen kinds of error
-            raise CheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__}: {error})") from error
+        return _load(file, path)
+
+
+def _load(file: BinaryIO, path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        return _read(file)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except Exception as error:  # zipfile and NumPy report damage by a dozen kinds of error
+        raise CheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__}: {error})") from error
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -122,23 +117,33 @@ def _read(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         manifest = _read_manifest(archive)
         digests = manifest["sha256"]
         names = {info.filename for info in infos} - {_MANIFEST}
-        _need(names == set(digests), f"members {sorted(names ^ set(digests))} and the manifest don't match")
+        _need(names == set(digests), f"members {sorted(names ^ set(digests))[:3]} and the manifest don't match")
         arrays = {}
         for name, digest in digests.items():
             content = archive.read(name)
             _need(hashlib.sha256(content).hexdigest() == digest, f"{name} is damaged: its SHA-256 differs")
-            arrays[_checked_name(name.removesuffix(".npy"))] = _array_of_npy(name, content)
+            _need(_MEMBER.fullmatch(name) is not None, f"{name!r} is no name of an array")
+            arrays[name.removesuffix(".npy")] = _array_of_npy(name, content)
     return arrays, manifest["info"]
 
 
 def _check_end_record(file: BinaryIO, size: int) -> None:
-    """The last 22 + 64 bytes: that this can be one of our archives, and that its directory is small."""
-    _need(100 < size <= _MAX_BYTES, f"{size} bytes are no checkpoint: it is cut off, or something else")
-    file.seek(size - 86)
-    magic, *_, directory_size, offset, comment_size = struct.unpack("<4s4HIIH", file.read(22))
+    """The last bytes: that this can be one of our archives, and that its directory is small and where it should be.
+
+    The end record has 22 bytes and our comment 64. A file beyond 2 GiB or 65,535 members has two records more before
+    these, of 56 and 20 bytes, with room for larger numbers (zip's 64-bit extension).
+    """
+    _need(size > 100, f"{size} bytes are no checkpoint: it is cut off, or something else")
+    file.seek(max(0, size - 162))
+    tail = file.read()
+    magic, *_, length, offset, comment_size = struct.unpack("<4s4HIIH", tail[-86:-64])
     _need(magic == b"PK\x05\x06" and comment_size == 64, "it is cut off, or not a tinygen checkpoint")
-    _need(directory_size <= _MAX_INDEX, f"its directory of {directory_size} bytes is too large")
-    _need(offset + directory_size + 86 == size, "its directory is not where it should be")
+    records = 86
+    if tail[-106:-102] == b"PK\x06\x07" and tail[-162:-158] == b"PK\x06\x06":
+        length, offset = struct.unpack("<QQ", tail[-122:-106])
+        records = 162
+    _need(length <= _MAX_INDEX, f"its directory of {length} bytes is too large")
+    _need(offset + length + records == size, "its directory is not where it should be")
 
 
 def _check_directory(infos: list[zipfile.ZipInfo], size: int) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tinygen import checkpoint
+from tinygen.files import replace
 
 T = TypeVar("T")
 SECONDS = 60.0  # between checkpoints inside an epoch: what a power cut may cost
@@ -108,7 +109,7 @@ class Loop:
         log = arrays.pop(_LOG)
         restore(self._kept, arrays, info["kept"])
         self.epoch, self.step = info["epoch"], info["step"]
-        self._log.write_bytes(log.tobytes())
+        replace(self._log, log.tobytes())
 
     def __str__(self) -> str:
         """How far it has come, in words."""

@@ -25,6 +25,8 @@ from tinygen import checkpoint
 from tinygen.checkpoint import CheckpointError
 from tinygen.columns import columns
 from tinygen.data import DataError
+from tinygen.files import replace
+from tinygen.lock import Lock, hold
 from tinygen.loop import Loop
 from tinygen.progress import digits, number
 from tinygen.record import (
@@ -65,40 +67,43 @@ def open_run(
     none, or if it had other arguments or other data.
     """
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"open_run: {folder} is a file; a run needs a folder, choose another name for `out`")
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        kind = "a file" if folder.exists() else "a link that leads nowhere"
+        raise NotADirectoryError(f"open_run: {folder} is {kind}; a run needs a folder, choose another name for `out`")
     if resume and overwrite:
         raise ValueError("open_run: expected resume or overwrite, got both: leave one of them out")
+    if resume and not (folder / CONFIG).exists():
+        raise RunError(f"{folder} contains no run to continue: start without --resume")
     script = Path(sys._getframe(1).f_globals.get("__file__") or "").name  # "" in a notebook
     record = new_record(script, config, data or {}, model or {})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = hold(folder)
+    except OSError as error:
+        raise OSError(error.errno, f"{folder} can't be written ({error.strerror}): choose another with --out") from None
     if resume:
-        return _continued(folder, record, quiet=quiet)
+        return _continued(folder, lock, record, quiet=quiet)
     _make_way(folder, overwrite=overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Run(folder, record, quiet=quiet)
-    run.path(CONFIG).write_text(as_text(record), encoding="utf-8")
-    run.path(LOG).write_bytes(b"")
+    run = Run(folder, lock, record, quiet=quiet)
+    replace(run.path(CONFIG), as_text(record).encode())
+    replace(run.path(LOG), b"")
     return run
 
 
-def _continued(folder: Path, now: Mapping[str, Any], *, quiet: bool) -> "Run":
+def _continued(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool) -> "Run":
     """The run in this folder, to continue where its checkpoints are."""
-    if not (folder / CONFIG).exists():
-        raise RunError(f"{folder} contains no run to continue: start without --resume")
     then = read_config(folder)
     if found := other_arguments(then, now):
         raise RunError(f"{folder} can't continue with other arguments or data than it began with: {'; '.join(found)}")
-    run = Run(folder, then, resume=True, quiet=quiet)
+    run = Run(folder, lock, then, resume=True, quiet=quiet)
     finished, kept = run.path(FIGURES).exists(), run.path(CHECKPOINT.format("")).exists()
     if finished and not kept:
-        raise RunError(
-            f"{folder} contains a finished run, but no checkpoint to continue from: start over with --overwrite"
-        )
+        raise RunError(f"{folder} contains a finished run without a checkpoint: start over with --overwrite")
     if finished:
         run.say("it is finished already: nothing is trained, only the figures are made anew")
     if not kept:
         run.say("it has no checkpoint yet: it starts from the beginning")
-        run.path(LOG).write_bytes(b"")
+        replace(run.path(LOG), b"")
     if found := other_arithmetic(then, now):
         run.say(f"the last bits may come out differently, because {'; '.join(found)}")
     return run
@@ -134,8 +139,11 @@ def _later_checkpoints(folder: Path, run: str) -> Iterator[Path]:
 class Run:
     """A folder that keeps what a run was asked to do, what happened, and what it made."""
 
-    def __init__(self, folder: Path, record: Mapping[str, Any], *, resume: bool = False, quiet: bool = False):
+    def __init__(
+        self, folder: Path, lock: Lock, record: Mapping[str, Any], *, resume: bool = False, quiet: bool = False
+    ):
         self.folder, self._identity, self._resume, self._quiet = folder, identity(record), resume, quiet
+        self._lock: Lock | None = lock  # until the run is finished, or this object is gone
         self._loops = 0
 
     def path(self, name: str) -> Path:
@@ -176,7 +184,8 @@ class Run:
         """Write `figures.json`, what came out: so the run is finished, and a new one may begin in this folder."""
         figures = {name: _strict(number(name, value)) for name, value in figures.items()}
         text = json.dumps(figures, indent=2, allow_nan=False)
-        self.path(FIGURES).write_text(text + "\n", encoding="utf-8")
+        replace(self.path(FIGURES), (text + "\n").encode())
+        self._lock = None
 
     def say(self, text: str) -> None:
         """Print a line about this run, unless it is quiet."""

@@ -1,0 +1,92 @@
+"""Files that are whole or not there: written under a name of their own, then moved to where they belong."""
+
+import hashlib
+import os
+import platform
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import sleep, time
+from typing import BinaryIO
+
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # process ids mean something on one machine only
+_TEMPORARY = re.compile(r"\.tinygen-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
+_OLD = 24 * 3600.0  # seconds
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A new file to write to, which takes the place of `path` when the block ends well.
+
+    Until then, and after an error, `path` is what it was, so a reader meets the old file or the new one. Any number of
+    threads and processes may replace one file at once: the last one wins. Raises OSError if the disk fails.
+    """
+    path = Path(path).resolve()  # a link stays a link
+    temporary = path.with_name(f".tinygen-{HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        _clear(path.parent)
+        with open(temporary, "x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):  # there may be no old file
+            shutil.copymode(path, temporary)
+        _move(temporary, path)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{path} can't be written ({error.strerror or error}); nothing there changed"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def replace(path: str | Path, content: bytes) -> None:
+    """Give a file this content, in one go."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what processes left here when they were killed while they wrote."""
+    for path in folder.glob(".tinygen-*.tmp"):
+        found = _TEMPORARY.fullmatch(path.name)
+        with suppress(OSError):  # another process clears too
+            if found and (_has_ended(*found.groups()) or time() - path.stat().st_mtime > _OLD):
+                path.unlink()
+
+
+def _has_ended(host: str, process: str) -> bool:
+    """Whether this process is known to have ended; False where nobody can tell."""
+    if os.name != "posix" or host != HOST:
+        return False
+    try:
+        os.kill(int(process), 0)  # signal 0 only asks
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # of another user
+        return False
+    return False
+
+
+def _move(temporary: Path, path: Path) -> None:
+    for seconds in (0.01, 0.1, 1.0) if os.name == "nt" else ():  # Windows refuses while somebody reads the old file
+        with suppress(PermissionError):
+            return os.replace(temporary, path)
+        sleep(seconds)
+    return os.replace(temporary, path)
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name last through a power cut, where a folder can be synced at all."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
