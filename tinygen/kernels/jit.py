@@ -4,10 +4,6 @@ Compiled kernels are kept on disk beside the source. The first call of each on a
 says so once, lest somebody think that the program hangs. `python -m tinygen warm` compiles everything ahead.
 """
 
-import hashlib
-import sys
-from pathlib import Path
-
 import numpy as np
 from numba import njit, types
 from numba.core import event
@@ -15,22 +11,19 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic, overload, register_jitable
 
+from tinygen.kernels.cache import keep_on_disk, say_once
+
 # Every sum may be reordered and fused, but NaN and infinity keep their meaning.
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
-
-# A kernel's machine code holds that of its helpers in other files, while numba asks only whether its own file changed.
-SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))).digest()
 
 
 def compiled(**options):
     """The decorator that compiles a function, or finds it on disk if no file in this folder changed since."""
 
     def decorate(function):
-        settings = dict(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)
-        dispatcher = njit(**settings)(function)
-        file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # numba's own affair, so with care
-        if hasattr(file, "_source_stamp"):
-            file._source_stamp = file._source_stamp, SOURCES
+        dispatcher = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+        if dispatcher is not function:  # as it is with NUMBA_DISABLE_JIT
+            keep_on_disk(dispatcher)
         return dispatcher
 
     return decorate
@@ -108,13 +101,9 @@ def as_input(array: np.ndarray) -> np.ndarray:
 class _Announcer(event.Listener):
     """Says once that kernels are being compiled, when the first of tinygen's is not found on disk."""
 
-    said = False
-
     def on_start(self, event):
-        module = event.data["dispatcher"].py_func.__module__
-        if not self.said and module.startswith("tinygen."):
-            self.said = True
-            print("tinygen: compiling kernels, once on this machine (seconds)...", file=sys.stderr, flush=True)
+        if event.data["dispatcher"].py_func.__module__.startswith("tinygen."):
+            say_once("compiling", "compiling kernels, once on this machine (seconds)...")
 
     def on_end(self, event):
         pass
