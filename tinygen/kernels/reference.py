@@ -235,7 +235,20 @@ def sum_blocks(x, scale):
 
 
 def resample(x, rows, columns):
-    return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True).astype(x.dtype)
+    return _resampled(_resampled(x, rows, 1), columns, 2)
+
+
+def _resampled(x, matrix, axis):
+    """matrix (M, N) times x along an axis, by its taps alone: in a whole product 0 · NaN would reach every pixel."""
+    to, at = matrix.nonzero()
+    order = np.arange(len(to)) - np.searchsorted(to, to)  # of a tap among those of its row
+    y = np.zeros((*x.shape[:axis], len(matrix), *x.shape[axis + 1 :]), x.dtype)
+    for k in range(order.max(initial=-1) + 1):
+        i, j = to[order == k], at[order == k]
+        weights = matrix[i, j].astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+        rows = (slice(None),) * axis + (i if len(i) < len(matrix) else slice(None),)
+        y[rows] += weights * x.take(j, axis)
+    return y
 
 
 # -- steps of optimizers: lists of arrays, one per parameter; memory is written to, new parameters are answered -------

@@ -145,7 +145,7 @@ def log(x):
 @elementwise
 def sqrt(x):
     """√x, with derivative 0 at 0."""
-    return np.sqrt(x.data), lambda g, y: ratio(where(y.data > 0, g, 0.0), 2 * y)
+    return np.sqrt(x.data), lambda g, y: ratio(where(y.data == 0, 0.0, g), 2 * y)
 
 
 @elementwise
