@@ -67,6 +67,12 @@ OPERATORS = {  # attribute of Tensor: (the op it is, arguments to try it with)
     "__rmatmul__": ("matmul", [OTHER]),
     "__neg__": ("neg", []),
     "__abs__": ("abs", []),
+    "__iadd__": ("add", [OTHER]),
+    "__isub__": ("sub", [OTHER]),
+    "__imul__": ("mul", [OTHER]),
+    "__itruediv__": ("div", [OTHER]),
+    "__ipow__": ("pow", [OTHER]),
+    "__imatmul__": ("matmul", [OTHER]),
     "__getitem__": ("getitem", [(0, slice(1))]),
     "astype": ("astype", [np.float64]),
     "max": ("max", [1]),
@@ -82,6 +88,7 @@ NOT_DIFFERENTIABLE = {  # what a Tensor is, says of itself, or refuses
     *("data", "node", "shape", "ndim", "size", "dtype", "requires_grad", "grad", "backward", "numpy", "item", "detach"),
     *("__array__", "__array_ufunc__", "__array_function__", "__bool__", "__float__", "__len__", "__iter__"),
     *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__setitem__"),
+    *("__pos__", "__int__", "__round__", "__format__", "__getattr__"),
     *("__init__", "__repr__", "__reduce__", "__doc__", "__module__", "__slots__"),
 }
 

@@ -151,12 +151,21 @@ WRONG_TYPES = [
     (lambda: X.sum(axis=[0, 1]), "axis must be an integer, a tuple of them, or None for all, got [0, 1]"),
     (lambda: X.mean(axis=1.0), "axis must be an integer, a tuple of them, or None for all, got 1.0"),
     (lambda: X // 2, "unsupported operand type(s) for //"),
-    (lambda: tg.conv2d(IMAGES, KERNEL, groups=3), "conv2d() got an unexpected keyword argument 'groups'"),
-    (lambda: tg.conv2d(IMAGES, KERNEL, 2), "conv2d() takes 2 positional arguments but 3 were given"),
-    (lambda: tg.conv_transpose2d(IMAGES, KERNEL), "missing 1 required keyword-only argument: 'size'"),
-    (lambda: tg.exp(), "exp() missing 1 required positional argument: 'x'"),
-    (lambda: tg.mul(X), "mul() missing 1 required positional argument: 'b'"),
-    (lambda: tg.mul(X, X, X), "mul() takes 2 positional arguments but 3 were given"),
+    (
+        lambda: tg.conv2d(IMAGES, KERNEL, groups=3),
+        "expected arguments among x, w, stride, padding, dilation, got groups=3",
+    ),
+    (
+        lambda: tg.conv2d(IMAGES, KERNEL, 2),
+        "settings go by name, as in conv2d(x, w, stride=2)",
+    ),
+    (
+        lambda: tg.conv_transpose2d(IMAGES, KERNEL),
+        "expected size, got nothing: write conv_transpose2d(g, w, size=...)",
+    ),
+    (lambda: tg.exp(), "exp: expected x, got nothing: write exp(x)"),
+    (lambda: tg.mul(X), "mul: expected b, got nothing: write mul(a, b)"),
+    (lambda: tg.mul(X, X, X), "mul: expected 2 by position (a, b), got 3: write mul(a, b)"),
 ]
 
 WRONG_INDICES = [

@@ -369,6 +369,8 @@ def test_errors_say_what_to_do(make, kind, words):
 
 def test_an_error_names_the_layer():
     model = nn.Sequential(nn.ReLU(), nn.Dense(4, 2, rng=np.random.default_rng(0)))
-    with pytest.raises(ValueError, match=r"Dense: x \(4, 3\) should end in 4") as caught:
+    with pytest.raises(
+        ValueError, match=r"Dense: expected x \(\.\.\., 4\), got \(4, 3\): was the model made"
+    ) as caught:
         model(batch(0))
     assert caught.value.__notes__ == ["in layer 1 of a Sequential: Dense(4, 2)"]

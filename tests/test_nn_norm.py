@@ -86,7 +86,7 @@ def calls(monkeypatch):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_step_is_one_pass_forwards_and_one_backwards(name, calls):
-    layer, x = LAYERS[name](), tg.Parameter(np.ones((2, 3, 6)))
+    layer, x = LAYERS[name](), tg.Parameter(np.ones((2, 3, 6), np.float32))
     y = layer(x)
     assert calls == ["moments"] * (name == "BatchNorm") + ["group_norm"]
     calls.clear()

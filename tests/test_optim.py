@@ -234,7 +234,7 @@ p, q = tg.Parameter(np.ones(3)), tg.Parameter(np.ones(2))
         (lambda: optim.Adam([p], eps=-1), ValueError, "eps must be"),
         (lambda: optim.AdamW([p], weight_decay=-1), ValueError, "AdamW: weight_decay must be"),
         (lambda: optim.RMSprop([p], alpha=2), ValueError, "alpha must lie"),
-        (lambda: optim.Adam([p], 1e-3, (0.9, 0.99)), TypeError, "positional"),
+        (lambda: optim.Adam([p], 1e-3, (0.9, 0.99)), TypeError, "settings go by name"),
         (lambda: optim.Adam(p), TypeError, "put it in brackets"),
         (lambda: optim.Adam([]), ValueError, "params is empty"),
         (lambda: optim.Adam([p, np.ones(3)]), TypeError, r"params\[1\] must be a Parameter"),

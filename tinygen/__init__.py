@@ -4,7 +4,9 @@ Reading order: tensor (an array and its recipe), op (what writes the recipe), gr
 derivative rules), functional (losses), nn and optim (layers, optimizers), gradcheck (is a rule right?), models.
 """
 
-from tinygen import draw, functional, nn, optim
+import sys
+
+from tinygen import draw, functional, hints, nn, optim
 from tinygen.derivatives import hessian, hvp, jacobian, jvp, vjp
 from tinygen.functional import log_softmax, min, norm, softmax
 from tinygen.grad import grad
@@ -40,3 +42,11 @@ __all__ = [
     "vjp",
     *_ops,
 ]
+
+
+def __getattr__(name: str):
+    """Only called for a name that is not here."""
+    raise hints.missing(sys.modules[__name__], name)
+
+
+sys.modules["tinygen.tensor"].__class__ = hints.NoFunction  # PyTorch users write tinygen.tensor([1.0, 2.0])

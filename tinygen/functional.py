@@ -11,11 +11,14 @@ The default is "batchmean" throughout: it is the loss of one example, so that it
 Every loss raises ValueError for shapes that differ, since (N, 1) against (N,) would quietly become (N, N).
 """
 
+import sys
 from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
 
+from tinygen import hints
+from tinygen.calls import explained
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
 from tinygen.ops import clip, exp, log, logistic_loss, logsumexp, max, sqrt, squared_error, where
@@ -31,6 +34,7 @@ _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 # -- softmax and norms -------------------------------------------------------------------------------------------------
 
 
+@explained
 def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """xᵢ - log Σⱼ exp(xⱼ) along `axis`."""
     (x,) = as_tensors((x,))
@@ -38,17 +42,20 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
+@explained
 def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """exp(xᵢ) / Σⱼ exp(xⱼ): positive numbers that sum to 1 along `axis`."""
     return exp(log_softmax(x, axis=axis))
 
 
+@explained
 def norm(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The Euclidean length √Σx² along `axis`; its gradient x/‖x‖ is taken to be 0 where x is 0."""
     (x,) = as_tensors((x,))
     return sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 
+@explained
 def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The smallest entry along `axis`; at a tie the gradient goes to the first."""
     (x,) = as_tensors((x,))
@@ -58,18 +65,21 @@ def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool 
 # -- losses of real numbers --------------------------------------------------------------------------------------------
 
 
+@explained
 def mse(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
     """Squared error (x - t)²; by default per example, as in -log of a Gaussian, not per entry."""
     x, target = _matched("mse", x, target, reduction)
     return _REDUCTIONS[reduction](squared_error(x, target))
 
 
+@explained
 def l1(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
     """Absolute error |x - t|, with gradient 0 where they are equal."""
     x, target = _matched("l1", x, target, reduction)
     return _REDUCTIONS[reduction](absolute(x - target))
 
 
+@explained
 def huber(
     x: Tensor, target: Tensor | np.ndarray | float, *, delta: float = 1.0, reduction: str = "batchmean"
 ) -> Tensor:
@@ -85,6 +95,7 @@ def huber(
 # -- losses of probabilities, in nats ----------------------------------------------------------------------------------
 
 
+@explained
 def bce(p: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
     """Binary cross-entropy -t log p - (1 - t) log(1 - p) of probabilities p, for targets t in [0, 1].
 
@@ -100,6 +111,7 @@ def bce(p: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "bat
     return _REDUCTIONS[reduction](-(yes + no))
 
 
+@explained
 def bce_with_logits(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
     """Binary cross-entropy of p = σ(x), exact for every finite logit x; its gradient is σ(x) - t.
 
@@ -110,6 +122,7 @@ def bce_with_logits(x: Tensor, target: Tensor | np.ndarray | float, *, reduction
     return _REDUCTIONS[reduction](logistic_loss(x, target))
 
 
+@explained
 def cross_entropy(logits: Tensor, labels: np.ndarray, *, reduction: str = "batchmean") -> Tensor:
     """-log softmax(logits)[label] for logits (N, K) and one class number 0..K-1 per example, labels (N,).
 
@@ -131,6 +144,7 @@ def cross_entropy(logits: Tensor, labels: np.ndarray, *, reduction: str = "batch
     return _REDUCTIONS[reduction](-log_softmax(logits)[np.arange(n), labels])
 
 
+@explained
 def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") -> Tensor:
     """KL(N(μ, diag σ²) ‖ N(0, I)) = ½ Σ (μ² + σ² - 1 - log σ²), where log_var = log σ² is the log of the variance.
 
@@ -162,3 +176,8 @@ def _check_reduction(who: str, reduction: str, shape: tuple[int, ...]) -> None:
 def _check_unit_interval(who: str, what: str, x: Tensor, advice: str) -> None:
     if x.size and (x.data.min() < 0 or x.data.max() > 1):
         raise ValueError(f"{who}: {what} must lie in [0, 1], got {x.data.min()}..{x.data.max()}: {advice}")
+
+
+def __getattr__(name: str):
+    """Only called for a name that is not here."""
+    raise hints.missing(sys.modules[__name__], name)

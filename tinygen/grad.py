@@ -81,12 +81,16 @@ def reachable(root: Node, who: str = "grad") -> set[Node]:
     return found
 
 
+_CONSTANT = "a constant; make it a Parameter or Tensor(..., requires_grad=True)"
+
+
 def _check(y: Tensor, targets: list[Tensor]) -> None:
     if not isinstance(y, Tensor) or y.node is None:
         raise TypeError("grad: y is a constant; make the inputs Parameters or Tensor(..., requires_grad=True)")
     for i, x in enumerate(targets):
         if not isinstance(x, Tensor) or x.node is None:
-            raise TypeError(f"grad: xs[{i}] is a constant; make it a Parameter or Tensor(..., requires_grad=True)")
+            kind = "a Module; write model.parameters()" if hasattr(x, "parameters") else _CONSTANT
+            raise TypeError(f"grad: xs[{i}] is {kind}")
 
 
 def _cotangent(y: Tensor, gy) -> Tensor:

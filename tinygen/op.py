@@ -1,5 +1,6 @@
 """An op: a function from arrays to an array, lifted to one that also writes the recipe of its result."""
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygen.calls import check_call
 from tinygen.tensor import OPS, Node, Parameter, Tensor, as_array, check_dtype, constant
 
 new = Tensor.__new__  # an op makes its output by hand: __init__ would copy and check
@@ -72,8 +74,12 @@ def op(rule: Callable | None = None, *, prepare: Callable[[tuple], tuple] = as_t
         nonlocal keeps_output
         if static:
             _refuse_tensors(apply, static)
-        inputs = prepare(args)
-        value, *vjps = rule(*inputs, **static) if static else rule(*inputs)
+        try:
+            inputs = prepare(args)
+            value, *vjps = rule(*inputs, **static) if static else rule(*inputs)
+        except (TypeError, ValueError):
+            check_call(name, inspect.signature(rule), args, static)
+            raise
         if type(value) is not ndarray:
             value = np.asarray(value)  # NumPy turns 0-d results into scalars
         value.setflags(False)  # read-only from here on: what a rule saved can't change

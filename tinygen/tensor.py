@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygen import hints
+
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # every op by its name; `op` in op.py enters them
 
 _next_birth = count().__next__
@@ -122,6 +124,15 @@ class Tensor:
     def __float__(self) -> float:
         return self.item()
 
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self.item(), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("a 0-d tensor has no length")
@@ -135,7 +146,9 @@ class Tensor:
     def __reduce__(self):
         """How `copy` makes another: an independent constant, variable or Parameter with the same data."""
         if self.node is not None and self.node.op is not None:
-            raise TypeError("a tensor that was computed can't be copied with its graph: copy tensor.detach()")
+            raise TypeError(
+                "a tensor that was computed can't be copied with its graph: copy tensor.detach(), plot tensor.numpy()"
+            )
         return _copy, (type(self), self.data, self.requires_grad)
 
     def __setitem__(self, index, value) -> None:
@@ -148,19 +161,20 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         """`array * tensor` works through here; `np.exp(tensor)` would leave the graph, so it says what to call."""
-        name = _OP_OF_UFUNC.get(ufunc.__name__, ufunc.__name__)
         if method == "__call__" and not kwargs:
             if ufunc in _COMPARISONS:
                 return ufunc(*map(array_of, inputs))
             if ufunc.__name__ in _OP_OF_UFUNC:
-                return OPS[name](*inputs)
-        hint = f"tinygen.{name}" if name in OPS else "a tinygen function"
-        raise TypeError(f"np.{ufunc.__name__} doesn't know about gradients: call {hint}, or pass tensor.numpy()")
+                return OPS[_OP_OF_UFUNC[ufunc.__name__]](*inputs)
+        if any(isinstance(out, ndarray) and not out.flags.writeable for out in kwargs.get("out", ())):
+            raise hints.in_place(f"np.{ufunc.__name__}")
+        raise hints.leaves_the_graph(ufunc.__name__)
 
     def __array_function__(self, function, types, args, kwargs):
-        """`np.sum(tensor)` would leave the graph as `np.exp(tensor)` would."""
-        hint = f"tinygen.{function.__name__}" if function.__name__ in OPS else "a tinygen function"
-        raise TypeError(f"np.{function.__name__} doesn't know about gradients: call {hint}, or pass tensor.numpy()")
+        """`np.sum(tensor)` would leave the graph as `np.exp(tensor)` would; a shape has no gradient."""
+        if function in _SHAPES:
+            return function(*map(array_of, args), **kwargs)
+        raise hints.leaves_the_graph(function.__name__)
 
     def __eq__(self, other):
         return self.data == array_of(other)
@@ -214,6 +228,10 @@ class Tensor:
     def var(self, axis=None, keepdims: bool = False) -> "Tensor":
         return OPS["var"](self, axis=axis, keepdims=keepdims)
 
+    def __getattr__(self, name: str):
+        """Only called for a name that is not here."""
+        raise hints.missing(self, name)
+
 
 class Parameter(Tensor):
     """A variable that an optimizer may give new data; the only kind of Tensor whose `data` may be replaced.
@@ -252,6 +270,7 @@ _OP_OF_UFUNC = {  # NumPy's functions that are operators, as in `array * tensor`
     "negative": "neg",
     "absolute": "abs",
 }
+_SHAPES = {np.shape, np.ndim, np.size}
 _COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -293,7 +312,8 @@ def check_dtype(dtype: np.dtype) -> None:
     if dtype not in _FLOATS:
         raise TypeError(
             f"a Tensor holds float32 or float64, not {dtype}: convert with array.astype(np.float32); "
-            "integers and booleans (labels, indices, masks) stay NumPy arrays"
+            "integers and booleans (labels, indices, masks) stay NumPy arrays: a mask in a derivative rule is "
+            "mask.astype(g.dtype), or tinygen.where(mask, g, 0.0)"
         )
 
 

@@ -1,5 +1,8 @@
 """Layers and the tree that holds them: read module, sequential, init, conv, layers, norm, activation."""
 
+import sys
+
+from tinygen import hints
 from tinygen.nn import init
 from tinygen.nn.activation import GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from tinygen.nn.conv import Conv2d, ConvTranspose2d
@@ -37,3 +40,8 @@ __all__ = [
     "init",
     "watch",
 ]
+
+
+def __getattr__(name: str):
+    """Only called for a name that is not here."""
+    raise hints.missing(sys.modules[__name__], name)

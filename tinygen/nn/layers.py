@@ -40,9 +40,9 @@ class Dense(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1:] != (self.in_features,):
-            raise ValueError(
-                f"Dense: x {x.shape} should end in {self.in_features} features; between images and Dense goes a Flatten"
-            )
+            flat = math.prod(x.shape[1:]) == self.in_features
+            hint = "put nn.Flatten() before it" if flat else "was the model made for inputs of another size?"
+            raise ValueError(f"Dense: expected x (..., {self.in_features}), got {x.shape}: {hint}")
         rows = x if x.ndim == 2 else reshape(x, shape=(math.prod(x.shape[:-1]), self.in_features))
         y = rows @ self.weight if self.bias is None else linear(rows, self.weight, self.bias)
         return y if x.ndim == 2 else reshape(y, shape=(*x.shape[:-1], self.out_features))

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from tinygen import checkpoint
+from tinygen import checkpoint, hints
+from tinygen.calls import ExplainedCalls
 from tinygen.nn import tables
 from tinygen.nn.watch import watched, watching
 from tinygen.tensor import Parameter, Tensor, array_of, as_array
 
 
-class _Closing(type):
+class _Closing(ExplainedCalls):
     """Closes a module when its outermost `__init__` is through, so that a mistyped attribute can't become a new one."""
 
     def __call__(cls, *args, **options):
@@ -50,6 +51,9 @@ class Module(metaclass=_Closing):
         raise NotImplementedError(f"{type(self).__name__} has no forward(): define what it computes")
 
     def __call__(self, *inputs, **options):
+        if inputs and getattr(inputs[0], "dtype", None) is _FLOAT64:
+            if any(isinstance(p, Parameter) and p.dtype == np.float32 for p in vars(self).values()):
+                hints.mention_float64()
         if watching.calls is None:
             return self.forward(*inputs, **options)
         return watched(self, inputs, options)
@@ -104,6 +108,12 @@ class Module(metaclass=_Closing):
                     "would leave the tree; new values go in by load_state_dict"
                 )
         super().__setattr__(name, value)
+
+    def __getattr__(self, name: str):
+        """Only called for a name that is not here, and for a property that raised AttributeError."""
+        if hasattr(type(self), name):
+            return super().__getattribute__(name)
+        raise hints.missing(self, name, kind="Module")
 
     # -- modes ---------------------------------------------------------------------------------------------------------
 
@@ -210,6 +220,9 @@ class Module(metaclass=_Closing):
         A ratio near 0 says that a layer doesn't learn, one that jumps from layer to layer that signals die or explode.
         """
         return tables.gradient_norms(self, grads)
+
+
+_FLOAT64 = np.dtype(np.float64)
 
 
 def _spread(attributes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,8 @@
 """From gradients to better parameters: the update rules, learning-rate schedules, clipping, averages of weights."""
 
+import sys
+
+from tinygen import hints
 from tinygen.optim.adam import Adam, AdamW
 from tinygen.optim.clip import clip_by_norm
 from tinygen.optim.ema import EMA
@@ -21,3 +24,8 @@ __all__ = [
     "step_decay",
     "warmup",
 ]
+
+
+def __getattr__(name: str):
+    """Only called for a name that is not here."""
+    raise hints.missing(sys.modules[__name__], name)

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 import numpy as np
 
 from tinygen import kernels
+from tinygen.calls import ExplainedCalls
 from tinygen.checkpoint import check_state
 from tinygen.optim.optimizer import fraction, parameter_list
 from tinygen.tensor import Parameter
 
 
-class EMA:
+class EMA(metaclass=ExplainedCalls):
     """average ← decay · average + (1 - decay) · θ at every `update`, beginning at the θ of today.
 
     Averages Parameters only; running statistics (BatchNorm) are averages already.

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from tinygen.calls import ExplainedCalls
 from tinygen.checkpoint import check_state
 from tinygen.tensor import Parameter, Tensor, array_of
 
 
-class Optimizer:
+class Optimizer(metaclass=ExplainedCalls):
     """`opt.step(grad(loss, params))` moves the parameters; `opt.lr` may be set anew before any step.
 
     `opt.step()` without gradients takes those that `loss.backward()` left in the parameters, and zeros for a Parameter
@@ -127,6 +128,9 @@ def parameter_list(who: str, params: Iterable[Parameter]) -> list[Parameter]:
     """The parameters as a list; raises unless there is one at least, all are Parameters, and none comes twice."""
     if isinstance(params, Tensor):
         raise TypeError(f"{who}: params must be a list of Parameters, got one tensor: put it in brackets")
+    if hasattr(params, "parameters"):
+        kind = type(params).__name__
+        raise TypeError(f"{who}: expected params to be a list of Parameters, got a {kind}: write model.parameters()")
     params = list(params)
     if not params:
         raise ValueError(f"{who}: params is empty: a generator that was used up? model.parameters() is a list")

@@ -1,0 +1,215 @@
+"""What to write in tinygen instead of what users of PyTorch and NumPy type first: the tables behind error messages.
+
+A name means the same wherever it is looked up, so one table serves all functions, and one each the layers, optimizers
+and methods of a Module. Nothing here runs before a name was looked up in vain.
+"""
+
+import importlib.util
+import sys
+import warnings
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+CPU = "nothing: tinygen computes on the CPU"
+VALUE = "x itself: a Tensor never changes"
+JOIN = "tinygen.concat(a, b, axis=0)"
+PRODUCT = "a @ b, with tinygen.reshape and tinygen.transpose"
+NEW_AXIS = "x[:, None]"
+
+# Functions, looked up as tinygen.NAME, tinygen.functional.NAME, np.NAME(tensor) and tensor.NAME.
+FUNCTIONS = {
+    "amax": "tinygen.max(x)",
+    "amin": "tinygen.min(x)",
+    "arange": "tinygen.Tensor(np.arange(n, dtype=np.float32))",
+    "argmax": "x.numpy().argmax(axis=-1)",
+    "array": "tinygen.Tensor(array)",
+    "as_tensor": "tinygen.Tensor(array)",
+    "autograd": "tinygen.grad(loss, parameters)",
+    "binary_cross_entropy": "tinygen.functional.bce(p, target)",
+    "binary_cross_entropy_with_logits": "tinygen.functional.bce_with_logits(logits, target)",
+    "bmm": "a @ b",
+    "cat": JOIN,
+    "clone": VALUE,
+    "concatenate": JOIN,
+    "copy": VALUE,
+    "cpu": CPU,
+    "cuda": CPU,
+    "device": CPU,
+    "dim": "x.ndim",
+    "dot": "a @ b",
+    "double": "x.astype(np.float64)",
+    "einsum": PRODUCT,
+    "expand": "tinygen.broadcast_to(x, shape=shape)",
+    "expand_dims": NEW_AXIS,
+    "eye": "tinygen.Tensor(np.eye(n, dtype=np.float32))",
+    "float": "x.astype(np.float32)",
+    "float32": "np.float32",
+    "float64": "np.float64",
+    "from_numpy": "tinygen.Tensor(array)",
+    "grad_fn": "tinygen.draw.text(x), which shows the graph",
+    "hstack": "tinygen.concat(a, b, axis=1)",
+    "huber_loss": "tinygen.functional.huber(x, target)",
+    "interpolate": "tinygen.upsample(x, 2)",
+    "kl_div": "tinygen.functional.gaussian_kl(mu, log_var)",
+    "l1_loss": "tinygen.functional.l1(x, target)",
+    "linspace": "tinygen.Tensor(np.linspace(start, stop, n, dtype=np.float32))",
+    "load": "module.load(path)",
+    "long": "x.numpy().astype(np.int64)",
+    "manual_seed": "rng = np.random.default_rng(seed), and pass rng=rng",
+    "mm": "a @ b",
+    "moveaxis": "tinygen.transpose(x, axes=axes)",
+    "mse_loss": "tinygen.functional.mse(x, target)",
+    "multiply": "a * b",
+    "mv": "a @ b",
+    "nll_loss": "tinygen.functional.cross_entropy(logits, labels)",
+    "numel": "x.size",
+    "ones": "tinygen.Tensor(np.ones(shape, np.float32))",
+    "outer": "a[:, None] * b",
+    "permute": "tinygen.transpose(x, axes=axes)",
+    "rand": "tinygen.Tensor(rng.random(shape, np.float32))",
+    "randn": "tinygen.Tensor(rng.standard_normal(shape, np.float32))",
+    "ravel": "x.reshape(-1)",
+    "repeat": "tinygen.broadcast_to(x, shape=shape)",
+    "requires_grad_": "tinygen.Parameter(array), or tinygen.Tensor(array, requires_grad=True)",
+    "save": "module.save(path)",
+    "seed": "rng = np.random.default_rng(seed), and pass rng=rng",
+    "smooth_l1_loss": "tinygen.functional.huber(x, target)",
+    "square": "x * x",
+    "squeeze": "x.reshape(shape), or x[:, 0]",
+    "std": "tinygen.sqrt(tinygen.var(x))",
+    "swapaxes": "tinygen.transpose(x, axes=axes)",
+    "t": "x.T",
+    "tensor": "tinygen.Tensor(array)",
+    "tensordot": PRODUCT,
+    "tile": "tinygen.broadcast_to(x, shape=shape)",
+    "to": "x.astype(dtype); tinygen computes on the CPU",
+    "tolist": "x.numpy().tolist()",
+    "type": "x.dtype, or x.astype(dtype)",
+    "unsqueeze": NEW_AXIS,
+    "view": "x.reshape(shape)",
+    "vstack": JOIN,
+    "zero_": "w.grad = None, or opt.zero_grad()",
+    "zero_grad": "opt.zero_grad(); what tinygen.grad returns is new each time",
+    "zeros": "tinygen.Tensor(np.zeros(shape, np.float32))",
+}
+
+LAYERS = {
+    "AdaptiveAvgPool2d": "x.mean(axis=(1, 2)) in forward()",
+    "BCELoss": "tinygen.functional.bce(p, target)",
+    "BCEWithLogitsLoss": "tinygen.functional.bce_with_logits(logits, target)",
+    "BatchNorm1d": "nn.BatchNorm(features)",
+    "BatchNorm2d": "nn.BatchNorm(channels)",
+    "BatchNorm3d": "nn.BatchNorm(channels)",
+    "Conv1d": "nn.Conv2d(in_channels, out_channels, (1, k), rng=rng) on (N, 1, W, C)",
+    "CrossEntropyLoss": "tinygen.functional.cross_entropy(logits, labels)",
+    "Dropout2d": "nn.Dropout(p, rng=rng)",
+    "HuberLoss": "tinygen.functional.huber(x, target)",
+    "InstanceNorm2d": "nn.GroupNorm(channels, channels)",
+    "KLDivLoss": "tinygen.functional.gaussian_kl(mu, log_var)",
+    "L1Loss": "tinygen.functional.l1(x, target)",
+    "Linear": "nn.Dense(in_features, out_features, rng=rng)",
+    "LogSoftmax": "tinygen.log_softmax(x) in forward()",
+    "MSELoss": "tinygen.functional.mse(x, target)",
+    "ModuleDict": "self.parts = {name: layer}, a plain dict, in __init__",
+    "ModuleList": "self.parts = [layer, layer], a plain list, in __init__",
+    "NLLLoss": "tinygen.functional.cross_entropy(logits, labels)",
+    "ParameterList": "self.parts = [parameter, parameter], a plain list, in __init__",
+    "ReLU6": "tinygen.clip(x, low=0, high=6) in forward()",
+    "SmoothL1Loss": "tinygen.functional.huber(x, target)",
+    "Softmax": "tinygen.softmax(x) in forward()",
+    "Swish": "nn.SiLU()",
+    "Unflatten": "nn.Reshape(shape)",
+    "UpsamplingBilinear2d": 'nn.Upsample(2, mode="bilinear")',
+    "UpsamplingNearest2d": "nn.Upsample(2)",
+    "ZeroPad2d": "padding=1 in nn.Conv2d, or tinygen.pad(x, widths=widths)",
+    "utils": "tinygen.optim.clip_by_norm(grads, limit)",
+}
+
+OPTIMIZERS = {
+    "Adadelta": "optim.Adam(params, lr)",
+    "Adagrad": "optim.RMSprop(params, lr)",
+    "Adamax": "optim.Adam(params, lr)",
+    "Momentum": "optim.SGD(params, lr, momentum=0.9)",
+    "NAdam": "optim.Adam(params, lr)",
+    "lr_scheduler": "optim.cosine, optim.step_decay or optim.warmup, and set opt.lr before each step",
+}
+
+MODULES = {
+    "add_module": "self.name = module in __init__",
+    "append": "nn.Sequential(*model, layer)",
+    "children": "model.named_children()",
+    "compile": "opt = tinygen.optim.Adam(model.parameters())",
+    "cpu": CPU,
+    "cuda": CPU,
+    "device": CPU,
+    "double": "dtype=np.float64 in each layer",
+    "fit": "a loop: opt.step(tinygen.grad(loss, model.parameters()))",
+    "float": "nothing: layers are float32 unless dtype says otherwise",
+    "modules": "model.named_modules()",
+    "predict": "model.eval(), then model(x)",
+    "register_buffer": "buffers = ('name',) in the class, and self.name = array in __init__",
+    "register_parameter": "self.name = tinygen.Parameter(array) in __init__",
+    "to": CPU,
+    "zero_grad": "opt.zero_grad(); what tinygen.grad returns is new each time",
+}
+
+_TABLES = {"tinygen.nn": LAYERS, "tinygen.optim": OPTIMIZERS, "Module": MODULES}  # FUNCTIONS for any other owner
+_PLACES = ("tinygen", "tinygen.nn", "tinygen.optim", "tinygen.functional")  # where a name may be instead
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def missing(owner: Any, name: str, *, kind: str = "") -> AttributeError:
+    """The error for `owner.name`, which says what to write where that is known; `kind` chooses the table."""
+    label = owner.__name__ if isinstance(owner, ModuleType) else type(owner).__name__
+    hint = "" if name.startswith("__") else instead(name, kind or label)  # Python itself asks for names in __
+    return AttributeError(f"{label} has no {name!r}" + (f": write {hint}" if hint else ""), name=name, obj=owner)
+
+
+def instead(name: str, kind: str = "") -> str:
+    """What to write instead of a name; "" if that is not known."""
+    for table in (_TABLES.get(kind, FUNCTIONS), FUNCTIONS, LAYERS, OPTIMIZERS):
+        if name in table:
+            return table[name]
+    for place in _PLACES:
+        if place in sys.modules and callable(vars(sys.modules[place]).get(name)):
+            return f"{place}.{name}"
+    if name.endswith("_"):
+        return "y = ..., a new Tensor: a Tensor never changes"
+    if kind.startswith("tinygen") and importlib.util.find_spec(f"tinygen.{name}"):
+        return f"`from tinygen import {name}`"
+    return ""
+
+
+def leaves_the_graph(name: str) -> TypeError:
+    """The error for NumPy's function `name` of a Tensor."""
+    hint = instead(name) or "a tinygen function"
+    return TypeError(f"np.{name} doesn't know about gradients: write {hint}, or pass tensor.numpy()")
+
+
+def in_place(operator: str) -> TypeError:
+    """The error for `w -= step` and `w.data -= step`."""
+    return TypeError(
+        f"{operator}: variables and their data are read-only, got an assignment in place: call opt.step(grads), "
+        "or write w.data = w.data - lr * g"
+    )
+
+
+@cache
+def mention_float64() -> None:
+    """A warning, once, when a float32 layer gets float64 data, which makes all that follows float64."""
+    warnings.warn(
+        "a float32 layer got float64 data, so the model computes in float64, several times slower: "
+        "pass x.astype(np.float32), or make the layers with dtype=np.float64",
+        stacklevel=3,
+    )
+
+
+class NoFunction(ModuleType):
+    """A file of the package whose name is a function in PyTorch: calling it says what to write."""
+
+    def __call__(self, *args, **settings):
+        name = self.__name__.rpartition(".")[2]
+        raise TypeError(f"{self.__name__} is a module, not a function: write {FUNCTIONS[name]}")
