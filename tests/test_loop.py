@@ -334,6 +334,70 @@ def test_what_does_not_fit_is_refused_whole(change, says):
     assert same(snapshot(kept), before)
 
 
+ODD = {
+    "a list of words": (dict(notes=["a"]), TypeError, "notes has dtype <U1; only booleans, integers and floats"),
+    "a ragged list": (dict(pairs=[[1], [1, 2]]), ValueError, "expected entries of one shape in the list pairs"),
+    "a name": ({"conv-1": [1.0]}, ValueError, "run.loop: array names are made of .* got 'conv-1': write 'conv_1'"),
+    "a name inside": (dict(a={"b c": [1.0]}), ValueError, "got 'a.b c': write 'a.b_c'"),
+    "two of one name": ({"a.b": [1.0], "a": {"b": [2.0]}}, ValueError, r"got 'a.b' twice: rename one"),
+    "the log's name": (dict(log={"jsonl": [1.0]}), ValueError, r"got 'log.jsonl' twice"),
+    "too many": (dict(many={f"a{i}": [0.0] for i in range(200)}), ValueError, "at most 16,384 bytes"),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_no_checkpoint_can_hold_is_refused_at_once(tmp_path, monkeypatch, what):
+    monkeypatch.setattr(module.checkpoint, "_MAX_INDEX", 2**14)
+    kept, kind, words = ODD[what]
+    with pytest.raises(kind, match=words):
+        open_run(tmp_path, {}).loop(**kept)
+
+
+class Named(nn.Module):
+    """Parts under a name that a dict may have and a file may not."""
+
+    def __init__(self, name):
+        self.parts = {name: nn.Dense(2, 2, rng=np.random.default_rng(0))}
+
+
+@pytest.mark.parametrize("name, instead", [("conv-1", "conv_1"), ("a b", "a_b"), ("ä", "_"), ("x/y", "x_y")])
+def test_a_module_whose_parts_have_such_a_name_is_refused_at_once(tmp_path, name, instead):
+    model = Named(name)
+    for refuse in (lambda: open_run(tmp_path / "run", {}).loop(model=model), lambda: model.save(tmp_path / "a.npz")):
+        with pytest.raises(ValueError, match=rf"parts\.{name}\.weight': write '(model\.)?parts\.{instead}\.weight'"):
+            refuse()
+    assert not (tmp_path / "a.npz").exists()
+
+
+# ---- weights that are not finite -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_checkpoint_holds_weights_that_are_not_finite(tmp_path, family, bad):
+    """Each array of each thing that is kept: parameters, running statistics, an optimizer's memory, averages."""
+    kept, _ = family(np.random.default_rng(0))
+    loop = open_run(tmp_path, {}).loop(**kept, losses=[np.nan, np.inf])  # what a loss was may be written down
+    loop.save()
+    good = loop.path.read_bytes()
+    for name, thing in kept.items():
+        state = thing.state_dict()
+        for key, array in state.items():
+            if array.dtype.kind != "f" or key == "lr":
+                continue
+            worse = array.copy()
+            worse.reshape(-1)[-1] = bad
+            thing.load_state_dict(state | {key: worse})
+            with pytest.raises(FloatingPointError, match=f"got NaN or infinity in {name}.{key}.* last good file stays"):
+                loop.save()
+            if isinstance(thing, nn.Module):
+                with pytest.raises(FloatingPointError, match=f"NaN or infinity in {key}"):
+                    thing.save(tmp_path / "model.npz")
+        thing.load_state_dict(state)
+    assert loop.path.read_bytes() == good and not (tmp_path / "model.npz").exists()
+    loop.save()
+
+
 def test_what_cannot_be_kept_is_refused_at_once(tmp_path):
     run = open_run(tmp_path, {})
     with pytest.raises(TypeError, match=r"history.best should have a state_dict, or be .*; got float"):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tinygen import __main__, models
+from tinygen import __main__, checkpoint, models
 from tinygen.checkpoint import CheckpointError
 from tinygen.models.registry import BUILDERS
 from tinygen.run import RunError, open_run
@@ -102,12 +103,98 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     content = (tmp_path / "model.npz").read_bytes()
     (tmp_path / "model.npz").write_bytes(content[:-50])
     assert "model.npz" in says() and "cut off" in says()
-    models.build({"DCGAN": SMALL["DCGAN"]}, np.random.default_rng(0)).save(tmp_path / "model.npz")
-    with pytest.raises(
-        CheckpointError, match=r"model\.npz is not of the model that config.json describes: VAE: the state"
+    for name, says in (
+        ("DCGAN", "VAE.dense can't be made .* more weights"),
+        ("Diffusion.unet", "VAE: the state doesn't"),
     ):
-        models.load_run(tmp_path)
+        models.build({name: SMALL[name]}, np.random.default_rng(0)).save(tmp_path / "model.npz")
+        with pytest.raises(CheckpointError, match=rf"model\.npz is not of the model .* describes: .*{says}") as error:
+            models.load_run(tmp_path)
+        assert "\n" not in str(error.value)
     assert not (tmp_path / "drawn.png").exists()
+
+
+def test_weights_that_are_not_finite_are_not_loaded(tmp_path):
+    trained(tmp_path, "VAE.dense")
+    arrays, _ = checkpoint.load(tmp_path / "model.npz")
+    checkpoint.save(tmp_path / "model.npz", arrays | {"decoder.0.bias": arrays["decoder.0.bias"] * np.nan})
+    with pytest.raises(CheckpointError, match=r"VAE: expected finite numbers, got NaN or infinity in decoder\.0\.bias"):
+        models.load_run(tmp_path)
+
+
+def test_the_model_of_an_earlier_run_is_not_that_of_a_new_one(tmp_path):
+    trained(tmp_path, "VAE.dense")
+    open_run(tmp_path, {"lr": 1}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
+    with pytest.raises(RunError, match=r"there is no model\.npz yet"):
+        models.load_run(tmp_path)
+
+
+def described(folder, change):
+    """Write what `change` makes of the text of config.json."""
+    path = folder / "config.json"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def numbers(value):
+    """Where the whole numbers of a nested setting are: the path to each."""
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        return [[key, *rest] for key, each in inner for rest in numbers(each)]
+    return [[]] if isinstance(value, int) and not isinstance(value, bool) else []
+
+
+SIZES = [(name, path) for name, settings in SMALL.items() for path in numbers(json.loads(json.dumps(settings)))]
+
+
+@pytest.mark.parametrize("name, path", SIZES, ids=str)
+@given(st.sampled_from([16, 10_000, 10_000_000, 2**62, 10**30]))
+def test_a_size_is_believed_only_as_far_as_the_weights_go(tmp_path_factory, name, path, factor):
+    """Each number of each model's settings, made larger: the model as it was, or one line, and little memory."""
+    folder = tmp_path_factory.mktemp("run")
+    trained(folder, name)
+    record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    *way, last = path
+    inner = record["model"][name]
+    for key in way:
+        inner = inner[key]
+    inner[last] *= factor
+    (folder / "config.json").write_text(json.dumps(record), encoding="utf-8")
+    limit = 30 * (folder / "model.npz").stat().st_size + 2**20
+    tracemalloc.start()
+    try:
+        models.draw(models.load_run(folder), 2, np.random.default_rng(0))
+    except (ValueError, CheckpointError) as error:
+        assert "\n" not in str(error) and len(str(error)) < 1000
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < limit
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (lambda text: "[" * 100_000, "config.json is damaged"),
+        (lambda text: text.replace('"model": {', '"model": {"x": ' + "[" * 900 + "]" * 900 + ", "), "got 2 of them"),
+        (lambda text: text.replace("[\n        5\n      ]", "[" * 300 + "5" + "]" * 300), "can't be made of"),
+        (lambda text: text + " " * 2**20, "it has more than 1048576 bytes"),
+        (lambda text: text.replace('"latent": 3', f'"latent": {"9" * 5000}'), "config.json is damaged"),
+        (lambda text: "\0" * 100, "config.json is damaged"),
+    ],
+)
+def test_a_config_of_any_other_kind_is_one_line(tmp_path, monkeypatch, capsys, change, says):
+    trained(tmp_path, "VAE.dense")
+    described(tmp_path, change)
+    said = sample(monkeypatch, capsys, tmp_path)
+    assert says in said and "\n" not in said and len(said) < 1000
+
+
+@pytest.mark.parametrize("shape", [(100_000, 100_000, 1), (2**40, 4, 1)])
+def test_no_image_is_drawn_that_no_memory_has_room_for(shape):
+    model = models.Diffusion.unet((8, 8, 1), rng=np.random.default_rng(0), channels=16)
+    model.shape = shape
+    with pytest.raises(ValueError, match=r"expected images of at most 1,048,576 values, got \("):
+        models.draw(model, 1, np.random.default_rng(0))
 
 
 JSON = st.recursive(
@@ -122,8 +209,8 @@ ARGUMENTS = st.sampled_from(sorted({key for arguments in SMALL.values() for key 
 @given(st.dictionaries(NAMES, JSON | st.dictionaries(ARGUMENTS, JSON, max_size=4), min_size=1, max_size=2))
 def test_whatever_a_config_asks_for_it_is_a_model_or_one_clear_error(tmp_path_factory, described):
     folder = tmp_path_factory.mktemp("run")
-    open_run(folder, {})
+    trained(folder, "VAE.dense")
     record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(record | {"model": described}), encoding="utf-8")
-    with pytest.raises(RunError, match=r"build: |there is no model\.npz yet"):
+    with pytest.raises(CheckpointError, match=r"config\.json describes: (build: |VAE: the state)"):
         models.load_run(folder)

@@ -187,6 +187,17 @@ def _need(condition: bool, otherwise: str) -> None:
         raise CheckpointError(otherwise)
 
 
+def check_finite(who: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise FloatingPointError, and name the arrays, if any of them holds NaN or infinity."""
+    found = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise FloatingPointError(
+            f"{who}: expected finite numbers, got NaN or infinity in {', '.join(found[:3])}{more}: nothing is saved or "
+            "loaded, and the last good file stays"
+        )
+
+
 # -- what a file holds against what a model expects --------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,7 @@ class Loop:
         self.epoch = self.step = 0
         self._in_epochs, self._saved = False, monotonic()
         self._interrupt = _Interrupt()
-        snapshot(self._kept)  # what can't be kept is refused now, not after an hour
+        self._snapshot()  # what can't be kept is refused now, not after an hour
 
     def epochs(self, count: int) -> "Rest[int]":
         """The numbers, from 1 to `count`, of the epochs that are left; a checkpoint after each, if it took a while."""
@@ -87,11 +88,11 @@ class Loop:
         return Rest(rounds, max(0, len(items) - self.step))
 
     def save(self) -> None:
-        """Write a checkpoint: nothing of the run changes by it."""
-        arrays, facts = snapshot(self._kept)
-        log = np.frombuffer(self._log.read_bytes(), np.uint8)
-        info = {"run": self._run, "epoch": self.epoch, "step": self.step, "kept": facts}
-        checkpoint.save(self.path, arrays | {_LOG: log}, info)
+        """Write a checkpoint: nothing of the run changes by it.
+
+        Raises FloatingPointError if weights or an optimizer's memory are not finite; the last good checkpoint stays.
+        """
+        checkpoint.save(self.path, *self._snapshot())
         self._saved = monotonic()
 
     def load(self) -> None:
@@ -110,6 +111,16 @@ class Loop:
         restore(self._kept, arrays, info["kept"])
         self.epoch, self.step = info["epoch"], info["step"]
         replace(self._log, log.tobytes())
+
+    def _snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What a checkpoint holds, or an error for what none should."""
+        arrays, facts = snapshot(self._kept)
+        lists = {name for name, thing in leaves(self._kept) if isinstance(thing, list)}  # a loss may be infinite
+        checkpoint.check_finite("run.loop", {name: a for name, a in arrays.items() if name not in lists})
+        arrays[_LOG] = np.frombuffer(self._log.read_bytes(), np.uint8)
+        info = {"run": self._run, "epoch": self.epoch, "step": self.step, "kept": facts}
+        checkpoint.check_savable("run.loop", arrays, info)
+        return arrays, info
 
     def __str__(self) -> str:
         """How far it has come, in words."""
@@ -162,16 +173,25 @@ def leaves(kept: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def snapshot(kept: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Copies of all that is kept: arrays by name, and by name what JSON holds."""
-    arrays, facts = {}, {}
+    found = list(_states(kept))
+    if twice := [name for name, count in Counter([_LOG, *(name for name, _ in found)]).items() if count > 1]:
+        raise ValueError(f"run.loop: expected names that differ, got {twice[0]!r} twice: rename one of the two")
+    arrays = {name: value for name, value in found if isinstance(value, np.ndarray)}
+    return arrays, {name: value for name, value in found if name not in arrays}
+
+
+def _states(kept: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, thing in leaves(kept):
         if isinstance(thing, np.random.Generator):
-            facts[name] = _plain(thing.bit_generator.state)
+            yield name, _plain(thing.bit_generator.state)
         elif isinstance(thing, list):
-            arrays[name] = np.asarray(thing)
+            try:
+                yield name, np.asarray(thing)
+            except ValueError as error:
+                raise ValueError(f"run.loop: expected entries of one shape in the list {name}: {error}") from None
         else:
             for key, value in thing.state_dict().items():
-                (arrays if isinstance(value, np.ndarray) else facts)[f"{name}.{key}"] = value
-    return arrays, facts
+                yield f"{name}.{key}", value
 
 
 def restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:

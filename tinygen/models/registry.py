@@ -4,18 +4,20 @@ The names are those of the calls in the examples, and the arguments are numbers,
 stands in a file is ever run.
 """
 
+import math
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from tinygen import arguments, nn
+from tinygen import arguments, checkpoint, nn
 from tinygen.checkpoint import CheckpointError
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
 from tinygen.models.diffusion import Diffusion
 from tinygen.models.gan import DCGAN, DenseGAN
 from tinygen.models.vae import VAE
-from tinygen.run import RunError, read_config
+from tinygen.record import RunError, read_config
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "ConvAutoencoder": ConvAutoencoder,
@@ -25,6 +27,8 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "DCGAN": DCGAN,
     "Diffusion.unet": Diffusion.unet,
 }
+
+LARGEST = 2**20  # values of an image to be drawn: a diffusion model has weights for any size, and no memory for that
 
 
 def build(model: Mapping[str, Mapping], rng: np.random.Generator) -> nn.Module:
@@ -40,30 +44,56 @@ def build(model: Mapping[str, Mapping], rng: np.random.Generator) -> nn.Module:
     try:
         return BUILDERS[name](**settings, rng=rng)
     except Exception as error:  # what a damaged file may ask for has a dozen ways to fail, and one meaning
-        raise ValueError(f"build: {name} can't be made of {settings}: {error}") from error
+        raise ValueError(f"build: {name} can't be made of {reprlib.repr(settings)}: {error}") from error
+
+
+class Budget(np.random.Generator):
+    """A generator of no more than `left` numbers: weights that a file only claims are refused before they cost memory.
+
+    Every size of a network first appears in an array of weights that are drawn, so nothing else can be large before.
+    """
+
+    def __init__(self, left: float):
+        super().__init__(np.random.PCG64(0))
+        self.left = left
+
+    def uniform(self, low=0.0, high=1.0, size=None):
+        self._spend(size)
+        return super().uniform(low, high, size)
+
+    def standard_normal(self, size=None, dtype=np.float64, out=None):
+        self._spend(size)
+        return super().standard_normal(size, dtype, out)
+
+    def _spend(self, size: tuple[int, ...] | None) -> None:
+        self.left -= math.prod(size or ())
+        if self.left < 0:
+            raise ValueError("it has more weights than the file holds")
 
 
 def load_run(folder: str | Path) -> nn.Module:
     """The trained model in the folder of a run, in eval mode: what `config.json` describes, with `model.npz` in it.
 
-    Raises RunError if the folder is not that of a run, or of one that keeps no model or isn't through yet, and
-    CheckpointError if the file is damaged or of another model.
+    The file is read first, and the sizes in `config.json` are believed only as far as its weights go. Raises RunError
+    if the folder is not that of a run, or of one that keeps no model or isn't through yet, and CheckpointError if the
+    file is damaged or of another model.
     """
     folder = Path(folder)
-    described = read_config(folder)["model"]
+    described, path = read_config(folder)["model"], folder / "model.npz"
     if not described:
         raise RunError(f"{folder}: its config.json doesn't say which model was trained: this run keeps none to load")
-    try:
-        model = build(described, np.random.default_rng(0))
-    except ValueError as error:
-        raise RunError(f"{folder}: {error}") from None
-    path = folder / "model.npz"
     if not path.is_file():
         raise RunError(f"{folder}: there is no model.npz yet; the run has to be through (go on with --resume)")
+    arrays, _ = checkpoint.load(path)
+    rng = Budget(sum(array.size for array in arrays.values()))
     try:
-        model.load(path)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not of the model that config.json describes: {error}") from None
+        model = build(described, rng)
+        model.load_state_dict(arrays)
+        checkpoint.check_finite(type(model).__name__, arrays)
+    except (ValueError, FloatingPointError) as error:
+        reasons = "; ".join(line.strip() for line in str(error).splitlines()[:4])
+        raise CheckpointError(f"{path} is not of the model that config.json describes: {reasons}") from None
+    rng.left = math.inf  # of a Dropout that goes on to train
     return model.eval()
 
 
@@ -78,6 +108,8 @@ def draw(model: nn.Module, n: int, rng: np.random.Generator) -> np.ndarray:
             "GAN or a diffusion model can"
         )
     arguments.sizes("draw", n=n)
+    if isinstance(model, Diffusion) and math.prod(model.shape) > LARGEST:
+        raise ValueError(f"draw: expected images of at most {LARGEST:,} values, got {model.shape} (config.json)")
     samples = model.sample(n, rng)
     if samples.ndim != 4:
         return samples

@@ -164,8 +164,10 @@ class Module(metaclass=_Closing):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the state to one file, by `tinygen.checkpoint`."""
-        checkpoint.save(path, self.state_dict())
+        """Write the state to one file, by `tinygen.checkpoint`; FloatingPointError if it holds NaN or infinity."""
+        state = self.state_dict()
+        checkpoint.check_finite(type(self).__name__, state)
+        checkpoint.save(path, state)
 
     def load(self, path: str | Path, *, strict: bool = True) -> None:
         """Read the state from a file. Raises CheckpointError for a damaged file, ValueError if it doesn't fit."""
