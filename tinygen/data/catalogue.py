@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinygen.data import digits, mnist
-from tinygen.data.dataset import DataError, Dataset
+from tinygen.data.dataset import DataError, Dataset, printable
 from tinygen.data.folder import load_folder
 
 LEAST = 10  # pictures in a folder: with fewer a single one would test
@@ -46,10 +46,13 @@ def load(name: str | os.PathLike, *, quiet: bool = False) -> Dataset:
         return digits.load_digits()
     if name == "mnist":
         return mnist.load_mnist(quiet=quiet)
-    if Path(name).is_dir():
+    if os.fspath(name) and Path(name).is_dir():
         pictures = load_folder(name, quiet=quiet)
         count = len(pictures.train_images) + len(pictures.test_images)
         if count < LEAST:
-            raise DataError(f"{name}: expected {LEAST} pictures at the very least to train and to test, found {count}")
+            found = (
+                f"{printable(name)}: expected {LEAST} pictures at the very least to train and to test, found {count}"
+            )
+            raise DataError(found)
         return pictures
-    raise DataError(f"load: expected one of {', '.join(names())}, or a folder of pictures; got {str(name)!r}")
+    raise DataError(f"load: expected one of {', '.join(names())}, or a folder of pictures; got '{printable(name)}'")

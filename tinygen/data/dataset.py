@@ -1,6 +1,7 @@
 """What a data set is: four arrays, their names and where they come from; and the one error for files that lie."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,12 @@ import numpy as np
 
 class DataError(ValueError):
     """A data file is not what it claims to be: damaged, truncated, of another format, or with another content."""
+
+
+def printable(name: object) -> str:
+    r"""A file's name (or a text with one) for messages: bytes that are no text, and control characters, as \xe9."""
+    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,6 +33,7 @@ class Dataset:
     classes: tuple[str, ...]
     source: str
     licence: str
+    made: str = ""  # how the images were made from others, where they were
 
     def __post_init__(self):
         for part in ("train", "test"):
@@ -36,6 +44,12 @@ class Dataset:
             if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
                 wanted = f"int64 ({len(images)},), one per image"
                 raise ValueError(f"{self.name}: {part}_labels should be {wanted}; got {_describe(labels)}")
+            if images.size and not (images.min() >= 0 and images.max() <= 1):  # NaN is neither
+                wanted = "numbers in [0, 1]; divide by 255, or look for NaN"
+                raise ValueError(f"{self.name}: {part}_images should be {wanted}; got {images.min()}..{images.max()}")
+            if labels.size and not (labels.min() >= 0 and labels.max() < len(self.classes)):
+                wanted = f"0 to {len(self.classes) - 1}, one number for each of the {len(self.classes)} classes"
+                raise ValueError(f"{self.name}: {part}_labels should be {wanted}; got {labels.min()}..{labels.max()}")
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -53,7 +67,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         train, test, shape = len(self.train_images), len(self.test_images), self.image_shape
-        return f"Dataset({self.name!r}: {train} + {test} images {shape}, {len(self.classes)} classes)"
+        made = self.made and f"; {self.made}"
+        return f"Dataset({self.name!r}: {train} + {test} images {shape}, {len(self.classes)} classes{made})"
 
 
 def specimens(labels: np.ndarray, count: int = 10) -> list[int]:

@@ -1,0 +1,80 @@
+"""Image files below a folder: finding them, and reading one without trusting it."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tinygen.data.dataset import DataError
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names; whatever a file is called
+SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+MODES = {1: "L", 3: "RGB"}  # Pillow's names for grey and colour
+MAX_PIXELS = 2**26  # of one picture, decoded: below 1 GB while it is made smaller
+
+
+def picture_names(root: Path) -> Iterator[str]:
+    """The pictures below `root` as relative names with forward slashes, in no particular order.
+
+    Links are followed, except to a folder that they are in. Hidden files and folders (".name") are left out. A link
+    that leads nowhere counts as a picture, so that reading it fails and names it.
+    """
+    todo: list[tuple[str, frozenset[str]]] = [(os.fspath(root), frozenset())]  # a folder, and the real ones around it
+    while todo:
+        folder, around = todo.pop()
+        real = os.path.realpath(folder)
+        if real in around:
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    todo.append((entry.path, around | {real}))
+                elif _is_picture(entry):
+                    yield Path(entry.path).relative_to(root).as_posix()
+
+
+def _is_picture(entry: os.DirEntry) -> bool:
+    if entry.is_symlink() and not os.path.exists(entry.path):
+        return True
+    return entry.is_file() and os.path.splitext(entry.name)[1].lower() in SUFFIXES
+
+
+def read_picture(path: Path, size: tuple[int, int], channels: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """A picture as float32 (H, W, channels) in [0, 1], and the size (H, W) that it has in its file.
+
+    It is turned upright, put on white where it is transparent, cropped around its centre to the shape of `size`, and
+    resized. Raises an exception of some kind for whatever is not a whole picture of at most MAX_PIXELS.
+    """
+    from PIL import Image, ImageOps  # here, since only a folder of pictures needs it
+
+    height, width = size
+    with _open(path) as picture:
+        if picture.width * picture.height > MAX_PIXELS:  # known from its header, before anything is decoded
+            raise _too_large()
+        if picture.mode.startswith(("I", "F")):  # Pillow would clip these to 8 bits without a word
+            raise DataError(f"more than 8 bits per channel (mode {picture.mode}); save it with 8")
+        before = picture.height, picture.width
+        picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    paper = Image.new("RGBA", picture.size, "white")
+    paper.alpha_composite(picture)
+    paper = ImageOps.fit(paper.convert(MODES[channels]), (width, height), Image.Resampling.LANCZOS)
+    return np.asarray(paper, np.float32).reshape(height, width, channels) / 255, before
+
+
+def _open(path: Path):
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
+        try:
+            return Image.open(path, formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise _too_large() from None
+
+
+def _too_large() -> DataError:
+    return DataError(f"expected at most {MAX_PIXELS:,} pixels, got more: make it smaller")
