@@ -20,7 +20,7 @@ TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "relu", "leaky_relu"),
 TWINS |= dict.fromkeys(("add", "relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("squared_error", "squared_error_vjp"), "elementwise")
 TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
-TWINS |= {"sum_leading": "reduce", "sum_middle": "reduce", "max_pool2d_indices": "pool"}
+TWINS |= {"sum_along": "reduce", "variance": "reduce", "max_pool2d_indices": "pool"}
 TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat", "contiguous"), "rows")
 
 

@@ -26,6 +26,7 @@ from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.window import clear, copy
 
 FLOOR = {None: np.float32(-np.inf), "relu": np.float32(0)}  # by activation: the least that a pixel can be
+LONGEST = 1 << 17  # pixels of a sum of float32, of which float64 adds several: so rounding does not grow with them
 BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves room in a second-level cache
 
 
@@ -87,6 +88,13 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activatio
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The same blocks, transposed, times g; sums of blocks are added in an order that the shapes fix."""
     (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
+    images = max(1, LONGEST // max(1, gh * gw))
+    if x.dtype == np.float32 and n > images:
+        parts = (
+            conv2d_weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
+            for i in range(0, n, images)
+        )
+        return sum(part.astype(np.float64) for part in parts).astype(x.dtype)
     if winograd.fits(x, kernel_size, o, stride, dilation):
         return winograd.conv2d_weight(x, g, padding)
     if winograd_strided.fits(x, kernel_size, o, stride, dilation) and 4 in kernel_size:  # 3x3 wins nothing by it

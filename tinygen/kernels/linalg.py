@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import reference
+from tinygen.kernels import reduce
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES, any_array, load, nothing, store, transpose
 from tinygen.kernels.memory import empty
@@ -16,13 +16,17 @@ from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.tile import COLUMNS, ROWS, multiply
 from tinygen.kernels.window import clear, copy, scratch
 
+LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
 CHUNK = 256  # rows of a block
+RUN = 16  # rows that float32 adds up before float64 takes over
 NOT_ASKED = np.empty(0, np.float32)
 
 
 def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
+    if a.dtype == b.dtype == np.float32 and a.shape[-1] > LONGEST:
+        return _in_parts(a, b, bias)
     if _is_for_tiles(a, b):
         return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
     if a.size * b.shape[-1] > SMALL:
@@ -37,10 +41,18 @@ def matmul(a, b, bias=None):
 
 def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
-    if not _is_for_tiles(x.T, g):
-        return matmul(x.T, g), reference.sum_leading(g)
+    if len(x) > LONGEST or not _is_for_tiles(x.T, g):
+        return matmul(x.T, g), reduce.sum_along(g, (0,))
     zeros, sums = np.zeros(g.shape[1], np.float32), np.empty(g.shape[1], np.float32)
     return _tiled(x.T, g, zeros, sums), sums
+
+
+def _in_parts(a, b, bias):
+    """The product as a sum, in float64, of those of LONGEST columns of A and rows of B."""
+    y = np.zeros((*a.shape[:-1], b.shape[-1])) if bias is None else np.tile(bias, (*a.shape[:-1], 1)).astype(np.float64)
+    for k in range(0, a.shape[-1], LONGEST):
+        y += matmul(a[..., k : k + LONGEST], b[..., k : k + LONGEST, :])
+    return y.astype(np.float32)
 
 
 def _is_for_tiles(a, b) -> bool:
@@ -72,7 +84,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
     n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
-    shift = np.zeros(COLUMNS, np.float32)
+    shift, totals = np.zeros(COLUMNS, np.float32), np.empty(COLUMNS)
     clear(panel, 0, len(panel))
     a, b, bias = any_array(a), any_array(b), any_array(bias)
     packed, walk, sums = -1, (a_row, 0, 0, a_step), (1, 1, k)
@@ -84,8 +96,9 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
             if len(column_sums) and first == 0:
-                _sum(panel, k, shift)
-                copy(shift, 0, column_sums, j, columns)
+                _sum(panel, k, shift, totals)
+                for q in range(columns):
+                    column_sums[j + q] = totals[q]
         copy(bias, j, shift, 0, columns)
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
@@ -115,13 +128,15 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
 
 
 @piece
-def _sum(panel, k, row):
-    """The sum of the rows of panel (K, COLUMNS), a few at a time: a long sum would lose more to rounding."""
-    for q in range(0, COLUMNS, LANES):
-        whole = nothing()
-        for first in range(0, k, CHUNK):
+def _sum(panel, k, few, totals):
+    """The sum of the rows of panel (K, COLUMNS), `few` of them by vectors."""
+    for q in range(COLUMNS):
+        totals[q] = 0
+    for first in range(0, k, RUN):
+        for q in range(0, COLUMNS, LANES):
             part = nothing()
-            for i in range(first, min(first + CHUNK, k)):
+            for i in range(first, min(first + RUN, k)):
                 part = part + load(panel, i * COLUMNS + q)
-            whole = whole + part
-        store(row, q, whole)
+            store(few, q, part)
+        for q in range(COLUMNS):
+            totals[q] += few[q]

@@ -1,12 +1,15 @@
-"""Sums over all axes but the last, as the gradient of a bias is one: one pass, a partial sum for each block of rows.
+"""Sums along any axes, whose rounding does not grow with the number of terms: float32 adds four, float64 the rest.
 
-A block adds its rows into one that stays in the cache, and the sums of the blocks are added in their order. Short rows
-are taken several at a time, so that the inner loop is long enough for vectors.
+An array in C order is (N, R, C) around the first run of neighbouring axes, and a block adds some of the R rows into one
+that stays in the cache. Short rows are taken several at a time, so that the inner loop is long enough for vectors. The
+sums of the blocks, in float64, are added in their order.
 """
+
+import math
 
 import numpy as np
 
-from tinygen.kernels import elementwise, reference
+from tinygen.kernels import elementwise, norm, reference
 from tinygen.kernels.jit import as_input, kernel, whole_registers
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import rows_joined, share
@@ -15,24 +18,33 @@ BLOCK = 1 << 14  # numbers in a block
 LEAST = 1 << 15  # numbers below which NumPy is as fast
 
 
-def sum_leading(x):
-    """(..., C) to (C,)"""
-    c = x.shape[-1]
-    if x.dtype != np.float32 or x.size < LEAST:
-        return reference.sum_leading(x)
-    rows = x.size // c
-    joined = rows_joined(rows, c)
-    return _sums(x, joined * c, max(16, BLOCK // (joined * c))).reshape(-1, c).sum(axis=0)
+def sum_along(x, axes):
+    """Σ along `axes`, which ascend."""
+    if x.dtype != np.float32 or x.size < LEAST or not axes:
+        return reference.sum_along(x, axes)
+    first, run = axes[0], 1
+    while run < len(axes) and axes[run] == first + run:
+        run += 1
+    before, after = x.shape[:first], x.shape[first + run :]
+    n, rows, c = math.prod(before), math.prod(x.shape[first : first + run]), math.prod(after)
+    x = as_input(x).reshape(n, rows, c)
+    if c == 1:
+        return reference.sum_along(x.reshape(n, rows), (1,)).reshape(before + after)
+    sums = _sum_rows(x).reshape(before + after)
+    return reference.sum_along(sums, tuple(axis - run for axis in axes[run:])).astype(np.float32)
 
 
-def sum_middle(x):
-    """(N, ..., C) to (N, C): the rows of an image are a block."""
-    n, c = x.shape[0], x.shape[-1]
-    if x.dtype != np.float32 or x.size < LEAST:
-        return reference.sum_middle(x)
-    rows = x.size // n // c
-    joined = rows_joined(rows, c)
-    return _sums(x, joined * c, rows // joined).reshape(n, joined, c).sum(axis=1)
+def variance(x, axes):
+    """The mean squared distance from the mean along `axes`, which the kernel of normalisation finds."""
+    if x.dtype != np.float32 or x.size < LEAST or not axes:
+        return reference.variance(x, axes)
+    rest = [i for i in range(x.ndim) if i not in axes]
+    shape = [x.shape[i] for i in rest]
+    if axes[-1] - axes[0] >= len(axes):  # brought together, behind the others
+        x, axes = x.transpose(*rest, *axes), range(len(rest), x.ndim)
+    c = math.prod(x.shape[axes[-1] + 1 :])
+    found = norm.moments(x.reshape(math.prod(x.shape[: axes[0]]), -1, c), c)  # (N, 2, C)
+    return found[:, 1].astype(np.float32).reshape(shape)
 
 
 def relu_vjp_sum(g, y):
@@ -40,49 +52,60 @@ def relu_vjp_sum(g, y):
     c = g.shape[-1]
     if not g.dtype == y.dtype == np.float32 or g.size < LEAST:
         masked = elementwise.relu_vjp(g, y, 0.0)
-        return masked, reference.sum_leading(masked)
-    joined = rows_joined(g.size // c, c)
-    width = joined * c
-    each, masked = max(16, BLOCK // width), empty(g.shape, g.dtype)
+        return masked, reference.sum_along(masked, tuple(range(g.ndim - 1)))
+    masked, (width, each, sums) = empty(g.shape, g.dtype), _cut(1, g.size // c, c)
     g, y, rows = (a.reshape(-1, width) for a in (as_input(g), as_input(y), masked))
-    sums = np.zeros((-(-len(g) // each), width), np.float32)
-    share(_mask_and_sum_rows, len(sums), g, y, rows, sums, each)
-    return masked, sums.reshape(-1, c).sum(axis=0)
+    share(_mask_and_sum, sums.shape[1], g, y, rows, sums[0], each)
+    return masked, sums.reshape(-1, c).sum(axis=0).astype(np.float32)
 
 
-def _sums(x, width, each):
-    """The sums of each `each` rows of `width` numbers."""
-    wide = as_input(x).reshape(-1, width)
-    sums = np.zeros((-(-len(wide) // each), width), np.float32)
-    share(_sum_rows, len(sums), wide, sums, each)
-    return sums
+def _sum_rows(x):
+    """(N, R, C) to (N, C), in float64."""
+    n, rows, c = x.shape
+    width, each, sums = _cut(n, rows, c)
+    share(_sum, n * sums.shape[1], x.reshape(n, -1, width), sums, each)
+    return sums.reshape(n, -1, c).sum(axis=1)
+
+
+def _cut(n, rows, c):
+    """The width of a row of several joined, how many of those make a block, and zeros for the sums of all blocks."""
+    joined = rows_joined(rows, c)
+    width, each = joined * c, max(16, BLOCK // (joined * c))
+    return width, each, np.zeros((n, -(-rows // joined // each), width))
 
 
 @kernel
-def _sum_rows(x, sums, each, start, stop):
+def _add_up(rows, total):
     whole_registers()
-    n, width = x.shape
-    for block in range(start, stop):
-        total = sums[block]
-        first, last = block * each, min((block + 1) * each, n)
-        for i in range(first, last - 3, 4):  # four rows at a time, or the total would be read and written for each
-            a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-            for j in range(width):
-                total[j] += (a[j] + b[j]) + (c[j] + d[j])
-        for i in range(last - (last - first) % 4, last):
-            a = x[i]
-            for j in range(width):
-                total[j] += a[j]
+    n, width = rows.shape
+    for i in range(0, n - 3, 4):  # four rows at a time, or the total would be read and written for each
+        a, b, c, d = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        for j in range(width):
+            total[j] += np.float64((a[j] + b[j]) + (c[j] + d[j]))
+    for i in range(n - n % 4, n):
+        a = rows[i]
+        for j in range(width):
+            total[j] += np.float64(a[j])
 
 
 @kernel
-def _mask_and_sum_rows(g, y, masked, sums, each, start, stop):
+def _sum(x, sums, each, start, stop):
+    pieces = sums.shape[1]
+    for block in range(start, stop):
+        i, piece = block // pieces, block % pieces
+        _add_up(x[i, piece * each : (piece + 1) * each], sums[i, piece])
+
+
+@kernel
+def _mask_and_sum(g, y, masked, sums, each, start, stop):
     whole_registers()
     n, width = g.shape
     for block in range(start, stop):
-        total = sums[block]
-        for i in range(block * each, min((block + 1) * each, n)):
-            gi, yi, row = g[i], y[i], masked[i]
-            for j in range(width):
-                row[j] = gi[j] if yi[j] > 0 else np.float32(0)
-                total[j] += row[j]
+        last = min((block + 1) * each, n)
+        for first in range(block * each, last, 4):  # a few rows, which are still in the nearest cache for their sum
+            end = min(first + 4, last)
+            for i in range(first, end):
+                gi, yi, row = g[i], y[i], masked[i]
+                for j in range(width):
+                    row[j] = gi[j] if yi[j] > 0 else np.float32(0)
+            _add_up(masked[first:end], sums[block])

@@ -111,19 +111,24 @@ def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 
-def sum_leading(x: np.ndarray) -> np.ndarray:
-    """Over all axes but the last."""
-    return x.sum(axis=tuple(range(x.ndim - 1)))
+FEW = 32  # terms, which float32 adds one by one with an error of 1e-6 at most
 
 
-def sum_middle(x: np.ndarray) -> np.ndarray:
-    """Over all axes but the first and the last."""
-    return x.sum(axis=tuple(range(1, x.ndim - 1)))
+def sum_along(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Σ along `axes`, which ascend; in float64 where NumPy adds one by one, not in pairs as along the last axes."""
+    last = x.flags.c_contiguous and axes == tuple(range(x.ndim - len(axes), x.ndim))
+    if x.dtype == np.float64 or last or math.prod([x.shape[a] for a in axes]) <= FEW:
+        return x.sum(axis=axes)
+    return x.sum(axis=axes, dtype=np.float64).astype(x.dtype)
+
+
+def variance(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return x.var(axis=axes, dtype=np.float64).astype(x.dtype)
 
 
 def relu_vjp_sum(g: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     masked = relu_vjp(g, y, 0.0)
-    return masked, sum_leading(masked)
+    return masked, sum_along(masked, tuple(range(g.ndim - 1)))
 
 
 # -- matrix products and convolutions ----------------------------------------------------------------------------------
@@ -134,7 +139,7 @@ def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.n
 
 
 def linear_weight(x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return x.T @ g, sum_leading(g)
+    return x.T @ g, sum_along(g, (0,))
 
 
 def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
@@ -188,7 +193,7 @@ def _windows(x: np.ndarray, kernel_size, stride, dilation=(1, 1)) -> np.ndarray:
 
 
 def avg_pool2d(x, kernel_size, stride, padding):
-    return _windows(_padded(x, padding), kernel_size, stride).mean(axis=(3, 4))
+    return sum_along(_windows(_padded(x, padding), kernel_size, stride), (3, 4)) / math.prod(kernel_size)
 
 
 def avg_pool2d_adjoint(g, size, kernel_size, stride, padding):
@@ -231,7 +236,7 @@ def upsample_nearest(x, scale):
 
 def sum_blocks(x, scale):
     n, h, w, c = x.shape
-    return x.reshape(n, h // scale[0], scale[0], w // scale[1], scale[1], c).sum(axis=(2, 4))
+    return sum_along(x.reshape(n, h // scale[0], scale[0], w // scale[1], scale[1], c), (2, 4))
 
 
 def resample(x, rows, columns):
@@ -330,8 +335,9 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
     gz = g * _bend(normalised * weight + bias, activation, slope)[1]
     channels = tuple(range(x.ndim - 1))
     u, xhat = _grouped(gz * weight, num_groups), _grouped(normalised, num_groups)
-    gx = r * (u - u.mean(axis=(1, 3), keepdims=True) - xhat * (u * xhat).mean(axis=(1, 3), keepdims=True))
-    return np.concatenate([gx.ravel(), (gz * normalised).sum(axis=channels), gz.sum(axis=channels)])
+    mean_u, mean_ux = (v.mean(axis=(1, 3), dtype=np.float64, keepdims=True).astype(x.dtype) for v in (u, u * xhat))
+    gx = r * (u - mean_u - xhat * mean_ux)
+    return np.concatenate([gx.ravel(), sum_along(gz * normalised, channels), sum_along(gz, channels)])
 
 
 def _grouped(x: np.ndarray, num_groups: int) -> np.ndarray:
@@ -342,8 +348,8 @@ def _grouped(x: np.ndarray, num_groups: int) -> np.ndarray:
 def _normalised(x: np.ndarray, known: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     """x with mean 0 and variance 1 in each group, and one over the standard deviation as (N, 1, G, 1)."""
     mean, var = (m[:, None, :, None] for m in (known[:, 0], known[:, 1]))
-    r = (1 / np.sqrt(var + eps)).astype(x.dtype)
-    return ((_grouped(x, known.shape[2]) - mean.astype(x.dtype)) * r).reshape(x.shape), r
+    r = 1 / np.sqrt(var + eps)
+    return ((_grouped(x, known.shape[2]) - mean) * r).astype(x.dtype).reshape(x.shape), r.astype(x.dtype)
 
 
 def _bend(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ def upsample_nearest(x, scale):
 
 
 def sum_blocks(x, scale):
-    if x.dtype != np.float32:
+    if x.dtype != np.float32 or math.prod(scale) > reference.FEW:
         return reference.sum_blocks(x, scale)
     (n, h, w, c), (sh, sw) = x.shape, scale
     y = empty((n, h // sh, w // sw, c), x.dtype)

@@ -7,10 +7,12 @@ from itertools import accumulate
 import numpy as np
 
 from tinygen import kernels
+from tinygen.kernels import reference
 from tinygen.op import op
 from tinygen.tensor import Tensor, private
 
 LARGE = 1 << 17  # numbers below which NumPy is done before a kernel has been looked up
+LARGE_SUM = 1 << 15
 
 
 @op
@@ -62,17 +64,12 @@ def sum_to(x, *, shape):
     repeated = tuple(range(extra)) + tuple(
         i for i, b in enumerate(before) if i >= extra and shape[i - extra] == 1 and b != 1
     )
-    return add_up(x.data, repeated).reshape(shape), lambda g: broadcast_to(g, shape=before)
+    return sum_along(x.data, repeated).reshape(shape), lambda g: broadcast_to(g, shape=before)
 
 
-def add_up(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Σ along `axes`, in ascending order."""
-    if array.size >= LARGE and array.ndim > 1:
-        if axes == tuple(range(array.ndim - 1)):  # the gradient of a bias
-            return kernels.sum_leading(array)
-        if array.ndim > 2 and axes == tuple(range(1, array.ndim - 1)):  # of a bias for each image
-            return kernels.sum_middle(array)
-    return array.sum(axis=axes)
+def sum_along(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Σ along `axes`, which ascend, by NumPy where it is done before a kernel has been looked up."""
+    return (kernels.sum_along if array.size >= LARGE_SUM else reference.sum_along)(array, axes)
 
 
 @op

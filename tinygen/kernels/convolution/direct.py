@@ -40,7 +40,7 @@ def weight(x, g, form):
     """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
     (kh, kw), c, o = form[0], x.shape[3], g.shape[3]
     if form[:3] == ((1, 1), (1, 1), (0, 0)) and g.shape[:3] == x.shape[:3]:
-        x, g = (a.reshape(len(a), 1, -1, a.shape[3]) for a in (x, g))
+        x, g = (a.reshape(len(a), 1, a.shape[1] * a.shape[2], a.shape[3]) for a in (x, g))
     cut, blocks = _cut(x, g.shape[1:3], form, SLICE)
     sums = empty((min(blocks, PARTS), kh * kw * c * o), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)

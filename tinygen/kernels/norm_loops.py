@@ -1,0 +1,259 @@
+"""The loops of normalisation: moments, coefficients and results of the rows that `norm.py` cuts an example into."""
+
+import numpy as np
+
+from tinygen.kernels.jit import kernel, whole_registers
+from tinygen.kernels.vector_math import f32, sigmoids
+
+RUN = 16  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
+f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
+
+
+@kernel
+def _place(block, cut, n):
+    """What a block holds: examples from, to; the piece; its rows from, to."""
+    first, piece = block // cut.pieces * cut.examples, block % cut.pieces
+    start = piece * cut.rows
+    return first, min(first + cut.examples, n), piece, start, min(start + cut.rows, cut.height)
+
+
+@kernel
+def _repeat(row, channels):
+    """What stands at the first position of a row, at all of them."""
+    for start in range(channels, len(row), channels):
+        for c in range(channels):
+            row[start + c] = row[c]
+
+
+@kernel
+def _add_up(row, channels):
+    """The sum over the positions of a row, at the first of them."""
+    for start in range(channels, len(row), channels):
+        for c in range(channels):
+            row[c] += row[start + c]
+
+
+# -- forwards ----------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, start, stop):
+    mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    sums, squares = np.empty(cut.width), np.empty(cut.width)
+    for block in range(start, stop):
+        first, last, piece, top, bottom = _place(block, cut, len(x))
+        for i in range(first, last):
+            if measure:
+                _measure(x[i, top:bottom], moments[i, piece], mean, scale, shift, sums, squares, cut.channels)
+            if apply:
+                _coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift)
+                _apply(x[i, top:bottom], y[i, top:bottom], mean, scale, shift, kind, slope)
+
+
+@kernel
+def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
+    """Mean and variance of each group, the squares taken around the mean; what it was off by is put right after."""
+    whole_registers()
+    rows, width = x.shape
+    groups = moments.shape[1]
+    each, count = channels // groups, x.size // groups
+    sums[:] = 0
+    for top in range(0, rows, RUN):
+        few[:] = 0
+        for r in range(top, min(top + RUN, rows)):
+            for j in range(width):
+                few[j] += x[r, j]
+        for j in range(width):
+            sums[j] += few[j]
+    _add_up(sums, channels)
+    for k in range(groups):
+        total = f64(0)
+        for c in range(k * each, (k + 1) * each):
+            total += sums[c]
+        for c in range(k * each, (k + 1) * each):
+            mean[c] = total / count
+    _repeat(mean, channels)
+    sums[:] = 0
+    squares[:] = 0
+    for top in range(0, rows, RUN):
+        few[:] = 0
+        few_squares[:] = 0
+        for r in range(top, min(top + RUN, rows)):
+            for j in range(width):
+                d = x[r, j] - mean[j]
+                few[j] += d
+                few_squares[j] += d * d
+        for j in range(width):
+            sums[j] += few[j]
+            squares[j] += few_squares[j]
+    _add_up(sums, channels)
+    _add_up(squares, channels)
+    for k in range(groups):
+        off, square = f64(0), f64(0)
+        for c in range(k * each, (k + 1) * each):
+            off += sums[c]
+            square += squares[c]
+        off /= count
+        var = square / count - off * off
+        moments[0, k] = mean[k * each] + off
+        moments[1, k] = 0.0 if var < 0 else var
+
+
+@kernel
+def merge(parts, cut):
+    """Moments of examples from those of their pieces: the variance is that within the pieces, and that of means."""
+    n, pieces, _, groups = parts.shape
+    whole = np.zeros((n, 2, groups))
+    for i in range(n):
+        for moment in range(2):
+            for piece in range(pieces):
+                share = (min((piece + 1) * cut.rows, cut.height) - piece * cut.rows) / cut.height
+                for k in range(groups):
+                    off = parts[i, piece, 0, k] - whole[i, 0, k]
+                    whole[i, moment, k] += share * (
+                        parts[i, piece, 1, k] + off * off if moment else parts[i, piece, 0, k]
+                    )
+    return whole
+
+
+@kernel
+def _coefficients(moments, weight, bias, eps, mean, scale, shift):
+    """Along a row: what turns x into z = (x - mean) · scale + shift; the shift knows what the mean was rounded by."""
+    channels, groups = len(weight), moments.shape[1]
+    each = channels // groups
+    for c in range(channels):
+        k = c // each
+        mean[c] = moments[0, k]
+        scale[c] = weight[c] / np.sqrt(moments[1, k] + eps)
+        shift[c] = bias[c] - (moments[0, k] - mean[c]) * scale[c]
+    for row in (mean, scale, shift):
+        _repeat(row, channels)
+
+
+@kernel
+def _apply(x, y, mean, scale, shift, kind, slope):
+    whole_registers()
+    rows, width = x.shape
+    if kind == 0:
+        for r in range(rows):
+            for j in range(width):
+                y[r, j] = (x[r, j] - mean[j]) * scale[j] + shift[j]
+    elif kind == 1:
+        for r in range(rows):
+            for j in range(width):
+                z = (x[r, j] - mean[j]) * scale[j] + shift[j]
+                y[r, j] = z if z > 0 else slope * z
+    else:
+        for r in range(rows):
+            for j in range(width):
+                z = f32((x[r, j] - mean[j]) * scale[j] + shift[j])
+                y[r, j] = z * sigmoids(z)[0]
+
+
+# -- backwards ---------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measure, apply, start, stop):
+    """gx, and for each channel what weight and bias get: Σ gz · (x - mean) · r and Σ gz, gz being g at the bend's z."""
+    mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    of_x, rest = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    sum_gx, sum_g = np.empty(cut.width), np.empty(cut.width)
+    groups, channels = moments.shape[2], cut.channels
+    each, count = channels // groups, cut.height * cut.width // groups
+    for block in range(start, stop):
+        first, last, _, top, bottom = _place(block, cut, len(x))
+        for i in range(first, last):
+            gs, xs, out = g[i, top:bottom], x[i, top:bottom], gx[i, top:bottom]
+            if measure:
+                _coefficients(moments[i], weight, bias, eps, mean, scale, shift)
+                if kind == 0:
+                    _gather(gs, xs, mean, of_x, rest, sum_gx, sum_g)
+                else:
+                    _bent(gs, xs, out, mean, scale, shift, kind, slope)
+                    _gather(out, xs, mean, of_x, rest, sum_gx, sum_g)
+                _add_up(sum_gx, channels)
+                _add_up(sum_g, channels)
+                for c in range(channels):
+                    off, var = moments[i, 0, c // each] - mean[c], moments[i, 1, c // each]
+                    sum_gx[c] = (sum_gx[c] - off * sum_g[c]) / np.sqrt(var + eps)
+                    sums[block, 0, c] += sum_gx[c]
+                    sums[block, 1, c] += sum_g[c]
+            else:
+                for c in range(channels):  # numba takes seconds to compile an assignment of arrays
+                    sum_gx[c], sum_g[c] = sums[i, 0, c], sums[i, 1, c]
+            if apply:
+                for k in range(groups):
+                    r = 1 / np.sqrt(moments[i, 1, k] + eps) if count > 1 else 0.0  # a number alone always becomes 0
+                    a, b = f64(0), f64(0)
+                    for c in range(k * each, (k + 1) * each):
+                        a += weight[c] * sum_gx[c]
+                        b += weight[c] * sum_g[c]
+                    for c in range(k * each, (k + 1) * each):
+                        mean[c] = moments[i, 0, k]
+                        scale[c] = weight[c] * r
+                        of_x[c] = -r * r * a / count
+                        rest[c] = -r * b / count - (moments[i, 0, k] - mean[c]) * of_x[c]
+                for row in (mean, scale, of_x, rest):
+                    _repeat(row, channels)
+                if kind == 0:
+                    _combine(gs, xs, out, mean, scale, of_x, rest)
+                else:
+                    _combine_in_place(out, xs, mean, scale, of_x, rest)
+
+
+@kernel
+def _bent(g, x, gz, mean, scale, shift, kind, slope):
+    """gz = g · bend'(z), written where the gradient of x will stand."""
+    whole_registers()
+    rows, width = x.shape
+    if kind == 1:
+        for r in range(rows):
+            for j in range(width):
+                z = (x[r, j] - mean[j]) * scale[j] + shift[j]
+                gz[r, j] = g[r, j] if z > 0 else slope * g[r, j]
+    else:
+        for r in range(rows):
+            for j in range(width):
+                z = f32((x[r, j] - mean[j]) * scale[j] + shift[j])
+                s, rest = sigmoids(z)
+                gz[r, j] = g[r, j] * (s * (f32(1) + z * rest))
+
+
+@kernel
+def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
+    """Σ gz · (x - mean) and Σ gz along the rows."""
+    whole_registers()
+    rows, width = x.shape
+    sum_gx[:] = 0
+    sum_g[:] = 0
+    for top in range(0, rows, RUN):
+        few_gx[:] = 0
+        few_g[:] = 0
+        for r in range(top, min(top + RUN, rows)):
+            for j in range(width):
+                few_gx[j] += gz[r, j] * (x[r, j] - mean[j])
+                few_g[j] += gz[r, j]
+        for j in range(width):
+            sum_gx[j] += few_gx[j]
+            sum_g[j] += few_g[j]
+
+
+@kernel
+def _combine(g, x, gx, mean, scale, of_x, rest):
+    """gx = g · scale + (x - mean) · of_x + rest."""
+    whole_registers()
+    rows, width = x.shape
+    for r in range(rows):
+        for j in range(width):
+            gx[r, j] = g[r, j] * scale[j] + (x[r, j] - mean[j]) * of_x[j] + rest[j]
+
+
+@kernel
+def _combine_in_place(gx, x, mean, scale, of_x, rest):
+    """The same where gx holds gz; a loop of its own, for one over two names of the same memory is not vectorised."""
+    whole_registers()
+    rows, width = x.shape
+    for r in range(rows):
+        for j in range(width):
+            gx[r, j] = gx[r, j] * scale[j] + (x[r, j] - mean[j]) * of_x[j] + rest[j]
