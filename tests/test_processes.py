@@ -117,7 +117,7 @@ x = np.random.default_rng(0).normal(size=(64, 28, 28, 3)).astype(np.float32)
 results = [None] * 3
 
 def work(i):
-    results[i] = kernels.sum_leading(x), kernels.upsample_nearest(x, (2, 2))
+    results[i] = kernels.sum_along(x, (0, 1, 2)), kernels.upsample_nearest(x, (2, 2))
 
 threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
 for thread in threads:
