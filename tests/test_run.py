@@ -207,6 +207,47 @@ def test_other_data_or_another_model_are_refused_and_named(tmp_path):
     open_run(tmp_path, {}, data={"moved/digits": DATA["digits"]}, model=model, resume=True)  # the content counts
 
 
+def opener(script):
+    """`open_run` as a script of this name calls it."""
+    names = {"__file__": f"examples/{script}", "open_run": open_run}
+    exec("def begin(*args, **options):\n    return open_run(*args, **options)", names)
+    return names["begin"]
+
+
+def test_a_run_belongs_to_its_script(tmp_path):
+    opener("vae.py")(tmp_path, {"lr": 0.1}).loop().save()
+    before = contents(tmp_path)
+    with pytest.raises(RunError, match=r'can\'t continue .*: script was "vae.py", is "dcgan.py"'):
+        opener("dcgan.py")(tmp_path, {"lr": 0.1}, resume=True)
+    assert contents(tmp_path) == before
+    assert opener("vae.py")(tmp_path, {"lr": 0.1}, resume=True).loop().path.exists()
+
+
+@pytest.mark.parametrize("other", [dict(lr=0.2), dict(script="b.py"), dict(data={"digits": "cd"}), dict(swapped=True)])
+def test_a_checkpoint_belongs_to_one_loop_of_one_run(tmp_path, other):
+    """Several loops, as of several seeds: none takes what another run or another loop of its own left."""
+
+    def begin(folder, lr=0.1, script="a.py", data=DATA, swapped=False, resume=False):
+        run = opener(script)(folder, {"lr": lr}, data=data, resume=resume)
+        for _ in range(2):
+            run.loop(rng=np.random.default_rng(0)).save()
+        if swapped:
+            for name in ("checkpoint.npz", "checkpoint_2.npz"):
+                run.path(name).replace(run.path(f"{name}.old"))
+            run.path("checkpoint.npz.old").replace(run.path("checkpoint_2.npz"))
+            run.path("checkpoint_2.npz.old").replace(run.path("checkpoint.npz"))
+
+    begin(tmp_path / "a")
+    begin(tmp_path / "b", **other)
+    for name in ("checkpoint.npz", "checkpoint_2.npz"):
+        good = (tmp_path / "a" / name).read_bytes()
+        (tmp_path / "a" / name).write_bytes((tmp_path / "b" / name).read_bytes())
+        with pytest.raises(CheckpointError, match=f"{name} is not of this run, or of another of its loops"):
+            begin(tmp_path / "a", resume=True)
+        (tmp_path / "a" / name).write_bytes(good)
+    begin(tmp_path / "a", resume=True)
+
+
 def test_there_has_to_be_something_to_go_on_from(tmp_path):
     with pytest.raises(RunError, match="contains no run to continue: start without --resume"):
         open_run(tmp_path / "new", {}, resume=True)
@@ -236,6 +277,19 @@ def test_what_else_decides_the_bits_is_said(tmp_path, capsys, part, name):
     run.path("config.json").write_text(json.dumps(record | {part: record[part] | {name: "1.0"}}))
     open_run(tmp_path, {}, data=DATA, model=record["model"], resume=True)
     assert f'the last bits may come out differently, because {name} was "1.0", is ' in capsys.readouterr().out
+
+
+def test_other_kernels_are_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TINYGEN_KERNELS", "fast")
+    begun(tmp_path)
+    same = dict(data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
+    open_run(tmp_path, {}, **same)
+    assert "bits" not in capsys.readouterr().out
+    monkeypatch.setenv("TINYGEN_KERNELS", "reference")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    open_run(tmp_path, {}, **same)
+    words = 'because OPENBLAS_CORETYPE was null, is "Haswell"; kernels was "fast", is "reference"'
+    assert words in capsys.readouterr().out
 
 
 def test_a_run_without_a_checkpoint_is_resumed_from_its_beginning(tmp_path, capsys):

@@ -19,6 +19,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from PIL import Image  # comes with matplotlib
 
+from tinygen.files import replacing
+
 DPI = 144  # two pixels per point: sharp on a phone and in a notebook
 MARGIN, HEADING = 24, 48  # pixels: around a sheet of images, and for its title
 TEXT = 10  # points
@@ -54,7 +56,8 @@ def save(picture: Figure, path: str | Path) -> Path:
     if path.suffix.lower() != ".png":
         raise ValueError(f"save: a picture is written as .png, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path, dpi=DPI)
+    with replacing(path) as file:
+        picture.savefig(file, format="png", dpi=DPI)
     return path
 
 
@@ -77,7 +80,8 @@ def save_gif(frames: np.ndarray | Sequence[Picture], path: str | Path, *, fps: f
         raise ValueError(f"save_gif: expects frames of one size, got {len(frames)} frames of sizes {sorted(sizes)}")
     first, *rest = (Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame) for frame in frames)
     path.parent.mkdir(parents=True, exist_ok=True)
-    first.save(path, save_all=True, append_images=rest, duration=1000 / fps, loop=0)
+    with replacing(path) as file:
+        first.save(file, "GIF", save_all=True, append_images=rest, duration=1000 / fps, loop=0)
     return path
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from tinygen.files import replace
 from tinygen.progress import digits
 from tinygen.run import Result
 
@@ -54,7 +55,7 @@ def write_page(
     body += [_table(Table(Result._fields, [Result(*row) for row in results]))] if results else []
     body += [_section(folder, Section(*section)) for section in sections]
     page = folder / "index.html"
-    page.write_text(_PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body)), encoding="utf-8")
+    replace(page, _PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body)).encode())
     return page
 
 
