@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image, PngImagePlugin
 
 from tinygen.data import DataError, load, load_folder
-from tinygen.data.dataset import printable
 from tinygen.data.pictures import FORMATS, MAX_PIXELS
+from tinygen.files import printable
 
 SHADES = [[0, 50], [100, 150]]
 

@@ -90,3 +90,9 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def printable(name: object) -> str:
+    r"""A file's name (or a text with one) for messages: bytes that are no text, and control characters, as \xe9."""
+    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

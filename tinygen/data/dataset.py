@@ -1,7 +1,6 @@
 """What a data set is: four arrays, their names and where they come from; and the one error for files that lie."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +8,6 @@ import numpy as np
 
 class DataError(ValueError):
     """A data file is not what it claims to be: damaged, truncated, of another format, or with another content."""
-
-
-def printable(name: object) -> str:
-    r"""A file's name (or a text with one) for messages: bytes that are no text, and control characters, as \xe9."""
-    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import arguments
-from tinygen.data.dataset import DataError, Dataset, printable
+from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.pictures import MODES, SUFFIXES, picture_names, read_picture
+from tinygen.files import printable
 from tinygen.progress import progress
 
 MAX_BYTES = 2**32  # of all images together, as float32

@@ -1,0 +1,103 @@
+"""Curves of a run, such as losses, named at their ends."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from tinygen import arguments
+from tinygen.plot.canvas import FAINT, PALETTE, TEXT, Picture, named_axes, write
+
+Curve = Sequence[float] | np.ndarray
+
+
+def loss_curves(
+    curves: Mapping[str, Curve],
+    *,
+    x: Curve | Mapping[str, Curve] | None = None,
+    reference: Mapping[str, float] | None = None,
+    xlabel: str = "epoch",
+    ylabel: str = "loss",
+    title: str = "",
+    log: bool = False,
+    width: int = 960,
+) -> Picture:
+    """Curves named at their ends, and dotted lines across for what they are held against.
+
+    `x` serves every curve, or is a dict with one for each; without it they count 1, 2, ... `log` concerns the y axis.
+    `width` is in pixels, and letters keep their size: narrow pictures can be read where several stand side by side.
+    """
+    if not curves:
+        raise ValueError("loss_curves: expected at least one curve, got none")
+    width = arguments.whole("loss_curves", "width", width, least=200)
+    lines = {name: _line(name, values, x, log) for name, values in curves.items()}
+    bound = {"above": 0.0} if log else {}
+    levels = {
+        name: arguments.real("loss_curves", f"reference {name!r}", y, **bound) for name, y in (reference or {}).items()
+    }
+    axes = named_axes(title, xlabel, ylabel, width=width, height=round(width / 1.6))
+    ends = []  # (name, y, colour)
+    for i, (name, (steps, values)) in enumerate(lines.items()):
+        colour = PALETTE[i % len(PALETTE)]
+        thickness, marker = (1.2 if values.size > 200 else 2), ("o" if values.size <= 20 else "")
+        axes.plot(steps, values, color=colour, lw=thickness, marker=marker, ms=4)
+        last = values[np.isfinite(values)][-1]
+        ends.append((name, last, [0.65 * c for c in to_rgb(colour)]))  # dark enough to read
+    for name, value in levels.items():
+        axes.axhline(value, color=FAINT, lw=1.2, ls=(0, (1, 2)))
+        ends.append((name, value, FAINT))
+    _number_axes(axes, log)
+    heights = (axes.transScale + axes.transLimits).transform([(1, y) for _, y, _ in ends])[:, 1]  # 0 bottom, 1 top
+    for (name, y, colour), height in zip(ends, _spread(heights, gap=0.06)):
+        place = {"transform": axes.transAxes, "va": "center"}
+        write(axes, 1.015, height, f"{name}  {y:.4g}", size=TEXT, color=colour, **place)
+    return axes.figure
+
+
+def _line(name: str, values: Curve, x: Curve | Mapping[str, Curve] | None, log: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The x and y of one curve; ValueError if they can't be drawn."""
+    values = np.asarray(values, float)
+    if isinstance(x, Mapping) and name not in x:
+        raise ValueError(f"loss_curves: expected an x for {name!r}, got x for {', '.join(map(repr, x)) or 'none'}")
+    steps = np.arange(1, values.size + 1) if x is None else np.asarray(x[name] if isinstance(x, Mapping) else x, float)
+    if values.ndim != 1 or steps.shape != values.shape:
+        raise ValueError(f"loss_curves: {name!r} needs as many x as values, got {steps.shape}, {values.shape}")
+    if not np.isfinite(values).any() or (log and (values <= 0).any()):
+        raise ValueError(f"loss_curves: {name!r} needs {'positive' if log else 'finite'} values, got {values}")
+    if not np.isfinite(steps).all():
+        raise ValueError(f"loss_curves: {name!r} needs finite x, got {steps}")
+    return steps, values
+
+
+def _number_axes(axes: Axes, log: bool) -> None:
+    """Round and plain numbers at the ticks, whole ones along x."""
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
+    ticks = MaxNLocator(7, steps=[1, 2, 5, 10])
+    axes.set_yscale("log" if log else "linear")
+    low, high = axes.get_ylim()  # which also settles them
+    if log:
+        if high > 6 * low:  # below that, the ticks of a straight axis serve better
+            ticks = LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(ticks)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _spread(heights: np.ndarray, gap: float) -> np.ndarray:
+    """The heights moved as little as it takes (least squares) to lie `gap` apart, in the same order.
+
+    Less i gap for the i-th, they need only be sorted: isotonic regression, by pooling neighbours that are not.
+    """
+    order = np.argsort(heights, kind="stable")
+    pools = []  # (sum, count)
+    for i, height in enumerate(heights[order]):
+        total, count = height - i * gap, 1
+        while pools and pools[-1][0] / pools[-1][1] > total / count:
+            total, count = total + pools[-1][0], count + pools.pop()[1]
+        pools.append((total, count))
+    spread = np.empty(len(heights))
+    spread[order] = np.repeat([t / n for t, n in pools], [n for _, n in pools]) + gap * np.arange(len(heights))
+    return spread
