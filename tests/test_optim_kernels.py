@@ -37,15 +37,22 @@ LARGE = [(300, 400), (70_001,), (), (3, 1025), (0, 2)]  # blocks of the first tw
 def draw(call, shapes, seed, dtype):
     rng = np.random.default_rng(seed)
     lists = [[np.asarray(rng.normal(size=shape), dtype) for shape in shapes] for _ in range(CALLS[call][0])]
-    return [[0.1 + np.square(x) if i in CALLS[call][1] else x for x in arrays] for i, arrays in enumerate(lists)]
+    return [[np.asarray(0.1 + np.square(x)) if i in CALLS[call][1] else x for x in arrays] for i, arrays in enumerate(lists)]
 
 
 def outcome(module, call, lists):
     """What a kernel answers, and what it leaves in its memory."""
     lists = [[x.copy() for x in arrays] for arrays in lists]
     answer = getattr(module, call.partition(",")[0].split()[0])(*lists, **CALLS[call][2])
-    answer = [answer] if isinstance(answer, float) else answer or []
-    return [np.asarray(x) for x in answer] + [*chain(*lists)]
+    return [*made(answer), *chain(*lists)]
+
+
+def made(answer):
+    """The arrays that a kernel returns, or its number; a step also says the size of what it made, which is no result."""
+    if isinstance(answer, tuple):
+        answer, size = answer
+        assert isinstance(size, float) and size >= 0 or not np.isfinite(size)
+    return [np.asarray(x) for x in ([answer] if isinstance(answer, float) else answer or [])]
 
 
 def assert_twins(call, lists, dtype):
@@ -78,8 +85,7 @@ def test_parameters_and_gradients_may_lie_anyhow(call, layout):
     expected = outcome(optim, call, lists)
     moved = [[layout(x) for x in arrays] if i < read else arrays for i, arrays in enumerate(lists)]
     name = call.partition(",")[0].split()[0]
-    answer = getattr(optim, name)(*moved, **CALLS[call][2])
-    answer = [answer] if isinstance(answer, float) else answer or []
+    answer = made(getattr(optim, name)(*moved, **CALLS[call][2]))
     del expected[len(answer) : len(answer) + 2 * read]
     for x, e in zip([*answer, *chain(*moved[read:])], expected, strict=True):
         np.testing.assert_array_equal(x, e)

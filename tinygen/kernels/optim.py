@@ -2,12 +2,15 @@
 
 All take lists with an entry for each parameter. Memory (m, v, averages) is written in place and must be contiguous;
 the new parameters are new arrays, so that whoever holds the old ones keeps them. Nothing is lost by that: the allocator
-hands out again the pages of the arrays before last.
+hands out again the pages of the arrays before last. A step also returns the sum of the squares of all that it made:
+while that is finite, so are the parameters and the memory, and no step is near an overflow.
 """
+
+from itertools import accumulate, repeat
 
 import numpy as np
 
-from tinygen.kernels.jit import kernel
+from tinygen.kernels.jit import kernel, piece
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 
@@ -35,81 +38,102 @@ def moving_average(averages, θs, decay):
 
 
 def sum_of_squares(xs):
-    partial = [np.zeros(_blocks(x)) for x in xs]
-    _one_pass(_sum_of_squares, (xs,), (partial,), ())
-    return float(sum(p.sum() for p in partial))
+    return _summed(_sum_of_squares, (xs,), (), ())
 
 
-def _moved(rule, read, memory, numbers) -> list[np.ndarray]:
-    """New parameters, which `rule` writes last."""
+def _moved(rule, read, memory, numbers) -> tuple[list[np.ndarray], float]:
+    """New parameters, which `rule` writes last, and the sum of the squares of all that it wrote."""
     new = [empty(x.shape, x.dtype) for x in read[0]]
-    _one_pass(rule, read, (*memory, new), numbers)
+    size = _summed(rule, read, (*memory, new), numbers)
     for x in new:
         x.setflags(False)  # read-only: so a Parameter takes it as it is, and any other array it would copy
-    return new
+    return new, size
 
 
 def _blocks(x) -> int:
     return -(-x.size // BLOCK)
 
 
-def _one_pass(rule, read, written, numbers) -> None:
-    """Call `rule(*read, *written, *numbers, start, stop)` for each parameter; start and stop count its blocks."""
-    for arrays in zip(*read, *written):
+def _summed(rule, read, written, numbers) -> float:
+    """The sum that `rule` makes in parts, as `partial[first + block]`; `first` counts the parameters' blocks."""
+    firsts = [0, *accumulate(_blocks(x) for x in read[0])]
+    partial = np.zeros(firsts[-1])
+    _one_pass(rule, read, written, numbers, [(partial, first) for first in firsts])
+    return float(partial.sum())
+
+
+def _one_pass(rule, read, written, numbers, sums=repeat(())) -> None:
+    """Call `rule(*read, *written, *numbers, *sums, start, stop)` for each parameter; start, stop count its blocks."""
+    for *arrays, places in zip(*read, *written, sums):
         flat = [x.ravel() for x in arrays]
         for x in flat[: len(read)]:
             x.setflags(False)  # read-only, this view of it: a kernel is compiled once, whoever may write to its inputs
-        share(rule, _blocks(flat[0]), *flat, *numbers)
+        if flat[0].size:
+            share(rule, _blocks(flat[0]), *flat, *numbers, *places)
 
 
 # Each rule casts its numbers to the arrays' type: a float64 among float32 would make all the arithmetic float64.
 
 
+@piece
+def _mixed(old, new, keep, rest):
+    """keep · old + rest · new, for rest = 1 - keep; exactly x for two equal x, which that sum of products is not."""
+    return old + rest * (new - old) if keep > rest else new + keep * (old - new)
+
+
 @kernel
-def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, start, stop):
+def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, partial, first, start, stop):
     f = θ.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
     β1, rest1, β2, rest2 = f(β1), f(rest1), f(β2), f(rest2)
     for block in range(start, stop):
-        part = slice(block * BLOCK, (block + 1) * BLOCK)
+        part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
         θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
         for i in range(θb.size):  # two loops: LLVM doesn't vectorise one that writes three arrays and reads two others
             gi = gb[i] + λ * θb[i] if λ else gb[i]
-            mb[i] = β1 * mb[i] + rest1 * gi
-            vb[i] = β2 * vb[i] + rest2 * (gi * gi)
+            mb[i] = _mixed(mb[i], gi, β1, rest1)
+            vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
         for i in range(θb.size):
             newb[i] = keep * θb[i] - rate * mb[i] / (np.sqrt(vb[i] * unbias) + ε)
+            size += newb[i] * newb[i] + vb[i]
+        partial[first + block] = size
 
 
 @kernel
-def _sgd(θ, g, new, α, λ, start, stop):
+def _sgd(θ, g, new, α, λ, partial, first, start, stop):
     f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    α, λ = f(α), f(λ)
+    α, λ, size = f(α), f(λ), f(0)
     θ, g, new = θ[part], g[part], new[part]
     for i in range(θ.size):
         new[i] = θ[i] - α * (g[i] + λ * θ[i] if λ else g[i])
+        size += new[i] * new[i]
+    partial[first + start] = size
 
 
 @kernel
-def _sgd_with_momentum(θ, g, v, new, α, μ, ahead, λ, start, stop):
+def _sgd_with_momentum(θ, g, v, new, α, μ, ahead, λ, partial, first, start, stop):
     f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    α, μ, ahead, λ = f(α), f(μ), f(ahead), f(λ)
+    α, μ, ahead, λ, size = f(α), f(μ), f(ahead), f(λ), f(0)
     θ, g, v, new = θ[part], g[part], v[part], new[part]
     for i in range(θ.size):
         gi = g[i] + λ * θ[i] if λ else g[i]
         v[i] = μ * v[i] + gi
         new[i] = θ[i] - α * (gi + ahead * v[i] if ahead else v[i])
+        size += new[i] * new[i] + v[i] * v[i]
+    partial[first + start] = size
 
 
 @kernel
-def _rmsprop(θ, g, v, new, lr, α, rest, ε, λ, start, stop):
+def _rmsprop(θ, g, v, new, lr, α, rest, ε, λ, partial, first, start, stop):
     f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    lr, α, rest, ε, λ = f(lr), f(α), f(rest), f(ε), f(λ)
+    lr, α, rest, ε, λ, size = f(lr), f(α), f(rest), f(ε), f(λ), f(0)
     θ, g, v, new = θ[part], g[part], v[part], new[part]
     for i in range(θ.size):
         gi = g[i] + λ * θ[i] if λ else g[i]
-        v[i] = α * v[i] + rest * (gi * gi)
+        v[i] = _mixed(v[i], gi * gi, α, rest)
         new[i] = θ[i] - lr * gi / (np.sqrt(v[i]) + ε)
+        size += new[i] * new[i] + v[i]
+    partial[first + start] = size
 
 
 @kernel
@@ -118,14 +142,14 @@ def _moving_average(θ, average, decay, rest, start, stop):
     decay, rest = f(decay), f(rest)
     θ, average = θ[part], average[part]
     for i in range(θ.size):
-        average[i] = decay * average[i] + rest * θ[i]
+        average[i] = _mixed(average[i], θ[i], decay, rest)
 
 
 @kernel
-def _sum_of_squares(x, partial, start, stop):
+def _sum_of_squares(x, partial, first, start, stop):
     for block in range(start, stop):
         entries, total = x[block * BLOCK : (block + 1) * BLOCK], 0.0
         for i in range(entries.size):
             entry = np.float64(entries[i])
             total += entry * entry
-        partial[block] = total
+        partial[first + block] = total

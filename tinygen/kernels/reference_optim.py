@@ -1,6 +1,7 @@
 """The plain NumPy version of the optimizers' steps: lists of arrays, one per parameter; memory is written to.
 
-The new parameters are returned. `reference.py` has these functions too.
+The new parameters are returned, and the sum of the squares of all that was made, which is finite only if all of it is.
+`reference.py` has these functions too.
 """
 
 import numpy as np
@@ -14,14 +15,12 @@ def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
             θ = (1 - α * λ) * θ
         elif λ:
             g = g + λ * θ
-        m *= β1
-        m += (1 - β1) * g
-        v *= β2
-        v += (1 - β2) * (g * g)
+        m[...] = mixed(m, g, β1)
+        v[...] = mixed(v, g * g, β2)
         m_hat = m / (1 - β1**t)
         v_hat = v / (1 - β2**t)
         new.append(θ - α * m_hat / (np.sqrt(v_hat) + ε))
-    return new
+    return new, sum_of_squares(new) + sum_of_squares(vs)
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
@@ -35,7 +34,7 @@ def sgd(θs, gs, vs, α, μ, nesterov, λ):
             v += g
             g = g + μ * v if nesterov else v
         new.append(θ - α * g)
-    return new
+    return new, sum_of_squares(new) + sum_of_squares(vs if μ else [])
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
@@ -43,16 +42,19 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
     for θ, g, v in zip(θs, gs, vs):
         if λ:
             g = g + λ * θ
-        v *= α
-        v += (1 - α) * (g * g)
+        v[...] = mixed(v, g * g, α)
         new.append(θ - lr * g / (np.sqrt(v) + ε))
-    return new
+    return new, sum_of_squares(new) + sum_of_squares(vs)
 
 
 def moving_average(averages, θs, decay):
     for average, θ in zip(averages, θs):
-        average *= decay
-        average += (1 - decay) * θ
+        average[...] = mixed(average, θ, decay)
+
+
+def mixed(old, new, keep):
+    """keep · old + (1 - keep) · new; exactly x for two equal x, which that sum of products is not."""
+    return old + (1 - keep) * (new - old) if keep > 0.5 else new + keep * (old - new)
 
 
 def sum_of_squares(xs) -> float:

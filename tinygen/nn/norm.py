@@ -96,7 +96,7 @@ class BatchNorm(_Norm):
         return {None: lambda z: z, "relu": relu, "silu": silu}[self.activation](z)
 
     def _followed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
-        return ((1 - self.momentum) * running + self.momentum * batch).astype(running.dtype)
+        return kernels.mixed(running, batch, 1 - self.momentum).astype(running.dtype)
 
     def settings(self) -> str:
         return f"{super().settings()}, momentum={self.momentum}"

@@ -37,7 +37,7 @@ class Adam(Optimizer):
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("m", "v"))
 
     @one_pass
-    def update(self, θ: list[np.ndarray], g, m, v) -> list[np.ndarray]:
+    def update(self, θ: list[np.ndarray], g, m, v) -> tuple[list[np.ndarray], float]:
         α, (β1, β2), ε, λ, t = self._lr, self.betas, self.eps, self.weight_decay, self.steps
         return kernels.adam(θ, g, m, v, α, β1, β2, ε, λ, self.decoupled, t)
 

@@ -8,6 +8,7 @@ the arrays each, in `kernels/optim.py`; `kernels/reference.py` says the same in 
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import is_
 
 import numpy as np
 
@@ -20,10 +21,12 @@ class Optimizer(metaclass=ExplainedCalls):
     """`opt.step(grad(loss, params))` moves the parameters; `opt.lr` may be set anew before any step.
 
     `opt.step()` without gradients takes those that `loss.backward()` left in the parameters, and zeros for a Parameter
-    that it didn't reach, exactly as `grad` does. Raises, before anything moves, for gradients that don't fit.
+    that it didn't reach, exactly as `grad` does. Raises, before anything moves, ValueError for gradients that don't
+    fit, and FloatingPointError for a step whose result would not be finite: then parameters, memory and step count are
+    what they were.
     """
 
-    __slots__ = ("_lr", "memory", "params", "steps", "weight_decay")
+    __slots__ = ("_lr", "_proven", "memory", "params", "steps", "weight_decay")
 
     def __init__(
         self, params: Iterable[Parameter], lr: float, *, weight_decay: float = 0.0, remembers: tuple[str, ...] = ()
@@ -34,6 +37,7 @@ class Optimizer(metaclass=ExplainedCalls):
         self.weight_decay = non_negative(self, "weight_decay", weight_decay)
         self.steps = 0
         self.memory = [{name: np.zeros(p.shape, p.dtype) for name in remembers} for p in self.params]
+        self._proven: list[np.ndarray] = []  # the parameters' arrays of the last step, if no step from there overflows
 
     @property
     def lr(self) -> float:
@@ -49,18 +53,52 @@ class Optimizer(metaclass=ExplainedCalls):
         arrays = self._collected() if grads is None else [np.asarray(array_of(g)) for g in grads]
         before = [p.data for p in self.params]
         self._check(before, arrays)
+        kept = None if self._is_safe(before, arrays) else [{k: a.copy() for k, a in m.items()} for m in self.memory]
         self.steps += 1
-        rule = getattr(type(self).update, "rule", None)
-        if rule is None:
-            after = [self.update(θ, g, **memory) for θ, g, memory in zip(before, arrays, self.memory)]
-        else:
-            after = rule(self, before, arrays, **{name: [m[name] for m in self.memory] for name in self.memory[0]})
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is refused
+                after, size = self._moved(before, arrays)
+            finite = math.isfinite(size)
+            if not (finite or all(map(_is_finite, [*after, *(a for m in self.memory for a in m.values())]))):
+                raise FloatingPointError(self._refusal(before, arrays))
+        except BaseException:
+            self.steps, self.memory = self.steps - 1, kept or self.memory
+            raise
         after.reverse()
         for p in self.params:
             θ = np.asarray(after.pop())  # NumPy turns 0-d results into scalars
             if θ.base is None and sys.getrefcount(θ) <= 2:  # nobody else holds it
                 θ.setflags(False)  # read-only, so that the parameter takes it as it is; any other it copies
             p.data = θ
+        self._proven = [p.data for p in self.params] if finite else []
+
+    def _is_safe(self, before: list[np.ndarray], grads: list[np.ndarray]) -> bool:
+        """Whether this step can't fail, so that no copy of the memory is needed; raises if a gradient isn't finite.
+
+        It can't if all numbers are finite and so are their squares: of the gradients, looked at here, and of what the
+        last step made.
+        """
+        size = sum(float(np.dot(flat, flat)) for flat in (g.ravel() for g in grads))
+        if not math.isfinite(size) and not all(map(_is_finite, grads)):
+            raise FloatingPointError(self._refusal(before, grads))
+        return math.isfinite(size) and len(self._proven) == len(before) and all(map(is_, before, self._proven))
+
+    def _moved(self, before: list[np.ndarray], grads: list[np.ndarray]) -> tuple[list, float]:
+        """The new parameters, and a sum that is finite only if they and the memory are."""
+        rule = getattr(type(self).update, "rule", None)
+        if rule is not None:
+            return rule(self, before, grads, **{name: [m[name] for m in self.memory] for name in self.memory[0]})
+        return [self.update(θ, g, **memory) for θ, g, memory in zip(before, grads, self.memory)], math.nan
+
+    def _refusal(self, before: list[np.ndarray], grads: list[np.ndarray]) -> str:
+        """In words: which parameter the refused step would have spoilt."""
+        who = f"{type(self).__name__}, step {self.steps}"
+        for what, arrays in (("gradient", grads), ("value", before)):
+            for i, x in enumerate(arrays):
+                if not _is_finite(x):
+                    kind = "nan" if np.isnan(x).any() else "infinite"
+                    return f"{who}: the {what} of parameter {i} {x.shape} is {kind}, and nothing was changed"
+        return f"{who}: all gradients are finite, but lr={self.lr:g} times them overflows, and nothing was changed"
 
     def update(self, θ: np.ndarray, g: np.ndarray, **memory: np.ndarray) -> np.ndarray:
         """The new array for the values θ with gradient g; may write to the arrays of its memory, never to θ or g."""
@@ -114,11 +152,15 @@ def one_pass(rule: Callable) -> Callable:
     """
 
     def update(self, *arrays, **memory):
-        (θ,) = rule(self, *([x] for x in arrays), **{name: [x] for name, x in memory.items()})
+        (θ,), _ = rule(self, *([x] for x in arrays), **{name: [x] for name, x in memory.items()})
         return θ
 
     update.rule = rule
     return update
+
+
+def _is_finite(x: np.ndarray) -> bool:
+    return bool(np.isfinite(x).all())
 
 
 # -- what optimizers and averages ask of their arguments ---------------------------------------------------------------

@@ -30,5 +30,5 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",))
 
     @one_pass
-    def update(self, θ: list[np.ndarray], g, v) -> list[np.ndarray]:
+    def update(self, θ: list[np.ndarray], g, v) -> tuple[list[np.ndarray], float]:
         return kernels.rmsprop(θ, g, v, self._lr, self.alpha, self.eps, self.weight_decay)

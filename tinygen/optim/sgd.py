@@ -33,5 +33,5 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",) if momentum else ())
 
     @one_pass
-    def update(self, θ: list[np.ndarray], g, v=None) -> list[np.ndarray]:
+    def update(self, θ: list[np.ndarray], g, v=None) -> tuple[list[np.ndarray], float]:
         return kernels.sgd(θ, g, v, self._lr, self.momentum, self.nesterov, self.weight_decay)
