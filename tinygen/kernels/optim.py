@@ -34,7 +34,7 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
 
 
 def moving_average(averages, θs, decay):
-    _one_pass(_moving_average, (θs,), (averages,), (decay, 1 - decay))
+    _one_pass(_moving_average, (θs,), (averages,), (decay, 1 - decay), repeat(()))
 
 
 def sum_of_squares(xs):
@@ -62,7 +62,7 @@ def _summed(rule, read, written, numbers) -> float:
     return float(partial.sum())
 
 
-def _one_pass(rule, read, written, numbers, sums=repeat(())) -> None:
+def _one_pass(rule, read, written, numbers, sums) -> None:
     """Call `rule(*read, *written, *numbers, *sums, start, stop)` for each parameter; start, stop count its blocks."""
     for *arrays, places in zip(*read, *written, sums):
         flat = [x.ravel() for x in arrays]
@@ -86,10 +86,15 @@ def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, 
     f = θ.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
     β1, rest1, β2, rest2 = f(β1), f(rest1), f(β2), f(rest2)
+    lasting = β1 > rest1 and β2 > rest2  # nearly always: then the choice that `_mixed` makes is made once, here
     for block in range(start, stop):
         part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
         θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
-        for i in range(θb.size):  # two loops: LLVM doesn't vectorise one that writes three arrays and reads two others
+        for i in range(θb.size if lasting else 0):  # LLVM doesn't vectorise a loop that makes the new parameters too
+            gi = gb[i] + λ * θb[i] if λ else gb[i]
+            mb[i] += rest1 * (gi - mb[i])
+            vb[i] += rest2 * (gi * gi - vb[i])
+        for i in range(0 if lasting else θb.size):
             gi = gb[i] + λ * θb[i] if λ else gb[i]
             mb[i] = _mixed(mb[i], gi, β1, rest1)
             vb[i] = _mixed(vb[i], gi * gi, β2, rest2)

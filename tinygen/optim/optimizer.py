@@ -78,10 +78,12 @@ class Optimizer(metaclass=ExplainedCalls):
         It can't if all numbers are finite and so are their squares: of the gradients, looked at here, and of what the
         last step made.
         """
-        size = sum(float(np.dot(flat, flat)) for flat in (g.ravel() for g in grads))
+        with np.errstate(over="ignore"):
+            size = sum(float(np.dot(flat, flat)) for flat in [g.ravel() for g in grads])
         if not math.isfinite(size) and not all(map(_is_finite, grads)):
             raise FloatingPointError(self._refusal(before, grads))
-        return math.isfinite(size) and len(self._proven) == len(before) and all(map(is_, before, self._proven))
+        same = len(self._proven) == len(before) and all(map(is_, before, self._proven))
+        return math.isfinite(size) and same and getattr(self, "eps", 1) > 0  # without ε, Adam may divide 0 by 0
 
     def _moved(self, before: list[np.ndarray], grads: list[np.ndarray]) -> tuple[list, float]:
         """The new parameters, and a sum that is finite only if they and the memory are."""
