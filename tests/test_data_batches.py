@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygen.data import Batches
+from tinygen.data import Batches, load_digits
 
 SEEDS = st.integers(0, 2**32 - 1)
 ROWS, SIZES = st.integers(1, 40), st.integers(1, 50)
@@ -151,3 +151,11 @@ def test_a_state_that_does_not_fit_changes_nothing(change, error, message):
     with pytest.raises(error, match=message):
         batches.load_state_dict(before | {"epoch": 5} | change)
     assert batches.state_dict() == before
+
+
+@pytest.mark.parametrize("given", [3.0, load_digits(), [], [1, 2], (np.zeros(3), 5), None])
+def test_what_has_no_rows_is_refused(given):
+    with pytest.raises(
+        TypeError, match=r"Batches: expected arrays \(N, \.\.\.\), got .*: write Batches\(data.train_images"
+    ):
+        Batches(given, 2, np.random.default_rng(0))

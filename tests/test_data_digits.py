@@ -68,6 +68,11 @@ def test_the_hash_is_of_the_content_alone():
         ({"test_images": np.zeros((3, 9, 8, 1), np.float32)}, r"test_images should be .*got float32 \(3, 9, 8, 1\)"),
         ({"train_labels": np.zeros(3, int)}, r"train_labels should be int64 \(4,\).*got int64 \(3,\)"),
         ({"test_labels": np.zeros(3, np.uint8)}, r"test_labels should be int64 \(3,\).*got uint8 \(3,\)"),
+        ({"train_images": np.full((4, 8, 8, 1), np.nan, np.float32)}, r"train_images should be .*NaN; got nan\.\.nan"),
+        ({"train_images": np.full((4, 8, 8, 1), 255, np.float32)}, r"in \[0, 1\]; divide by 255, .*; got 255.0\.\."),
+        ({"test_images": np.full((3, 8, 8, 1), -0.1, np.float32)}, r"test_images should be numbers in \[0, 1\]"),
+        ({"test_labels": np.ones(3, np.int64)}, r"test_labels should be 0 to 0, .* 1 classes; got 1\.\.1"),
+        ({"train_labels": np.full(4, -1)}, r"train_labels should be 0 to 0, .*; got -1\.\.-1"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(changes, message):

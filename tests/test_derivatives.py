@@ -49,6 +49,38 @@ def test_the_jacobian_of_a_matrix_times_squares(seed, n, m):
     close(found, np.einsum("ik,kl,jl->ijkl", a, 2 * x, np.eye(2)))
 
 
+@given(seeds, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_the_jacobian_of_each_example(seed, n, k, m):
+    """tanh(x w) for a batch (N, K): ∂y[n,j]/∂x[n,i] = w[i,j] (1 - y[n,j]²), without the zeros between examples."""
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=(n, k)), rng.normal(size=(k, m))
+    close(tg.batch_jacobian(lambda x: layer(x, w), x), np.einsum("ij,nj->nji", w, slope_of_layer(x, w)))
+    images = rng.normal(size=(n, k, 2, 1))  # more axes than one, in and out
+    found = tg.batch_jacobian(lambda x: (x * x).sum(axis=3), images)
+    close(found, np.einsum("nab,ac,bd->nabcd", 2 * images[..., 0], np.eye(k), np.eye(2))[..., None])
+    close(tg.batch_jacobian(lambda x: (x**3).sum(axis=(1,)), x), 3 * x**2)  # one number per example
+
+
+def test_the_jacobian_of_each_example_can_be_part_of_a_loss():
+    x = tg.Parameter(np.array([[0.5], [2.0]]))
+    slopes = tg.batch_jacobian(tg.exp, x, create_graph=True)  # (2, 1, 1)
+    close(tg.grad((slopes * slopes).sum(), x), 2 * np.exp(2 * x.numpy()))
+
+
+@pytest.mark.parametrize("mix", [lambda x: x - x.mean(axis=0), lambda x: x[::-1], lambda x: tg.softmax(x, axis=0)])
+def test_examples_that_are_mixed_have_no_jacobians_of_their_own(mix):
+    with pytest.raises(ValueError, match=r"f mixes examples: write jacobian\(f, x\)"):
+        tg.batch_jacobian(mix, np.array([[0.1, 0.4], [0.2, -1.0], [3.0, 0.0]]))
+
+
+def test_a_jacobian_that_does_not_fit_says_what_to_write():
+    x = np.zeros((1000, 784), np.float32)
+    with pytest.raises(ValueError, match=r"got \(1000, 10, 1000, 784\), 29.2 GiB: .* write batch_jacobian\(f, x\)"):
+        jacobian(lambda x: x[:, :10], x)
+    with pytest.raises(ValueError, match=r"batch_jacobian: expected f to map \(N, ...\) to \(N, ...\), got"):
+        tg.batch_jacobian(lambda x: x.sum(), x)
+
+
 @given(seeds, sizes)
 def test_the_hessian_of_a_quadratic_form_and_of_a_quartic(seed, n):
     rng = np.random.default_rng(seed)

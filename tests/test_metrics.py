@@ -28,6 +28,7 @@ from tinygen.metrics import (
     squared_error_per_image,
     subspace_overlap,
 )
+from tinygen.tensor import Parameter, Tensor
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.sampled_from([1, 3]))  # (N, H, W, C)
@@ -333,3 +334,51 @@ def test_neighbours_are_refused_where_there_are_too_few():
         precision_recall(np.ones((9, 2)), np.ones((9, 2)), k=0)
     with pytest.raises(ValueError, match=r"one size, got 2 and 3"):
         nearest_distances(np.ones((9, 2)), np.ones((9, 3)))
+
+
+# -- what every metric takes -------------------------------------------------------------------------------------------
+
+ROWS, OTHERS = np.random.default_rng(0).standard_normal((2, 12, 3)).astype(np.float32)
+CLASSES = np.arange(12) % 3
+CALLS = {  # a call of every metric, for arrays a and b (12, 3)
+    "squared_error_per_image": lambda a, b: metrics.squared_error_per_image(a, y=b),
+    "psnr": lambda a, b: psnr(a, b),
+    "pca": lambda a, b: pca(a, 2),
+    "pca_reconstruct": lambda a, b: pca_reconstruct(a, b[0], b[:2]),
+    "pca_2d": lambda a, b: pca_2d(a),
+    "subspace_overlap": lambda a, b: subspace_overlap(a, b),
+    "principal_angles": lambda a, b: principal_angles(a, b),
+    "sliced_wasserstein": lambda a, b: sliced_wasserstein(a, b, np.random.default_rng(0), projections=4),
+    "mode_coverage": lambda a, b: mode_coverage(a, b, 1.0),
+    "frechet_distance": lambda a, b: frechet_distance(a, b),
+    "precision_recall": lambda a, b: precision_recall(a, b),
+    "nearest_distances": lambda a, b: nearest_distances(a, b),
+    "nearest_neighbour_accuracy": lambda a, b: metrics.nearest_neighbour_accuracy(a, CLASSES, b, CLASSES),
+}
+
+
+def test_every_metric_is_in_the_table():
+    public = {name for name, value in vars(metrics).items() if getattr(value, "__module__", "") == metrics.__name__}
+    assert {name for name in public if not name.startswith("_") and name.islower()} == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_tensors_are_as_good_as_arrays(name):
+    expected = CALLS[name](ROWS, OTHERS)
+    for kind in (Tensor, Parameter, lambda array: Parameter(array) * 1):
+        np.testing.assert_equal(CALLS[name](kind(ROWS), kind(OTHERS)), expected)
+
+
+@pytest.mark.parametrize("name", ["pca", "frechet_distance", "precision_recall", "nearest_neighbour_accuracy"])
+def test_nan_is_no_figure(name):
+    damaged = ROWS.copy()
+    damaged[3, 1] = np.nan
+    with pytest.raises(ValueError, match=f"{name}: the data hold NaN or infinity"):
+        CALLS[name](damaged, OTHERS)
+
+
+def test_the_directions_come_from_a_generator_and_are_at_least_one():
+    with pytest.raises(TypeError, match=r"pass rng=np.random.default_rng\(0\)"):
+        sliced_wasserstein(ROWS, OTHERS, 0)
+    with pytest.raises(ValueError, match="expected projections to be a whole number of at least 1, got 0"):
+        sliced_wasserstein(ROWS, OTHERS, np.random.default_rng(0), projections=0)

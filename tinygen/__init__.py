@@ -7,7 +7,7 @@ derivative rules), functional (losses), nn and optim (layers, optimizers), gradc
 import sys
 
 from tinygen import draw, functional, hints, nn, optim
-from tinygen.derivatives import hessian, hvp, jacobian, jvp, vjp
+from tinygen.derivatives import batch_jacobian, hessian, hvp, jacobian, jvp, vjp
 from tinygen.functional import log_softmax, min, norm, softmax
 from tinygen.grad import grad
 from tinygen.gradcheck import GradientError, check
@@ -22,6 +22,7 @@ __all__ = [
     "GradientError",
     "Parameter",
     "Tensor",
+    "batch_jacobian",
     "check",
     "draw",
     "functional",

@@ -1,9 +1,10 @@
-"""Derivatives as functions of functions: vjp, jvp, jacobian, hvp and hessian, each a few lines over `grad`.
+"""Derivatives as functions of functions: vjp, jvp, jacobians, hvp and hessian, each a few lines over `grad`.
 
 Inputs are arrays or Tensors. A Tensor that is a variable already stays in its graph: with `create_graph=True` what
 comes out can be part of a loss.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from tinygen.ops import reshape, stack
 from tinygen.tensor import Tensor
 
 Array = np.ndarray | Tensor
+MOST = 2**32  # bytes of a Jacobian
 
 
 def vjp(f: Callable[..., Tensor], *xs: Array) -> tuple[Tensor, Callable[..., list[Tensor]]]:
@@ -49,11 +51,43 @@ def jvp(
 
 
 def jacobian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: bool = False) -> Tensor:
-    """∂f(x)/∂x with the axes of f(x) first, then those of x: one backward pass for each entry of f(x)."""
+    """∂f(x)/∂x with the axes of f(x) first, then those of x: one backward pass for each entry of f(x).
+
+    For a batch that is (N, K, N, ...), nearly all of it zeros: `batch_jacobian` is per example. Raises ValueError for
+    a Jacobian above 4 GiB.
+    """
     x = _variable(x)
     y, pull = vjp(f, x)
+    size = y.size * x.size * y.dtype.itemsize
+    if size > MOST:
+        shape = y.shape + x.shape
+        raise ValueError(
+            f"jacobian: expected at most {MOST / 2**30:g} GiB, got {shape}, {size / 2**30:.3g} GiB: "
+            "for one Jacobian per example write batch_jacobian(f, x)"
+        )
     rows = [pull(unit.reshape(y.shape), create_graph=create_graph)[0] for unit in np.eye(y.size, dtype=y.dtype)]
     return reshape(stack(*rows), shape=y.shape + x.shape) if rows else _zeros(y.shape + x.shape, x)
+
+
+def batch_jacobian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: bool = False) -> Tensor:
+    """∂f(x)ₙ/∂xₙ for each example n along the first axis: the axes of f(x), then those of one example, (N, K, ...).
+
+    All examples share one backward pass for each entry of an example's f. Raises ValueError where f mixes examples, as
+    BatchNorm does in training, because then they have no derivatives of their own.
+    """
+    x = _variable(x)
+    y, pull = vjp(f, x)
+    if not x.ndim or y.shape[:1] != x.shape[:1]:
+        raise ValueError(f"batch_jacobian: expected f to map (N, ...) to (N, ...), got {x.shape} to {y.shape}")
+    first = np.zeros(y.shape, y.dtype)
+    first[:1] = np.arange(1, first[:1].size + 1).reshape(first[:1].shape)
+    if pull(first)[0].numpy()[1:].any():
+        raise ValueError("batch_jacobian: f mixes examples: write jacobian(f, x), or put its layers in eval mode")
+    units = np.eye(math.prod(y.shape[1:]), dtype=y.dtype)
+    along = [np.broadcast_to(unit.reshape(y.shape[1:]), y.shape) for unit in units]
+    rows = [pull(unit, create_graph=create_graph)[0] for unit in along]
+    shape = y.shape + x.shape[1:]
+    return reshape(stack(*rows, axis=1), shape=shape) if rows else _zeros(shape, x)
 
 
 def hvp(f: Callable[[Tensor], Tensor], x: Array, v: Array, *, create_graph: bool = False) -> Tensor:

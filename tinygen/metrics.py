@@ -1,26 +1,44 @@
 """Figures that judge a model: reconstruction errors, PCA, angles between subspaces, distances between sets of samples.
 
-NumPy alone. Examples come first, `(N, ...)`, and whatever follows is flattened. Sums run in float64 over blocks of
-examples, so that 60,000 images cost little memory.
+NumPy alone, but Tensors are welcome. Examples come first, `(N, ...)`, and whatever follows is flattened. Sums run in
+float64 over blocks of examples, so that 60,000 images cost little memory.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import NamedTuple
 
 import numpy as np
 
+from tinygen import arguments
+
 BLOCK = 2**22  # numbers turned to float64 at a time: 32 MB
+
+
+def _on_arrays(metric: Callable) -> Callable:
+    """A metric that takes Tensors too: it computes with their arrays, outside any graph."""
+
+    @wraps(metric)
+    def call(*args, **settings):
+        arrays = [arg.numpy() if hasattr(arg, "numpy") else arg for arg in args]
+        return metric(
+            *arrays, **{name: arg.numpy() if hasattr(arg, "numpy") else arg for name, arg in settings.items()}
+        )
+
+    return call
 
 
 # ---- errors of a reconstruction ------------------------------------------------------------------------------------
 
 
+@_on_arrays
 def squared_error_per_image(x: np.ndarray, y: np.ndarray) -> float:
     """Squared error of `y` against `x`: 1/N Σₙ ‖xₙ - yₙ‖², a sum over pixels and a mean over images."""
     return float(_squared_errors(x, y).mean())
 
 
+@_on_arrays
 def psnr(x: np.ndarray, y: np.ndarray, *, peak: float = 1.0) -> float:
     """Peak signal-to-noise ratio in decibels: the mean over images of 10 log₁₀(peak² / mean squared error)."""
     per_pixel = _squared_errors(x, y) / _rows(x).shape[1]  # (N,)
@@ -46,6 +64,7 @@ class PCA(NamedTuple):
     explained: np.ndarray
 
 
+@_on_arrays
 def pca(train: np.ndarray, k: int) -> PCA:
     """Principal components: the k leading eigenvectors of 1/N Σₙ (xₙ - μ)(xₙ - μ)ᵀ, largest variance first.
 
@@ -62,6 +81,7 @@ def pca(train: np.ndarray, k: int) -> PCA:
     return PCA(mean, components * np.sign(largest), np.maximum(variances[::-1][:k], 0))
 
 
+@_on_arrays
 def pca_reconstruct(x: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
     """The point of the principal subspace nearest to each example: μ + VᵀV(x - μ), in the shape of `x`."""
     rows = _rows(x)
@@ -72,6 +92,7 @@ def pca_reconstruct(x: np.ndarray, mean: np.ndarray, components: np.ndarray) -> 
     return np.concatenate(blocks).reshape(np.shape(x))
 
 
+@_on_arrays
 def pca_2d(codes: np.ndarray) -> np.ndarray:
     """Codes (N, d) on their own two first principal components, (N, 2): the flattest honest view of them."""
     mean, components, _ = pca(codes, 2)
@@ -81,6 +102,7 @@ def pca_2d(codes: np.ndarray) -> np.ndarray:
 # ---- angles between subspaces --------------------------------------------------------------------------------------
 
 
+@_on_arrays
 def subspace_overlap(u: np.ndarray, v: np.ndarray) -> float:
     """How far the columns of (D, k) matrices span one subspace: ‖UᵀV‖²_F / k, from 0 (orthogonal) to 1 (the same).
 
@@ -91,6 +113,7 @@ def subspace_overlap(u: np.ndarray, v: np.ndarray) -> float:
     return float(((basis_u.T @ basis_v) ** 2).sum() / basis_u.shape[1])
 
 
+@_on_arrays
 def principal_angles(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The k angles (radians, ascending) between the column spaces of two (D, k) matrices (Björck & Golub 1973)."""
     basis_u, basis_v = _bases("principal_angles", u, v)
@@ -117,6 +140,7 @@ def _bases(name: str, u: np.ndarray, v: np.ndarray) -> list[np.ndarray]:
 # ---- distances between two sets of samples -------------------------------------------------------------------------
 
 
+@_on_arrays
 def sliced_wasserstein(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *, projections: int = 512) -> float:
     """Sliced Wasserstein-1 distance of two sets of N samples (Rabin et al. 2011; Bonneel et al. 2015).
 
@@ -125,7 +149,8 @@ def sliced_wasserstein(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, *
     x, y = _rows(x), _rows(y)  # (N, d)
     if x.shape != y.shape:
         raise ValueError(f"sliced_wasserstein: x and y must have one shape (N, d), got {x.shape} and {y.shape}")
-    directions = rng.standard_normal((x.shape[1], projections))
+    projections = arguments.whole("sliced_wasserstein", "projections", projections, least=1)
+    directions = arguments.generator("sliced_wasserstein", rng).standard_normal((x.shape[1], projections))
     directions /= np.linalg.norm(directions, axis=0)
     total = 0.0
     for start in range(0, projections, 32):  # 60,000 samples along 32 directions are 15 MB
@@ -143,6 +168,7 @@ class ModeCoverage(NamedTuple):
     reverse_kl: float
 
 
+@_on_arrays
 def mode_coverage(samples: np.ndarray, means: np.ndarray, sd: float) -> ModeCoverage:
     """How a sampler covers a mixture of equal Gaussians (Srivastava et al. 2017, VEEGAN; Lin et al. 2018, PacGAN).
 
@@ -162,6 +188,7 @@ def mode_coverage(samples: np.ndarray, means: np.ndarray, sd: float) -> ModeCove
     return ModeCoverage(int((counts > 0).sum()), float(counts.sum() / len(samples)), divergence)
 
 
+@_on_arrays
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     """Fréchet distance of Gaussians fitted to two sets of features (N, d): |μ₁-μ₂|² + tr(S₁ + S₂ - 2(S₁S₂)^½).
 
@@ -184,6 +211,7 @@ class PrecisionRecall(NamedTuple):
     recall: float
 
 
+@_on_arrays
 def precision_recall(real: np.ndarray, generated: np.ndarray, *, k: int = 3) -> PrecisionRecall:
     """Whether samples are like the data, and whether they cover it, by balls in a space of features (N, d) and (M, d).
 
@@ -195,6 +223,7 @@ def precision_recall(real: np.ndarray, generated: np.ndarray, *, k: int = 3) -> 
         raise ValueError(
             f"precision_recall: expects (N, d) and (M, d), N and M above k = {k}, got {real.shape}, {generated.shape}"
         )
+    _refuse_nan("precision_recall", real, generated)
     return PrecisionRecall(_share_among(generated, real, k), _share_among(real, generated, k))
 
 
@@ -207,6 +236,7 @@ def _share_among(points: np.ndarray, others: np.ndarray, k: int) -> float:
     return float(np.concatenate(inside).mean())
 
 
+@_on_arrays
 def nearest_distances(x: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The Euclidean distance of each example to the nearest of `others`, (N,): 0 for a copy, up to rounding."""
     x, others = _rows(x), _rows(others)
@@ -234,15 +264,17 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 # ---- shared --------------------------------------------------------------------------------------------------------
 
 
+@_on_arrays
 def nearest_neighbour_accuracy(
     codes: np.ndarray, labels: np.ndarray, test_codes: np.ndarray, test_labels: np.ndarray
 ) -> float:
     """How often the nearest of `codes` (Euclidean) has the class of a test code: what a code knows of the classes."""
     rows, tests = _rows(codes).astype(np.float64), _rows(test_codes).astype(np.float64)
+    _refuse_nan("nearest_neighbour_accuracy", rows, tests)
     squares, step = (rows * rows).sum(axis=1), max(1, BLOCK // len(rows))
     blocks = (tests[i : i + step] for i in range(0, len(tests), step))
     nearest = np.concatenate([(squares - 2 * block @ rows.T).argmin(axis=1) for block in blocks])  # ‖b‖² is no matter
-    return float(np.mean(labels[nearest] == test_labels))
+    return float(np.mean(np.asarray(labels)[nearest] == test_labels))
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
@@ -251,6 +283,11 @@ def _rows(x: np.ndarray) -> np.ndarray:
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"metrics: expects examples along the first axis, (N, D) or (N, H, W, C), got {x.shape}")
     return x.reshape(len(x), -1)
+
+
+def _refuse_nan(name: str, *arrays: np.ndarray) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(f"{name}: the data hold NaN or infinity")
 
 
 def _blocks(rows: np.ndarray, *, copies: int = 1) -> Iterator[np.ndarray]:
@@ -263,6 +300,5 @@ def _blocks(rows: np.ndarray, *, copies: int = 1) -> Iterator[np.ndarray]:
 def _moments(name: str, rows: np.ndarray, *, ddof: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean (D,) and covariance (D, D), dividing by N - ddof; centred before the products, which keeps the digits."""
     mean = rows.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(mean).all():
-        raise ValueError(f"{name}: the data hold NaN or infinity")
+    _refuse_nan(name, mean)
     return mean, sum((block - mean).T @ (block - mean) for block in _blocks(rows)) / (len(rows) - ddof)
