@@ -35,7 +35,10 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
-@given(st.dictionaries(st.text(), JSON))
+ANY_TEXT = st.text('aé\\"\udc80\udce9', max_size=9)  # also what Python makes of a file name that is no UTF-8
+
+
+@given(st.dictionaries(st.text(), JSON) | st.dictionaries(ANY_TEXT, ANY_TEXT))
 def test_the_configuration_can_be_read_back(tmp_path_factory, config):
     run = open_run(tmp_path_factory.mktemp("run") / "a" / "b", config, data={"digits": "ab12"})
     record = strict(run.path("config.json").read_text(encoding="utf-8"))
@@ -80,6 +83,10 @@ def test_what_cannot_be_a_run_is_refused_before_anything_is_written(tmp_path):
         open_run(tmp_path / "new", {"data": np.zeros(3)})
     with pytest.raises(ValueError):
         open_run(tmp_path / "new", {"lr": math.nan})
+    with pytest.raises(ValueError, match="expected a config of less than 1,048,576 bytes, got 2,"):
+        open_run(tmp_path / "new", {"text": "a" * 2_000_000})
+    with pytest.raises(TypeError, match="expected data to give a SHA-256 for each name"):
+        open_run(tmp_path / "new", {}, data={"digits": 3})
     assert not (tmp_path / "new").exists()
 
 
@@ -217,8 +224,8 @@ def opener(script):
 def test_a_run_belongs_to_its_script(tmp_path):
     opener("vae.py")(tmp_path, {"lr": 0.1}).loop().save()
     before = contents(tmp_path)
-    with pytest.raises(RunError, match=r'can\'t continue .*: script was "vae.py", is "dcgan.py"'):
-        opener("dcgan.py")(tmp_path, {"lr": 0.1}, resume=True)
+    with pytest.raises(RunError, match=r'can\'t continue .*: script was "vae.py", is "dcgan.py"$'):
+        opener("dcgan.py")(tmp_path, {"width": 8}, resume=True)
     assert contents(tmp_path) == before
     assert opener("vae.py")(tmp_path, {"lr": 0.1}, resume=True).loop().path.exists()
 
@@ -248,6 +255,14 @@ def test_a_checkpoint_belongs_to_one_loop_of_one_run(tmp_path, other):
     begin(tmp_path / "a", resume=True)
 
 
+def test_what_a_changed_program_keeps_is_compared_in_one_line(tmp_path):
+    open_run(tmp_path, {}).loop(a=[1.0], rng=np.random.default_rng(0)).save()
+    for kept in (dict(a=[1.0]), dict(b=[1.0], rng=np.random.default_rng(0)), dict(rng=np.random.default_rng(0))):
+        with pytest.raises(RunError, match=r"checkpoint.npz doesn't fit what this program keeps: run.loop: ") as error:
+            open_run(tmp_path, {}, resume=True).loop(**kept)
+        assert "\n" not in str(error.value)
+
+
 def test_there_has_to_be_something_to_go_on_from(tmp_path):
     with pytest.raises(RunError, match="contains no run to continue: start without --resume"):
         open_run(tmp_path / "new", {}, resume=True)
@@ -257,10 +272,16 @@ def test_there_has_to_be_something_to_go_on_from(tmp_path):
         ("{", "its config.json is damaged"),
         ("[]", "not that of a run: it should have config, data, model, versions"),
         ('{"config": {}, "data": {}, "model": 3, "versions": {}}', "not that of a run"),
+        ('{"config": {}, "data": {"a": 3}, "model": {}, "versions": {}}', "not that of a run"),
+        ('{"config": {}, "data": {}, "model": {}, "versions": {}, "arithmetic": 3}', "not that of a run"),
+        ("[" * 100_000, "its config.json is damaged"),
+        (" " * 2**21, "it has more than 1048576 bytes"),
     ):
         run.path("config.json").write_text(damage)
         with pytest.raises(RunError, match=says):
             open_run(tmp_path, {}, resume=True)
+        with pytest.raises(RunError, match=says):
+            open_run(tmp_path, {}, overwrite=True)
     run.path("config.json").unlink()
     done(tmp_path / "done")
     (tmp_path / "done" / "checkpoint.npz").unlink()

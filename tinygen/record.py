@@ -27,30 +27,45 @@ def new_record(script: str, config: Mapping, data: Mapping[str, str], model: Map
     """The record of a run that begins now; TypeError or ValueError if its arguments are not JSON."""
     record = {"script": script, "config": dict(config), "data": dict(data), "model": dict(model)}
     record |= {"versions": _versions(), "arithmetic": _arithmetic()}
-    return json.loads(as_text(record))
+    content = as_bytes(record)
+    if len(content) > LIMIT:
+        raise ValueError(
+            f"open_run: expected a config of less than {LIMIT:,} bytes, got {len(content):,}: name files in it"
+        )
+    if not _of_a_run(record := json.loads(content)):
+        raise TypeError("open_run: expected data to give a SHA-256 for each name, as a string")
+    return record
 
 
-def as_text(record: Mapping[str, Any]) -> str:
+def as_bytes(record: Mapping[str, Any]) -> bytes:
     """The record as it is written to `config.json`."""
-    return json.dumps(record, indent=2, default=_plain, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(record, indent=2, default=_plain, allow_nan=False, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # of a file name that is no UTF-8; JSON knows that escape too
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """What `config.json` in the folder of a run says. Raises RunError if it isn't there or isn't one."""
     try:
         with (folder / CONFIG).open("rb") as file:
-            text = file.read(LIMIT + 1)
+            content = file.read(LIMIT + 1)
     except FileNotFoundError:
         raise RunError(f"{folder}: no run has been here, for there is no {CONFIG}") from None
-    if len(text) > LIMIT:
+    if len(content) > LIMIT:
         raise RunError(f"{folder}: its {CONFIG} is not that of a run: it has more than {LIMIT} bytes")
     try:
-        record = json.loads(text)
+        record = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{folder}: its {CONFIG} is damaged ({error})") from None
-    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in PARTS):
+    if not _of_a_run(record):
         raise RunError(f"{folder}: its {CONFIG} is not that of a run: it should have {', '.join(sorted(PARTS))}")
     return record
+
+
+def _of_a_run(record: Any) -> bool:
+    """Whether this has the parts of a record, as far as they are read here."""
+    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in PARTS):
+        return False
+    return isinstance(record.get("arithmetic", {}), dict) and all(isinstance(v, str) for v in record["data"].values())
 
 
 def identity(record: Mapping[str, Any]) -> str:
@@ -61,8 +76,9 @@ def identity(record: Mapping[str, Any]) -> str:
 
 def other_arguments(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Each argument that differs between two records, in words; data count by content, since a folder may move."""
-    before, after = (r["config"] | r["model"] | {"script": r.get("script")} for r in (then, now))
-    found = _differences(before, after)
+    if other := _differences(*({"script": record.get("script")} for record in (then, now))):
+        return other  # of which everything else follows
+    found = _differences(*(record["config"] | record["model"] for record in (then, now)))
     if sorted(then["data"].values()) != sorted(now["data"].values()):
         was, now_is = (", ".join(f"{k} ({v[:12]})" for k, v in part["data"].items()) for part in (then, now))
         found.append(f"the data were {was or 'none'}, are {now_is or 'none'}")

@@ -32,7 +32,7 @@ from tinygen.progress import digits, number
 from tinygen.record import (
     CONFIG,
     RunError,
-    as_text,
+    as_bytes,
     identity,
     new_record,
     other_arguments,
@@ -85,7 +85,7 @@ def open_run(
         return _continued(folder, lock, record, quiet=quiet)
     _make_way(folder, overwrite=overwrite)
     run = Run(folder, lock, record, quiet=quiet)
-    replace(run.path(CONFIG), as_text(record).encode())
+    replace(run.path(CONFIG), as_bytes(record))
     replace(run.path(LOG), b"")
     return run
 
@@ -101,6 +101,7 @@ def _continued(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool)
         raise RunError(f"{folder} contains a finished run without a checkpoint: start over with --overwrite")
     if finished:
         run.say("it is finished already: nothing is trained, only the figures are made anew")
+    run.path(LOG).touch()
     if not kept:
         run.say("it has no checkpoint yet: it starts from the beginning")
         replace(run.path(LOG), b"")
@@ -122,7 +123,8 @@ def _make_way(folder: Path, *, overwrite: bool) -> None:
         kind, how = ("a finished", "") if folder / FIGURES in found else ("an unfinished", "continue with --resume, ")
         raise RunError(f"{folder} contains {kind} run: {how}start over with --overwrite (overwrite=True), or {instead}")
     for path in [*found, *_later_checkpoints(folder, identity(earlier))]:
-        path.unlink()
+        if path.name != LOG:  # a new one takes its place in a moment; a run always has one
+            path.unlink()
 
 
 def _later_checkpoints(folder: Path, run: str) -> Iterator[Path]:
@@ -150,7 +152,7 @@ class Run:
         """A file of this run: `run.path("loss.png")`."""
         path = self.folder / name
         if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise ValueError(f"Run.path: {name!r} leads out of the run's folder {self.folder}")
+            raise RunError(f"Run.path: {name!r} leads out of the run's folder {self.folder}")
         return path
 
     def log(self, step: int, **figures: float) -> None:
@@ -176,7 +178,11 @@ class Run:
         if loop.path.exists():
             if not self._resume:
                 raise RunError(f"{loop.path} was not written by this run, which needs that name: rename it")
-            loop.load()
+            try:
+                loop.load()
+            except ValueError as error:
+                reasons = "; ".join(line.strip() for line in str(error).splitlines()[:4])
+                raise RunError(f"{loop.path} doesn't fit what this program keeps: {reasons}") from None
             self.say(f"continuing from {name}, after {loop}")
         return loop
 

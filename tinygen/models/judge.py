@@ -134,9 +134,11 @@ def load_judge(data: Dataset, *, seed: int = 0, quiet: bool = False, anew: bool 
     except (OSError, ValueError, checkpoint.CheckpointError):  # none yet, or none to trust
         pass
     judge = train_judge(data, seed=seed, quiet=quiet)
+    state = judge.state_dict()
+    checkpoint.check_finite("judge", state)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.save(path, judge.state_dict(), facts)
+        checkpoint.save(path, state, facts)
     except OSError as error:
         print(f"judge: can't be kept, and will be trained again next time ({error})", file=sys.stderr)
     return judge
