@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen import functional, hints, nn, optim
+from tinygen import data, functional, hints, nn, optim
 
 rng = np.random.default_rng(0)
 
@@ -43,9 +43,20 @@ WORKS = {
     "total += loss": (lambda: operator.iadd(vector(), 1).numpy().tolist(), [2, 3, 4]),
     "np.shape(tensor)": (lambda: (np.shape(weight()), np.ndim(weight()), np.size(weight())), ((3,), 1, 3)),
     "w.data = w.data - g": (lambda: stepped().numpy().tolist(), [0, 1, 2]),
+    "Tensor of another library's array": (lambda: str(tg.Tensor(Foreign(np.float64)).dtype), "float64"),
     "np.float32(2) * w": (lambda: (np.float32(2) * weight()).dtype, np.float32),
     "hasattr": (lambda: (hasattr(tg, "tensr"), hasattr(weight(), "cuda"), hasattr(dense(), "cuda")), (False,) * 3),
 }
+
+
+class Foreign:
+    """What torch and pandas have in common."""
+
+    def __init__(self, dtype):
+        self.array = np.ones(3, dtype)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array.astype(dtype or self.array.dtype)
 
 
 def stepped():
@@ -94,6 +105,9 @@ def in_place():
 def data_in_place():
     w = weight()
     w.data -= 0.1 * vector()
+
+
+KERNEL = np.zeros((3, 3, 3, 4), np.float32)
 
 
 @tg.op
@@ -179,7 +193,23 @@ SAYS = [
     (lambda: vector().unsqueeze(0), "write x[:, None]"),
     (lambda: dense().to("cpu"), "Dense has no 'to': write nothing: tinygen computes on the CPU"),
     (lambda: dense().zero_grad(), "write opt.zero_grad()"),
+    (
+        lambda: data.DataLoader,
+        "tinygen.data has no 'DataLoader': write data.Batches((images, labels), batch_size, rng)",
+    ),
+    (lambda: data.MNIST, 'write data.load("mnist")'),
+    (
+        lambda: dense()([[1.0, 2.0, 3.0]]),
+        "Dense: expected a Tensor or an array, got [[1.0, 2.0, 3.0]]: write np.array(x",
+    ),
+    (lambda: nn.Sequential(dense())(None), "expected a Tensor or an array, got None"),
+    (
+        lambda: tg.conv2d(np.zeros((8, 8, 3), np.float32), KERNEL),
+        "got shape (8, 8, 3): x[None] adds the batch axis, x[..., None] the",
+    ),
+    (lambda: tg.conv2d(np.zeros((8, 8), np.float32), KERNEL), "got shape (8, 8): x[None, ..., None] adds the others"),
     (lambda: vector().item(), "a tensor of shape (3,) is not one number"),
+    (lambda: tg.Tensor(Foreign(np.int64)), "not int64: convert with array.astype(np.float32)"),
     (lambda: tg.Tensor(np.array([1, 2])), "not int64: convert with array.astype(np.float32)"),
     (lambda: tg.grad(weight() * 2.0, weight()), "sum it, or pass gy of that shape"),
     (lambda: weight().__setitem__(0, 1.0), "a Tensor is an immutable value: build the new one with"),
@@ -200,7 +230,7 @@ def test_the_error_says_what_to_write(call, words):
 
 # -- the tables --------------------------------------------------------------------------------------------------------
 
-OWNERS = {"tinygen.nn": nn, "tinygen.optim": optim, "Module": nn.Module}
+OWNERS = {"tinygen.nn": nn, "tinygen.data": data, "tinygen.optim": optim, "Module": nn.Module}
 NAMES = [(owner, name, hint) for owner, table in hints._TABLES.items() for name, hint in table.items()]
 
 
@@ -208,7 +238,7 @@ NAMES = [(owner, name, hint) for owner, table in hints._TABLES.items() for name,
 def test_every_hint_names_what_exists(owner, name, hint):
     """And no name has a hint that exists itself: nobody would ever read it."""
     assert not owner or name not in vars(OWNERS[owner])
-    for place, path in (("tinygen.", tg), ("nn.", nn), ("optim.", optim), ("np.", np)):
+    for place, path in (("tinygen.", tg), ("nn.", nn), ("optim.", optim), ("data.", data), ("np.", np)):
         for dotted in re.findall(rf"(?<![\w.]){re.escape(place)}([\w.]+)", hint):
             value = path
             for part in dotted.rstrip(".").split("."):

@@ -154,7 +154,20 @@ MODULES = {
     "zero_grad": "opt.zero_grad(); what tinygen.grad returns is new each time",
 }
 
-_TABLES = {"tinygen.nn": LAYERS, "tinygen.optim": OPTIMIZERS, "Module": MODULES}  # FUNCTIONS for any other owner
+DATA = {
+    "CIFAR10": 'data.load_folder("pictures/", size=32, channels=3)',
+    "DataLoader": "data.Batches((images, labels), batch_size, rng)",
+    "ImageFolder": 'data.load_folder("pictures/")',
+    "MNIST": 'data.load("mnist")',
+    "TensorDataset": "data.Batches((images, labels), batch_size, rng)",
+}
+
+_TABLES = {
+    "tinygen.nn": LAYERS,
+    "tinygen.optim": OPTIMIZERS,
+    "tinygen.data": DATA,
+    "Module": MODULES,
+}  # FUNCTIONS for any other owner
 _PLACES = ("tinygen", "tinygen.nn", "tinygen.optim", "tinygen.functional")  # where a name may be instead
 
 

@@ -297,7 +297,8 @@ def as_array(data, dtype: np.dtype | None = None) -> ndarray:
     given = data.data if isinstance(data, Tensor) else data
     if isinstance(given, list | tuple) and any(isinstance(entry, Tensor) for entry in given):
         raise TypeError("a list of Tensors is not an array: pass tensors one by one, as in tinygen.stack(a, b)")
-    if isinstance(given, ndarray):
+    if hasattr(given, "__array__"):  # of other libraries too: what has a dtype keeps it
+        given = np.asarray(given)
         check_dtype(given.dtype)
     array = np.array(given, order="C")
     if not isinstance(given, ndarray | np.generic) and array.dtype.kind in "if":
@@ -310,10 +311,10 @@ def as_array(data, dtype: np.dtype | None = None) -> ndarray:
 def check_dtype(dtype: np.dtype) -> None:
     """Raises TypeError unless it is float32 or float64."""
     if dtype not in _FLOATS:
+        mask = "; in a rule mask.astype(g.dtype), or tinygen.where(mask, g, 0.0)" if dtype == np.dtype(bool) else ""
         raise TypeError(
             f"a Tensor holds float32 or float64, not {dtype}: convert with array.astype(np.float32); "
-            "integers and booleans (labels, indices, masks) stay NumPy arrays: a mask in a derivative rule is "
-            "mask.astype(g.dtype), or tinygen.where(mask, g, 0.0)"
+            f"integers and booleans (labels, indices, masks) stay NumPy arrays{mask}"
         )
 
 

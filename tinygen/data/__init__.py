@@ -5,6 +5,9 @@ Read `dataset` (what a data set is), `digits`, `batches`; then `toys` and `facto
 Nothing here knows of tensors or models; every random draw takes an explicit `rng`.
 """
 
+import sys
+
+from tinygen import hints
 from tinygen.data.batches import Batches
 from tinygen.data.catalogue import list_datasets, load, names
 from tinygen.data.dataset import DataError, Dataset, specimens
@@ -38,3 +41,8 @@ __all__ = [
     "specimens",
     "swiss_roll",
 ]
+
+
+def __getattr__(name: str):
+    """Only called for a name that is not here."""
+    raise hints.missing(sys.modules[__name__], name)

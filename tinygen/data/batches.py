@@ -27,8 +27,8 @@ class Batches:
     ):
         self.single = not isinstance(arrays, (tuple, list))
         self.arrays = [np.asarray(array) for array in ([arrays] if self.single else arrays)]
-        if not self.arrays or not all(array.ndim for array in self.arrays):
-            given = ", ".join(type(array).__name__ for array in ([arrays] if self.single else arrays)) or "none"
+        if not all(array.ndim for array in self.arrays):
+            given = ", ".join(type(array).__name__ for array in ([arrays] if self.single else arrays))
             raise TypeError(f"Batches: expected arrays (N, ...), got {given}: write Batches(data.train_images, ...)")
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) != 1:

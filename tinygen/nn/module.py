@@ -55,7 +55,11 @@ class Module(metaclass=_Closing):
             if any(isinstance(p, Parameter) and p.dtype == np.float32 for p in vars(self).values()):
                 hints.mention_float64()
         if watching.calls is None:
-            return self.forward(*inputs, **options)
+            try:
+                return self.forward(*inputs, **options)
+            except AttributeError:
+                _refuse_plain_data(type(self).__name__, inputs)
+                raise
         return watched(self, inputs, options)
 
     # -- the tree ------------------------------------------------------------------------------------------------------
@@ -222,6 +226,15 @@ class Module(metaclass=_Closing):
         A ratio near 0 says that a layer doesn't learn, one that jumps from layer to layer that signals die or explode.
         """
         return tables.gradient_norms(self, grads)
+
+
+def _refuse_plain_data(who: str, inputs: tuple) -> None:
+    """Raises TypeError for what forward() could not use because it is no array."""
+    for x in inputs:
+        if isinstance(x, list | tuple | int | float | str | None):
+            raise TypeError(
+                f"{who}: expected a Tensor or an array, got {x!r:.40}: write np.array(x, np.float32)"
+            ) from None
 
 
 _FLOAT64 = np.dtype(np.float64)

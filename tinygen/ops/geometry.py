@@ -45,4 +45,10 @@ def geometry(stride, padding, dilation, name: str) -> Geometry:
 def check_image(x, name: str) -> None:
     """Raises unless x is a batch of images, channels last."""
     if x.ndim != 4:
-        raise ValueError(f"{name}: expected images (N, H, W, C), channels last, got shape {x.shape}")
+        hint = {
+            3: ": x[None] adds the batch axis, x[..., None] the channels",
+            2: ": x[None, ..., None] adds the others",
+        }
+        raise ValueError(
+            f"{name}: expected images (N, H, W, C), channels last, got shape {x.shape}{hint.get(x.ndim, '')}"
+        )
