@@ -52,7 +52,17 @@ def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
 def norm(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The Euclidean length √Σx² along `axis`; its gradient x/‖x‖ is taken to be 0 where x is 0."""
     (x,) = as_tensors((x,))
-    return sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+    unit = constant(_unit(x.data, axis))
+    x = x / unit  # changes nothing but that squares neither overflow nor vanish
+    length = sqrt((x * x).sum(axis=axis, keepdims=True)) * unit
+    return length if keepdims else length.sum(axis=axis)
+
+
+def _unit(x: np.ndarray, axis) -> np.ndarray:
+    """The largest power of two within the entries along `axis`, or 1 if they are zeros or not finite."""
+    largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
+    exponent = np.where(np.isfinite(largest) & (largest > 0), np.frexp(largest)[1] - 1, 0)
+    return np.ldexp(x.dtype.type(1), exponent)
 
 
 @explained

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygen.kernels.jit import kernel, piece
 from tinygen.kernels.memory import empty
+from tinygen.kernels.reference_optim import BOUND
 from tinygen.kernels.threads import share
 
 BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-level cache holds
@@ -73,6 +74,13 @@ def _one_pass(rule, read, written, numbers, sums) -> None:
 
 
 # Each rule casts its numbers to the arrays' type: a float64 among float32 would make all the arithmetic float64.
+BOUND_32, BOUND_64 = (BOUND[np.dtype(t)] for t in (np.float32, np.float64))
+
+
+@piece
+def _bounded(g, bound):
+    """g, brought within ±bound if it is finite."""
+    return bound if bound < g < np.inf else -bound if -np.inf < g < -bound else g
 
 
 @piece
@@ -85,17 +93,17 @@ def _mixed(old, new, keep, rest):
 def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, partial, first, start, stop):
     f = θ.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
-    β1, rest1, β2, rest2 = f(β1), f(rest1), f(β2), f(rest2)
+    β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
     lasting = β1 > rest1 and β2 > rest2  # nearly always: then the choice that `_mixed` makes is made once, here
     for block in range(start, stop):
         part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
         θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
         for i in range(θb.size if lasting else 0):  # LLVM doesn't vectorise a loop that makes the new parameters too
-            gi = gb[i] + λ * θb[i] if λ else gb[i]
+            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
             mb[i] += rest1 * (gi - mb[i])
             vb[i] += rest2 * (gi * gi - vb[i])
         for i in range(0 if lasting else θb.size):
-            gi = gb[i] + λ * θb[i] if λ else gb[i]
+            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
             mb[i] = _mixed(mb[i], gi, β1, rest1)
             vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
         for i in range(θb.size):
@@ -132,9 +140,10 @@ def _sgd_with_momentum(θ, g, v, new, α, μ, ahead, λ, partial, first, start, 
 def _rmsprop(θ, g, v, new, lr, α, rest, ε, λ, partial, first, start, stop):
     f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
     lr, α, rest, ε, λ, size = f(lr), f(α), f(rest), f(ε), f(λ), f(0)
+    bound = f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
     θ, g, v, new = θ[part], g[part], v[part], new[part]
     for i in range(θ.size):
-        gi = g[i] + λ * θ[i] if λ else g[i]
+        gi = _bounded(g[i] + λ * θ[i] if λ else g[i], bound)
         v[i] = _mixed(v[i], gi * gi, α, rest)
         new[i] = θ[i] - lr * gi / (np.sqrt(v[i]) + ε)
         size += new[i] * new[i] + v[i]

@@ -6,6 +6,8 @@ The new parameters are returned, and the sum of the squares of all that was made
 
 import numpy as np
 
+BOUND = {np.dtype(np.float32): 2.0**63, np.dtype(np.float64): 2.0**511}  # half the largest number that can be squared
+
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
     """Step t of Kingma & Ba 2015, Algorithm 1. Weight decay λ enters g or, decoupled (AdamW), shrinks θ."""
@@ -15,6 +17,7 @@ def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
             θ = (1 - α * λ) * θ
         elif λ:
             g = g + λ * θ
+        g = _bounded(g)
         m[...] = mixed(m, g, β1)
         v[...] = mixed(v, g * g, β2)
         m_hat = m / (1 - β1**t)
@@ -42,9 +45,15 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
     for θ, g, v in zip(θs, gs, vs):
         if λ:
             g = g + λ * θ
+        g = _bounded(g)
         v[...] = mixed(v, g * g, α)
         new.append(θ - lr * g / (np.sqrt(v) + ε))
     return new, sum_of_squares(new) + sum_of_squares(vs)
+
+
+def _bounded(g):
+    """Finite entries brought within ±BOUND: a square that overflows would stop its parameter for ever."""
+    return np.where(np.isfinite(g), np.clip(g, -BOUND[g.dtype], BOUND[g.dtype]), g)
 
 
 def moving_average(averages, θs, decay):

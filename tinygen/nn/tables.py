@@ -88,7 +88,7 @@ def gradient_norms(model: "Module", grads: Sequence[Tensor]) -> str:
         )
     rows = []
     for (name, parameter), g in zip(named, arrays):
-        size, slope = np.linalg.norm(parameter.data), np.linalg.norm(g)
+        size, slope = (np.linalg.norm(a.astype(np.float64)) for a in (parameter.data, g))
         ratio = f"{slope / size:.3g}" if size else "-"
         rows.append([name, str(parameter.shape), f"{size:.3g}", f"{slope:.3g}", ratio])
     return columns([["Parameter", "Shape", "‖w‖", "‖∂L/∂w‖", "ratio"], *rows], numbers=3, ruled=True)

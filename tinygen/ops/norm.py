@@ -87,9 +87,12 @@ def _second_order(h, g, x, weight, bias, num_groups, eps, activation, slope) -> 
     def over_channel(t):
         return reshape(sum(t, axis=(0, 1)), shape=weight.shape)
 
-    centred = x4 - over_group(x4)
-    r = 1 / sqrt(over_group(centred * centred) + eps)
-    n = centred * r
+    size = np.sqrt(kernels.moments(x.data, num_groups)[:, 1] + eps)[:, None, :, None]
+    unit = np.exp2(np.round(-np.log2(size)))  # x times this power of two has squares that neither overflow nor vanish
+    unit, small = (constant(a.astype(x.dtype)) for a in (unit, eps * unit * unit))
+    centred = x4 * unit - over_group(x4 * unit)
+    r = 1 / sqrt(over_group(centred * centred) + small)
+    n, r = centred * r, r * unit
 
     def jacobian(u):
         return r * (u - over_group(u) - n * over_group(n * u))

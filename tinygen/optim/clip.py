@@ -18,7 +18,19 @@ def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple
     if not max_norm > 0:
         raise ValueError(f"clip_by_norm: max_norm must be positive, got {max_norm!r}")
     grads = [g if isinstance(g, Tensor) else Tensor(g) for g in grads]
-    norm = math.sqrt(kernels.sum_of_squares([g.data for g in grads]))
+    norm = _length([g.data for g in grads])
     if max_norm < norm < math.inf:
-        grads = [constant(np.asarray(g.data * float(max_norm / norm))) for g in grads]
+        root = math.sqrt(max_norm / norm)  # twice: the factor itself may be too small for float32
+        grads = [constant(np.asarray(g.data * root * root)) for g in grads]
     return grads, norm
+
+
+def _length(arrays: list[np.ndarray]) -> float:
+    """√Σ‖g‖²; where the squares leave the range of float64, that of the arrays divided by their largest entry."""
+    squares = kernels.sum_of_squares(arrays)
+    if 1e-280 < squares < math.inf:
+        return math.sqrt(squares)
+    largest = np.max([np.abs(a).max(initial=0) for a in arrays], initial=0).astype(np.float64)
+    if not 0 < largest < math.inf:
+        return float(largest)
+    return float(largest) * math.sqrt(kernels.sum_of_squares([a / largest for a in arrays]))
