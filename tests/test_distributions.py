@@ -217,5 +217,5 @@ def test_shapes_that_would_broadcast_to_something_else_are_refused():
         kl_divergence(normal(0, 0), Bernoulli(np.zeros(1)))
     with pytest.raises(TypeError, match="positional"):  # which of σ, σ² and log σ² would it be?
         Normal(0.0, 1.0)
-    with pytest.raises(TypeError, match="rng must be a numpy"):
+    with pytest.raises(TypeError, match="rng to be a numpy"):
         Normal(0.0, log_var=0.0).rsample(0)

@@ -165,7 +165,7 @@ WRONG_TYPES = [
     ),
     (lambda: tg.exp(), "exp: expected x, got nothing: write exp(x)"),
     (lambda: tg.mul(X), "mul: expected b, got nothing: write mul(a, b)"),
-    (lambda: tg.mul(X, X, X), "mul: expected 2 by position (a, b), got 3: write mul(a, b)"),
+    (lambda: tg.mul(X, X, X), "mul: expected 2 positional arguments (a, b), got 3: write mul(a, b)"),
 ]
 
 WRONG_INDICES = [

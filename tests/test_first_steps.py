@@ -10,6 +10,7 @@ import pytest
 
 import tinygen as tg
 from tinygen import data, functional, hints, nn, optim
+from tinygen.distributions import Bernoulli, Normal
 
 rng = np.random.default_rng(0)
 
@@ -160,7 +161,7 @@ SAYS = [
     (lambda: tg.grad(loss(), dense()), "xs[0] is a Module; write model.parameters()"),
     (
         lambda: optim.SGD([weight()], 0.1, 0.9),
-        "SGD: expected 2 by position (params, lr), got 3: settings go by name, as",
+        "SGD: expected 2 positional arguments (params, lr), got 3: settings go by name, as",
     ),
     (
         lambda: nn.Dense(3, 4),
@@ -176,7 +177,7 @@ SAYS = [
     (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "bias, init, dtype, got use_bias=False"),
     (
         lambda: tg.leaky_relu(vector(), 0.2),
-        "leaky_relu: expected 1 by position (x), got 2: settings go by name, as in leaky_relu(x, negative_slope=0.2)",
+        "expected 1 positional argument (x), got 2: settings go by name, as in leaky_relu(x, negative_slope=0.2)",
     ),
     (lambda: tg.clip(vector(), 0, 1), "as in clip(x, low=0, high=1)"),
     (lambda: tg.reshape(vector(), (3, 1)), "as in reshape(x, shape=(3, 1))"),
@@ -208,6 +209,8 @@ SAYS = [
         "got shape (8, 8, 3): x[None] adds the batch axis, x[..., None] the",
     ),
     (lambda: tg.conv2d(np.zeros((8, 8), np.float32), KERNEL), "got shape (8, 8): x[None, ..., None] adds the others"),
+    (lambda: Normal(0.0), "Normal: expected log_var, got nothing: write Normal(mu, log_var=...)"),
+    (lambda: Normal(0.0, 1.0), "Normal: expected 1 positional argument (mu), got 2: settings go by name"),
     (lambda: vector().item(), "a tensor of shape (3,) is not one number"),
     (lambda: tg.Tensor(Foreign(np.int64)), "not int64: convert with array.astype(np.float32)"),
     (lambda: tg.Tensor(np.array([1, 2])), "not int64: convert with array.astype(np.float32)"),
@@ -249,7 +252,7 @@ def test_every_hint_names_what_exists(owner, name, hint):
 
 def test_every_layer_and_optimizer_explains_a_call_without_arguments():
     classes = [value for space in (nn, optim) for value in vars(space).values() if isinstance(value, type)]
-    for kind in classes:
+    for kind in [*classes, Normal, Bernoulli]:
         needed = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
         if needed and needed[0].kind not in (needed[0].VAR_POSITIONAL, needed[0].VAR_KEYWORD):
             with pytest.raises(TypeError, match=f"^{kind.__name__}: expected {needed[0].name}.*, got nothing: write "):

@@ -400,7 +400,7 @@ images = np.zeros((8, 28, 28, 3), np.float32)
         (lambda: nn.AvgPool2d(2, stride=0), ValueError, "AvgPool2d: expected stride"),
         (lambda: nn.Dropout(0.5), TypeError, "rng"),
         (lambda: nn.Dropout(1.0, rng=rng), ValueError, r"\[0, 1\), got 1.0"),
-        (lambda: nn.BatchNorm(4, 0.8), TypeError, "expected 1 by position"),
+        (lambda: nn.BatchNorm(4, 0.8), TypeError, "expected 1 positional argument"),
         (lambda: nn.BatchNorm(4, eps=0), ValueError, "eps must be positive"),
         (lambda: nn.BatchNorm(4, momentum=1.5), ValueError, r"in \[0, 1\], got 1.5"),
         (lambda: nn.BatchNorm(4)(images), ValueError, r"BatchNorm: x \(8, 28, 28, 3\) should be \(N, ..., 4\)"),

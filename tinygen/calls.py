@@ -29,7 +29,8 @@ def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapp
         meant = [f"{name}={_short(value)}" for name, value in zip(free, args[len(inputs) :])]
         as_in = f"settings go by name, as in {who}({', '.join(names + meant)})"
         hint = as_in if meant else f"write {_call(who, known)}"
-        return f"expected {len(inputs)} by position ({', '.join(names)}), got {len(args)}: {hint}"
+        count = f"{len(inputs)} positional argument" + "s" * (len(inputs) != 1)
+        return f"expected {count} ({', '.join(names)}), got {len(args)}: {hint}"
     unknown = [name for name in settings if name not in known]
     if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
         return f"expected arguments among {', '.join(known)}, got {unknown[0]}={_short(settings[unknown[0]])}"

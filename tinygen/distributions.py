@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygen import arguments
+from tinygen.calls import ExplainedCalls
 from tinygen.op import as_tensors
 from tinygen.ops import broadcast_to, exp, logistic_loss, sigmoid, softplus
 from tinygen.tensor import Tensor, array_of, constant
@@ -18,7 +19,7 @@ from tinygen.tensor import Tensor, array_of, constant
 LOG_2π = math.log(2 * math.pi)
 
 
-class Normal:
+class Normal(metaclass=ExplainedCalls):
     """N(μ, σ²) with log_var = log σ², the log of the variance: any real number is one, and a network may answer it.
 
     `log_var` is named at every call, for whoever gave a standard deviation in its place would get no error, only wrong
@@ -57,7 +58,7 @@ class Normal:
         return broadcast_to(0.5 * (self.log_var + (1 + LOG_2π)), shape=self.shape)
 
 
-class Bernoulli:
+class Bernoulli(metaclass=ExplainedCalls):
     """1 with probability σ(logits), else 0. A draw is a step of the logits, so there is no gradient through it."""
 
     def __init__(self, logits: Tensor | np.ndarray | float):

@@ -237,6 +237,7 @@ class Parameter(Tensor):
     """A variable that an optimizer may give new data; the only kind of Tensor whose `data` may be replaced.
 
     A graph that used it keeps the array that it used, so a step of the optimizer can't change a gradient of the past.
+    By hand a step is `w.data = w.data - lr * g`; in place, `w.data -= lr * g`, it is refused: the array is read-only.
     """
 
     __slots__ = ()
