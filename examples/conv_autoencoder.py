@@ -9,23 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, metrics, nn, optim, plot
+from tinygen.cli import Batch, Count, Limit, Rate, Seed, Size, before_work, command, start
 from tinygen.data import Batches, load, specimens
 from tinygen.models import ConvAutoencoder
 from tinygen.progress import progress
-from tinygen.run import Result, figures_table, open_run, start
+from tinygen.report import Report
+from tinygen.run import Result, figures_table, open_run
 
 
+@command
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 5,
-    batch_size: int = 128,
-    lr: float = 2e-3,
-    code: int = 10,
-    limit: int | None = None,
-    seed: int = 0,
+    epochs: Count = 5,
+    batch_size: Batch = 128,
+    lr: Rate = 2e-3,
+    code: Size = 10,
+    limit: Limit = None,
+    seed: Seed = 0,
     out: Path = Path("runs/conv_autoencoder"),
     resume: bool = False,
+    overwrite: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
     """Train, hold the test error against PCA, write the pictures; returns the figures.
@@ -40,24 +44,27 @@ def main(
         seed: of everything random.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
+        overwrite: start over: delete the run in that folder.
         quiet: print nothing.
     """
-    digits = load(data, quiet=quiet)
-    train, test = digits.train_images[:limit], digits.test_images[:limit]
-    height, width, channels = digits.image_shape
-    if height != width:
-        raise ValueError(f"the model expects square images, got {height} x {width}")
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, code=code, limit=limit, seed=seed)
-    sizes = dict(image_size=height, channels=channels, code=code)
-    about = dict(data={digits.name: digits.sha256()}, model={"ConvAutoencoder": sizes})
-    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
+    with before_work():
+        digits = load(data, quiet=quiet)
+        train, test = digits.train_images[:limit], digits.test_images[:limit]
+        height, width, channels = digits.image_shape
+        if height != width:
+            raise ValueError(f"the model expects square images, got {height} x {width}")
+        pca = metrics.pca(train, code)
+        sizes = dict(image_size=height, channels=channels, code=code)
+        model = ConvAutoencoder(**sizes, rng=rng)
+        about = dict(data={digits.name: digits.sha256()}, model={"ConvAutoencoder": sizes})
+        run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    model = ConvAutoencoder(**sizes, rng=rng)
     params = model.parameters()
     opt = optim.Adam(params, lr)
     batches = Batches(train, batch_size, rng)
-    schedule = optim.warmup(optim.cosine(lr, total=epochs * len(batches)), steps=100)
+    schedule = optim.cosine(lr, total=epochs * len(batches), warmup=100)
     if not quiet:
         print(model.summary(digits.image_shape))
 
@@ -76,24 +83,24 @@ def main(
             print(f"epoch {epoch}: {tests[-1]:.2f} squared error per test image")
     model.save(run.path("model.npz"))
 
-    pca = metrics.pca(train, code)
     by_pca = metrics.pca_reconstruct(test, pca.mean, pca.components)
     reference = metrics.squared_error_per_image(test, by_pca)
     error = "squared error per test image"
     verdict = "below PCA" if tests[-1] < reference else "not below PCA"
     figures_table([Result(error, tests[-1], f"{reference:.5g} PCA with {code} numbers", verdict)], quiet=quiet)
+    figures = {"test": tests[-1], "pca": reference}
+    run.finish(figures)
 
     labels = digits.test_labels[:limit]
     first, codes = specimens(labels), model.encode(test)
     rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{code}": np.clip(by_pca[first], 0, 1)}
     between = model.interpolate(codes[first], 12)
-    plot.save(plot.reconstructions(test[first], rows), run.path("reconstructions.png"))
     few = labels < 10  # classes: an eye tells no more colours apart
-    plot.save(plot.latent_map(metrics.pca_2d(codes)[few], labels[few]), run.path("latent.png"))
-    plot.save(plot.image_grid(between, columns=12, title="from one digit to the next"), run.path("between.png"))
-    plot.save(curves(losses, tests, {f"PCA-{code}, test": reference}), run.path("loss.png"))
-    figures = {"test": tests[-1], "pca": reference}
-    run.finish(figures)
+    report = Report(run)
+    report.save("reconstructions.png", plot.reconstructions(test[first], rows))
+    report.save("latent.png", plot.latent_map(metrics.pca_2d(codes)[few], labels[few]))
+    report.save("between.png", plot.image_grid(between, columns=12, title="from one digit to the next"))
+    report.save("loss.png", curves(losses, tests, {f"PCA-{code}, test": reference}))
     if not quiet:
         print(f"pictures: {run.folder}")
     return figures

@@ -11,31 +11,34 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
+from tinygen.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
 from tinygen.data import Batches, load
 from tinygen.judging import by_class, judge_samples
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
 from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, Run, figures_table, open_run, start
+from tinygen.report import Report, Section
+from tinygen.run import Result, figures_table, open_run
 from tinygen.tensor import Tensor
 
 
+@command
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 14,
-    batch_size: int = 64,
-    lr: float = 1e-3,
-    channels: int = 32,
-    latent: int = 64,
-    gamma: float = 0.03,
-    samples: int = 1000,
-    judges: int = 1,
-    limit: int | None = None,
-    seed: int = 0,
+    epochs: Count = 14,
+    batch_size: Batch = 64,
+    lr: Rate = 1e-3,
+    channels: Size = 32,
+    latent: Size = 64,
+    gamma: Weight = 0.03,
+    samples: Samples = 1000,
+    judges: Judges = 1,
+    limit: Limit = None,
+    seed: Seed = 0,
     out: Path = Path("runs/dcgan"),
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -56,28 +59,29 @@ def main(
         seed: of everything random but the judges.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
     if quick:
         epochs, channels, samples, judges, limit = 1, 8, 100, 0, 256
-    digits = load(data, quiet=quiet)
-    images = digits.train_images[:limit]
-    height, width, colours = digits.image_shape
-    if height != width:
-        raise ValueError(f"the model makes square images, got {height} x {width}")
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, latent=latent, gamma=gamma)
     config |= dict(samples=samples, judges=judges, limit=limit, seed=seed)
-    sizes = dict(image_size=height, channels=colours, maps=(channels, 2 * channels), latent=latent)
-    about = dict(data={digits.name: digits.sha256()}, model={"DCGAN": sizes})
-    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
+    with before_work():
+        digits = load(data, quiet=quiet)
+        height, width, colours = digits.image_shape
+        if height != width:
+            raise ValueError(f"the model makes square images, got {height} x {width}")
+        sizes = dict(image_size=height, channels=colours, maps=(channels, 2 * channels), latent=latent)
+        gan = DCGAN(**sizes, rng=rng)
+        batches = Batches(digits.train_images[:limit], batch_size, rng, drop_last=True)
+        about = dict(data={digits.name: digits.sha256()}, model={"DCGAN": sizes})
+        run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    gan = DCGAN(**sizes, rng=rng)
     generator, discriminator = gan.generator, gan.discriminator
     g_params, d_params = generator.parameters(), discriminator.parameters()
     g_opt, d_opt = (optim.Adam(params, lr, betas=(0.5, 0.99)) for params in (g_params, d_params))
-    batches = Batches(images, batch_size, rng, drop_last=True)
     total = epochs * len(batches)
     schedule = optim.cosine(lr, total=total)
     average = optim.EMA(g_params, max(0, 1 - 20 / total))  # it looks back a twentieth of the run
@@ -132,17 +136,17 @@ def main(
         *(Result(f"those that pass D: {line.figure}", *line[1:]) for line in judged.results[:4]),
         *judged.results[4:],
     ]
-    pictures(run, drawn, passed, walked, frames, np.array(scores))
+    figures_table(results, quiet=quiet)
+    run.finish(figures)
+
+    report = Report(run)
+    pictures(report, drawn, passed, walked, frames, np.array(scores))
     sections = list(SECTIONS)
     if judged.classes is not None:
         standing = by_class(passed[:200], judged.classes[:200], len(digits.classes))
-        plot.save(plot.image_grid(standing, columns=len(digits.classes)), run.path("classes.png"))
+        report.save("classes.png", plot.image_grid(standing, columns=len(digits.classes)))
         sections.insert(2, CLASSES)
-    page = write_page(run.folder, title="Digits out of a game", intro=INTRO, results=results, sections=sections)
-    run.finish(figures)
-    figures_table(results, quiet=quiet)
-    if not quiet:
-        print(f"\nNow open {page}")
+    report.page(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
     return figures
 
 
@@ -175,7 +179,7 @@ def eight_bits(images: np.ndarray) -> np.ndarray:
 
 
 def pictures(
-    run: Run,
+    report: Report,
     drawn: np.ndarray,
     passed: np.ndarray,
     walked: np.ndarray,
@@ -183,23 +187,21 @@ def pictures(
     scores: np.ndarray,
 ) -> None:
     """Samples, those that passed, the walk, the film, and the scores (steps, 4) as curves."""
-    plot.save(plot.image_grid(drawn[:100], columns=10), run.path("samples.png"))
-    plot.save(plot.image_grid(passed[:100], columns=10), run.path("passed.png"))
-    plot.save(plot.image_grid(walked, columns=10), run.path("walk.png"))
+    report.save("samples.png", plot.image_grid(drawn[:100], columns=10))
+    report.save("passed.png", plot.image_grid(passed[:100], columns=10))
+    report.save("walk.png", plot.image_grid(walked, columns=10))
     film = np.stack([plot.tiled(frame / np.float32(255), columns=6) for frame in frames])
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    plot.save_gif(np.concatenate([film, still]).repeat(2, axis=1).repeat(2, axis=2), run.path("film.gif"), fps=8)
+    report.save_gif("film.gif", np.concatenate([film, still]).repeat(2, axis=1).repeat(2, axis=2), fps=8)
     parts = min(100, len(scores))
     smooth = np.array([part.mean(axis=0) for part in np.array_split(scores, parts)])  # (parts, 4)
     curves = dict(zip(SCORES, smooth.T))
     steps = dict(x=len(scores) * (np.arange(parts) + 1) / parts, xlabel="step")
     opinions = {"real images": curves["real"], "generated images": curves["generated"]}
     losses = {"discriminator": curves["d_loss"], "generator": curves["g_loss"]}
-    plot.save(
-        plot.loss_curves(opinions, reference={"can't tell": 0.5}, ylabel="mean of D(x)", **steps),
-        run.path("opinions.png"),
-    )
-    plot.save(plot.loss_curves(losses, ylabel="loss, nats", **steps), run.path("losses.png"))
+    guess = {"can't tell": 0.5}
+    report.save("opinions.png", plot.loss_curves(opinions, reference=guess, ylabel="mean of D(x)", **steps))
+    report.save("losses.png", plot.loss_curves(losses, ylabel="loss, nats", **steps))
 
 
 SCORES = "d_loss", "g_loss", "real", "generated"

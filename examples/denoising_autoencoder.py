@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, metrics, nn, optim, plot
+from tinygen.cli import Batch, Count, Limit, Rate, Seed, Share, Weight, before_work, command, start
 from tinygen.data import Batches, load, specimens
 from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, wiener_filter
 from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, figures_table, open_run, start
+from tinygen.report import Report, Section
+from tinygen.run import Result, figures_table, open_run
 
 TEST_SEED = 15  # of the damage to the test images, whatever `seed` is: figures can be compared
 
@@ -32,18 +33,20 @@ def network(sizes: dict, grey: float, rng: np.random.Generator) -> ConvAutoencod
     return model
 
 
+@command
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 3,
-    batch_size: int = 128,
-    lr: float = 2e-3,
-    sd: float = 0.5,
-    share: float = 0.5,
-    limit: int | None = None,
-    seed: int = 0,
+    epochs: Count = 3,
+    batch_size: Batch = 128,
+    lr: Rate = 2e-3,
+    sd: Weight = 0.5,
+    share: Share = 0.5,
+    limit: Limit = None,
+    seed: Seed = 0,
     out: Path = Path("runs/denoising_autoencoder"),
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -60,26 +63,35 @@ def main(
         seed: of everything random but the damage to the test images.
         out: the folder for the models, the log and the page.
         resume: go on with the run in that folder, from its newest checkpoint.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do.
         quiet: print nothing.
     """
     if quick:
         epochs, limit = 2, 256
-    digits = load(data, quiet=quiet)
-    train, test = digits.train_images[:limit], digits.test_images[:limit]
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, sd=sd, share=share, limit=limit, seed=seed)
-    sizes = dict(image_size=digits.image_shape[0], channels=digits.image_shape[2], code=None)
-    run = open_run(out, config, data={digits.name: digits.sha256()}, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
+    with before_work():
+        digits = load(data, quiet=quiet)
+        train, test = digits.train_images[:limit], digits.test_images[:limit]
+        height, width, channels = digits.image_shape
+        if height != width:
+            raise ValueError(f"the model expects square images, got {height} x {width}")
+        damages = {"noise": GaussianNoise(sd), "erasures": Erasures(share)}
+        linear = {name: wiener_filter(train, corrupt) for name, corrupt in damages.items()}
+        sizes = dict(image_size=height, channels=channels, code=None)
+        model = network(sizes, train.mean(), rng)
+        about = dict(data={digits.name: digits.sha256()})
+        run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    damages = {"noise": GaussianNoise(sd), "erasures": Erasures(share)}
     models, curves = {}, {}
     for name, corrupt in {"plain": None, **damages}.items():
-        model = network(sizes, train.mean(), rng)
+        if models:
+            model = network(sizes, train.mean(), rng)
         params = model.parameters()
         batches = Batches(train, batch_size, rng)
         opt = optim.Adam(params, lr)
-        schedule = optim.warmup(optim.cosine(lr, total=epochs * len(batches)), steps=min(100, len(batches)))
+        schedule = optim.cosine(lr, total=epochs * len(batches), warmup=100)
         losses = []  # squared error per image, of each batch
         loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, losses=losses)
         for epoch in loop.epochs(epochs):
@@ -96,13 +108,12 @@ def main(
         models[name], curves[name] = model, losses
 
     first = specimens(digits.test_labels[:limit])
-    figures, results = {}, []
+    figures, results, sheets = {}, [], {}
     for name, corrupt in damages.items():
         damaged = corrupt(test, np.random.default_rng(TEST_SEED))
-        linear = wiener_filter(train, corrupt)
         answers = {
             "damaged": np.clip(damaged, 0, 1),
-            "best linear": np.clip(linear(damaged), 0, 1),
+            "best linear": np.clip(linear[name](damaged), 0, 1),
             "plain": models["plain"].reconstruct(damaged),
             "denoising": models[name].reconstruct(damaged),
         }
@@ -110,23 +121,24 @@ def main(
         results += verdicts(str(corrupt), decibels)
         figures |= {f"{name}: {who}": value for who, value in decibels.items()}
         rows = {who: images[first] for who, images in answers.items()}
-        plot.save(plot.reconstructions(test[first], rows), run.path(f"{name}.png"))
+        sheets[f"{name}.png"] = plot.reconstructions(test[first], rows)
     figures["clean: plain"] = metrics.psnr(test, models["plain"].reconstruct(test))
     results.append(Result("plain autoencoder of clean digits", decibel(figures["clean: plain"]), "it copies"))
     figures_table(results, quiet=quiet)
+    run.finish(figures)
 
+    report = Report(run)
+    for name, sheet in sheets.items():
+        report.save(name, sheet)
     codes = models["noise"].encode(test[first])
     between = models["noise"].interpolate(codes, 10)
-    plot.save(plot.image_grid(between, columns=10), run.path("between.png"))
+    report.save("between.png", plot.image_grid(between, columns=10))
     parts = min(100, epochs * len(batches))
     smooth = {name: [part.mean() for part in np.array_split(losses, parts)] for name, losses in curves.items()}
     steps = epochs * len(batches) * (np.arange(parts) + 1) / parts
     loss = plot.loss_curves(smooth, x=steps, xlabel="step", ylabel="squared error per image", log=True)
-    plot.save(loss, run.path("loss.png"))
-    page = write_page(run.folder, title="To undo damage", intro=INTRO, results=results, sections=SECTIONS)
-    run.finish(figures)
-    if not quiet:
-        print(f"\nNow open {page}")
+    report.save("loss.png", loss)
+    report.page(title="To undo damage", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
 

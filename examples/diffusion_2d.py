@@ -8,16 +8,18 @@ You will see how far samples lie from data (sliced Wasserstein distance) when th
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from tinygen import data, grad, metrics, nn, optim, plot
+from tinygen.cli import Batch, Count, Rate, Samples, Seed, Several, before_work, command, start
 from tinygen.models import Diffusion, PointDenoiser, cosine_schedule
 from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, Run, figures_table, open_run, start
+from tinygen.report import Report, Section
+from tinygen.run import Result, Run, figures_table, open_run
 
+Toys = Annotated[tuple[Literal["ring", "moons", "swiss_roll"], ...], Several("toy")]
 TOYS = {"ring": data.ring, "moons": data.moons, "swiss_roll": data.swiss_roll}
 SCHEDULE = cosine_schedule(1000, prediction_type="v_prediction")
 FEW = SCHEDULE.timesteps(50, power=1.25)  # with even steps the last would be from noise wider than a mode of the ring
@@ -27,18 +29,20 @@ SETS = {"DDIM-50": 16, "DDPM-1000": 2}  # of samples: one of DDPM costs as much 
 Draw = Callable[[int, np.random.Generator], np.ndarray]
 
 
+@command
 def main(
     *,
-    toys: tuple[Literal["ring", "moons", "swiss_roll"], ...] = ("ring", "moons", "swiss_roll"),
-    steps: int = 16_000,
-    batch_size: int = 256,
-    lr: float = 5e-3,
-    points: int = 10_000,
-    pairs: int = 32,
-    seeds: int = 1,
-    seed: int = 0,
+    toys: Toys = ("ring", "moons", "swiss_roll"),
+    steps: Count = 16_000,
+    batch_size: Batch = 256,
+    lr: Rate = 5e-3,
+    points: Samples = 10_000,
+    pairs: Count = 32,
+    seeds: Count = 1,
+    seed: Seed = 0,
     out: Path = Path("runs/diffusion_2d"),
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, list[float]]:
@@ -55,13 +59,16 @@ def main(
         seed: of everything random.
         out: the folder for the models, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoints.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do.
         quiet: print nothing.
     """
     if quick:
         steps, batch_size, points, pairs = 200, 128, 250, 2
     sizes = dict(steps=steps, batch_size=batch_size, lr=lr, points=points, pairs=pairs)
-    run = open_run(out, dict(toys=toys, **sizes, seeds=seeds, seed=seed), resume=resume, quiet=quiet)
+    config = dict(toys=toys, **sizes, seeds=seeds, seed=seed)
+    with before_work():
+        run = open_run(out, config, resume=resume, overwrite=overwrite, quiet=quiet)
 
     results, ratios, curves, sheets, films = [], {}, {}, {}, {}
     for toy in toys:
@@ -95,16 +102,16 @@ def main(
             verdict = ", ".join(f"{d / floor:.2f}" for d in distances) + " times"
             results.append(Result(f"{toy}: {name}", np.mean(distances), f"{floor:.4g} real against real", verdict))
 
-    pictures(run, sheets, films, curves, steps)
+    figures_table(results, quiet=quiet)
+    run.finish({name: np.mean(times) for name, times in ratios.items()})
+
+    report = Report(run)
+    pictures(report, sheets, films, curves, steps)
     intro = (
         "A small network learnt to tell points from noise, and here noise becomes points. Samples are held against as "
         "many real points by their sliced Wasserstein distance, and so are real points: that is the floor."
     )
-    page = write_page(run.folder, title="Points out of noise", intro=intro, results=results, sections=SECTIONS)
-    run.finish({name: np.mean(times) for name, times in ratios.items()})
-    figures_table(results, quiet=quiet)
-    if not quiet:
-        print(f"\nNow open {page}")
+    report.page(title="Points out of noise", intro=intro, results=results, sections=SECTIONS)
     return ratios
 
 
@@ -115,7 +122,7 @@ def train(
     model = Diffusion(PointDenoiser(rng=rng), SCHEDULE, (2,))
     params = model.parameters()
     opt, average = optim.Adam(params, lr), optim.EMA(params, max(0, 1 - 10 / steps))  # it looks back a tenth of the run
-    schedule = optim.warmup(optim.cosine(lr, total=steps), steps=100)
+    schedule = optim.cosine(lr, total=steps, warmup=100)
     losses = []
     loop = run.loop(model=model, opt=opt, average=average, rng=rng, losses=losses)  # each training has its checkpoint
     for step in (bar := progress(loop.steps(range(steps)), label=label, quiet=quiet)):
@@ -148,22 +155,22 @@ def density(points: np.ndarray, *, size: int = 160, reach: float = 2.3) -> np.nd
     return np.exp(-1e4 / len(points) * counts)[:, :, None]
 
 
-def pictures(run: Run, sheets: dict, films: dict, curves: dict, steps: int) -> None:
+def pictures(report: Report, sheets: dict, films: dict, curves: dict, steps: int) -> None:
     """Samples beside data; the way from noise, a row for each toy, and as a GIF; the loss."""
     titles = ["data", *SAMPLERS] * len(sheets)
     sheet = np.stack([density(x) for row in sheets.values() for x in row])
-    plot.save(plot.image_grid(sheet, columns=3, titles=titles), run.path("samples.png"))
+    report.save("samples.png", plot.image_grid(sheet, columns=3, titles=titles))
     films = {toy: np.stack([density(x) for x in film]) for toy, film in films.items()}  # (51, size, size, 1)
     looks = [0, 24, 32, 38, 44, 50]  # of the 51 states
     strip = np.concatenate([film[looks] for film in films.values()])
     titles = [f"t = {FEW[i]}" for i in looks] * len(films)
-    plot.save(plot.image_grid(strip, columns=6, titles=titles), run.path("strip.png"))
+    report.save("strip.png", plot.image_grid(strip, columns=6, titles=titles))
     film = np.concatenate(list(films.values()), axis=2)  # side by side
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    plot.save_gif(np.concatenate([film, still]), run.path("reverse.gif"), fps=12)
+    report.save_gif("reverse.gif", np.concatenate([film, still]), fps=12)
     parts = min(100, steps)
     at = steps * (np.arange(parts) + 1) / parts
-    plot.save(plot.loss_curves(curves, x=at, xlabel="step", ylabel="error per coordinate"), run.path("loss.png"))
+    report.save("loss.png", plot.loss_curves(curves, x=at, xlabel="step", ylabel="error per coordinate"))
 
 
 SECTIONS = [

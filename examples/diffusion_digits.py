@@ -6,32 +6,36 @@ form out of noise (a strip and a GIF), what the network makes out in the noise o
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from tinygen import grad, metrics, nn, optim, plot
+from tinygen.cli import Batch, Count, Judges, Rate, Samples, Seed, Size, Whole, before_work, command, start
 from tinygen.data import Batches, load
 from tinygen.judging import judge_samples
 from tinygen.models import Diffusion
 from tinygen.op import no_grad
 from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, Run, figures_table, open_run, start
+from tinygen.report import Report, Section
+from tinygen.run import Result, figures_table, open_run
 
 
+@command
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 6,
-    batch_size: int = 32,
-    lr: float = 2e-3,
-    channels: int = 16,
-    samples: int = 1000,
-    judges: int = 1,
-    limit: int | None = None,
-    seed: int = 0,
+    epochs: Count = 6,
+    batch_size: Batch = 32,
+    lr: Rate = 2e-3,
+    channels: Size = 16,
+    samples: Samples = 1000,
+    judges: Judges = 1,
+    limit: Annotated[int | None, Whole(2, 10**9)] = None,  # a covariance takes two
+    seed: Seed = 0,
     out: Path = Path("runs/diffusion_digits"),
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -49,27 +53,29 @@ def main(
         seed: of everything random but the judges.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
     if quick:
         epochs, samples, judges, limit = 1, 64, 0, 128
-    digits = load(data, quiet=quiet)
-    train, test = digits.train_images[:limit], digits.test_images[:limit]
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, judges=judges)
     config |= dict(limit=limit, seed=seed)
-    # Strokes are drawn on the large maps, where channels cost most; which digit it is, is settled on the small ones.
-    sizes = dict(image_shape=digits.image_shape, channels=channels, multiples=(4, 8), middle=2, overview=True)
-    about = dict(data={digits.name: digits.sha256()}, model={"Diffusion.unet": sizes})
-    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
+    with before_work():
+        digits = load(data, quiet=quiet)
+        train, test = digits.train_images[:limit], digits.test_images[:limit]
+        # Strokes are drawn on the large maps, where channels cost most; which digit it is, is settled on the small ones
+        sizes = dict(image_shape=digits.image_shape, channels=channels, multiples=(4, 8), middle=2, overview=True)
+        model = Diffusion.unet(**sizes, rng=rng)
+        about = dict(data={digits.name: digits.sha256()}, model={"Diffusion.unet": sizes})
+        run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    model = Diffusion.unet(**sizes, rng=rng)
     params = model.parameters()
     batches = Batches(train, batch_size, rng)
     total = epochs * len(batches)
     opt, average = optim.Adam(params, lr), optim.EMA(params, max(0, 1 - 10 / total))  # it looks back a tenth of the run
-    schedule = optim.warmup(optim.cosine(lr, total=total), steps=100)
+    schedule = optim.cosine(lr, total=total, warmup=100)
     if not quiet:
         print(f"{digits}, a U-Net of {sum(p.size for p in params):,} parameters")
 
@@ -103,16 +109,16 @@ def main(
         Result("Fréchet distance of samples, PCA-30", figures["samples"], f"{figures['training']:.4g} training digits"),
         *judged.results,
     ]
-    pictures(run, drawn, states, losses, tests)
+    figures_table(results, quiet=quiet)
+    run.finish(figures)
+
+    report = Report(run)
+    pictures(report, drawn, states, losses, tests)
     intro = (
         f"A U-Net saw {len(train):,} digits of “{digits.name}” with noise in them and learnt to tell the two apart. "
         "To draw a digit it starts from nothing but noise."
     )
-    page = write_page(run.folder, title="Digits out of noise", intro=intro, results=results, sections=SECTIONS)
-    run.finish(figures)
-    figures_table(results, quiet=quiet)
-    if not quiet:
-        print(f"\nNow open {page}")
+    report.page(title="Digits out of noise", intro=intro, results=results, sections=SECTIONS)
     return figures
 
 
@@ -123,7 +129,7 @@ def pixels(x: np.ndarray) -> np.ndarray:
 
 def against(drawn: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
     """Fréchet distances to the test images of as many samples and training images, by 30 principal components."""
-    pca = metrics.pca(train, 30)
+    pca = metrics.pca(train, min(30, train[0].size))
 
     def codes(images: np.ndarray) -> np.ndarray:
         return (images.reshape(len(images), -1) - pca.mean) @ pca.components.T
@@ -139,18 +145,18 @@ def against(drawn: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str,
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
 
-def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tests: list[float]) -> None:
+def pictures(report: Report, drawn: np.ndarray, states: list, losses: list[float], tests: list[float]) -> None:
     """Samples; six of them on their way, and what the network makes out in them; 25 of them as a GIF; the loss."""
-    plot.save(plot.image_grid(drawn[:100], columns=10), run.path("samples.png"))
+    report.save("samples.png", plot.image_grid(drawn[:100], columns=10))
     chosen = states[::5]  # 11 of the 51
     times = "t = " + ", ".join(str(state.t) for state in chosen)
     for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
         rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
-        plot.save(plot.image_grid(pixels(rows), columns=len(chosen), title=times), run.path(f"{name}.png"))
+        report.save(f"{name}.png", plot.image_grid(pixels(rows), columns=len(chosen), title=times))
     film = np.stack([plot.tiled(pixels(state.x), columns=5) for state in states[::2]])
     film = film.repeat(2, axis=1).repeat(2, axis=2)
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    plot.save_gif(np.concatenate([film, still]), run.path("denoising.gif"), fps=8)
+    report.save_gif("denoising.gif", np.concatenate([film, still]), fps=8)
     parts = min(100, len(losses))
     smooth = [part.mean() for part in np.array_split(losses, parts)]
     steps = {
@@ -160,7 +166,7 @@ def pictures(run: Run, drawn: np.ndarray, states: list, losses: list[float], tes
     curves = plot.loss_curves(
         {"training": smooth, "test": tests}, x=steps, xlabel="step", ylabel="squared error per pixel", log=True
     )
-    plot.save(curves, run.path("loss.png"))
+    report.save("loss.png", curves)
 
 
 SECTIONS = [

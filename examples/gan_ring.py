@@ -12,10 +12,11 @@ from time import perf_counter
 import numpy as np
 
 from tinygen import Tensor, data, grad, metrics, nn, no_grad, optim, plot
+from tinygen.cli import Batch, Count, Rate, Seed, Size, Weight, before_work, command, start
 from tinygen.models import DenseGAN, gradient_penalty, non_saturating
 from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, Run, figures_table, open_run, start
+from tinygen.report import Report, Section
+from tinygen.run import Result, Run, figures_table, open_run
 
 SD, CENTRES = 0.01, data.ring_centres()  # the ring of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018)
 POINTS = 2500  # samples that are counted, as in these papers
@@ -24,17 +25,19 @@ LOOKS = 60  # frames of the film, but for the first
 SIDE, REACH = 100, 1.6  # a map of the plane in pixels, and how far it goes
 
 
+@command
 def main(
     *,
-    steps: int = 6000,
-    batch_size: int = 256,
-    lr: float = 3e-3,
-    penalty: float = 0.01,
-    width: int = 128,
-    seeds: int = 1,
-    seed: int = 0,
+    steps: Count = 6000,
+    batch_size: Batch = 256,
+    lr: Rate = 3e-3,
+    penalty: Weight = 0.01,
+    width: Size = 128,
+    seeds: Count = 1,
+    seed: Seed = 0,
     out: Path = Path("runs/gan_ring"),
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -50,6 +53,7 @@ def main(
         seed: of everything random.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do.
         quiet: print nothing.
     """
@@ -57,9 +61,10 @@ def main(
         steps, batch_size, width = 150, 64, 32
     config = dict(steps=steps, batch_size=batch_size, lr=lr, penalty=penalty, width=width, seeds=seeds, seed=seed)
     sizes = dict(coordinates=2, widths=[width] * 4, latent=16)
-    run = open_run(out, config, model={"DenseGAN": sizes}, resume=resume, quiet=quiet)
+    with before_work():
+        run = open_run(out, config, model={"DenseGAN": sizes}, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    found = []
+    found, report = [], Report(run)
     for this in range(seed, seed + seeds):
         rng, began = np.random.default_rng(this), perf_counter()
         gan = DenseGAN(**sizes, rng=rng)
@@ -70,7 +75,7 @@ def main(
             found.append(metrics.mode_coverage(gan.sample(POINTS, rng), CENTRES, SD))
             if this == seed:
                 gan.save(run.path("model.npz"))
-                pictures(run, gan.sample(100_000, rng), seen, steps, rng)
+                pictures(report, gan.sample(100_000, rng), seen, steps, rng)
         run.log(steps, seed=this, **found[-1]._asdict())
         if not quiet:
             print(f"seed {this}: {found[-1].high_quality:.2%} good samples, {perf_counter() - began:.0f} s")
@@ -87,10 +92,8 @@ def main(
         Result("KL(modes ‖ uniform), nats", ", ".join(kl), f"{(len(CENTRES) - 1) / 2 / POINTS:.4f} perfect"),
     ]
     figures_table(results, quiet=quiet)
-    page = write_page(run.folder, title="A GAN on a ring", intro=INTRO, results=results, sections=SECTIONS)
     run.finish(figures)
-    if not quiet:
-        print(f"\nNow open {page}")
+    report.page(title="A GAN on a ring", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
 
@@ -177,25 +180,25 @@ def density(points: np.ndarray, centre: tuple[float, float], reach: float, *, si
     return np.exp(-counts / max(1, np.quantile(counts[counts > 0], 0.9)))[:, :, None]
 
 
-def pictures(run: Run, samples: np.ndarray, seen: dict[str, list], steps: int, rng: np.random.Generator) -> None:
+def pictures(report: Report, samples: np.ndarray, seen: dict[str, list], steps: int, rng: np.random.Generator) -> None:
     """Samples beside data, the film and six frames of it, the losses."""
     real, _ = data.ring(len(samples), rng, sd=SD)
     views = [density(x, *view) for view in (((0, 0), 1.3), ((1, 0), 0.05)) for x in (real, samples)]
     titles = ["data", "samples", "one mode of the data", "of the samples"]
-    plot.save(plot.image_grid(np.stack(views), columns=4, titles=titles), run.path("samples.png"))
+    report.save("samples.png", plot.image_grid(np.stack(views), columns=4, titles=titles))
 
     film = np.stack([frame(*look) for look in zip(seen["logits"], seen["samples"])])
     still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    plot.save_gif(np.concatenate([film, still]), run.path("training.gif"), fps=8)
+    report.save_gif("training.gif", np.concatenate([film, still]), fps=8)
     chosen = np.linspace(0, len(film) - 1, 6).astype(int)
     titles = [f"step {frame_times(steps)[i]}" for i in chosen]
-    plot.save(plot.image_grid(film[chosen], columns=3, titles=titles), run.path("strip.png"))
+    report.save("strip.png", plot.image_grid(film[chosen], columns=3, titles=titles))
 
     parts = min(200, steps)
     losses = {"D": seen["d_loss"], "G": seen["g_loss"]}
     curves = {name: [part.mean() for part in np.array_split(loss, parts)] for name, loss in losses.items()}
     at, ends = steps * (np.arange(parts) + 1) / parts, {"2 log 2": 2 * np.log(2), "log 2": np.log(2)}
-    plot.save(plot.loss_curves(curves, x=at, reference=ends, xlabel="step", ylabel="nats"), run.path("loss.png"))
+    report.save("loss.png", plot.loss_curves(curves, x=at, reference=ends, xlabel="step", ylabel="nats"))
 
 
 INTRO = """The generator turns 16 random numbers into a point of the plane. It never sees data: all that it learns comes

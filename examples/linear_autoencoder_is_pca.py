@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, metrics, optim, plot
+from tinygen.cli import Count, Rate, Seed, Size, Weight, before_work, command, start
 from tinygen.data import load
 from tinygen.models import LinearAutoencoder
 from tinygen.progress import progress
-from tinygen.run import Result, figures_table, open_run, start
+from tinygen.report import Report
+from tinygen.run import Result, figures_table, open_run
 
 
 def same_covariance(images: np.ndarray) -> np.ndarray:
@@ -55,15 +57,17 @@ def agreement(found: np.ndarray, wanted: np.ndarray) -> float:
     return float((np.abs((found * wanted).sum(axis=1)) / lengths).min())
 
 
+@command
 def main(
     *,
     data: str = "mnist",
-    code: int = 30,
-    steps: int = 1500,
-    lr: float = 1e-2,
-    l2: float = 0.1,
-    seed: int = 0,
+    code: Size = 30,
+    steps: Count = 1500,
+    lr: Rate = 1e-2,
+    l2: Weight = 0.1,
+    seed: Seed = 0,
     out: Path = Path("runs/linear_autoencoder_is_pca"),
+    overwrite: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
     """Train with and without the penalty, hold both against PCA, write the pictures; returns the figures.
@@ -76,15 +80,21 @@ def main(
         l2: the weight of the penalty on the squared weights, in the second training.
         seed: of the initial weights.
         out: the folder for the pictures.
+        overwrite: start over: delete the run in that folder.
         quiet: print nothing.
     """
-    digits = load(data, quiet=quiet)
-    shape = digits.image_shape
-    images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float64)
+    config = dict(code=code, steps=steps, lr=lr, l2=l2, seed=seed)
+    with before_work():
+        digits = load(data, quiet=quiet)
+        shape = digits.image_shape
+        images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float64)
+        pca = metrics.pca(images, code)
+        if pca.variances[-1] < 1e-9 * pca.variances[0]:
+            raise ValueError(f"expected --code to be below the rank of the data, got {code}: the rest has no variance")
+        run = open_run(out, config, data={digits.name: digits.sha256()}, overwrite=overwrite, quiet=quiet)
+
     centred = images - images.mean(axis=0)  # the theorem is about centred data
-    pca = metrics.pca(images, code)
     optimum = metrics.squared_error_per_image(images, metrics.pca_reconstruct(images, pca.mean, pca.components))
-    run = open_run(out, dict(code=code, steps=steps, lr=lr, l2=l2, seed=seed), data={digits.name: digits.sha256()})
 
     rows = same_covariance(centred)
     plain = train(rows, code, steps, lr, 0.0, seed, "no penalty", quiet)
@@ -92,7 +102,7 @@ def main(
 
     w_e, w_d = (p.numpy() for p in plain.parameters())  # (D, K), (K, D)
     w_d_penalised = penalised.parameters()[1].numpy()
-    values, vectors = np.linalg.eigh(np.cov(centred @ w_e, rowvar=False))
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(centred @ w_e, rowvar=False)))
     root = vectors * np.sqrt(values) @ vectors.T  # Cov(z)^½
     figures = {
         "loss": metrics.squared_error_per_image(centred, plain.reconstruct(centred)),
@@ -115,12 +125,14 @@ def main(
         ],
         quiet=quiet,
     )
+    run.finish(figures)
+    report = Report(run)
 
     def pair(found: np.ndarray, name: str, file: str) -> None:
         signs = np.sign((found * pca.components).sum(axis=1, keepdims=True))  # a direction has no sign of its own
         unit = signs * found / np.linalg.norm(found, axis=1, keepdims=True)
         left, right = (rows[:20].reshape(-1, *shape) for rows in (unit, pca.components))
-        plot.save(plot.images_pair(left, right, titles=(name, "principal components"), columns=5), run.path(file))
+        report.save(file, plot.images_pair(left, right, titles=(name, "principal components"), columns=5))
 
     pair(w_e.T, "columns of W_e", "encoder.png")
     pair(components(root @ w_d), "from Cov(z)^½ W_d", "reconstructions.png")

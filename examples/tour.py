@@ -13,11 +13,12 @@ from tour_stops import autoencoder, diffusion, gan, vae
 from tour_stops.stop import Stop, Trip
 
 from tinygen import plot
+from tinygen.cli import Seed, before_work, command, start
 from tinygen.columns import columns
 from tinygen.data import load
 from tinygen.judging import Judged, judge_samples
-from tinygen.report import Section, Shown, Table, write_page
-from tinygen.run import open_run, start
+from tinygen.report import Report, Section, Shown, Table
+from tinygen.run import open_run
 
 SURE, MOST = 0.8, 0.8  # the judge is sure of a sample from this probability on, and should be of this share of them
 
@@ -39,11 +40,13 @@ BUDGETS = {
 }
 
 
+@command
 def main(
     *,
     data: str = "digits",
-    seed: int = 0,
+    seed: Seed = 0,
     out: Path = Path("runs/tour"),
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -53,18 +56,22 @@ def main(
         data: "digits" (8x8, inside the package), "mnist" (28x28), or a folder of your own square pictures.
         seed: of everything random but the judge.
         out: the folder for the page and its pictures.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
-    digits = load(data, quiet=quiet)
-    height, width, _ = digits.image_shape
-    if height != width or height % 4:
-        raise ValueError(f"the models of the tour make square images whose side 4 divides, got {height} x {width}")
     budget = BUDGETS["quick" if quick else data if data in BUDGETS else "mnist"]
-    run = open_run(out, {"seed": seed, **budget._asdict()}, data={digits.name: digits.sha256()})
+    with before_work():
+        digits = load(data, quiet=quiet)
+        height, width, _ = digits.image_shape
+        if height != width or height % 4:
+            raise ValueError(f"the models of the tour make square images whose side 4 divides, got {height} x {width}")
+        config, about = {"seed": seed, **budget._asdict()}, dict(data={digits.name: digits.sha256()})
+        run = open_run(out, config, **about, overwrite=overwrite, quiet=quiet)
     if not quiet:
         print(digits)
-    trip = Trip(digits, run, seed, budget.samples, quiet)
+    report = Report(run)
+    trip = Trip(digits, run, report, seed, budget.samples, quiet)
     stops = [
         autoencoder.visit(trip, budget.autoencoder),
         vae.visit(trip, budget.vae),
@@ -77,8 +84,13 @@ def main(
         if stop.samples is not None
     }
     families, abilities = families_table(stops), abilities_table(stops, judged)
-    page = write_page(
-        run.folder,
+    figures = {f"{stop.family}: {stop.figure}": stop.value for stop in stops}
+    for family, opinion in judged.items():
+        figures |= {f"{family}: {name}": opinion.figures[name] for name in ("sure", "rarest") if opinion.figures}
+    run.finish(figures)
+    if not quiet:
+        print(printed(families), printed(abilities), sep="\n\n")
+    report.page(
         title="A tour of tinygen",
         intro=f"Four families of models, built from scratch and trained on {len(digits.train_images):,} images of the "
         f"data set “{digits.name}”, and shown beside test images that they never saw.",
@@ -90,12 +102,6 @@ def main(
             Section("How they learnt", LEARNT, beside=[stop.loss for stop in stops], least=300),
         ],
     )
-    figures = {f"{stop.family}: {stop.figure}": stop.value for stop in stops}
-    for family, opinion in judged.items():
-        figures |= {f"{family}: {name}": opinion.figures[name] for name in ("sure", "rarest") if opinion.figures}
-    run.finish(figures)
-    if not quiet:
-        print(printed(families), printed(abilities), f"Now open {page}", sep="\n\n")
     return figures
 
 

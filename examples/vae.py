@@ -12,12 +12,13 @@ from statistics import NormalDist
 import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
+from tinygen.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
 from tinygen.data import Batches, load, specimens
 from tinygen.judging import judge_samples
 from tinygen.models import VAE
 from tinygen.progress import progress
-from tinygen.report import Section, write_page
-from tinygen.run import Result, Run, figures_table, open_run, start
+from tinygen.report import Report, Section
+from tinygen.run import Result, Run, figures_table, open_run
 
 TEST_SEED = 500  # of the one draw of binary test images, whatever `seed` is: figures can be compared
 PAPER = "86.76 Burda et al. (L_5000, 3280 epochs)"
@@ -53,7 +54,7 @@ def train(
     params = model.parameters()
     batches = Batches(images, batch_size, rng)
     opt = optim.Adam(params, lr)
-    schedule = optim.warmup(optim.cosine(lr, total=epochs * len(batches)), steps=100)
+    schedule = optim.cosine(lr, total=epochs * len(batches), warmup=100)
     trained, tested, seen = [], [], []  # the last: both terms of each batch of this epoch, summed over its images
     loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, trained=trained, tested=tested, seen=seen)
     for _ in (bar := progress(loop.epochs(epochs), label=label, quiet=quiet)):
@@ -75,22 +76,24 @@ def train(
     return trained, tested
 
 
+@command
 def main(
     *,
     data: str = "mnist",
-    epochs: int = 50,
-    map_epochs: int = 15,
-    batch_size: int = 100,
-    lr: float = 3e-3,
-    latent: int = 50,
-    beta: float = 1.0,
-    k: int = 500,
-    samples: int = 1000,
-    judges: int = 1,
-    limit: int | None = None,
-    seed: int = 0,
+    epochs: Count = 50,
+    map_epochs: Count = 15,
+    batch_size: Batch = 100,
+    lr: Rate = 3e-3,
+    latent: Size = 50,
+    beta: Weight = 1.0,
+    k: Count = 500,
+    samples: Samples = 1000,
+    judges: Judges = 1,
+    limit: Limit = None,
+    seed: Seed = 0,
     out: Path = Path("runs/vae"),
     resume: bool = False,
+    overwrite: bool = False,
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
@@ -111,23 +114,25 @@ def main(
         seed: of everything random but the binary test images and the judges.
         out: the folder for the model, the log and the page.
         resume: go on with the run in that folder, from its newest checkpoint.
+        overwrite: start over: delete the run in that folder.
         quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
         quiet: print nothing.
     """
     if quick:
         epochs, map_epochs, k, judges, limit = 2, 2, 10, 0, 1000
-    digits = load(data, quiet=quiet)
-    images, labels = digits.train_images[:limit], digits.test_labels[:limit]
-    test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
     config = dict(epochs=epochs, map_epochs=map_epochs, batch_size=batch_size, lr=lr, latent=latent, beta=beta, k=k)
     config |= dict(samples=samples, judges=judges, limit=limit, seed=seed)
-    sizes = dict(image_shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
-    about = dict(data={digits.name: digits.sha256()}, model={"VAE.dense": sizes})
-    run = open_run(out, config, **about, resume=resume, quiet=quiet)
     rng = np.random.default_rng(seed)
+    with before_work():
+        digits = load(data, quiet=quiet)
+        images, labels = digits.train_images[:limit], digits.test_labels[:limit]
+        test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
+        white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the share of each pixel, never quite 0 or 1 (Laplace)
+        sizes = dict(image_shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
+        model = network(sizes, white, rng)
+        about = dict(data={digits.name: digits.sha256()}, model={"VAE.dense": sizes})
+        run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the share of each pixel, never quite 0 or 1 (Laplace)
-    model = network(sizes, white, rng)
     if not quiet:
         print(model.summary(digits.image_shape))
     how = dict(batch_size=batch_size, lr=lr, beta=beta, rng=rng, run=run, quiet=quiet)
@@ -165,6 +170,7 @@ def main(
         *judged.results,
     ]
     figures_table(results, quiet=quiet)
+    run.finish(figures)
 
     first, few = specimens(labels), labels < 10  # classes on the map: an eye tells no more colours apart
     pictures = {
@@ -178,12 +184,10 @@ def main(
             ylabel="negative ELBO, nats per image",
         ),
     }
+    report = Report(run)
     for name, picture in pictures.items():
-        plot.save(picture, run.path(f"{name}.png"))
-    page = write_page(run.folder, title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
-    run.finish(figures)
-    if not quiet:
-        print(f"\nNow open {page}")
+        report.save(f"{name}.png", picture)
+    report.page(title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
 

@@ -15,7 +15,7 @@ PROJECT = sorted(p for part in ("tinygen", "examples", "tests", "tools") for p i
 
 # From the ground up. A module may import from the floors below its own, and from what stands to its left on its own.
 FLOORS = [
-    "columns arguments calls hints progress files",
+    "columns arguments calls hints output progress files",
     "kernels",
     "tensor op grad",
     "ops",
@@ -24,7 +24,7 @@ FLOORS = [
     "testing",
     "nn optim distributions",
     "models judging",
-    "bench __main__",
+    "cli bench commands __main__",
 ]
 HEIGHT = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms.split())}
 WITHOUT_ENGINE = {*FLOORS[0].split(), *FLOORS[5].split()}

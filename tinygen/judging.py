@@ -13,6 +13,7 @@ import numpy as np
 from tinygen import metrics
 from tinygen.data import Dataset
 from tinygen.models.judge import load_judge
+from tinygen.output import say
 from tinygen.run import Result
 
 LEAST = 5  # images of a kind: one more than precision and recall need for three neighbours
@@ -47,7 +48,7 @@ def judge_samples(
         return Judged({}, [])
     if len(data.classes) < 2 or len(data.test_images) < LEAST:
         if not quiet:
-            print(f"no judge: it takes two classes (subfolders name them) and {LEAST} test images; this is {data}")
+            say(f"no judge: it takes two classes (subfolders name them) and {LEAST} test images; this is {data}")
         return Judged({}, [])
     samples = eight_bits(samples, data)
     n = len(samples)

@@ -7,6 +7,8 @@ from numbers import Integral
 from time import monotonic
 from typing import Generic, TypeVar
 
+from tinygen.output import forgiving, say
+
 T = TypeVar("T")
 
 
@@ -50,7 +52,8 @@ class _Bar:
         from tqdm import tqdm  # here, because nothing else in this file needs it
 
         size = shutil.get_terminal_size()  # tqdm's own answer is nothing at all where the terminal says 0 x 0
-        self._bar = tqdm(total=total, desc=label or None, file=sys.stdout, ncols=size.columns, nrows=size.lines)
+        out = forgiving(sys.stdout)
+        self._bar = tqdm(total=total, desc=label or None, file=out, ncols=size.columns, nrows=size.lines)
 
     def advance(self, figures: Mapping[str, float]) -> None:
         self._bar.set_postfix_str(_words(figures), refresh=False)
@@ -91,11 +94,12 @@ class _Lines:
             ahead = "stopped"
         elif self._total and self._done < self._total:
             ahead = _clock(elapsed / self._done * (self._total - self._done)) + " left"
-        print("  ".join(filter(None, [self._label, count, _clock(elapsed), ahead, _words(figures)])), flush=True)
+        say("  ".join(filter(None, [self._label, count, _clock(elapsed), ahead, _words(figures)])))
 
 
 def _is_live(stream) -> bool:
     """Whether a line can be redrawn: a terminal, or a notebook's output (which denies being one)."""
+    stream = getattr(stream, "stream", stream)  # without what makes its errors harmless
     return stream is not None and (stream.isatty() or type(stream).__module__.startswith("ipykernel"))
 
 

@@ -1,16 +1,19 @@
 """The page that shows a run: one `index.html` beside its pictures, with nothing to load from anywhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
 from PIL import Image
 
+from tinygen import plot
 from tinygen.files import replace
 from tinygen.progress import digits
-from tinygen.run import Result
+from tinygen.run import Result, Run
 
 
 class Shown(NamedTuple):
@@ -41,6 +44,46 @@ class Section(NamedTuple):
     beside: Sequence[Shown] = ()
     least: int = 150
     table: Table | None = None
+
+
+class Report:
+    """The pictures of a run and its page. One that can't be written, on a full disk say, costs a line, never the run.
+
+    No older picture of that name is left, and the page leaves out what is missing. Call `run.finish` before: a picture
+    can be made again, with --resume.
+    """
+
+    def __init__(self, run: Run):
+        self.run, self._missing = run, set()
+
+    def save(self, name: str, picture: plot.Picture) -> None:
+        """Write a picture as PNG."""
+        self._try(name, lambda path: plot.save(picture, path))
+
+    def save_gif(self, name: str, frames: np.ndarray, *, fps: float) -> None:
+        """Write a film as GIF."""
+        self._try(name, lambda path: plot.save_gif(frames, path, fps=fps))
+
+    def page(self, *, sections: Sequence[Section], **about: Any) -> None:
+        """Write `index.html` as `write_page` does, and say where it is."""
+        there = [section for section in map(self._present, sections) if section.picture not in self._missing]
+        if self._try("index.html", lambda path: write_page(path.parent, sections=there, **about)):
+            self.run.say(f"Now open {self.run.path('index.html')}")
+
+    def _present(self, section: Section) -> Section:
+        return section._replace(beside=[shown for shown in section.beside if shown.picture not in self._missing])
+
+    def _try(self, name: str, write: Callable[[Path], Any]) -> bool:
+        path = self.run.path(name)
+        try:
+            write(path)
+        except (OSError, MemoryError) as error:
+            with suppress(OSError):
+                path.unlink()
+            self._missing.add(name)
+            self.run.say(f"{name} could not be written: {error}")
+            return False
+        return True
 
 
 def write_page(

@@ -16,7 +16,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 from tinygen import checkpoint
 from tinygen.checkpoint import CheckpointError
 from tinygen.columns import columns
-from tinygen.data import DataError
 from tinygen.files import replace
 from tinygen.lock import Lock, hold
 from tinygen.loop import Loop
+from tinygen.output import say
 from tinygen.progress import digits, number
 from tinygen.record import (
     CONFIG,
@@ -196,30 +196,12 @@ class Run:
     def say(self, text: str) -> None:
         """Print a line about this run, unless it is quiet."""
         if not self._quiet:
-            print(f"{self.folder}: {text}", flush=True)
+            say(f"{self.folder}: {text}")
 
 
 def _strict(value: int | float) -> int | float | str:
     """A number as JSON has it: no NaN and no infinity, but their names."""
     return value if abs(value) < math.inf else str(value)
-
-
-def start(main: Callable) -> None:
-    """Run an example from the command line: the keyword arguments of its `main` are the options.
-
-    Data that can't be had, a folder that can't be written, a run that can't go on and a loss that is no number are said
-    in one line, with exit code 1. After Ctrl-C the exit code is 130, as a shell expects it.
-    """
-    import tyro
-
-    name = Path(sys.argv[0]).name
-    try:
-        tyro.cli(main)
-    except (DataError, OSError, RunError, CheckpointError, FloatingPointError) as error:
-        sys.exit(f"{name}: {error}")
-    except KeyboardInterrupt as stop:
-        print(f"{name}: {str(stop) or 'stopped'}", file=sys.stderr)
-        sys.exit(130)
 
 
 # ---- the closing table ---------------------------------------------------------------------------------------------
@@ -239,5 +221,5 @@ def figures_table(rows: Sequence[Result], *, quiet: bool = False) -> str:
     cells = [Result._fields, *(tuple(digits(cell) for cell in Result(*row)) for row in rows)]
     text = columns(cells, ruled=True)
     if not quiet:
-        print(text, flush=True)
+        say(text)
     return text

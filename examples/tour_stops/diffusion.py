@@ -24,7 +24,7 @@ def train(trip: Trip, steps: int) -> tuple[Diffusion, optim.EMA, list[float], li
     model = Diffusion.unet(images.shape[1:], channels=16, **sizes, rng=rng)
     params = model.parameters()
     opt, average = optim.Adam(params), optim.EMA(params, max(0, 1 - 10 / steps))  # it looks back a tenth of the run
-    schedule = optim.warmup(optim.cosine(3e-3 if trip.small else 2e-3, total=steps), steps=100)
+    schedule = optim.cosine(3e-3 if trip.small else 2e-3, total=steps, warmup=100)
     losses, tests = [], []
     batches = Batches(images, 64 if trip.small else 32, rng).forever()
     for step in (bar := progress(range(1, steps + 1), label="diffusion", quiet=trip.quiet)):
@@ -52,7 +52,7 @@ def visit(trip: Trip, steps: int) -> Stop:
         samples = pixels(model.sample(trip.samples, rng, steps=30))
         states = list(model.reverse(36, rng, steps=30))
     frames = [frames_of(pixels(state.x)) for state in states]
-    plot.save_gif(np.stack([*frames, *[frames[-1]] * 15]), trip.run.path("diffusion_film.gif"), fps=8)
+    trip.report.save_gif("diffusion_film.gif", np.stack([*frames, *[frames[-1]] * 15]), fps=8)
     chosen = states[::3]  # 11 of the 31
     rows = [np.stack([getattr(s, part)[:4] for s in chosen], axis=1) for part in ("x", "x_0")]  # (4, 11, H, W, C)
     images = pixels(np.concatenate(rows)).reshape(-1, *samples.shape[1:])

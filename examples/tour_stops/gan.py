@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen import grad, nn, no_grad, optim, plot
+from tinygen import grad, nn, no_grad, optim
 from tinygen.data import Batches
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
@@ -78,7 +78,7 @@ def visit(trip: Trip, steps: int) -> Stop:
     with game.average.applied():  # the game circles, and the middle is better than the ends
         samples = game.gan.sample(trip.samples, np.random.default_rng(trip.seed))
     still = [game.frames[-1]] * 15  # time to look
-    plot.save_gif(np.stack([*game.frames, *still]), trip.run.path("gan_film.gif"), fps=8)
+    trip.report.save_gif("gan_film.gif", np.stack([*game.frames, *still]), fps=8)
     curves = {"discriminator": game.d_losses, "generator": game.g_losses}
     trip.save(gan_loss=loss_picture(curves, steps, "loss, nats"))
     return Stop(

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygen import plot
 from tinygen.data import Dataset
-from tinygen.report import Section, Shown
+from tinygen.report import Report, Section, Shown
 from tinygen.run import Run
 
 
@@ -15,6 +15,7 @@ class Trip(NamedTuple):
 
     digits: Dataset
     run: Run
+    report: Report
     seed: int
     samples: int  # of each family that can draw
     quiet: bool
@@ -27,7 +28,7 @@ class Trip(NamedTuple):
     def save(self, **pictures: plot.Picture) -> None:
         """Write pictures into the folder of the run, by name."""
         for name, picture in pictures.items():
-            plot.save(picture, self.run.path(f"{name}.png"))
+            self.report.save(f"{name}.png", picture)
 
 
 class Stop(NamedTuple):

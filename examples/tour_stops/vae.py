@@ -21,7 +21,7 @@ def train(trip: Trip, steps: int) -> tuple[VAE, list[float], list[float]]:
     rng = np.random.default_rng(trip.seed)
     model = VAE.dense(images.shape[1:], (256, 128) if trip.small else (400, 200), 8 if trip.small else 6, rng=rng)
     params = model.parameters()
-    opt, schedule = optim.Adam(params), optim.warmup(optim.cosine(3e-3, total=steps), steps=100)
+    opt, schedule = optim.Adam(params), optim.cosine(3e-3, total=steps, warmup=100)
     losses, tests = [], []
     batches = Batches(images, 32 if trip.small else 128, rng).forever()
     for step in (bar := progress(range(1, steps + 1), label="VAE", quiet=trip.quiet)):

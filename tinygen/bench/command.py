@@ -1,7 +1,6 @@
 """The options of `python -m tinygen bench` and `python -m tinygen warm`, and what each leads to."""
 
 import json as json_format
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -16,17 +15,21 @@ from tinygen.bench import startup as waiting
 from tinygen.bench.machine import machine
 from tinygen.bench.processes import BenchError
 from tinygen.bench.workloads import WORKLOADS
-from tinygen.data import DataError
+from tinygen.cli import Count, NewFile, Refused, Whole, command
+from tinygen.output import say
+
+Threads = Annotated[int | None, Whole(1, 1024)]
 
 
+@command
 def bench(
     names: Annotated[tuple[Literal[tuple(WORKLOADS)], ...], tyro.conf.Positional] = (),
     *,
     vs: Literal["torch"] | None = None,
     compile: bool = False,
-    threads: int | None = None,
-    pairs: int = 30,
-    json: Path | None = None,
+    threads: Threads = None,
+    pairs: Count = 30,
+    json: Annotated[Path | None, NewFile()] = None,
     quick: bool = False,
     kernels: bool = False,
     epoch: bool = False,
@@ -46,33 +49,27 @@ def bench(
         epoch: instead, one epoch of the convolutional autoencoder on MNIST.
         startup: instead, the imports, and the first training step without and with compiled kernels on disk.
     """
-    from tinygen.kernels.threads import num_threads  # which brings SciPy: not for `--help`
-
     if vs == "torch" and find_spec("torch") is None:
-        sys.exit("bench: --vs torch needs PyTorch, which isn't installed here: pip install torch, or leave --vs away")
+        raise BenchError("--vs torch needs PyTorch, which isn't installed here: pip install torch, or leave --vs away")
     if kernels + epoch + startup + bool(names) > 1:
-        sys.exit("bench: --kernels, --epoch, --startup and the names of workloads are different measurements: give one")
+        raise Refused("--kernels, --epoch, --startup and the names of workloads are different measurements: give one")
     if compile and vs is None:
-        sys.exit("bench: --compile is a mode of PyTorch: add --vs torch")
-    for option, value in (("pairs", pairs), ("threads", threads)):
-        if value is not None and value < 1:
-            sys.exit(f"bench: --{option} must be at least 1, got {value}")
+        raise Refused("--compile is a mode of PyTorch: add --vs torch")
+    from tinygen.kernels.threads import num_threads  # which brings SciPy
+
     versus, pairs, threads = vs == "torch", 2 if quick else pairs, threads or num_threads()
     modes = ["nchw", "channels_last"] * versus
     about = machine(threads)
     print("\n".join(f"{key}: {value}" for key, value in about.items()) + "\n", flush=True)
-    try:
-        if kernels:
-            result = bench_kernels(modes, threads=threads, pairs=pairs)
-        elif epoch:
-            result = bench_epoch(modes, threads=threads, limit=4000 if quick else 60_000)
-        elif startup:
-            result = bench_startup(versus=versus, tries=1 if quick else 5)
-        else:
-            chosen = dict.fromkeys(names or WORKLOADS)
-            result = bench_training(chosen, modes, compile=compile, threads=threads, pairs=pairs, quick=quick)
-    except (BenchError, DataError) as error:
-        sys.exit(f"bench: {error}")
+    if kernels:
+        result = bench_kernels(modes, threads=threads, pairs=pairs)
+    elif epoch:
+        result = bench_epoch(modes, threads=threads, limit=4000 if quick else 60_000)
+    elif startup:
+        result = bench_startup(versus=versus, tries=1 if quick else 5)
+    else:
+        chosen = dict.fromkeys(names or WORKLOADS)
+        result = bench_training(chosen, modes, compile=compile, threads=threads, pairs=pairs, quick=quick)
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
         json.write_text(json_format.dumps({"machine": about, **result}, indent=2) + "\n", encoding="utf-8")
@@ -120,6 +117,7 @@ def bench_startup(*, versus: bool, tries: int) -> dict:
     return {"seconds": seconds}
 
 
+@command
 def warm() -> None:
     """Compile all kernels, or load them, so that no training waits for it: one step of each workload."""
     start = perf_counter()
@@ -128,7 +126,3 @@ def warm() -> None:
         workloads.build(name, workloads.arrays(name))()
         say(f"{name}: {perf_counter() - begin:.1f} s")
     say(f"all kernels are compiled and on disk; it took {perf_counter() - start:.1f} s")
-
-
-def say(text: str) -> None:
-    print(text, flush=True)

@@ -8,10 +8,6 @@ import os
 
 from tinygen.kernels import reference
 
-_choice = os.environ.get("TINYGEN_KERNELS", "fast")
-if _choice not in ("fast", "reference"):
-    raise ValueError(f'TINYGEN_KERNELS must be "fast" or "reference", got {_choice!r}')
-
 TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
 TWINS |= {"linear_weight": "linalg", "relu_vjp_sum": "reduce"}
 TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
@@ -24,11 +20,19 @@ TWINS |= {"sum_along": "reduce", "variance": "reduce", "max_pool2d_indices": "po
 TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat", "contiguous"), "rows")
 
 
+def choice() -> str:
+    """Which kernels serve. Raises ValueError for a setting that is neither "fast" nor "reference"."""
+    setting = os.environ.get("TINYGEN_KERNELS") or "fast"
+    if setting not in ("fast", "reference"):
+        raise ValueError(f"TINYGEN_KERNELS: expected fast or reference, got {setting!r}")
+    return setting
+
+
 def __getattr__(name: str):
     """A kernel is looked up when it is first called for: numba takes longer to import than many a script to run."""
     if name.startswith("_"):
         raise AttributeError(name)
-    home = TWINS.get(name) if _choice == "fast" else None
+    home = TWINS.get(name) if choice() == "fast" else None
     if home == "conv":
         from tinygen.kernels import conv as module
     elif home == "linalg":
