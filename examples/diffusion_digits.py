@@ -6,12 +6,11 @@ form out of noise (a strip and a GIF), what the network makes out in the noise o
 """
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 
 from tinygen import grad, metrics, nn, optim, plot
-from tinygen.cli import Batch, Count, Judges, Rate, Samples, Seed, Size, Whole, before_work, command, start
+from tinygen.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, before_work, command, start
 from tinygen.data import Batches, load
 from tinygen.judging import judge_samples
 from tinygen.models import Diffusion
@@ -31,7 +30,7 @@ def main(
     channels: Size = 16,
     samples: Samples = 1000,
     judges: Judges = 1,
-    limit: Annotated[int | None, Whole(2, 10**9)] = None,  # a covariance takes two
+    limit: Limit = None,
     seed: Seed = 0,
     out: Path = Path("runs/diffusion_digits"),
     resume: bool = False,
@@ -91,7 +90,8 @@ def main(
             losses.append(loss.item())
             bar.show(loss=np.mean(losses[-100:]))
         with average.applied(), no_grad():
-            tests.append(model.loss(2 * test[:500] - 1, np.random.default_rng(0)).item())  # the same noise each time
+            rng_of_test = np.random.default_rng(0)  # the same noise each time
+            tests.append(nn.finite(model.loss, 2 * test[:500] - 1, rng_of_test, after=loop).item())
         run.log(len(losses), test=tests[-1])
         if not quiet:
             print(f"epoch {epoch}: {tests[-1]:.4f} squared error per pixel of test images")

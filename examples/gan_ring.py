@@ -177,7 +177,8 @@ def density(points: np.ndarray, centre: tuple[float, float], reach: float, *, si
     """Points (N, 2) around a centre as an image (size, size, 1): the more of them in a pixel, the darker."""
     sides = [[c - reach, c + reach] for c in (-centre[1], centre[0])]
     counts, *_ = np.histogram2d(-points[:, 1], points[:, 0], bins=size, range=sides)  # rows go down
-    return np.exp(-counts / max(1, np.quantile(counts[counts > 0], 0.9)))[:, :, None]
+    dark = np.quantile(counts[counts > 0], 0.9) if counts.any() else 1
+    return np.exp(-counts / max(1, dark))[:, :, None]
 
 
 def pictures(report: Report, samples: np.ndarray, seen: dict[str, list], steps: int, rng: np.random.Generator) -> None:

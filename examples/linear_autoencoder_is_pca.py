@@ -89,7 +89,7 @@ def main(
         shape = digits.image_shape
         images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float64)
         pca = metrics.pca(images, code)
-        if pca.variances[-1] < 1e-9 * pca.variances[0]:
+        if pca.explained[-1] < 1e-9 * pca.explained[0]:
             raise ValueError(f"expected --code to be below the rank of the data, got {code}: the rest has no variance")
         run = open_run(out, config, data={digits.name: digits.sha256()}, overwrite=overwrite, quiet=quiet)
 

@@ -65,7 +65,7 @@ def train(
             opt.step(grad(reconstruction + beta * kl, params))
             seen.append((len(batch) * reconstruction.item(), len(batch) * kl.item()))
         with no_grad():
-            terms = model.terms(test, np.random.default_rng(TEST_SEED))
+            terms = nn.finite(model.terms, test, np.random.default_rng(TEST_SEED), after=loop)
         means = np.sum(seen, axis=0) / len(images)
         seen.clear()
         trained.append(means.sum())

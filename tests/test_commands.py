@@ -83,7 +83,7 @@ def test_summary_refuses_an_image_size_in_one_line():
 
 def test_judge_is_trained_once_and_says_how_good_it_is(capsys):
     """In this process, where judges are kept apart from the user's."""
-    from tinygen.__main__ import judge
+    from tinygen.commands import judge
 
     judge("digits")
     capsys.readouterr()

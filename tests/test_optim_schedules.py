@@ -40,11 +40,23 @@ def test_warmup_composes(lr, n, step):
     assert optim.warmup(lambda step: 1 / (step + 1), steps=n)(step) == pytest.approx(ramp / (step + 1), rel=1e-15)
 
 
+@given(lr=rates, n=st.integers(0, 1000), total=st.integers(1, 10_000))
+def test_a_warm_up_ends_in_a_run_of_any_length(lr, n, total):
+    schedule, plain = optim.cosine(lr, total=total, warmup=n), optim.cosine(lr, total=total)
+    ramp = min(n, total // 5)
+    assert all(schedule(step) == plain(step) for step in {ramp, total // 2, total - 1, total} if step >= ramp - 1)
+    assert max(map(schedule, range(min(total, 200 + ramp)))) >= 0.9 * lr  # the rate that was asked for is reached
+    if 5 * n <= total and n:
+        whole = optim.warmup(plain, steps=n)
+        assert [schedule(step) for step in range(n + 1)] == [whole(step) for step in range(n + 1)]
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: optim.step_decay(0.1, every=0), "expected every to be a whole number of at least 1, got 0"),
         (lambda: optim.cosine(0.1, total=0.5), "expected total to be a whole number of at least 1, got 0.5"),
+        (lambda: optim.cosine(0.1, total=5, warmup=-1), "expected warmup to be a whole number of at least 0, got -1"),
         (lambda: optim.warmup(0.1, steps=-1), "expected steps to be a whole number of at least 1, got -1"),
     ],
 )

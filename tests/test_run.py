@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 
 import tinygen
 from tinygen import lock
-from tinygen.checkpoint import CheckpointError
-from tinygen.data import DataError
-from tinygen.run import Result, RunError, figures_table, open_run, read_config, start
+from tinygen.run import Result, RunError, figures_table, open_run, read_config
 
 # ---- the run's folder ----------------------------------------------------------------------------------------------
 
@@ -328,31 +325,6 @@ def test_lines_that_came_after_the_checkpoint_are_cut_off(tmp_path, capsys):
     run.loop(rng=np.random.default_rng(1))
     assert run.path("log.jsonl").read_bytes() == b'{"step": 1, "loss": 2.0}\n'
     assert "continuing from checkpoint.npz, after no step" in capsys.readouterr().out
-
-
-# ---- how an example ends -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "error, code, words",
-    [
-        (DataError("no picture"), "ex.py: no picture", ""),
-        (OSError("disk full"), "ex.py: disk full", ""),
-        (RunError("not finished"), "ex.py: not finished", ""),
-        (CheckpointError("damaged"), "ex.py: damaged", ""),
-        (FloatingPointError("loss() is nan"), "ex.py: loss() is nan", ""),
-        (KeyboardInterrupt("stopped after 2 epochs"), 130, "ex.py: stopped after 2 epochs\n"),
-        (KeyboardInterrupt(), 130, "ex.py: stopped\n"),
-    ],
-)
-def test_what_a_user_can_cause_is_said_in_one_line(monkeypatch, capsys, error, code, words):
-    def main(*, lr: float = 0.1) -> None:
-        raise error
-
-    monkeypatch.setattr(sys, "argv", ["ex.py", "--lr", "0.5"])
-    with pytest.raises(SystemExit) as stop:
-        start(main)
-    assert stop.value.code == code and capsys.readouterr().err == words
 
 
 # ---- the closing table ---------------------------------------------------------------------------------------------

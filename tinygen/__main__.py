@@ -1,9 +1,18 @@
-"""`python -m tinygen COMMAND`: everything else is imported where Ctrl-C already ends quietly."""
+"""`python -m tinygen COMMAND`: the rest is imported inside, where Ctrl-C ends quietly."""
+
+import sys
 
 from tinygen.cli import one_line
 
-if __name__ == "__main__":
-    with one_line("tinygen"):
-        from tinygen.commands import main
 
-        main()
+def main() -> None:
+    with one_line(*sys.argv[1:2] or ["tinygen"]):
+        import tyro
+
+        from tinygen import commands
+
+        tyro.extras.subcommand_cli_from_dict(commands.COMMANDS, prog="python -m tinygen", description=commands.__doc__)
+
+
+if __name__ == "__main__":
+    main()

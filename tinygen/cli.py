@@ -39,7 +39,8 @@ class Whole(NamedTuple):
     most: int
 
     def __call__(self, who: str, what: str, value: Any) -> int:
-        return arguments.whole(who, what, value, least=self.least, most=self.most)
+        arguments.whole(who, what, value, least=self.least)
+        return arguments.whole(who, what, value, most=self.most)
 
 
 class Number(NamedTuple):
@@ -78,7 +79,7 @@ class NewFile(NamedTuple):
 
 
 Count = Annotated[int, Whole(1, 10**9)]  # epochs, steps, repetitions
-Limit = Annotated[int | None, Whole(1, 10**9)]  # of the images that are read; None for all
+Limit = Annotated[int | None, Whole(2, 10**9)]  # of the images that are read; None for all
 Batch = Annotated[int, Whole(1, 65_536)]  # examples in a step
 Size = Annotated[int, Whole(1, 4096)]  # channels, units, latents: memory grows with the square
 Samples = Annotated[int, Whole(5, 10**6)]  # images to draw and evaluate: at least judging.LEAST
@@ -109,6 +110,10 @@ def checked(who: str, function: Callable, values: dict[str, Any]) -> dict[str, A
 
 class Refused(ValueError):
     """These options can't work; nothing was written or deleted."""
+
+
+class Failed(RuntimeError):
+    """What was asked for can't be done here, and it is no fault of the program."""
 
 
 @contextmanager
@@ -160,8 +165,8 @@ def start(main: Callable) -> None:
 
 
 @contextmanager
-def one_line(name: str, *others: type[Exception]) -> Iterator[None]:
-    """Errors that a user can cause, `others` too, end the program with one line and an exit code; the rest are bugs."""
+def one_line(name: str) -> Iterator[None]:
+    """Errors that a user can cause end the program with one line on stderr and an exit code; others are bugs."""
     with forgiving_output():
         try:
             yield
@@ -169,7 +174,7 @@ def one_line(name: str, *others: type[Exception]) -> Iterator[None]:
             _leave(name, str(error), 2)
         except MemoryError as error:
             _leave(name, f"out of memory: {error or 'something smaller may fit'}", 1)
-        except (DataError, OSError, RunError, CheckpointError, FloatingPointError, *others) as error:
+        except (Failed, DataError, OSError, RunError, CheckpointError, FloatingPointError) as error:
             _leave(name, str(error), 1)
         except KeyboardInterrupt as stop:
             _leave(name, str(stop) or "stopped", 130)

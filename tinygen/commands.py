@@ -140,7 +140,3 @@ def judge(
 
 
 COMMANDS = {each.__name__: each for each in (check, data, summary, sample, judge, bench, warm)}
-
-
-def main() -> None:
-    tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m tinygen", description=__doc__)

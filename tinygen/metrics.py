@@ -94,9 +94,14 @@ def pca_reconstruct(x: np.ndarray, mean: np.ndarray, components: np.ndarray) -> 
 
 @_on_arrays
 def pca_2d(codes: np.ndarray) -> np.ndarray:
-    """Codes (N, d) on their own two first principal components, (N, 2): the flattest honest view of them."""
-    mean, components, _ = pca(codes, 2)
-    return np.concatenate([(block - mean) @ components.T for block in _blocks(_rows(codes))])
+    """Codes (N, d) on their own two first principal components, (N, 2): the flattest honest view of them.
+
+    Codes of one number lie on a line: their second coordinate is 0.
+    """
+    rows = _rows(codes)
+    rows = np.pad(rows, [(0, 0), (0, max(0, 2 - rows.shape[1]))])
+    mean, components, _ = pca(rows, 2)
+    return np.concatenate([(block - mean) @ components.T for block in _blocks(rows)])
 
 
 # ---- angles between subspaces --------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from time import perf_counter, process_time
 from typing import NamedTuple, Self
 
 from tinygen.bench.machine import busy_seconds
+from tinygen.cli import Failed
 
 Say = Callable[[str], None]  # prints a line about how far things are
 
 
-class BenchError(RuntimeError):
+class BenchError(Failed):
     """A measurement that can't be made, or would mean nothing."""
 
 

@@ -25,11 +25,11 @@ def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
 def cosine(lr: float, *, total: int, final: float = 0.0, warmup: int = 0) -> Schedule:
     """Half a cosine from `lr` at step 0 down to `final` from step `total` on (Loshchilov & Hutter 2017).
 
-    Its first `warmup` steps are multiplied by a ramp up to 1, as `warmup` does it. A run that is shorter than ten times
-    as many steps has a shorter ramp, a tenth of `total`: a ramp that never ended would train at a fraction of `lr`.
+    Its first `warmup` steps are multiplied by a ramp up to 1, as `warmup` does it. The ramp is at most a fifth of
+    `total`, because a short run with a ramp that never ends would train at a fraction of `lr`.
     """
     total = arguments.whole("cosine", "total", total, least=1)
-    ramp = max(1, min(arguments.whole("cosine", "warmup", warmup, least=0), total // 10))
+    ramp = max(1, min(arguments.whole("cosine", "warmup", warmup, least=0), total // 5))
 
     def rate(step: int) -> float:
         half = final + (lr - final) * (1 + math.cos(math.pi * min(step, total) / total)) / 2
