@@ -283,14 +283,14 @@ def test_a_name_that_it_does_not_know_is_refused_with_those_that_it_does():
     [
         (("--kernels", "--epoch"), "are different measurements: give one"),
         (("conv_ae", "--startup"), "are different measurements: give one"),
-        (("--pairs", "0"), "--pairs must be at least 1, got 0"),
-        (("--threads", "-1"), "--threads must be at least 1, got -1"),
+        (("--pairs", "0"), "bench: expected --pairs to be a whole number of at least 1, got 0"),
+        (("--threads", "-1"), "bench: expected --threads to be a whole number of at least 1, got -1"),
         (("--compile",), "--compile is a mode of PyTorch: add --vs torch"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_in_one_line(arguments, message):
     run = command("bench", *arguments)
-    assert run.returncode == 1 and run.stdout == ""
+    assert run.returncode == 2 and run.stdout == ""
     assert message in run.stderr and len(run.stderr.splitlines()) == 1
 
 

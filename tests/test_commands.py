@@ -21,7 +21,7 @@ def test_check_lists_the_ops_that_it_is_given(tmp_path):
     assert [(row["op"], row["argument"]) for row in rows] == [("relu", "x"), ("conv2d", "x"), ("conv2d", "w")]
     assert all(row["ok"] for row in rows) and "2 ops, 3 arguments: all right" in run.stdout
     unknown = tinygen("check", "relu", "rellu")
-    assert unknown.returncode == 1 and "no op 'rellu'" in unknown.stderr and "Traceback" not in unknown.stderr
+    assert unknown.returncode == 2 and "no op 'rellu'" in unknown.stderr and "Traceback" not in unknown.stderr
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -77,7 +77,7 @@ def test_summary_knows_the_other_models(model):
 
 def test_summary_refuses_an_image_size_in_one_line():
     run = tinygen("summary", "conv_autoencoder", "--image-size", "30")
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "30" in run.stderr and "Traceback" not in run.stderr
 
 
@@ -99,5 +99,5 @@ def test_judge_refuses_pictures_without_classes_in_one_line(tmp_path):
     for i in range(12):
         Image.new("L", (9, 9), 20 * i).save(tmp_path / f"{i}.png")
     run = tinygen("judge", str(tmp_path))
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "one class only" in run.stderr and "Traceback" not in run.stderr

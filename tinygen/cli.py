@@ -173,7 +173,7 @@ def one_line(name: str) -> Iterator[None]:
         except Refused as error:
             _leave(name, str(error), 2)
         except MemoryError as error:
-            _leave(name, f"out of memory: {error or 'something smaller may fit'}", 1)
+            _leave(name, f"out of memory: {str(error) or 'something smaller may fit'}", 1)
         except (Failed, DataError, OSError, RunError, CheckpointError, FloatingPointError) as error:
             _leave(name, str(error), 1)
         except KeyboardInterrupt as stop:
