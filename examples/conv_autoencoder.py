@@ -97,10 +97,10 @@ def main(
     between = model.interpolate(codes[first], 12)
     few = labels < 10  # classes: an eye tells no more colours apart
     report = Report(run)
-    report.save("reconstructions.png", plot.reconstructions(test[first], rows))
-    report.save("latent.png", plot.latent_map(metrics.pca_2d(codes)[few], labels[few]))
-    report.save("between.png", plot.image_grid(between, columns=12, title="from one digit to the next"))
-    report.save("loss.png", curves(losses, tests, {f"PCA-{code}, test": reference}))
+    report.save("reconstructions.png", plot.reconstructions, test[first], rows)
+    report.save("latent.png", plot.latent_map, metrics.pca_2d(codes)[few], labels[few])
+    report.save("between.png", plot.image_grid, between, columns=12, title="from one digit to the next")
+    report.save("loss.png", curves, losses, tests, {f"PCA-{code}, test": reference})
     if not quiet:
         print(f"pictures: {run.folder}")
     return figures

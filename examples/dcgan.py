@@ -143,8 +143,8 @@ def main(
     pictures(report, drawn, passed, walked, frames, np.array(scores))
     sections = list(SECTIONS)
     if judged.classes is not None:
-        standing = by_class(passed[:200], judged.classes[:200], len(digits.classes))
-        report.save("classes.png", plot.image_grid(standing, columns=len(digits.classes)))
+        standing = by_class(passed[:100], judged.classes[:100], len(digits.classes))
+        report.save("classes.png", plot.image_grid, standing, columns=len(digits.classes))
         sections.insert(2, CLASSES)
     report.page(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
     return figures
@@ -187,12 +187,11 @@ def pictures(
     scores: np.ndarray,
 ) -> None:
     """Samples, those that passed, the walk, the film, and the scores (steps, 4) as curves."""
-    report.save("samples.png", plot.image_grid(drawn[:100], columns=10))
-    report.save("passed.png", plot.image_grid(passed[:100], columns=10))
-    report.save("walk.png", plot.image_grid(walked, columns=10))
+    report.save("samples.png", plot.image_grid, drawn[:100], columns=10)
+    report.save("passed.png", plot.image_grid, passed[:100], columns=10)
+    report.save("walk.png", plot.image_grid, walked, columns=10)
     film = np.stack([plot.tiled(frame / np.float32(255), columns=6) for frame in frames])
-    still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    report.save_gif("film.gif", np.concatenate([film, still]).repeat(2, axis=1).repeat(2, axis=2), fps=8)
+    report.save_gif("film.gif", film.repeat(2, axis=1).repeat(2, axis=2), fps=8)
     parts = min(100, len(scores))
     smooth = np.array([part.mean(axis=0) for part in np.array_split(scores, parts)])  # (parts, 4)
     curves = dict(zip(SCORES, smooth.T))
@@ -200,8 +199,8 @@ def pictures(
     opinions = {"real images": curves["real"], "generated images": curves["generated"]}
     losses = {"discriminator": curves["d_loss"], "generator": curves["g_loss"]}
     guess = {"can't tell": 0.5}
-    report.save("opinions.png", plot.loss_curves(opinions, reference=guess, ylabel="mean of D(x)", **steps))
-    report.save("losses.png", plot.loss_curves(losses, ylabel="loss, nats", **steps))
+    report.save("opinions.png", plot.loss_curves, opinions, reference=guess, ylabel="mean of D(x)", **steps)
+    report.save("losses.png", plot.loss_curves, losses, ylabel="loss, nats", **steps)
 
 
 SCORES = "d_loss", "g_loss", "real", "generated"
@@ -252,7 +251,7 @@ SECTIONS = [
 ]
 CLASSES = Section(
     "What the judge sees in them",
-    "Two hundred that passed, each standing on those of its class: a histogram. A generator that has forgotten a "
+    "A hundred that passed, each standing on those of its class: a histogram. A generator that has forgotten a "
     "class, which is how GANs like to fail, leaves a gap.",
     "classes.png",
     "Samples stacked by their class, 0 to 9",

@@ -121,23 +121,23 @@ def main(
         results += verdicts(str(corrupt), decibels)
         figures |= {f"{name}: {who}": value for who, value in decibels.items()}
         rows = {who: images[first] for who, images in answers.items()}
-        sheets[f"{name}.png"] = plot.reconstructions(test[first], rows)
+        sheets[f"{name}.png"] = rows
     figures["clean: plain"] = metrics.psnr(test, models["plain"].reconstruct(test))
     results.append(Result("plain autoencoder of clean digits", decibel(figures["clean: plain"]), "it copies"))
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
     report = Report(run)
-    for name, sheet in sheets.items():
-        report.save(name, sheet)
+    for name, rows in sheets.items():
+        report.save(name, plot.reconstructions, test[first], rows)
     codes = models["noise"].encode(test[first])
     between = models["noise"].interpolate(codes, 10)
-    report.save("between.png", plot.image_grid(between, columns=10))
+    report.save("between.png", plot.image_grid, between, columns=10)
     parts = min(100, epochs * len(batches))
     smooth = {name: [part.mean() for part in np.array_split(losses, parts)] for name, losses in curves.items()}
     steps = epochs * len(batches) * (np.arange(parts) + 1) / parts
-    loss = plot.loss_curves(smooth, x=steps, xlabel="step", ylabel="squared error per image", log=True)
-    report.save("loss.png", loss)
+    labels = dict(xlabel="step", ylabel="squared error per image")
+    report.save("loss.png", plot.loss_curves, smooth, x=steps, **labels, log=True)
     report.page(title="To undo damage", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 

@@ -159,18 +159,17 @@ def pictures(report: Report, sheets: dict, films: dict, curves: dict, steps: int
     """Samples beside data; the way from noise, a row for each toy, and as a GIF; the loss."""
     titles = ["data", *SAMPLERS] * len(sheets)
     sheet = np.stack([density(x) for row in sheets.values() for x in row])
-    report.save("samples.png", plot.image_grid(sheet, columns=3, titles=titles))
+    report.save("samples.png", plot.image_grid, sheet, columns=3, titles=titles)
     films = {toy: np.stack([density(x) for x in film]) for toy, film in films.items()}  # (51, size, size, 1)
     looks = [0, 24, 32, 38, 44, 50]  # of the 51 states
     strip = np.concatenate([film[looks] for film in films.values()])
     titles = [f"t = {FEW[i]}" for i in looks] * len(films)
-    report.save("strip.png", plot.image_grid(strip, columns=6, titles=titles))
+    report.save("strip.png", plot.image_grid, strip, columns=6, titles=titles)
     film = np.concatenate(list(films.values()), axis=2)  # side by side
-    still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    report.save_gif("reverse.gif", np.concatenate([film, still]), fps=12)
+    report.save_gif("reverse.gif", film, fps=12)
     parts = min(100, steps)
     at = steps * (np.arange(parts) + 1) / parts
-    report.save("loss.png", plot.loss_curves(curves, x=at, xlabel="step", ylabel="error per coordinate"))
+    report.save("loss.png", plot.loss_curves, curves, x=at, xlabel="step", ylabel="error per coordinate")
 
 
 SECTIONS = [

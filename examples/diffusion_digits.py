@@ -147,26 +147,23 @@ def against(drawn: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str,
 
 def pictures(report: Report, drawn: np.ndarray, states: list, losses: list[float], tests: list[float]) -> None:
     """Samples; six of them on their way, and what the network makes out in them; 25 of them as a GIF; the loss."""
-    report.save("samples.png", plot.image_grid(drawn[:100], columns=10))
+    report.save("samples.png", plot.image_grid, drawn[:100], columns=10)
     chosen = states[::5]  # 11 of the 51
     times = "t = " + ", ".join(str(state.t) for state in chosen)
     for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
         rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
-        report.save(f"{name}.png", plot.image_grid(pixels(rows), columns=len(chosen), title=times))
+        report.save(f"{name}.png", plot.image_grid, pixels(rows), columns=len(chosen), title=times)
     film = np.stack([plot.tiled(pixels(state.x), columns=5) for state in states[::2]])
     film = film.repeat(2, axis=1).repeat(2, axis=2)
-    still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    report.save_gif("denoising.gif", np.concatenate([film, still]), fps=8)
+    report.save_gif("denoising.gif", film, fps=8)
     parts = min(100, len(losses))
     smooth = [part.mean() for part in np.array_split(losses, parts)]
     steps = {
         "training": len(losses) * (np.arange(parts) + 1) / parts,
         "test": len(losses) * (np.arange(len(tests)) + 1) / len(tests),
     }
-    curves = plot.loss_curves(
-        {"training": smooth, "test": tests}, x=steps, xlabel="step", ylabel="squared error per pixel", log=True
-    )
-    report.save("loss.png", curves)
+    curves, labels = {"training": smooth, "test": tests}, dict(xlabel="step", ylabel="squared error per pixel")
+    report.save("loss.png", plot.loss_curves, curves, x=steps, **labels, log=True)
 
 
 SECTIONS = [

@@ -186,20 +186,19 @@ def pictures(report: Report, samples: np.ndarray, seen: dict[str, list], steps: 
     real, _ = data.ring(len(samples), rng, sd=SD)
     views = [density(x, *view) for view in (((0, 0), 1.3), ((1, 0), 0.05)) for x in (real, samples)]
     titles = ["data", "samples", "one mode of the data", "of the samples"]
-    report.save("samples.png", plot.image_grid(np.stack(views), columns=4, titles=titles))
+    report.save("samples.png", plot.image_grid, np.stack(views), columns=4, titles=titles)
 
     film = np.stack([frame(*look) for look in zip(seen["logits"], seen["samples"])])
-    still = np.repeat(film[-1:], 15, axis=0)  # time to look
-    report.save_gif("training.gif", np.concatenate([film, still]), fps=8)
+    report.save_gif("training.gif", film, fps=8)
     chosen = np.linspace(0, len(film) - 1, 6).astype(int)
     titles = [f"step {frame_times(steps)[i]}" for i in chosen]
-    report.save("strip.png", plot.image_grid(film[chosen], columns=3, titles=titles))
+    report.save("strip.png", plot.image_grid, film[chosen], columns=3, titles=titles)
 
     parts = min(200, steps)
     losses = {"D": seen["d_loss"], "G": seen["g_loss"]}
     curves = {name: [part.mean() for part in np.array_split(loss, parts)] for name, loss in losses.items()}
     at, ends = steps * (np.arange(parts) + 1) / parts, {"2 log 2": 2 * np.log(2), "log 2": np.log(2)}
-    report.save("loss.png", plot.loss_curves(curves, x=at, reference=ends, xlabel="step", ylabel="nats"))
+    report.save("loss.png", plot.loss_curves, curves, x=at, reference=ends, xlabel="step", ylabel="nats")
 
 
 INTRO = """The generator turns 16 random numbers into a point of the plane. It never sees data: all that it learns comes

@@ -132,7 +132,7 @@ def main(
         signs = np.sign((found * pca.components).sum(axis=1, keepdims=True))  # a direction has no sign of its own
         unit = signs * found / np.linalg.norm(found, axis=1, keepdims=True)
         left, right = (rows[:20].reshape(-1, *shape) for rows in (unit, pca.components))
-        report.save(file, plot.images_pair(left, right, titles=(name, "principal components"), columns=5))
+        report.save(file, plot.images_pair, left, right, titles=(name, "principal components"), columns=5)
 
     pair(w_e.T, "columns of W_e", "encoder.png")
     pair(components(root @ w_d), "from Cov(z)^½ W_d", "reconstructions.png")

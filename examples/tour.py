@@ -154,14 +154,14 @@ def printed(table: Table) -> str:
 
 def samples_of(trip: Trip, stops: list[Stop], judged: dict[str, Judged]) -> list[Shown]:
     """Thirty test digits, and as many samples of each family that can draw, as pictures to stand side by side."""
-    trip.save(samples_real=plot.image_grid(trip.digits.test_images[:30], columns=5))
+    trip.report.save("samples_real.png", plot.image_grid, trip.digits.test_images[:30], columns=5)
     beside = [Shown("samples_real.png", "Real test digits", "real")]
     for stop in stops:
         if stop.samples is not None:
-            name, found = f"samples_{stop.family}", judged[stop.family].figures
-            trip.save(**{name: plot.image_grid(stop.samples[:30], columns=5)})
+            name, found = f"samples_{stop.family}.png", judged[stop.family].figures
+            trip.report.save(name, plot.image_grid, stop.samples[:30], columns=5)
             caption = stop.family + (f", {100 * found['sure']:.0f} % clear" if found else "")
-            beside.append(Shown(f"{name}.png", f"Samples of the {stop.family}", caption))
+            beside.append(Shown(name, f"Samples of the {stop.family}", caption))
     return beside
 
 

@@ -173,20 +173,13 @@ def main(
     run.finish(figures)
 
     first, few = specimens(labels), labels < 10  # classes on the map: an eye tells no more colours apart
-    pictures = {
-        "samples": plot.image_grid(drawn[:100], columns=10),
-        "reconstructions": plot.reconstructions(test[first], model.reconstruct(test[first])),
-        "manifold": plot.image_grid(flat.decode(prior_grid(15)), columns=15),
-        "latent": plot.latent_map(flat.encode(test)[0][few], labels[few]),
-        "loss": plot.loss_curves(
-            {"training": trained, "test": tested},
-            reference={f"NLL by L_{k}": figures["nll"]},
-            ylabel="negative ELBO, nats per image",
-        ),
-    }
-    report = Report(run)
-    for name, picture in pictures.items():
-        report.save(f"{name}.png", picture)
+    report, codes = Report(run), flat.encode(test)[0]
+    report.save("samples.png", plot.image_grid, drawn[:100], columns=10)
+    report.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))
+    report.save("manifold.png", plot.image_grid, flat.decode(prior_grid(15)), columns=15)
+    report.save("latent.png", plot.latent_map, codes[few], labels[few])
+    curves, nll = {"training": trained, "test": tested}, {f"NLL by L_{k}": figures["nll"]}
+    report.save("loss.png", plot.loss_curves, curves, reference=nll, ylabel="negative ELBO, nats per image")
     report.page(title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 

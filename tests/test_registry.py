@@ -98,7 +98,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
     assert "there is no model.npz yet; the run has to be through" in says()
     trained(tmp_path, "VAE.dense")
-    assert says("-n", 0).startswith("sample: draw: expected n to be a whole number of at least 1")
+    assert says("-n", 0).startswith("sample: expected --n to be a whole number of at least 1")
     content = (tmp_path / "model.npz").read_bytes()
     (tmp_path / "model.npz").write_bytes(content[:-50])
     assert "model.npz" in says() and "cut off" in says()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import tinygen
 from tinygen import lock
+from tinygen.checkpoint import CheckpointError
 from tinygen.run import Result, RunError, figures_table, open_run, read_config
 
 # ---- the run's folder ----------------------------------------------------------------------------------------------

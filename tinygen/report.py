@@ -47,22 +47,21 @@ class Section(NamedTuple):
 
 
 class Report:
-    """The pictures of a run and its page. One that can't be written, on a full disk say, costs a line, never the run.
+    """The pictures of a run and its page. One that can't be drawn or written costs a line, never the run.
 
-    No older picture of that name is left, and the page leaves out what is missing. Call `run.finish` before: a picture
-    can be made again, with --resume.
+    The page leaves out what is missing. Call `run.finish` before: a picture can be made again, with --resume.
     """
 
     def __init__(self, run: Run):
         self.run, self._missing = run, set()
 
-    def save(self, name: str, picture: plot.Picture) -> None:
-        """Write a picture as PNG."""
-        self._try(name, lambda path: plot.save(picture, path))
+    def save(self, name: str, draw: Callable[..., plot.Picture], *args: Any, **options: Any) -> None:
+        """Write the picture `draw(*args, **options)` as PNG."""
+        self._try(name, lambda path: plot.save(draw(*args, **options), path))
 
-    def save_gif(self, name: str, frames: np.ndarray, *, fps: float) -> None:
-        """Write a film as GIF."""
-        self._try(name, lambda path: plot.save_gif(frames, path, fps=fps))
+    def save_gif(self, name: str, frames: Sequence[np.ndarray], *, fps: float) -> None:
+        """Write a film as GIF; its last frame stays for a while, because one wants to look at it."""
+        self._try(name, lambda path: plot.save_gif(np.stack([*frames, *[frames[-1]] * 15]), path, fps=fps))
 
     def page(self, *, sections: Sequence[Section], **about: Any) -> None:
         """Write `index.html` as `write_page` does, and say where it is."""
@@ -77,11 +76,11 @@ class Report:
         path = self.run.path(name)
         try:
             write(path)
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, ValueError) as error:
             with suppress(OSError):
-                path.unlink()
+                path.unlink()  # the rest of it, or an older one
             self._missing.add(name)
-            self.run.say(f"{name} could not be written: {error}")
+            self.run.say(f"{name} could not be made: {error}")
             return False
         return True
 

@@ -46,14 +46,11 @@ def visit(trip: Trip, steps: int) -> Stop:
     codes, first = model.encode(test), specimens(labels)
     rows = {"autoencoder": model.reconstruct(test[first]), "PCA": np.clip(by_pca[first], 0, 1)}
     curves = {"training": losses, "test": tests}
-    trip.save(
-        autoencoder_reconstructions=plot.reconstructions(test[first], rows),
-        autoencoder_codes=plot.latent_map(metrics.pca_2d(codes), labels),
-        autoencoder_between=plot.image_grid(model.interpolate(codes[first][:6], 10), columns=10),
-        autoencoder_loss=loss_picture(
-            curves, steps, "squared error per image", reference={"PCA-10, test": error}, log=True
-        ),
-    )
+    save, beside = trip.report.save, {"PCA-10, test": error}
+    save("autoencoder_reconstructions.png", plot.reconstructions, test[first], rows)
+    save("autoencoder_codes.png", plot.latent_map, metrics.pca_2d(codes), labels)
+    save("autoencoder_between.png", plot.image_grid, model.interpolate(codes[first][:6], 10), columns=10)
+    save("autoencoder_loss.png", loss_picture, curves, steps, "squared error per image", reference=beside, log=True)
     return Stop(
         family="autoencoder",
         parameters=sum(p.size for p in model.parameters()),

@@ -52,14 +52,13 @@ def visit(trip: Trip, steps: int) -> Stop:
         samples = pixels(model.sample(trip.samples, rng, steps=30))
         states = list(model.reverse(36, rng, steps=30))
     frames = [frames_of(pixels(state.x)) for state in states]
-    trip.report.save_gif("diffusion_film.gif", np.stack([*frames, *[frames[-1]] * 15]), fps=8)
+    trip.report.save_gif("diffusion_film.gif", frames, fps=8)
     chosen = states[::3]  # 11 of the 31
     rows = [np.stack([getattr(s, part)[:4] for s in chosen], axis=1) for part in ("x", "x_0")]  # (4, 11, H, W, C)
     images = pixels(np.concatenate(rows)).reshape(-1, *samples.shape[1:])
-    trip.save(
-        diffusion_strip=plot.image_grid(images, columns=len(chosen)),
-        diffusion_loss=loss_picture({"training": losses, "test": tests}, steps, "squared error per pixel", log=True),
-    )
+    trip.report.save("diffusion_strip.png", plot.image_grid, images, columns=len(chosen))
+    curves = {"training": losses, "test": tests}
+    trip.report.save("diffusion_loss.png", loss_picture, curves, steps, "squared error per pixel", log=True)
     return Stop(
         family="diffusion",
         parameters=sum(p.size for p in model.parameters()),

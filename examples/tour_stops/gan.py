@@ -77,10 +77,9 @@ def visit(trip: Trip, steps: int) -> Stop:
     seconds = perf_counter() - began
     with game.average.applied():  # the game circles, and the middle is better than the ends
         samples = game.gan.sample(trip.samples, np.random.default_rng(trip.seed))
-    still = [game.frames[-1]] * 15  # time to look
-    trip.report.save_gif("gan_film.gif", np.stack([*game.frames, *still]), fps=8)
+    trip.report.save_gif("gan_film.gif", game.frames, fps=8)
     curves = {"discriminator": game.d_losses, "generator": game.g_losses}
-    trip.save(gan_loss=loss_picture(curves, steps, "loss, nats"))
+    trip.report.save("gan_loss.png", loss_picture, curves, steps, "loss, nats")
     return Stop(
         family="GAN",
         parameters=sum(p.size for p in game.gan.parameters()),

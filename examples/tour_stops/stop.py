@@ -25,11 +25,6 @@ class Trip(NamedTuple):
         """Whether the images are like the embedded 8x8 digits, so that smaller networks do."""
         return self.digits.image_shape[0] < 16
 
-    def save(self, **pictures: plot.Picture) -> None:
-        """Write pictures into the folder of the run, by name."""
-        for name, picture in pictures.items():
-            self.report.save(f"{name}.png", picture)
-
 
 class Stop(NamedTuple):
     """What a stop brings home."""

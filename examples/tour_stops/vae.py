@@ -53,10 +53,8 @@ def visit(trip: Trip, steps: int) -> Stop:
     draw = mu + np.exp(log_var / 2) * rng.standard_normal(mu.shape, dtype=mu.dtype)
     rows = {"mean of q(z|x)": model.decode(mu), "draw from it": model.decode(draw)}
     curves, beside = {"training": losses, "test": tests}, {"independent": independent}
-    trip.save(
-        vae_reconstructions=plot.reconstructions(test[first], rows),
-        vae_loss=loss_picture(curves, steps, "negative ELBO, nats per image", reference=beside),
-    )
+    trip.report.save("vae_reconstructions.png", plot.reconstructions, test[first], rows)
+    trip.report.save("vae_loss.png", loss_picture, curves, steps, "negative ELBO, nats per image", reference=beside)
     return Stop(
         family="VAE",
         parameters=sum(p.size for p in model.parameters()),
