@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen import data, functional, hints, nn, optim
+from tinygen import data, functional, hints, models, nn, optim
 from tinygen.distributions import Bernoulli, Normal
 
 rng = np.random.default_rng(0)
@@ -25,6 +25,11 @@ def weight():
 
 def loss():
     return (weight() * 2.0).sum()
+
+
+def unet(size):
+    model = models.UNet(rng=np.random.default_rng(0), channels=8)
+    return model(np.zeros((1, size, size, 1), np.float32), np.zeros(1, int))
 
 
 def dense():
@@ -211,6 +216,8 @@ SAYS = [
     (lambda: tg.conv2d(np.zeros((8, 8), np.float32), KERNEL), "got shape (8, 8): x[None, ..., None] adds the others"),
     (lambda: Normal(0.0), "Normal: expected log_var, got nothing: write Normal(mu, log_var=...)"),
     (lambda: Normal(0.0, 1.0), "Normal: expected 1 positional argument (mu), got 2: settings go by name"),
+    (lambda: optim.SGD([weight()], 0.1).step(loss()), "SGD: expected a list of gradients, got one Tensor: write step("),
+    (lambda: unet(27), "UNet"),
     (lambda: vector().item(), "a tensor of shape (3,) is not one number"),
     (lambda: tg.Tensor(Foreign(np.int64)), "not int64: convert with array.astype(np.float32)"),
     (lambda: tg.Tensor(np.array([1, 2])), "not int64: convert with array.astype(np.float32)"),

@@ -50,6 +50,9 @@ class Optimizer(metaclass=ExplainedCalls):
 
     def step(self, grads: Sequence[Tensor | np.ndarray] | None = None) -> None:
         """Move every Parameter once along its gradient."""
+        if isinstance(grads, Tensor):
+            who = type(self).__name__
+            raise TypeError(f"{who}: expected a list of gradients, got one Tensor: write step(grad(loss, params))")
         arrays = self._collected() if grads is None else [np.asarray(array_of(g)) for g in grads]
         before = [p.data for p in self.params]
         self._check(before, arrays)
