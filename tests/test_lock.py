@@ -140,6 +140,41 @@ def test_a_forked_child_neither_holds_nor_drops_the_lock(tmp_path):
     run.finish({})
 
 
+class Msvcrt:
+    """What Windows has in place of fcntl, as far as it is used here."""
+
+    LK_NBLCK = 2
+
+    @staticmethod
+    def locking(descriptor, mode, count):
+        import fcntl
+
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) > 2**20 and (mode, count) == (2, 1)  # of a byte that nobody reads
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(13, "Permission denied") from None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the true one is tested there by all others")
+def test_the_lock_of_windows(tmp_path, started, monkeypatch):
+    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt)
+    run = open_run(tmp_path, {})
+    assert (tmp_path / lock.NAME).read_text() == str(os.getpid())
+    other = started(START, tmp_path, 0)
+    assert other.stdout.readline() == "ready\n"
+    other.stdin.write("\n")
+    other.stdin.flush()
+    assert f"in use by process {os.getpid()}" in other.stdout.readline()
+    run.finish({})
+    assert not (tmp_path / lock.NAME).exists()
+    holder = started(HOLD, tmp_path / "b")
+    assert holder.stdout.readline() == "begun\n"
+    with pytest.raises(RunError, match=f"in use by process {holder.pid}"):
+        open_run(tmp_path / "b", {})
+
+
 def test_where_a_file_system_has_no_locks_a_run_does_without(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(95, "Operation not supported")

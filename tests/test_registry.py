@@ -12,6 +12,7 @@ from PIL import Image
 
 from tinygen import __main__, checkpoint, models
 from tinygen.checkpoint import CheckpointError
+from tinygen.data import Batches
 from tinygen.models.registry import BUILDERS
 from tinygen.run import RunError, open_run
 
@@ -213,3 +214,25 @@ def test_whatever_a_config_asks_for_it_is_a_model_or_one_clear_error(tmp_path_fa
     (folder / "config.json").write_text(json.dumps(record | {"model": described}), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"config\.json describes: (build: |VAE: the state)"):
         models.load_run(folder)
+
+
+@given(st.data())
+def test_whatever_a_checkpoint_says_it_is_loaded_or_refused_whole(tmp_path_factory, data):
+    """A checkpoint of this very run, but for any of its facts and arrays: one error, and nothing has changed."""
+    folder = tmp_path_factory.mktemp("run")
+    rng, losses = np.random.default_rng(0), [1.0]
+    batches = Batches(np.zeros((6, 2), np.float32), 2, rng)
+    loop = open_run(folder, {}).loop(rng=rng, losses=losses, batches=batches)
+    loop.save()
+    arrays, info = checkpoint.load(loop.path)
+    facts = [info, info["kept"], info["kept"]["rng"], info["kept"]["rng"]["state"]]
+    place = data.draw(st.sampled_from(facts))
+    place[data.draw(st.sampled_from([key for key in place if key != "run"]))] = data.draw(JSON)
+    if data.draw(st.booleans()):
+        arrays["losses"] = data.draw(st.sampled_from([np.array(3.0), np.zeros((2, 0)), np.array([True])]))
+    checkpoint.save(loop.path, arrays, info)
+    before = rng.bit_generator.state, [*losses], batches.state_dict(), loop.epoch, loop.step
+    try:
+        loop.load()
+    except (ValueError, CheckpointError):
+        assert before == (rng.bit_generator.state, losses, batches.state_dict(), loop.epoch, loop.step)

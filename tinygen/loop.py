@@ -101,7 +101,8 @@ class Loop:
         Raises CheckpointError for a damaged file and ValueError for one that doesn't fit; nothing is changed then.
         """
         arrays, info = checkpoint.load(self.path)
-        if not {"epoch", "step", "kept"} <= info.keys() or _LOG not in arrays:
+        counted = all(type(info.get(name)) is int for name in ("epoch", "step"))
+        if not counted or not isinstance(info.get("kept"), dict) or _LOG not in arrays:
             raise checkpoint.CheckpointError(f"{self.path}: it holds a model perhaps, but no loop to go on with")
         if info.get("run") != self._run:
             raise checkpoint.CheckpointError(
@@ -205,9 +206,11 @@ def restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Ma
         raise ValueError(f"run.loop: the checkpoint and this program don't both have {', '.join(missing)}")
     try:
         _restore(kept, arrays, facts)
-    except Exception:
+    except Exception as error:  # a file may hold anything
         _restore(kept, *before)
-        raise
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(f"run.loop: the checkpoint holds a state that can't be loaded ({error!r})") from None
 
 
 def _restore(kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
