@@ -176,7 +176,9 @@ def test_points_of_the_penalty_lie_between_a_real_and_a_fake_one():
 
 
 def test_where_a_critic_is_flat_the_penalty_has_a_gradient_and_no_nan():
-    critic = nn.Sequential(nn.Dense(2, 3, rng=rng(), dtype=np.float64), nn.ReLU(), nn.Dense(3, 1, rng=rng()))
+    critic = nn.Sequential(
+        nn.Dense(2, 3, rng=rng(), dtype=np.float64), nn.ReLU(), nn.Dense(3, 1, rng=rng(), dtype=np.float64)
+    )
     critic.load_state_dict(critic.state_dict() | {"0.bias": np.full(3, -100.0)})
     penalty = gradient_penalty(critic, points(2), points(3), rng(4))
     assert penalty.item() == 1

@@ -5,7 +5,6 @@ from tinygen.models.denoising import Erasures, GaussianNoise, WienerFilter, wien
 from tinygen.models.diffusion import (
     Diffusion,
     NoiseSchedule,
-    PointDenoiser,
     cosine_schedule,
     ddim,
     ddpm,
@@ -26,6 +25,7 @@ from tinygen.models.gan import (
     wasserstein,
 )
 from tinygen.models.judge import Judge, load_judge, train_judge
+from tinygen.models.points import PointDenoiser
 from tinygen.models.registry import build, draw, load_run
 from tinygen.models.unet import UNet, sinusoidal_embedding
 from tinygen.models.vae import VAE, GaussianVAE

@@ -5,12 +5,13 @@
 The loss is a sum over pixels, so it is in "squared error per image"; divide by the pixel count for a mean per pixel.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from tinygen import functional, nn
+from tinygen import arguments, functional, nn
 from tinygen.op import no_grad
 from tinygen.tensor import Tensor
 
@@ -38,7 +39,7 @@ class Autoencoder(nn.Module):
         return functional.mse(self(x if corrupt is None else corrupt(x, rng)), x)
 
     def encode(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
-        """The codes (N, K) of images, as an array: batch by batch, without a graph."""
+        """The codes (N, K) of images, as an array: in eval mode, batch by batch, without a graph."""
         return in_batches(self.encoder, x, batch_size)
 
     def decode(self, z: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
@@ -51,6 +52,7 @@ class Autoencoder(nn.Module):
 
     def interpolate(self, codes: np.ndarray, steps: int) -> np.ndarray:
         """Images at `steps` points on the straight line from each of the codes (N, K) to the next, ends included."""
+        steps = arguments.whole("interpolate", "steps", steps, least=2)
         t = np.linspace(0, 1, steps, dtype=codes.dtype)[:, None]  # (steps, 1)
         return self.decode(np.concatenate([(1 - t) * a + t * b for a, b in pairwise(codes)]))
 
@@ -75,9 +77,13 @@ class ConvAutoencoder(Autoencoder):
         hidden: int = 16,
         code: int | None = 10,
     ):
+        wide, deep = maps
+        image_size, channels, wide, deep, hidden = arguments.sizes(
+            "ConvAutoencoder", image_size=image_size, channels=channels, wide=wide, deep=deep, hidden=hidden
+        )
+        code = None if code is None else arguments.whole("ConvAutoencoder", "code", code, least=1)
         if image_size % 4:
             raise ValueError(f"ConvAutoencoder: 4 must divide the image size, for it is halved twice; got {image_size}")
-        wide, deep = maps
         small = image_size // 4
         features = small * small * deep
         halve = dict(stride=2, padding=1, activation="relu", rng=rng)
@@ -113,7 +119,7 @@ class DenseAutoencoder(Autoencoder):
         *,
         rng: np.random.Generator,
     ):
-        sizes = [int(np.prod(image_shape)), *widths]  # of the layers on the way down
+        sizes = [math.prod(image_shape), *widths]  # of the layers on the way down
         encoder, decoder = [nn.Flatten()], []
         for wide, narrow in pairwise(sizes):
             encoder += [nn.Dense(wide, narrow, rng=rng), nn.ReLU()]
@@ -136,7 +142,8 @@ class LinearAutoencoder(Autoencoder):
         )
 
 
-def in_batches(f: Callable[[np.ndarray], Tensor], x: np.ndarray, batch_size: int) -> np.ndarray:
-    """f(x) as an array: batch by batch, without a graph."""
-    with no_grad():
-        return np.concatenate([f(x[i : i + batch_size]).numpy() for i in range(0, len(x), batch_size)])
+def in_batches(model: nn.Module, x: np.ndarray, batch_size: int, f: Callable | None = None) -> np.ndarray:
+    """f(x), or else model(x), as an array: with the model in eval mode, batch by batch, without a graph."""
+    f, batch_size = f or model, arguments.whole(type(model).__name__, "batch_size", batch_size, least=1)
+    with nn.evaluating(model), no_grad():
+        return np.concatenate([f(x[i : i + batch_size]).numpy() for i in range(0, max(1, len(x)), batch_size)])

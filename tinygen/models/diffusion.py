@@ -15,10 +15,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tinygen import functional, nn
-from tinygen.models.unet import UNet, sinusoidal_embedding
+from tinygen import arguments, functional, nn
+from tinygen.models.unet import UNet
 from tinygen.op import no_grad
-from tinygen.ops import concat, gelu
 from tinygen.tensor import Tensor
 
 Denoiser = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x_t (N, ...) and t (N,) to its answer (N, ...)
@@ -97,18 +96,18 @@ class NoiseSchedule:
         """
         T = self.num_train_timesteps
         if np.ndim(steps):
-            times = list(steps)
+            times = [arguments.whole("timesteps", "each time", t, least=0) for t in steps]
             if len(times) < 2 or times[0] > T or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
                 raise ValueError(f"timesteps: times should fall from at most {T} to 0, got {times}")
             return times
-        if not 1 <= steps <= T or power < 1:
-            raise ValueError(f"timesteps: steps should lie in 1..{T} and power be at least 1, got {steps} and {power}")
+        steps = arguments.whole("timesteps", "steps", steps, least=1, most=T)
+        power = arguments.real("timesteps", "power", power, least=1)
         return [T, *(max(i, int(T * i**power / steps**power)) for i in range(steps - 1, -1, -1))]  # T without rounding
 
     def sigma(self, t: int, s: int, *, eta: float) -> float:
         """The noise that a step from t to s < t adds anew; with eta = 1 the sd of q(x_s | x_t, x_0) (DDIM, eq. 16)."""
         ahead, here = self.alpha_bar[s], self.alpha_bar[t]
-        return eta * math.sqrt((1 - ahead) / (1 - here) * (1 - here / ahead))
+        return float(eta) * math.sqrt((1 - ahead) / (1 - here) * (1 - here / ahead))
 
     def step(
         self,
@@ -124,8 +123,9 @@ class NoiseSchedule:
 
         eta = 0 is DDIM, the same x_s each time; eta = 1 is DDPM, with Ho's smaller variance; s need not be t - 1.
         """
-        if not 0 <= s < t <= self.num_train_timesteps or not 0 <= eta <= 1:
-            raise ValueError(f"step: expects 0 <= s < t <= T and 0 <= eta <= 1, got s={s}, t={t} and eta={eta}")
+        t = arguments.whole("step", "t", t, least=1, most=self.num_train_timesteps)
+        s = arguments.whole("step", "s", s, least=0, most=t - 1)
+        eta = arguments.real("step", "eta", eta, least=0, most=1)
         sigma = self.sigma(t, s, eta=eta)
         kept = max(0.0, 1 - self.alpha_bar[s] - sigma**2)  # variance; rounding alone takes it below 0
         x_s = math.sqrt(self.alpha_bar[s]) * x_0 + math.sqrt(kept) * eps
@@ -147,6 +147,7 @@ def linear_schedule(
 
     With the same β, fewer of them would leave too much of the data in x_T: look at `alpha_bar[-1]`.
     """
+    num_train_timesteps = arguments.whole("linear_schedule", "num_train_timesteps", num_train_timesteps, least=1)
     betas = np.linspace(beta_start, beta_end, num_train_timesteps)
     return NoiseSchedule(betas, prediction_type=prediction_type)
 
@@ -159,6 +160,7 @@ def cosine_schedule(
     So the data dissolve evenly, and few steps go further than with linear β. Near T, where √ᾱ is almost 0, x̂_0 from ε̂
     magnifies every error: take "v_prediction" rather than "epsilon", or sample with `clip`.
     """
+    num_train_timesteps = arguments.whole("cosine_schedule", "num_train_timesteps", num_train_timesteps, least=1)
     angle = (np.arange(num_train_timesteps + 1) / num_train_timesteps + offset) / (1 + offset) * np.pi / 2
     alpha_bar = np.cos(angle) ** 2  # but for a factor that cancels
     betas = np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)  # as in the paper: the last would be 1
@@ -191,14 +193,14 @@ def reverse(
     `steps` is how many, evenly spaced, or the times themselves, such as `schedule.timesteps(50, power=2)`. `clip` keeps
     x̂_0 within [-clip, clip], where the data are known to lie, and ε̂ in step with it.
     """
-    x = x_T
+    x, clip = x_T, None if clip is None else arguments.real("reverse", "clip", clip, above=0)
     for t, s in pairwise(schedule.timesteps(steps)):
         output = denoiser(x, np.full(len(x), t))
         if not isinstance(output, np.ndarray) or output.shape != x.shape:
             got = getattr(output, "shape", "")
             raise ValueError(f"denoiser: expected an array {x.shape} like x, got {type(output).__name__} {got}")
         x_0, eps = schedule.split(output, x, t)
-        if clip is not None and np.abs(x_0).max() > clip:
+        if clip is not None and np.abs(x_0).max(initial=0) > clip:
             x_0 = np.clip(x_0, -clip, clip)
             signal, noise = math.sqrt(schedule.alpha_bar[t]), math.sqrt(1 - schedule.alpha_bar[t])
             eps = (x - signal * x_0) / noise
@@ -217,7 +219,8 @@ def ddpm(
     clip: float | None = None,
 ) -> np.ndarray:
     """Samples by the chain of DDPM (algorithm 2), noise added anew at each step; all T steps, or fewer."""
-    return _last(reverse(schedule, denoiser, x_T, rng, steps=steps or schedule.num_train_timesteps, eta=1, clip=clip))
+    steps = schedule.num_train_timesteps if steps is None else steps
+    return _last(reverse(schedule, denoiser, x_T, rng, steps=steps, eta=1, clip=clip))
 
 
 def ddim(
@@ -254,8 +257,8 @@ class Diffusion(nn.Module):
     ):
         self.network = network
         self.schedule = schedule
-        self.shape = tuple(shape)
-        self.clip = clip
+        self.shape = tuple(arguments.whole("Diffusion", f"shape[{i}]", n, least=1) for i, n in enumerate(shape))
+        self.clip = None if clip is None else arguments.real("Diffusion", "clip", clip, above=0)
 
     @classmethod
     def unet(
@@ -297,15 +300,18 @@ class Diffusion(nn.Module):
 
     def denoise(self, x_t: np.ndarray, t: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
         """The network as the samplers call it: arrays in, an array out, batch by batch, without a graph."""
-        batch_size = batch_size or max(1, BATCH // math.prod(self.shape))
-        with no_grad():
-            batches = (slice(i, i + batch_size) for i in range(0, len(x_t), batch_size))
+        if batch_size is None:
+            batch_size = max(1, BATCH // math.prod(self.shape))
+        batch_size = arguments.whole("denoise", "batch_size", batch_size, least=1)
+        with nn.evaluating(self), no_grad():
+            batches = (slice(i, i + batch_size) for i in range(0, max(1, len(x_t)), batch_size))
             return np.concatenate([self(x_t[batch], t[batch]).numpy() for batch in batches])
 
     def reverse(
         self, n: int, rng: np.random.Generator, *, steps: int | Sequence[int] = 50, eta: float = 0.0
     ) -> Iterator[State]:
         """The way of n samples from noise to data, state by state."""
+        n = arguments.whole("reverse", "n", n, least=0)
         x_T = rng.standard_normal((n, *self.shape), dtype=self.parameters()[0].dtype)
         return reverse(self.schedule, self.denoise, x_T, rng, steps=steps, eta=eta, clip=self.clip)
 
@@ -314,30 +320,3 @@ class Diffusion(nn.Module):
     ) -> np.ndarray:
         """n samples: eta = 0 is DDIM; eta = 1 with as many steps as times is DDPM. `steps` as for `reverse`."""
         return _last(self.reverse(n, rng, steps=steps, eta=eta))
-
-
-class PointDenoiser(nn.Module):
-    """Noisy points (N, d) and times (N,) to an answer (N, d): three layers of GELU over the point and its time."""
-
-    def __init__(
-        self,
-        *,
-        rng: np.random.Generator,
-        coordinates: int = 2,
-        features: int = 32,
-        hidden: int = 128,
-        dtype: type = np.float32,
-    ):
-        self.features = features  # of the time
-        widths = [coordinates + features, hidden, hidden, hidden]
-        self.layers = [nn.Dense(n, m, rng=rng, dtype=dtype) for n, m in pairwise(widths)]
-        self.last = nn.Dense(hidden, coordinates, rng=rng, dtype=dtype)
-
-    def forward(self, x: Tensor, t: np.ndarray) -> Tensor:
-        h = concat(x, sinusoidal_embedding(t, self.features, dtype=x.dtype), axis=1)
-        for layer in self.layers:
-            h = gelu(layer(h))
-        return self.last(h)
-
-    def settings(self) -> str:
-        return f"features={self.features}"

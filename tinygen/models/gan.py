@@ -114,7 +114,7 @@ class GAN(nn.Module):
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent: int):
-        arguments.sizes(type(self).__name__, latent=latent)
+        (latent,) = arguments.sizes(type(self).__name__, latent=latent)
         self.generator, self.discriminator, self.latent = generator, discriminator, latent
 
     def forward(self, z: Tensor | np.ndarray) -> Tensor:
@@ -123,16 +123,12 @@ class GAN(nn.Module):
 
     def noise(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n draws of N(0, I), (n, K): where examples begin."""
+        n = arguments.whole("noise", "n", n, least=0)
         return rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
 
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
         """n new examples, as an array; BatchNorm, where there is any, by its running statistics, which don't move."""
-        training = self.generator.training
-        self.generator.eval()
-        try:
-            return in_batches(self.generator, self.noise(n, rng), batch_size)
-        finally:
-            self.generator.train(training)
+        return in_batches(self.generator, self.noise(n, rng), batch_size)
 
     def rejection_sample(
         self, n: int, rng: np.random.Generator, *, quantile: float = 0.99, batch_size: int = 500
@@ -148,10 +144,11 @@ class GAN(nn.Module):
         def logits(x: np.ndarray) -> np.ndarray:
             return in_batches(self.discriminator, x, batch_size)[:, 0]  # (N,)
 
+        n = arguments.whole("rejection_sample", "n", n, least=0)
         m = np.quantile(logits(self.sample(5000, rng, batch_size=batch_size)), quantile)
         if not np.isfinite(m):
             raise ValueError(f"GAN: rejection needs logits that are finite, the discriminator's reach {m}")
-        kept = []
+        kept = [self.sample(0, rng)]
         while sum(map(len, kept)) < n:
             x = self.sample(batch_size, rng, batch_size=batch_size)
             kept.append(x[rng.random(len(x)) < np.exp(np.minimum(logits(x) - m, 0))])
@@ -199,9 +196,12 @@ class DCGAN(GAN):
         maps: tuple[int, int] = (64, 128),
         latent: int = 64,
     ):
+        wide, deep = maps
+        image_size, channels, wide, deep, latent = arguments.sizes(
+            "DCGAN", image_size=image_size, channels=channels, wide=wide, deep=deep, latent=latent
+        )
         if image_size % 4:
             raise ValueError(f"DCGAN: 4 must divide the image size, for it is halved twice; got {image_size}")
-        wide, deep = maps
         small = image_size // 4
         halve = dict(stride=2, padding=1, rng=rng)
         first = dict(init=nn.init.normal(0.02))  # the paper's; BatchNorm sets their size right, which D doesn't have

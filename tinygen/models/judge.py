@@ -78,7 +78,7 @@ class Judge(nn.Module):
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """The probability of each class, (N, K), for images with these features."""
-        return in_batches(lambda x: functional.softmax(self.head(x)), features, 10_000)
+        return in_batches(self, features, 10_000, lambda x: functional.softmax(self.head(x)))
 
 
 def train_judge(data: Dataset, *, seed: int = 0, quiet: bool = False) -> Judge:

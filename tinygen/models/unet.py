@@ -101,7 +101,7 @@ class OverviewBlock(nn.Module):
         self.dense2 = nn.Dense(units, entries, **same)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.dense1(reshape(self.norm(x), shape=(len(x), x.size // len(x))))
+        h = self.dense1(reshape(self.norm(x), shape=(len(x), math.prod(x.shape[1:]))))
         h = self.dense2(silu(h + self.time(time)))
         return x + reshape(h, shape=x.shape)
 
@@ -129,17 +129,20 @@ class UNet(nn.Module):
         if len(multiples) != 2:
             raise ValueError(f"UNet: multiples should be two, of the half maps and the quarter maps; got {multiples}")
         sizes = dict(zip(("multiples[0]", "multiples[1]"), multiples, strict=True))
-        arguments.sizes("UNet", channels=channels, **sizes, middle=middle, image_channels=image_channels)
+        channels, *multiples, middle, image_channels = arguments.sizes(
+            "UNet", channels=channels, **sizes, middle=middle, image_channels=image_channels
+        )
         if channels % (2 * GROUPS):
             raise ValueError(f"UNet: channels must be a multiple of {2 * GROUPS}, for its GroupNorms; got {channels}")
         c, half, quarter = channels, multiples[0] * channels, multiples[1] * channels
+        image_size = image_size and tuple(map(arguments.python_number, image_size))
         if image_size is not None and (len(image_size) != 2 or any(n < 4 or n % 4 for n in image_size)):
             raise ValueError(f"UNet: image_size should be (H, W), 4 dividing both; got {image_size}: pad the images")
         hidden = 4 * channels
         same = dict(rng=rng, dtype=dtype)
         conv, halve = dict(padding=1, **same), dict(stride=2, padding=1, **same)
         self.channels, self.multiples, self.image_channels = channels, tuple(multiples), image_channels
-        self.image_size = image_size and tuple(image_size)
+        self.image_size = image_size
         self.time = nn.Sequential(nn.Dense(c, hidden, **same), nn.SiLU(), nn.Dense(hidden, hidden, **same), nn.SiLU())
         self.conv_in = nn.Conv2d(image_channels, c, 3, **conv)
         self.down1 = ResidualBlock(c, c, hidden, **same)
@@ -175,7 +178,7 @@ class UNet(nn.Module):
     def _check(self, x: Tensor, t: np.ndarray) -> None:
         if x.ndim != 4 or x.shape[3] != self.image_channels:
             raise ValueError(f"UNet: x should be (N, H, W, {self.image_channels}), channels last; got {x.shape}")
-        if x.shape[1] % 4 or x.shape[2] % 4 or 0 in x.shape:
+        if x.shape[1] % 4 or x.shape[2] % 4 or 0 in x.shape[1:]:
             raise ValueError(f"UNet: 4 must divide height and width, for they are halved twice; got {x.shape}: pad x")
         if self.image_size not in (None, x.shape[1:3]):
             raise ValueError(f"UNet: it was made for images of size {self.image_size}, for its overview; got {x.shape}")

@@ -7,6 +7,7 @@ The right side is the evidence lower bound, ELBO (Kingma & Welling 2014, equatio
 image: sums over pixels and over codes, averages over images. Only so do they add up to a bound.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, Self
@@ -38,7 +39,7 @@ class VAE(nn.Module):
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
-        arguments.sizes(type(self).__name__, latent=latent)
+        (latent,) = arguments.sizes(type(self).__name__, latent=latent)
         self.encoder, self.decoder, self.latent = encoder, decoder, latent
 
     @classmethod
@@ -55,7 +56,7 @@ class VAE(nn.Module):
 
         `VAE.dense((28, 28, 1), (200, 200), 50, rng=rng)` is the network with one stochastic layer of Burda et al. 2016.
         """
-        sizes, same = [int(np.prod(image_shape)), *widths], dict(rng=rng, dtype=dtype)
+        sizes, same = [math.prod(image_shape), *widths], dict(rng=rng, dtype=dtype)
         encoder, decoder = [nn.Flatten()], []
         for wide, narrow in pairwise(sizes):
             encoder += [nn.Dense(wide, narrow, **same), nn.Tanh()]
@@ -102,9 +103,9 @@ class VAE(nn.Module):
         """
         q = self.posterior(x)
         z = q.rsample(rng, (k,))  # (k, N, K)
-        p = self.likelihood(z.reshape(-1, self.latent))  # (k N, H, W, C)
+        p = self.likelihood(z.reshape(k * len(x), self.latent))  # (k N, H, W, C)
         log_p = p.log_prob(np.concatenate([np.asarray(x)] * k))
-        log_p = log_p.reshape(k, len(x), -1).sum(axis=2)
+        log_p = log_p.reshape(k, len(x), math.prod(np.shape(x)[1:])).sum(axis=2)
         return log_p + (Normal(0.0, log_var=0.0).log_prob(z) - q.log_prob(z)).sum(axis=2)
 
     def log_likelihood(self, x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -113,11 +114,11 @@ class VAE(nn.Module):
         Its expectation is the ELBO for k = 1, never falls with k, and reaches log p(x) as k grows. A block of images
         and draws is done at a time, so memory doesn't grow with k. The NLL of a test set is minus the mean.
         """
-        arguments.sizes("log_likelihood", k=k)
+        (k,) = arguments.sizes("log_likelihood", k=k)
         draws = max(1, BLOCK // (IMAGES * max(1, x[:1].size)))  # at a time
         bounds = []
-        with no_grad():
-            for i in range(0, len(x), IMAGES):
+        with nn.evaluating(self), no_grad():
+            for i in range(0, max(1, len(x)), IMAGES):
                 images = x[i : i + IMAGES]
                 parts = [self.log_weights(images, min(draws, k - j), rng).numpy() for j in range(0, k, draws)]
                 log_w = np.concatenate(parts).astype(np.float64)  # (k, images)
@@ -137,7 +138,7 @@ class VAE(nn.Module):
 
     def decode(self, z: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
         """The mean image of p(x|z) for each code (N, K)."""
-        return in_batches(lambda z: self.likelihood(z).mean, z, batch_size)
+        return in_batches(self, z, batch_size, lambda z: self.likelihood(z).mean)
 
     def reconstruct(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
         """Images through the mean of their codes and back."""
@@ -145,6 +146,7 @@ class VAE(nn.Module):
 
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
         """n new images: the mean of p(x|z) at codes z drawn from N(0, I)."""
+        n = arguments.whole("sample", "n", n, least=0)
         z = rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
         return self.decode(z, batch_size=batch_size)
 

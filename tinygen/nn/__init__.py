@@ -8,6 +8,7 @@ from tinygen.nn.activation import GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU
 from tinygen.nn.conv import Conv2d, ConvTranspose2d
 from tinygen.nn.finite import finite
 from tinygen.nn.layers import AvgPool2d, Dense, Dropout, Flatten, MaxPool2d, Reshape, Upsample
+from tinygen.nn.modes import evaluating
 from tinygen.nn.module import Module
 from tinygen.nn.norm import BatchNorm, GroupNorm, LayerNorm
 from tinygen.nn.sequential import Sequential
@@ -36,6 +37,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Upsample",
+    "evaluating",
     "finite",
     "init",
     "watch",

@@ -43,7 +43,7 @@ class _Convolution(Module):
     ):
         name = type(self).__name__
         arguments.generator(name, rng)
-        arguments.sizes(name, in_channels=in_channels, out_channels=out_channels)
+        in_channels, out_channels = arguments.sizes(name, in_channels=in_channels, out_channels=out_channels)
         if groups != 1:
             raise ValueError(f"{name}: there are no groups here, got {groups}: slice the channels, concat the outputs")
         if activation not in (None, "relu"):

@@ -60,9 +60,7 @@ class Dropout(Module):
 
     def __init__(self, p: float, *, rng: np.random.Generator):
         arguments.generator("Dropout", rng)
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p must lie in [0, 1), got {p}")
-        self.p, self.rng = p, rng
+        self.p, self.rng = arguments.real("Dropout", "p", p, least=0, below=1), rng
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
@@ -88,8 +86,7 @@ class Reshape(Module):
     """Each example in another shape, given without the batch axis: `Reshape((7, 7, 64))`."""
 
     def __init__(self, shape: tuple[int, ...]):
-        arguments.sizes("Reshape", **{f"shape[{i}]": size for i, size in enumerate(shape)})
-        self.shape = tuple(shape)
+        self.shape = arguments.sizes("Reshape", **{f"shape[{i}]": size for i, size in enumerate(shape)})
 
     def forward(self, x: Tensor) -> Tensor:
         if math.prod(x.shape[1:]) != math.prod(self.shape):

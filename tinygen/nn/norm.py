@@ -19,15 +19,14 @@ class _Norm(Module):
     """The scale `weight` and the shift `bias` of each channel, (C,) both, and the check that x has these channels."""
 
     def __init__(self, channels: int, eps: float, activation: str | None, negative_slope: float, dtype: type):
-        if not eps > 0:
-            raise ValueError(f"{type(self).__name__}: eps must be positive, got {eps}")
         if activation not in (None, "relu", "leaky_relu", "silu"):
             raise ValueError(
                 f'{type(self).__name__}: activation must be None, "relu", "leaky_relu" or "silu", got {activation!r}; '
                 "let any other follow as a layer of its own"
             )
-        self.channels, self.eps = channels, eps
-        self.activation, self.negative_slope = activation, negative_slope
+        self.channels, self.eps = channels, arguments.real(type(self).__name__, "eps", eps, above=0)
+        self.activation = activation
+        self.negative_slope = arguments.real(type(self).__name__, "negative_slope", negative_slope)
         self.weight = Parameter(np.ones(channels, dtype))
         self.bias = Parameter(np.zeros(channels, dtype))
 
@@ -66,11 +65,9 @@ class BatchNorm(_Norm):
         negative_slope: float = 0.01,
         dtype: type = np.float32,
     ):
-        arguments.sizes("BatchNorm", num_features=num_features)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNorm: momentum is the share of the new batch, in [0, 1], got {momentum}")
+        (num_features,) = arguments.sizes("BatchNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)
-        self.momentum = momentum
+        self.momentum = arguments.real("BatchNorm", "momentum, the share of the new batch,", momentum, least=0, most=1)
         self.running_mean = np.zeros(num_features, dtype)
         self.running_var = np.ones(num_features, dtype)
 
@@ -115,7 +112,7 @@ class GroupNorm(_Norm):
         negative_slope: float = 0.01,
         dtype: type = np.float32,
     ):
-        arguments.sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        num_groups, num_channels = arguments.sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_channels} channels don't split into {num_groups} equal groups")
         super().__init__(num_channels, eps, activation, negative_slope, dtype)
@@ -141,7 +138,7 @@ class LayerNorm(_Norm):
         negative_slope: float = 0.01,
         dtype: type = np.float32,
     ):
-        arguments.sizes("LayerNorm", num_features=num_features)
+        (num_features,) = arguments.sizes("LayerNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygen.columns import columns
+from tinygen.nn.modes import evaluating
 from tinygen.nn.watch import Call, watch
 from tinygen.op import no_grad
 from tinygen.tensor import Parameter, Tensor, array_of
@@ -51,16 +52,10 @@ def summary(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[s
 
 def _calls(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[str, Any]) -> list[Call]:
     """Every module call of one pass over a batch of one, in eval mode; the modes are left as they were."""
-    parameters, modules = model.parameters(), [module for _, module in model.named_modules()]
+    parameters = model.parameters()
     dtype = parameters[0].dtype if parameters else np.float32
-    modes = [module.training for module in modules]
-    model.eval()
-    try:
-        with no_grad(), watch() as calls:
-            model(*(Tensor(np.zeros((1, *shape), dtype)) for shape in shapes), **options)
-    finally:
-        for module, mode in zip(modules, modes):
-            module.training = mode
+    with evaluating(model), no_grad(), watch() as calls:
+        model(*(Tensor(np.zeros((1, *shape), dtype)) for shape in shapes), **options)
     return calls
 
 

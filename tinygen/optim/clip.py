@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen import kernels
+from tinygen import arguments, kernels
 from tinygen.tensor import Tensor, constant
 
 
@@ -15,8 +15,7 @@ def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple
     The direction stays (Pascanu et al. 2013). A length that isn't finite is returned as it is and nothing is scaled:
     there is no direction to keep.
     """
-    if not max_norm > 0:
-        raise ValueError(f"clip_by_norm: max_norm must be positive, got {max_norm!r}")
+    max_norm = arguments.real("clip_by_norm", "max_norm", max_norm, above=0, infinite=True)
     grads = [g if isinstance(g, Tensor) else Tensor(g) for g in grads]
     norm = _length([g.data for g in grads])
     if max_norm < norm < math.inf:

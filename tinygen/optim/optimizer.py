@@ -12,6 +12,7 @@ from operator import is_
 
 import numpy as np
 
+from tinygen import arguments
 from tinygen.calls import ExplainedCalls
 from tinygen.checkpoint import check_state
 from tinygen.tensor import Parameter, Tensor, array_of
@@ -123,7 +124,7 @@ class Optimizer(metaclass=ExplainedCalls):
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on where `state` was taken; raises ValueError, and changes nothing, if it is of other parameters."""
         check_state(type(self).__name__, self.state_dict(), state)
-        self.steps, self.lr = int(state["steps"]), float(state["lr"])
+        self.steps, self.lr, self._proven = int(state["steps"]), float(state["lr"]), []
         self.memory = [
             {name: np.array(state[f"{name}.{i}"], order="C") for name in m} for i, m in enumerate(self.memory)
         ]
@@ -191,13 +192,9 @@ def parameter_list(who: str, params: Iterable[Parameter]) -> list[Parameter]:
 
 def non_negative(owner: object, name: str, value: float) -> float:
     """`value` as a Python float, which never promotes an array; raises ValueError unless it is finite and >= 0."""
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{type(owner).__name__}: {name} must be a finite number >= 0, got {value!r}")
-    return float(value)
+    return arguments.real(type(owner).__name__, name, value, least=0)
 
 
 def fraction(owner: object, name: str, value: float) -> float:
-    """`value` as a Python float; raises ValueError unless it lies in [0, 1)."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{type(owner).__name__}: {name} must lie in [0, 1), got {value!r}")
-    return float(value)
+    """`value` as a Python float; raises ValueError unless it is in [0, 1)."""
+    return arguments.real(type(owner).__name__, name, value, least=0, below=1)

@@ -18,6 +18,7 @@ Schedule = Callable[[int], float]
 
 def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
     """lr · factorᵏ, where k counts how often `every` steps are done."""
+    lr, factor = (arguments.real("step_decay", name, x, least=0) for name, x in (("lr", lr), ("factor", factor)))
     every = arguments.whole("step_decay", "every", every, least=1)
     return lambda step: lr * factor ** (step // every)
 
@@ -28,6 +29,7 @@ def cosine(lr: float, *, total: int, final: float = 0.0, warmup: int = 0) -> Sch
     Its first `warmup` steps are multiplied by a ramp up to 1, as `warmup` does it. The ramp is at most a fifth of
     `total`, because a short run with a ramp that never ends would train at a fraction of `lr`.
     """
+    lr, final = (arguments.real("cosine", name, x, least=0) for name, x in (("lr", lr), ("final", final)))
     total = arguments.whole("cosine", "total", total, least=1)
     ramp = max(1, min(arguments.whole("cosine", "warmup", warmup, least=0), total // 5))
 
@@ -44,5 +46,6 @@ def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
     The ramp has these `steps` however short the run is; `cosine` knows the length of the run and shortens its own.
     """
     steps = arguments.whole("warmup", "steps", steps, least=1)
-    base = schedule if callable(schedule) else lambda step: schedule
+    rate = 0.0 if callable(schedule) else arguments.real("warmup", "schedule", schedule, least=0)
+    base = schedule if callable(schedule) else lambda step: rate
     return lambda step: base(step) * min(1.0, (step + 1) / steps)
