@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tinygen.kernels.convolution import direct, scatter, winograd, winograd_strided
+from tinygen.kernels.convolution import direct, plain, scatter, winograd, winograd_strided
 from tinygen.kernels.convolution.product import product, transposed_product
 from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES
@@ -32,14 +32,41 @@ BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves
 
 def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """The fastest way that fits; the general one multiplies gathered windows by the kernel as a (KH·KW·C, O) matrix."""
+    y = _conv2d(x, w, stride, padding, dilation, bias, FLOOR[activation]) if _finite(w) else None
+    return _plainly(plain.conv2d, x, w, stride, padding, dilation, bias, activation) if y is None else y
+
+
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
+    """Phase by phase: each is a convolution of g with the part of the kernel that its pixels meet."""
+    form = size, stride, padding, dilation, bias
+    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if _finite(w) else None
+    return _plainly(plain.conv_transpose2d, g, w, *form, activation) if x is None else x
+
+
+def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
+    """The same blocks, transposed, times g; sums of blocks are added in an order that the shapes fix."""
+    w = _conv2d_weight(x, g, kernel_size, stride, padding, dilation)
+    return w if _finite(w) else _plainly(plain.conv2d_weight, x, g, kernel_size, stride, padding, dilation)
+
+
+def _finite(w) -> bool:
+    """Whether a kernel is finite. On the fast ways its entries also meet the zeros around an image, as 0 · NaN.
+
+    A pixel that is not finite keeps to its windows on all ways but Winograd's, which then return None.
+    """
+    return bool(np.isfinite(w).all())
+
+
+def _plainly(convolution, *args):
+    with one_blas_thread(), np.errstate(invalid="ignore", over="ignore"):
+        return convolution(*args)
+
+
+def _conv2d(x, w, stride, padding, dilation, bias, floor):
     (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
-    bias, floor = np.zeros(o, x.dtype) if bias is None else bias, FLOOR[activation]
+    bias = np.zeros(o, x.dtype) if bias is None else bias
     if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
         return _raised(_of_pixels(x, w[0, 0], bias), floor)
-    if winograd.fits(x, (kh, kw), o, stride, dilation):
-        return winograd.conv2d(x, w, bias, floor, padding)
-    if winograd_strided.fits(x, (kh, kw), o, stride, dilation):
-        return winograd_strided.conv2d(x, w, bias, floor, padding)
     if (*stride, *dilation) == (1, 1, 1, 1) and max(padding[0] - kh, padding[1] - kw) < 0:
         turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # a convolution with stride 1 is the transpose of one, too
         if scatter.fits(x, turned):
@@ -47,32 +74,34 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
             size = h + kh - 1 - 2 * outer[0], wide + kw - 1 - 2 * outer[1]
             return _raised(scatter.conv_transpose2d(x, turned, bias, size, stride, outer, dilation), floor)
     if _ragged(x, o, dilation):
-        filled = conv2d(x, _filled(w, 3), stride, padding, dilation, _filled(bias, 0), activation)
-        return contiguous(filled[..., :o])
-    gh, gw = _outputs(h, kh, stride[0], padding[0], dilation[0]), _outputs(wide, kw, stride[1], padding[1], dilation[1])
-    y = empty((n, gh, gw, o), x.dtype)
-    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-    _convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
-    return y
+        w, bias = _filled(w, 3), _filled(bias, 0)
+    if winograd.fits(x, (kh, kw), o, stride, dilation):
+        y = winograd.conv2d(x, w, bias, floor, padding)
+    elif winograd_strided.fits(x, (kh, kw), o, stride, dilation):
+        y = winograd_strided.conv2d(x, w, bias, floor, padding)
+    else:
+        form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+        gh, gw = (_outputs(*numbers) for numbers in zip((h, wide), *form))
+        y = empty((n, gh, gw, w.shape[3]), x.dtype)
+        _convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
+    return _first_channels(y, o)
 
 
-def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
-    """Phase by phase: each is a convolution of g with the part of the kernel that its pixels meet."""
+def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     n, (kh, kw, c, _) = len(g), w.shape
-    bias, floor = np.zeros(c, g.dtype) if bias is None else bias, FLOOR[activation]
+    bias = np.zeros(c, g.dtype) if bias is None else bias
     if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
         return _raised(_of_pixels(g, w[0, 0].T, bias), floor)
-    turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
-    if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
-        return winograd.conv2d(g, turned, bias, floor, (2 - padding[0], 2 - padding[1]))
-    if winograd_strided.fits(g, (kh, kw), c, stride, dilation):
-        return winograd_strided.conv_transpose2d(g, w, bias, floor, size, padding)
     if scatter.fits(g, w):
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     if _ragged(g, c, dilation):
-        filled = conv_transpose2d(g, _filled(w, 2), size, stride, padding, dilation, _filled(bias, 0), activation)
-        return contiguous(filled[..., :c])
-    x = empty((n, *size, c), g.dtype)
+        w, bias = _filled(w, 2), _filled(bias, 0)
+    turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
+    if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
+        return _first_channels(winograd.conv2d(g, turned, bias, floor, (2 - padding[0], 2 - padding[1])), c)
+    if winograd_strided.fits(g, (kh, kw), c, stride, dilation):
+        return _first_channels(winograd_strided.conv_transpose2d(g, w, bias, floor, size, padding), c)
+    x = empty((n, *size, w.shape[2]), g.dtype)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
             extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
@@ -82,28 +111,27 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activatio
                 _convolve(g, turned[us][:, vs], bias, floor, x, pixels, form)
             else:
                 x[:, top :: stride[0], left :: stride[1]] = _raised(bias, floor)  # pixels that no kernel entry reaches
-    return x
+    return _first_channels(x, c)
 
 
-def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
-    """The same blocks, transposed, times g; sums of blocks are added in an order that the shapes fix."""
+def _conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
     images = max(1, LONGEST // max(1, gh * gw))
     if x.dtype == np.float32 and n > images:
         parts = (
-            conv2d_weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
+            _conv2d_weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
             for i in range(0, n, images)
         )
         return sum(part.astype(np.float64) for part in parts).astype(x.dtype)
-    if winograd.fits(x, kernel_size, o, stride, dilation):
-        return winograd.conv2d_weight(x, g, padding)
-    if winograd_strided.fits(x, kernel_size, o, stride, dilation) and 4 in kernel_size:  # 3x3 wins nothing by it
-        return winograd_strided.conv2d_weight(x, g, kernel_size, padding)
-    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-    if direct.fits(x, o, dilation):
-        return direct.weight(x, g, form)
     if _ragged(x, o, dilation):
-        return contiguous(conv2d_weight(x, _filled(g, 3), kernel_size, stride, padding, dilation)[..., :o])
+        g = _filled(g, 3)
+    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+    if winograd.fits(x, kernel_size, o, stride, dilation):
+        return _first_channels(winograd.conv2d_weight(x, g, padding), o)
+    if winograd_strided.fits(x, kernel_size, o, stride, dilation) and 4 in kernel_size:  # 3x3 wins nothing by it
+        return _first_channels(winograd_strided.conv2d_weight(x, g, kernel_size, padding), o)
+    if direct.fits(x, g.shape[3], dilation):
+        return _first_channels(direct.weight(x, g, form), o)
     rows, blocks = _blocks(n * gh, gw * kh * kw * c)
     # A sum over everything: each of a fixed number of parts adds up its own blocks, then the parts are added in order.
     sums = np.zeros((min(blocks, 8), kh * kw * c * o), x.dtype)
@@ -115,6 +143,11 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
 def _ragged(x, channels, dilation) -> bool:
     """Whether `channels` should be filled up to whole vectors: tiles with some zeros are faster than BLAS without."""
     return channels > 1 and channels % LANES > 0 and direct.fits(x, LANES, dilation)
+
+
+def _first_channels(y, count):
+    """Without those that were filled up."""
+    return y if y is None or y.shape[3] == count else contiguous(y[..., :count])
 
 
 def _filled(x, axis):

@@ -148,7 +148,8 @@ def _relu_vjp_loop(g, x, y, negative_slope, start, stop):
     g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
     flat = negative_slope == f32(0)
     for i in range(len(y)):
-        y[i] = g[i] if x[i] > f32(0) else f32(0) if flat else negative_slope * g[i]
+        low = f32(0) if flat else negative_slope * g[i]
+        y[i] = g[i] if x[i] > f32(0) else low if x[i] <= f32(0) or g[i] == f32(0) else x[i]  # NaN unless g is 0
 
 
 @exact_kernel

@@ -232,5 +232,6 @@ def _define(operation, instruction: str) -> None:
 
 
 _define(operator.add, "fadd")
+_define(operator.iadd, "fadd")
 _define(operator.sub, "fsub")
 _define(operator.mul, "fmul")

@@ -142,7 +142,7 @@ def _apply(x, y, mean, scale, shift, kind, slope):
         for r in range(rows):
             for j in range(width):
                 z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                y[r, j] = z if z > 0 else slope * z
+                y[r, j] = z if not z <= 0 else slope * z if slope != 0 else slope
     else:
         for r in range(rows):
             for j in range(width):
@@ -211,7 +211,8 @@ def _bent(g, x, gz, mean, scale, shift, kind, slope):
         for r in range(rows):
             for j in range(width):
                 z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                gz[r, j] = g[r, j] if z > 0 else slope * g[r, j]
+                low = slope * g[r, j] if slope != 0 else slope
+                gz[r, j] = g[r, j] if z > 0 else low if z <= 0 or g[r, j] == 0 else z  # NaN at NaN, unless g is 0
     else:
         for r in range(rows):
             for j in range(width):

@@ -107,5 +107,5 @@ def _mask_and_sum(g, y, masked, sums, each, start, stop):
             for i in range(first, end):
                 gi, yi, row = g[i], y[i], masked[i]
                 for j in range(width):
-                    row[j] = gi[j] if yi[j] > 0 else np.float32(0)
+                    row[j] = gi[j] if yi[j] > 0 else np.float32(0) if yi[j] <= 0 or gi[j] == 0 else yi[j]
             _add_up(masked[first:end], sums[block])

@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from tinygen.kernels.convolution.plain import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
 from tinygen.kernels.reference_optim import adam, mixed, moving_average, rmsprop, sgd, sum_of_squares  # noqa: F401
 
 # -- elementwise -------------------------------------------------------------------------------------------------------
@@ -97,7 +98,8 @@ def leaky_relu(x: np.ndarray, negative_slope: float) -> np.ndarray:
 
 
 def relu_vjp(g: np.ndarray, y: np.ndarray, negative_slope: float) -> np.ndarray:
-    return np.where(y > 0, g, g * negative_slope if negative_slope else 0)
+    """Where y is NaN the slope is NaN, but as for all slopes, no gradient in makes none."""
+    return np.where(y > 0, g, np.where((y <= 0) | (g == 0), g * negative_slope if negative_slope else 0, np.nan))
 
 
 def gate(g: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -133,7 +135,7 @@ def relu_vjp_sum(g: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return masked, sum_along(masked, tuple(range(g.ndim - 1)))
 
 
-# -- matrix products and convolutions ----------------------------------------------------------------------------------
+# -- matrix products (convolutions have a file of their own) -----------------------------------------------------------
 
 
 def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
@@ -142,39 +144,6 @@ def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.n
 
 def linear_weight(x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x.T @ g, sum_along(g, (0,))
-
-
-def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
-    """Each window of x as a row, times the kernel as a matrix: (N·GH·GW, KH·KW·C) @ (KH·KW·C, O)."""
-    columns = _windows(_padded(x, padding), w.shape[:2], stride, dilation)  # (N, GH, GW, KH, KW, C)
-    (n, gh, gw), (kh, kw, c, o) = columns.shape[:3], w.shape
-    y = (columns.reshape(n * gh * gw, kh * kw * c) @ w.reshape(kh * kw * c, o)).reshape(n, gh, gw, o)
-    return _bent(y if bias is None else y + bias, activation)
-
-
-def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
-    """The same rows, transposed, times g: (KH·KW·C, N·GH·GW) @ (N·GH·GW, O)."""
-    columns = _windows(_padded(x, padding), kernel_size, stride, dilation)
-    (n, gh, gw, o), (kh, kw), c = g.shape, kernel_size, x.shape[3]
-    columns = columns[:, :gh, :gw].reshape(n * gh * gw, kh * kw * c)
-    return (columns.T @ g.reshape(n * gh * gw, o)).reshape(kh, kw, c, o)
-
-
-def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
-    """Every entry of g places a copy of the kernel, weighted by it; where copies overlap they add up."""
-    (n, gh, gw, o), (kh, kw, c, _) = g.shape, w.shape
-    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
-    copies = (g.reshape(n * gh * gw, o) @ w.reshape(kh * kw * c, o).T).reshape(n, gh, gw, kh, kw, c)
-    x = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
-    for u in range(kh):
-        for v in range(kw):
-            x[:, dh * u :, dw * v :][:, : sh * gh : sh, : sw * gw : sw] += copies[:, :, :, u, v]
-    x = np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
-    return _bent(x if bias is None else x + bias, activation)
-
-
-def _bent(y: np.ndarray, activation: str | None) -> np.ndarray:
-    return relu(y) if activation == "relu" else y
 
 
 def _padded(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray:
@@ -277,7 +246,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
 def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope):
     """The gradients of x, weight and bias, one behind the other in one array."""
     normalised, r = _normalised(x, moments(x, num_groups) if known is None else known, eps)
-    gz = g * _bend(normalised * weight + bias, activation, slope)[1]
+    gz = gate(g, _bend(normalised * weight + bias, activation, slope)[1])
     channels = tuple(range(x.ndim - 1))
     u, xhat = _grouped(gz * weight, num_groups), _grouped(normalised, num_groups)
     mean_u, mean_ux = (v.mean(axis=(1, 3), dtype=np.float64, keepdims=True).astype(x.dtype) for v in (u, u * xhat))
@@ -302,7 +271,7 @@ def _bend(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.ndarr
     if activation is None:
         return z, np.ones_like(z)
     if activation == "leaky_relu":
-        factor = np.where(z > 0, 1, slope).astype(z.dtype)
-        return z * factor, factor
+        factor = np.where(z > 0, 1, np.where(z <= 0, slope, np.nan)).astype(z.dtype)
+        return gate(z, factor), factor
     s = sigmoid(z)
     return z * s, s + z * s * sigmoid(-z)

@@ -214,21 +214,21 @@ def where(condition, a, b) -> Tensor:
 @elementwise
 def maximum(a, b):
     """The larger of two entries; at a tie the gradient goes to a."""
-    first = locked(a.data >= b.data)
+    first = locked((a.data >= b.data) | np.isnan(a.data))
     return np.maximum(a.data, b.data), lambda g: select(g, 0.0, mask=first), lambda g: select(0.0, g, mask=first)
 
 
 @elementwise
 def minimum(a, b):
     """The smaller of two entries; at a tie the gradient goes to a."""
-    first = locked(a.data <= b.data)
+    first = locked((a.data <= b.data) | np.isnan(a.data))
     return np.minimum(a.data, b.data), lambda g: select(g, 0.0, mask=first), lambda g: select(0.0, g, mask=first)
 
 
 @elementwise
 def clip(x, *, low=-np.inf, high=np.inf):
-    """x held within [low, high]; the gradient passes inside and at the ends."""
+    """x held within [low, high]; the gradient passes inside and at the ends, and the slope at NaN is NaN."""
     if low > high:
         raise ValueError(f"clip: low {low} is above high {high}")
-    inside = locked((x.data >= low) & (x.data <= high))
-    return np.clip(x.data, low, high), lambda g: select(g, 0.0, mask=inside)
+    slope = constant(np.where(np.isnan(x.data), x.data, (x.data >= low) & (x.data <= high)).astype(x.dtype))
+    return np.clip(x.data, low, high), lambda g: gate(g, slope)

@@ -15,7 +15,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.op import op
 from tinygen.ops.activation import sigmoid
-from tinygen.ops.elementwise import sqrt
+from tinygen.ops.elementwise import gate, sqrt
 from tinygen.ops.once import once
 from tinygen.ops.reduce import mean, sum
 from tinygen.ops.shape import getitem, reshape
@@ -98,13 +98,13 @@ def _second_order(h, g, x, weight, bias, num_groups, eps, activation, slope) -> 
         return r * (u - over_group(u) - n * over_group(n * u))
 
     slope_at_z, curvature = _bend(w * n + b, activation, slope)
-    gz = g4 * slope_at_z
+    gz = gate(g4, slope_at_z)
     k, v = jacobian(h_x), jacobian(w * gz)
     p = w * k + h_w * n + h_b
-    q = g4 * curvature * p
+    q = gate(g4 * p, curvature)
     of_jacobian = -r * (over_group(n * h_x) * v + over_group(n * (w * gz)) * k + n * over_group(h_x * v))
     return [
-        reshape(slope_at_z * p, shape=x.shape),
+        reshape(gate(p, slope_at_z), shape=x.shape),
         reshape(of_jacobian + jacobian(h_w * gz + w * q), shape=x.shape),
         over_channel(gz * k + q * n),
         over_channel(q),
@@ -116,7 +116,7 @@ def _bend(z, activation, slope):
     if activation is None:
         return 1.0, 0.0
     if activation == "leaky_relu":
-        return constant(np.where(z.data > 0, 1, slope).astype(z.dtype)), 0.0
+        return constant(np.where(z.data > 0, 1, np.where(z.data <= 0, slope, np.nan)).astype(z.dtype)), 0.0
     s, rest = sigmoid(z), sigmoid(-z)
     return s * (1 + z * rest), s * rest * (2 + z * (rest - s))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.op import op
-from tinygen.ops.elementwise import exp
+from tinygen.ops.elementwise import exp, gate
 from tinygen.ops.shape import broadcast_to, reshape, sum_along
 from tinygen.tensor import constant
 
@@ -46,7 +46,7 @@ def max(x, *, axis=None, keepdims=False):
     axes = _axes(x, axis)
     _count("max", x, axes, axis)
     spread, first = _spread(x, axes), constant(_first_largest(x, axes))
-    return x.data.max(axis=axes, keepdims=keepdims), lambda g: spread(g) * first
+    return x.data.max(axis=axes, keepdims=keepdims), lambda g: gate(spread(g), first)
 
 
 @op

@@ -11,7 +11,7 @@ Rows of tiles make blocks whose 36 matrices stay in the second-level cache. Chan
 import numpy as np
 
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, larger, load, store
+from tinygen.kernels.lanes import LANES, larger, load, nothing, store, total
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import multiply
@@ -28,19 +28,23 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
         and tuple(stride) == tuple(dilation) == (1, 1)
         and x.shape[3] >= 16
         and channels >= 16
-        and x.shape[3] % LANES == channels % LANES == 0
+        and x.shape[3] % LANES == 0  # `channels` that are made get filled up
     )
 
 
 def conv2d(x, w, bias, floor, padding):
-    """x (N, H, W, C) with w (3, 3, C, O), plus bias (O,), to (N, H + 2p - 2, W + 2q - 2, O), none below `floor`."""
+    """x (N, H, W, C) with w (3, 3, C, O), plus bias (O,), to (N, H + 2p - 2, W + 2q - 2, O), none below `floor`.
+
+    None if a number is not finite: it would reach all pixels of its tiles.
+    """
     (n, h, wide, c), o = x.shape, w.shape[3]
     y = empty((n, h + 2 * padding[0] - 2, wide + 2 * padding[1] - 2, o), x.dtype)
     strips, blocks = _blocks(y)
     weights = empty(36 * c * o, x.dtype)
     share(_transform_weights, c, as_input(w), weights)
-    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, tuple(padding), strips)
-    return y
+    checks = np.zeros(blocks, x.dtype)
+    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, checks, tuple(padding), strips)
+    return y if np.isfinite(checks).all() else None
 
 
 def conv2d_weight(x, g, padding):
@@ -135,9 +139,12 @@ def _to_products(x, padding, tall, wide, window, rows, products, plane, first, l
 
 @piece
 def _from_products(products, plane, bias, floor, y, tall, wide, first, last):
-    """Aᵀ m A of 36 planes (tiles, O), plus bias, at least `floor`, to rows of tiles first..last of y, where inside."""
+    """Aᵀ m A of 36 planes (tiles, O), plus bias, at least `floor`, to rows of tiles first..last of y, where inside.
+
+    Returns a sum of them, which is finite if all are.
+    """
     _, h, w, o = y.shape
-    flat = y.reshape(-1)
+    flat, check = y.reshape(-1), nothing()
     for s in range(first, last):
         image, row = s // tall, 4 * (s % tall)
         high = min(4, h - row)
@@ -152,13 +159,14 @@ def _from_products(products, plane, bias, floor, y, tall, wide, first, last):
                 e0, e1, e2, e3 = _output(_take6(products, q + 4 * plane, 6 * plane))
                 f0, f1, f2, f3 = _output(_take6(products, q + 5 * plane, 6 * plane))
                 to, shift = begin + q - at, load(bias, q - at)
-                _put(flat, to, o, broad, _output((a0, b0, c0, d0, e0, f0)), shift, floor)
+                check += _put(flat, to, o, broad, _output((a0, b0, c0, d0, e0, f0)), shift, floor)
                 if high > 1:
-                    _put(flat, to + w * o, o, broad, _output((a1, b1, c1, d1, e1, f1)), shift, floor)
+                    check += _put(flat, to + w * o, o, broad, _output((a1, b1, c1, d1, e1, f1)), shift, floor)
                 if high > 2:
-                    _put(flat, to + 2 * w * o, o, broad, _output((a2, b2, c2, d2, e2, f2)), shift, floor)
+                    check += _put(flat, to + 2 * w * o, o, broad, _output((a2, b2, c2, d2, e2, f2)), shift, floor)
                 if high > 3:
-                    _put(flat, to + 3 * w * o, o, broad, _output((a3, b3, c3, d3, e3, f3)), shift, floor)
+                    check += _put(flat, to + 3 * w * o, o, broad, _output((a3, b3, c3, d3, e3, f3)), shift, floor)
+    return total(check)
 
 
 @piece
@@ -213,7 +221,10 @@ def _put6(a, at, step, values):
 
 @piece
 def _put(a, at, step, count, values, shift, floor):
-    """The first `count` of four values, with `shift` added to each, but none below `floor`."""
+    """The first `count` of four values, with `shift` added to each, but none below `floor`.
+
+    Returns the sum of the outer two, to which all products of the tile's row contribute.
+    """
     store(a, at, larger(values[0] + shift, floor))
     if count > 1:
         store(a, at + step, larger(values[1] + shift, floor))
@@ -221,13 +232,14 @@ def _put(a, at, step, count, values, shift, floor):
         store(a, at + 2 * step, larger(values[2] + shift, floor))
     if count > 3:
         store(a, at + 3 * step, larger(values[3] + shift, floor))
+    return values[0] + values[3]
 
 
 # -- the kernels -------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def _conv2d(x, weights, bias, floor, y, padding, strips, start, stop):
+def _conv2d(x, weights, bias, floor, y, checks, padding, strips, start, stop):
     n, h, w, o = y.shape
     c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
     window, rows = scratch(6 * (4 * wide + 2) * c), scratch(6 * (4 * wide + 2) * c)
@@ -243,7 +255,7 @@ def _conv2d(x, weights, bias, floor, y, padding, strips, start, stop):
                 *(products, k * plane, (c, 0, 0, 1), (1, 1, c), weights, k * c * o),
                 *(zeros, 0, 0, outputs, k * out_plane, o, tiles, o),
             )
-        _from_products(outputs, out_plane, bias, floor, y, tall, wide, first, last)
+        checks[block] = _from_products(outputs, out_plane, bias, floor, y, tall, wide, first, last)
 
 
 @kernel

@@ -91,10 +91,11 @@ def to_products(g, tall, wide, window, rows, products, plane, first, last):
 def from_products(products, plane, at, width, bias, floor, y, place):
     """Aᵀ m A of the 25 numbers from `at` on, plus bias, at least `floor`, to those of 4x4 pixels that lie in y.
 
-    `place` is the image, row and column of the first, and how far they lie apart.
+    `place` is the image, row and column of the first, and how far they lie apart. Returns a vector of sums of the
+    pixels, which is finite if they are.
     """
     (image, row, column, step), (_, h, w, o) = place, y.shape
-    flat, begin = y.reshape(-1), ((image * h + row) * w + column) * o
+    flat, begin, check = y.reshape(-1), ((image * h + row) * w + column) * o, nothing()
     for q in range(0, width, LANES):
         a0, a1, a2, a3 = _output(_take5(products, at + q, 5 * plane))
         b0, b1, b2, b3 = _output(_take5(products, at + q + plane, 5 * plane))
@@ -103,13 +104,14 @@ def from_products(products, plane, at, width, bias, floor, y, place):
         e0, e1, e2, e3 = _output(_take5(products, at + q + 4 * plane, 5 * plane))
         to, down, shift = begin + q, step * w * o, load(bias, q)
         if 0 <= row < h:
-            _put4(flat, to, step * o, _output((a0, b0, c0, d0, e0)), shift, floor, column, step, w)
+            check += _put4(flat, to, step * o, _output((a0, b0, c0, d0, e0)), shift, floor, column, step, w)
         if 0 <= row + step < h:
-            _put4(flat, to + down, step * o, _output((a1, b1, c1, d1, e1)), shift, floor, column, step, w)
+            check += _put4(flat, to + down, step * o, _output((a1, b1, c1, d1, e1)), shift, floor, column, step, w)
         if 0 <= row + 2 * step < h:
-            _put4(flat, to + 2 * down, step * o, _output((a2, b2, c2, d2, e2)), shift, floor, column, step, w)
+            check += _put4(flat, to + 2 * down, step * o, _output((a2, b2, c2, d2, e2)), shift, floor, column, step, w)
         if 0 <= row + 3 * step < h:
-            _put4(flat, to + 3 * down, step * o, _output((a3, b3, c3, d3, e3)), shift, floor, column, step, w)
+            check += _put4(flat, to + 3 * down, step * o, _output((a3, b3, c3, d3, e3)), shift, floor, column, step, w)
+    return check
 
 
 @piece
@@ -154,7 +156,10 @@ def _put5(a, at, step, values):
 
 @piece
 def _put4(a, at, apart, values, shift, floor, column, step, w):
-    """Four pixels, with `shift` added but none below `floor`, where their columns lie inside a row of w."""
+    """Four pixels, with `shift` added but none below `floor`, where their columns lie inside a row of w.
+
+    Returns the sum of the outer two, to which all products of the tile's row contribute.
+    """
     if 0 <= column < w:
         store(a, at, larger(values[0] + shift, floor))
     if 0 <= column + step < w:
@@ -163,6 +168,7 @@ def _put4(a, at, apart, values, shift, floor, column, step, w):
         store(a, at + 2 * apart, larger(values[2] + shift, floor))
     if 0 <= column + 3 * step < w:
         store(a, at + 3 * apart, larger(values[3] + shift, floor))
+    return values[0] + values[3]
 
 
 # -- weights, there and back -------------------------------------------------------------------------------------------

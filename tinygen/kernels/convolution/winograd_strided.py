@@ -17,7 +17,7 @@ from tinygen.kernels.convolution.winograd_phases import (
     transform_weights,
 )
 from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES
+from tinygen.kernels.lanes import LANES, nothing, total
 from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import share
 from tinygen.kernels.tile import COLUMNS, multiply
@@ -36,25 +36,28 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
         and tuple(dilation) == (1, 1)
         and x.shape[3] >= 32
         and channels >= 32
-        and x.shape[3] % LANES == channels % LANES == 0
+        and x.shape[3] % LANES == 0  # `channels` that are made get filled up
         and min(x.shape[1:3]) > 2  # of smaller images most of a tile would be edge
     )
 
 
 def conv2d(x, w, bias, floor, padding):
-    """x (N, H, W, C) with w (KH, KW, C, O), stride 2, plus bias (O,), none below `floor`: (N, GH, GW, O)."""
+    """x (N, H, W, C) with w (KH, KW, C, O), stride 2, plus bias (O,), none below `floor`: (N, GH, GW, O).
+
+    None if a number is not finite: it would reach all pixels of its tiles.
+    """
     (n, h, wide, c), (kh, kw, _, o) = x.shape, w.shape
     y = empty((n, (h + 2 * padding[0] - kh) // 2 + 1, (wide + 2 * padding[1] - kw) // 2 + 1, o), x.dtype)
     weights = empty(25 * 4 * c * o, w.dtype)
     share(transform_weights, c, as_input(w), weights, False)
     strips, blocks = _blocks(n, *y.shape[1:3], BUFFER // (25 * (4 * c + o)))
-    form = _short(kh, kw), tuple(padding)
-    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, *form, strips)
-    return y
+    checks, form = np.zeros(blocks, x.dtype), (_short(kh, kw), tuple(padding))
+    share(_conv2d, blocks, as_input(x), weights, as_input(bias), floor, y, checks, *form, strips)
+    return y if np.isfinite(checks).all() else None
 
 
 def conv_transpose2d(g, w, bias, floor, size, padding):
-    """The transpose: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,), none below `floor`."""
+    """The transpose: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,), or None likewise."""
     n, (kh, kw, c, o) = len(g), w.shape
     x = empty((n, *size, c), g.dtype)
     weights = empty(25 * 4 * c * o, w.dtype)
@@ -62,19 +65,9 @@ def conv_transpose2d(g, w, bias, floor, size, padding):
     # Rows of a phase: those before the image, which padding cuts off, are made as well.
     high, wide = ((extent + p + 1) // 2 for extent, p in zip(size, padding))
     strips, blocks = _blocks(n, high, wide, BUFFER // (25 * (4 * c + o)))
-    share(
-        _conv_transpose2d,
-        blocks,
-        as_input(g),
-        weights,
-        as_input(bias),
-        floor,
-        x,
-        _short(kh, kw),
-        tuple(padding),
-        strips,
-    )
-    return x
+    checks, form = np.zeros(blocks, g.dtype), (_short(kh, kw), tuple(padding))
+    share(_conv_transpose2d, blocks, as_input(g), weights, as_input(bias), floor, x, checks, *form, strips)
+    return x if np.isfinite(checks).all() else None
 
 
 def conv2d_weight(x, g, kernel_size, padding):
@@ -121,7 +114,7 @@ def _met(p, short, c):
 
 
 @kernel
-def _conv2d(x, weights, bias, floor, y, short, padding, strips, start, stop):
+def _conv2d(x, weights, bias, floor, y, checks, short, padding, strips, start, stop):
     n, h, w, o = y.shape
     c, tall, wide = x.shape[3], (h + 3) // 4, (w + 3) // 4
     window, rows = scratch(10 * (8 * wide + 2) * c), scratch(10 * (8 * wide + 2) * c)
@@ -142,14 +135,16 @@ def _conv2d(x, weights, bias, floor, y, short, padding, strips, start, stop):
                         *(weights, (p * o + j) * 4 * c + 2 * r * c * m, before, before_at, before_row),
                         *(outputs, to, o, (last - first) * wide, m),
                     )
+        check = nothing()
         for tile in range((last - first) * wide):
             s, t = first + tile // wide, tile % wide
             place = s // tall, 4 * (s % tall), 4 * t, 1
-            from_products(outputs, out_plane, tile * o, o, bias, floor, y, place)
+            check += from_products(outputs, out_plane, tile * o, o, bias, floor, y, place)
+        checks[block] = total(check)
 
 
 @kernel
-def _conv_transpose2d(g, weights, bias, floor, x, short, padding, strips, start, stop):
+def _conv_transpose2d(g, weights, bias, floor, x, checks, short, padding, strips, start, stop):
     n, h, w, c = x.shape
     o, tall, wide = g.shape[3], ((h + padding[0] + 1) // 2 + 3) // 4, ((w + padding[1] + 1) // 2 + 3) // 4
     window, rows = scratch(5 * (4 * wide + 1) * o), scratch(5 * (4 * wide + 1) * o)
@@ -168,11 +163,13 @@ def _conv_transpose2d(g, weights, bias, floor, x, short, padding, strips, start,
                     *(products, p * plane, (o, 0, 0, 1), (1, 1, o), weights, (p * 4 * c + j) * o, zeros, 0, 0),
                     *(outputs, p * out_plane + j, 4 * c, (last - first) * wide, min(COLUMNS, 4 * c - j)),
                 )
+        check = nothing()
         for tile in range((last - first) * wide):
             s, t = first + tile // wide, tile % wide
             for phase in range(4):
                 place = s // tall, 8 * (s % tall) + phase // 2 - padding[0], 8 * t + phase % 2 - padding[1], 2
-                from_products(outputs, out_plane, (4 * tile + phase) * c, c, bias, floor, x, place)
+                check += from_products(outputs, out_plane, (4 * tile + phase) * c, c, bias, floor, x, place)
+        checks[block] = total(check)
 
 
 @piece
