@@ -98,8 +98,7 @@ def leaky_relu(x: np.ndarray, negative_slope: float) -> np.ndarray:
 
 
 def relu_vjp(g: np.ndarray, y: np.ndarray, negative_slope: float) -> np.ndarray:
-    """Where y is NaN the slope is NaN, but as for all slopes, no gradient in makes none."""
-    return np.where(y > 0, g, np.where((y <= 0) | (g == 0), g * negative_slope if negative_slope else 0, np.nan))
+    return gate(g, np.where(y > 0, 1, np.where(y <= 0, negative_slope, np.nan)).astype(g.dtype))
 
 
 def gate(g: np.ndarray, d: np.ndarray) -> np.ndarray:
