@@ -246,13 +246,13 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True)
 
     def __setattr__(self, name: str, value) -> None:
-        """`data = array`: a read-only array is taken as it is, any other is copied, for a graph may come to rely on it.
+        """`data = array`: one that nobody can write to is taken as it is, any other is copied: a graph may rely on it.
 
         It is here, and `data` no property, because every op reads it and only an optimizer writes it.
         """
         if name == "data":
             value = array_of(value)
-            if not isinstance(value, ndarray) or value.flags.writeable or value.dtype not in _FLOATS:
+            if not _is_locked(value) or value.dtype not in _FLOATS:
                 value = as_array(value)
             if value.shape != self.node.shape:
                 raise ValueError(

@@ -23,12 +23,12 @@ class GaussianMixture:
         *,
         weights: Sequence[float] | np.ndarray | None = None,
     ):
-        self.means = np.asarray(means, np.float64)
+        self.means = np.array(means, np.float64)
         if self.means.ndim != 2 or not self.means.size:
             raise ValueError(f"GaussianMixture: means should be (K, d), got shape {self.means.shape}")
         k = len(self.means)
-        self.sd = np.broadcast_to(np.asarray(sd, np.float64), (k,))
-        weights = np.full(k, 1 / k) if weights is None else np.asarray(weights, np.float64)
+        self.sd = np.broadcast_to(np.array(sd, np.float64), (k,))
+        weights = np.full(k, 1 / k) if weights is None else np.array(weights, np.float64)
         if weights.shape != (k,) or (weights < 0).any() or not math.isclose(weights.sum(), 1):
             raise ValueError(f"GaussianMixture: weights should be ({k},), not negative, with sum 1; got {weights}")
         if not (self.sd > 0).all():

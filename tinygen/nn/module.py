@@ -75,6 +75,7 @@ class Module(metaclass=_Closing):
                     walk(f"{name}.{key}" if name else key, child)
 
         walk("", self)
+        self._check_names(list(found.values()))
         return list(found.values())
 
     def named_children(self) -> list[tuple[str, "Module"]]:
@@ -96,7 +97,34 @@ class Module(metaclass=_Closing):
             for key, value in _spread(vars(module)):
                 if isinstance(value, Parameter) or key in module.buffers:
                     found.setdefault(id(value), Entry(f"{name}.{key}" if name else key, module, key, value))
+        self._check_names([(entry.name, entry.value) for entry in found.values()])
         return list(found.values())
+
+    def every_name(self) -> list[Entry]:
+        """Every Parameter and buffer by each of its names, as PyTorch lists them: one that is used twice has two."""
+
+        def walk(name: str, module: Module, above: tuple[Module, ...]) -> Iterator[Entry]:
+            for key, value in _spread(vars(module)):
+                full = f"{name}.{key}" if name else key
+                if isinstance(value, Parameter) or key in module.buffers:
+                    yield Entry(full, module, key, value)
+                elif isinstance(value, Module) and not any(value is each for each in above):
+                    yield from walk(full, value, (*above, value))
+
+        entries = list(walk("", self, (self,)))
+        self._check_names([(entry.name, entry.value) for entry in entries])
+        return entries
+
+    def _check_names(self, named: list[tuple[str, Any]]) -> None:
+        """ValueError for two parts of one name, of which a file would keep only one."""
+        first: dict[str, Any] = {}
+        for name, part in named:
+            if first.setdefault(name, part) is not part:
+                places = " and ".join(filter(None, (_place(self, each, "model") for each in (first[name], part))))
+                raise ValueError(
+                    f"{type(self).__name__}: expected each part to have a name of its own, got two called {name!r}: "
+                    f"{places}: rename one"
+                )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_closed" in vars(self) and not hasattr(self, name):
@@ -145,6 +173,7 @@ class Module(metaclass=_Closing):
         """
         given = {name: np.asarray(array_of(value)) for name, value in state.items()}
         entries = self.entries()
+        self._untie(given, entries)
         expected = {entry.name: array_of(entry.value) for entry in entries}
         checkpoint.check_state(type(self).__name__, expected, given, strict=strict)
         for entry in entries:
@@ -154,6 +183,21 @@ class Module(metaclass=_Closing):
                 entry.value.data = as_array(given[entry.name])
             else:
                 setattr(entry.owner, entry.key, np.array(given[entry.name]))
+
+    def _untie(self, given: dict[str, np.ndarray], entries: list[Entry]) -> None:
+        """Move what `given` has under further names of a Parameter to its first one."""
+        first = {id(entry.value): entry.name for entry in entries}
+        if given.keys() <= set(first.values()):
+            return
+        for entry in self.every_name():
+            name = first[id(entry.value)]
+            if entry.name != name and entry.name in given:
+                array = given.pop(entry.name)
+                if not np.array_equal(given.setdefault(name, array), array, equal_nan=True):
+                    raise ValueError(
+                        f"{type(self).__name__}: expected {name} and {entry.name} to be equal, because they are one "
+                        "array here, got two different ones: give each layer a Parameter of its own"
+                    )
 
     def generators(self) -> dict[str, np.random.Generator]:
         """The generators that layers draw from, by dotted name: not in the state, as they are no arrays.
@@ -182,11 +226,12 @@ class Module(metaclass=_Closing):
         """The state with axes in PyTorch's order: NumPy arrays for `torch.from_numpy` and its `load_state_dict`.
 
         Images differ too: channels last here, first there. So after a Flatten the rows of a Dense weight stand in the
-        order (H, W, C), and a PyTorch model has to permute to channels last before its own flatten.
+        order (H, W, C), and a PyTorch model has to permute to channels last before its own flatten. A Parameter that
+        several layers share has all its names, as in PyTorch.
         """
         return {
             entry.name: np.array(array_of(entry.value).transpose(_torch_axes(entry)), order="C")
-            for entry in self.entries()
+            for entry in self.every_name()
         }
 
     def from_torch(self, state: Mapping[str, Any], *, strict: bool = True) -> None:
@@ -195,7 +240,7 @@ class Module(metaclass=_Closing):
         Takes anything that `np.asarray` takes, and passes over `num_batches_tracked`.
         """
         given = {name: np.asarray(value) for name, value in state.items() if not name.endswith("num_batches_tracked")}
-        for entry in self.entries():
+        for entry in self.every_name():
             axes = _torch_axes(entry)
             if entry.name in given and given[entry.name].ndim == len(axes):
                 given[entry.name] = given[entry.name].transpose(np.argsort(axes))
@@ -238,6 +283,19 @@ def _refuse_plain_data(who: str, inputs: tuple) -> None:
 
 
 _FLOAT64 = np.dtype(np.float64)
+
+
+def _place(holder: Any, part: Any, path: str, above: tuple = ()) -> str | None:
+    """Where a part is, as Python spells it: model.blocks['a'][0]."""
+    if holder is part or any(holder is each for each in above):
+        return path if holder is part else None
+    if isinstance(holder, Module):
+        inner = [(f"{path}.{key}", value) for key, value in vars(holder).items()]
+    else:
+        parts = dict(enumerate(holder)) if isinstance(holder, list | tuple) else holder
+        inner = [(f"{path}[{key!r}]", value) for key, value in parts.items()] if isinstance(parts, dict) else []
+    found = (_place(value, part, place, (*above, holder)) for place, value in inner)
+    return next(filter(None, found), None)
 
 
 def _spread(attributes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
