@@ -125,3 +125,29 @@ def test_an_example_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
     assert "; with --resume the same command goes on from there" in err.splitlines()[-1] and "Traceback" not in err
     _, info = checkpoint.load(tmp_path / "checkpoint.npz")
     assert f"stopped after {info['epoch']} epoch" in err and 1 <= info["epoch"] < 40
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
+@pytest.mark.parametrize("seconds", [0.2, 1.5])
+@pytest.mark.parametrize(
+    "command", [["check"], ["bench", "mlp_ddpm_2d"], ["warm"], ["data", "mnist"]], ids=lambda c: c[0]
+)
+@pytest.mark.usefixtures("not_quick")
+def test_a_command_stops_without_a_traceback(command, seconds):
+    """As a terminal sends it: to the process and to all that it started."""
+    ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tinygen", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGINT, ignoring)
+    sleep(0.5 + seconds)  # NumPy is there by then
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    interrupted = (130, -signal.SIGINT)  # a shell calls both 130; Python may choose the second during an import
+    assert run.returncode in (*interrupted, 0) and "Traceback" not in err, err
+    assert seconds < 1 or run.returncode != 130 or err.splitlines()[-1] == f"{command[0]}: stopped"

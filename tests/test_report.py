@@ -3,14 +3,16 @@
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tinygen import plot
 from tinygen.progress import digits
-from tinygen.report import Section, Shown, Table, write_page
-from tinygen.run import Result
+from tinygen.report import Report, Section, Shown, Table, write_page
+from tinygen.run import Result, open_run
 
 VOID = {"meta", "img", "br"}
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1) | st.just("<b>&amp;\"'{x}")
@@ -112,3 +114,42 @@ def test_pictures_stand_side_by_side_each_with_its_caption(folder):
         write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("none.png", "a curve")])])
     with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
         write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("loss.png", "")])])
+
+
+# ---- pictures that can't be made -------------------------------------------------------------------------------------
+
+DIGIT = np.zeros((4, 8, 8, 1), np.float32)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError("no room"), ValueError("NaN")])
+def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, monkeypatch, capsys, error):
+    def fail(*_, **__):
+        raise error
+
+    run = open_run(tmp_path, {})
+    report = Report(run)
+    report.save("good.png", plot.image_grid, DIGIT)
+    (tmp_path / "bad.png").write_bytes(b"of an earlier run")
+    report.save("bad.png", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(plot, "save_gif", fail)
+        report.save_gif("bad.gif", DIGIT, fps=8)
+    bad, good = Shown("bad.png", "it"), Shown("good.png", "it")
+    sections = [Section(name, "", name, "it") for name in ("good.png", "bad.png", "bad.gif")]
+    sections.append(Section("both", beside=[bad, good]))
+    report.page(title="A run", intro="of all", sections=sections)
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert [image["src"] for image in page.images] == ["good.png", "good.png"]
+    assert [text for tag, text in page.texts if tag == "h2"] == ["good.png", "both"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "could not be made" in line] == [
+        f"{tmp_path}: {name} could not be made: {error}" for name in ("bad.png", "bad.gif")
+    ]
+    assert not (tmp_path / "bad.png").exists() and lines[-1].endswith("index.html")
+
+
+def test_a_page_that_fails_costs_one_line(tmp_path, capsys):
+    (tmp_path / "index.html").mkdir()
+    Report(open_run(tmp_path, {})).page(title="A run", intro="of all", sections=[])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "index.html could not be made" in line

@@ -2,7 +2,10 @@
 
 import sys
 
-from tinygen.cli import one_line
+try:
+    from tinygen.cli import one_line
+except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def main() -> None:

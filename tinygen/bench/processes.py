@@ -49,11 +49,13 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for this process, which then ends the worker
             env={**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path},
         )
         try:
             self.ask(json.dumps({"task": task, "threads": threads, **runner._asdict(), **setting}))
         except BaseException:
+            self.process.kill()
             self.close()
             raise
 
@@ -89,8 +91,10 @@ class Workers(dict[Runner, Worker]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_) -> None:
         for worker in self.values():
+            if error:
+                worker.process.kill()  # it may be in the middle of a long command
             worker.close()
 
     def ask(self, line: str) -> dict[Runner, dict]:

@@ -45,6 +45,7 @@ def seconds(code: str, environment: Mapping[str, str] = {}) -> float:
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends that one
         env={**os.environ, **environment, "PYTHONPATH": path},
     )
     if run.returncode:
