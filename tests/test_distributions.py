@@ -3,6 +3,7 @@
 Whatever is random is held to its expectation within `SPREAD` standard errors, which are measured beside it.
 """
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.stats
@@ -91,6 +92,48 @@ def test_bernoulli_draws_have_the_mean_and_a_grey_value_is_a_mean_over_them():
 def test_bernoulli_refuses_what_is_no_probability(x):
     with pytest.raises(ValueError, match=r"x must lie in \[0, 1\]"):
         Bernoulli(np.zeros(1)).log_prob(np.array(x))
+
+
+# -- far out and near 0 ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("log_var", [-1e4, -700.0, -100.0, 0.0, 100.0, 700.0, 1e4])
+def test_a_normal_of_any_width_has_a_density_at_its_mean(log_var, dtype):
+    mu, width = tg.Parameter(np.ones(1, dtype)), tg.Parameter(np.full(1, log_var, dtype))
+    q = Normal(mu, log_var=width)
+    log_p, divergence = q.log_prob(np.ones(1, dtype)), kl_divergence(q, q)
+    assert log_p.item() == pytest.approx(-0.5 * (log_var + np.log(2 * np.pi)), rel=1e-6)
+    assert divergence.item() == 0
+    assert [g.item() for g in tg.grad(log_p.sum(), [mu, width])] == [0, -0.5]
+    assert [g.item() for g in tg.grad(divergence.sum(), [mu, width])] == [0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e4, 1e30, np.inf])
+def test_a_certain_bernoulli(size, dtype):
+    p = Bernoulli(np.array([size, -size], dtype))
+    for values, expected in ((p.log_prob(np.array([1, 0], dtype)), 0), (p.log_prob(np.array([0, 1], dtype)), -size)):
+        np.testing.assert_array_equal(values.numpy(), np.full(2, expected, dtype))
+    np.testing.assert_array_equal(p.entropy().numpy(), [0, 0])
+    np.testing.assert_array_equal(kl_divergence(p, p).numpy(), [0, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(q=st.floats(-20, 20), apart=st.integers(-12, 1), sign=st.sampled_from([-1, 1]))
+def test_kl_of_near_neighbours_keeps_its_digits(q, apart, sign, dtype):
+    """With 60 digits: of two Bernoullis, and of two normals that differ in their log_var."""
+    q, p = dtype(q), dtype(q + sign * 10.0**apart)
+    with mpmath.workdps(60):
+        a, b = (mpmath.mpf(float(x)) for x in (q, p))
+        yes = 1 / (1 + mpmath.exp(-a))
+        of_bernoullis = mpmath.log1p(yes * mpmath.expm1(b - a)) - yes * (b - a)
+        of_normals = (mpmath.expm1(a - b) - (a - b)) / 2
+    close = {"rel": 40 * float(np.finfo(dtype).eps), "abs": float(np.finfo(dtype).tiny)}
+    found = kl_divergence(Bernoulli(np.array([q])), Bernoulli(np.array([p]))).item()
+    assert found >= 0 and found == pytest.approx(float(of_bernoullis), **close)
+    found = kl_divergence(*(Normal(np.zeros(1, dtype), log_var=np.array([x])) for x in (q, p))).item()
+    assert found >= 0 and found == pytest.approx(float(of_normals), **close)
 
 
 # -- KL divergence: in closed form, by quadrature, by Monte Carlo ------------------------------------------------------

@@ -84,6 +84,39 @@ def test_value_and_gradient_under_every_reduction(name, seed, shape):
     close(loss(tg.Parameter(x), t), value(x, t).sum() / shape[0])  # batchmean is what nothing means
 
 
+NEAR_ZERO = {  # name: (a loss of small numbers, the same to 60 digits)
+    "gaussian_kl in log_var": (lambda x: F.gaussian_kl(0 * x, x), lambda x: (mpmath.expm1(x) - x) / 2),
+    "gaussian_kl in mu": (lambda x: F.gaussian_kl(x, 0 * x), lambda x: x**2 / 2),
+    "bce of a rightly improbable class": (lambda x: F.bce(abs(x), 0.0), lambda x: -mpmath.log1p(-abs(x))),
+    "bce_with_logits of a certain class": (
+        lambda x: F.bce_with_logits(-4 / abs(x) ** 0.1, 0.0),
+        lambda x: mpmath.log1p(mpmath.exp(-4 / abs(x) ** mpmath.mpf("0.1"))),
+    ),
+    "cross_entropy of a certain class": (
+        lambda x: F.cross_entropy(
+            x * np.array([[0, 0.0]], x.dtype) + np.array([[0, -60.0]], x.dtype), np.zeros(1, int)
+        ),
+        lambda x: mpmath.log1p(mpmath.exp(-60)),
+    ),
+    "huber": (lambda x: F.huber(x, 0.0), lambda x: x**2 / 2),
+    "mse": (lambda x: F.mse(x, 0.0), lambda x: x**2),
+    "l1": (lambda x: F.l1(x, 0.0), abs),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NEAR_ZERO)
+@given(power=st.integers(-15, -1), sign=st.sampled_from([-1, 1]))
+def test_losses_near_zero_keep_their_digits(name, power, sign, dtype):
+    loss, exact = NEAR_ZERO[name]
+    x = tg.Tensor(np.full((1, 1), sign * 10.0**power, dtype))
+    with mpmath.workdps(60):
+        expected = float(exact(mpmath.mpf(x.item())))
+    found = loss(x).item()
+    assert found >= 0
+    assert found == pytest.approx(expected, rel=200 * float(np.finfo(dtype).eps), abs=float(np.finfo(dtype).tiny))
+
+
 @given(seed=seeds, n=sizes, k=sizes)
 def test_cross_entropy(seed, n, k):
     rng = np.random.default_rng(seed)
@@ -285,7 +318,7 @@ def test_an_average_over_nothing_is_refused(shape):
         (lambda: F.bce(2 * x3, x3), ValueError, "prediction must lie in .* call bce_with_logits"),
         (lambda: F.bce(x3, 255 * x3), ValueError, "target must lie in .* pixels / 255"),
         (lambda: F.bce_with_logits(x3, -x3), ValueError, "target must lie in"),
-        (lambda: F.huber(x3, x3, delta=0), ValueError, "delta must be positive"),
+        (lambda: F.huber(x3, x3, delta=0), ValueError, "expected delta to be a number above 0, got 0"),
         (lambda: F.cross_entropy(x3, np.zeros(3, int)), ValueError, r"logits \(N, K\)"),
         (lambda: F.cross_entropy(x31, np.zeros((3, 1), int)), ValueError, "argmax"),
         (lambda: F.cross_entropy(x31, np.zeros(3)), TypeError, "integers, not float64"),

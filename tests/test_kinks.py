@@ -27,6 +27,7 @@ ONE_INPUT = {
         [-0.0, 0.0],
         [0.25] * 2,
     ),
+    "elu has its alpha at 0": (lambda x: tg.elu(x, alpha=0.25), [-0.0, 0.0], [0.25] * 2),
     "abs is flat at 0": (tg.abs, [-0.0, 0.0], [0, 0]),
     "sqrt is flat at 0": (tg.sqrt, [0.0, 4.0], [0, 0.25]),
     "clip passes at its ends": (lambda x: tg.clip(x, low=-1, high=2), [-1.5, -1, 0, 2, 2.5], [0, 1, 1, 1, 0]),
@@ -40,8 +41,40 @@ ONE_INPUT = {
 TWO_INPUTS = {
     "maximum gives a tie to the first": (tg.maximum, [1, 2, 3], [2, 2, 2], [0, 1, 1], [1, 0, 0]),
     "minimum gives a tie to the first": (tg.minimum, [1, 2, 3], [2, 2, 2], [1, 1, 0], [0, 0, 1]),
-    "pow is flat in its exponent at 0": (tg.pow, [0.0, 1.0], [2.0, 2.0], [0, 2], [0, 0]),
+    "pow is flat in its exponent at 0": (
+        tg.pow,
+        [0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+        [-1.0, 0.0, 0.5, 1.0, 2.0, 2.0],
+        [-np.inf, 0, np.inf, 1, 0, 2],
+        [0, 0, 0, 0, 0, 0],
+    ),
+    "gate is 0 where one is 0": (tg.gate, [0, 0, np.inf], [0, np.inf, 0], [0, np.inf, 0], [0, 0, np.inf]),
+    "ratio is 0 where the first is 0": (tg.ratio, [0, 0], [0, 2], [np.inf, 0.5], [0, 0]),
+    "div by 0 is infinite": (tg.div, [1, -1], [0.0, 0.0], [np.inf, np.inf], [-np.inf, np.inf]),
 }
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("b", [-2.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.filterwarnings("ignore:divide by zero")  # 0 to a negative power
+def test_second_derivatives_of_a_power_of_zero(b, dtype):
+    """In a the limits from the right, b (b - 1) a^(b-2); none reaches b."""
+    a, b = (Tensor(np.full(1, number, dtype), requires_grad=True) for number in (0.0, b))
+    in_a, in_b = grad((a**b).sum(), [a, b], create_graph=True)
+    second = np.multiply(b.numpy() * (b.numpy() - 1), 1, dtype=dtype)
+    with np.errstate(all="ignore"):
+        expected = np.where(second == 0, 0, second * np.zeros(1, dtype) ** (b.numpy() - 2))
+    np.testing.assert_array_equal(grad(in_a.sum(), a, retain_graph=True).numpy(), expected)
+    assert [grad(y.sum(), x, retain_graph=True).item() for y, x in ((in_a, b), (in_b, a), (in_b, b))] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_log_at_zero_has_infinite_derivatives_and_none_without_a_cotangent(dtype):
+    x = Tensor(np.zeros(2, dtype), requires_grad=True)
+    first = grad(tg.log(x), x, np.array([1, 0], dtype), create_graph=True)
+    np.testing.assert_array_equal(first.numpy(), [np.inf, 0])
+    np.testing.assert_array_equal(grad(first.sum(), x).numpy(), [-np.inf, 0])
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -53,6 +86,7 @@ def test_convention_of_one_input(name, dtype):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", TWO_INPUTS)
+@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_convention_of_two_inputs(name, dtype):
     f, a, b, in_a, in_b = TWO_INPUTS[name]
     np.testing.assert_array_equal(slopes(f, a, b, dtype=dtype), [in_a, in_b])

@@ -77,8 +77,8 @@ def generator(who: str, rng: Any) -> np.random.Generator:
 
 
 def python_number(value: Any) -> Any:
-    """A NumPy number as a Python one; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A NumPy number, or an array of no axes, as a Python number; anything else as it is."""
+    return value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
 
 
 def _unboxed(value: Any) -> Any:

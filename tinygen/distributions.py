@@ -13,7 +13,18 @@ import numpy as np
 from tinygen import arguments
 from tinygen.calls import ExplainedCalls
 from tinygen.op import as_tensors
-from tinygen.ops import broadcast_to, exp, logistic_loss, sigmoid, softplus
+from tinygen.ops import (
+    broadcast_to,
+    exp,
+    exp_remainder,
+    expm1,
+    log1p,
+    logistic_loss,
+    minimum,
+    ratio,
+    sigmoid,
+    where,
+)
 from tinygen.tensor import Tensor, array_of, constant
 
 LOG_2π = math.log(2 * math.pi)
@@ -51,7 +62,7 @@ class Normal(metaclass=ExplainedCalls):
     def log_prob(self, x: Tensor | np.ndarray | float) -> Tensor:
         """log N(x; μ, σ²) = -½ ((x - μ)²/σ² + log σ² + log 2π) of each entry."""
         error = _draws("Normal", x, self.shape) - self.mu
-        return -0.5 * (error * error * exp(-self.log_var) + self.log_var + LOG_2π)
+        return -0.5 * (_in_deviations(error, self.log_var) ** 2 + self.log_var + LOG_2π)
 
     def entropy(self) -> Tensor:
         """½ (1 + log 2π + log σ²) of each entry."""
@@ -101,9 +112,31 @@ def kl_divergence(q: Normal | Bernoulli, p: Normal | Bernoulli) -> Tensor:
     if q.shape != p.shape and () not in (q.shape, p.shape):
         raise ValueError(f"kl_divergence: expected one shape, got {q.shape} and {p.shape}")
     if isinstance(q, Bernoulli):
-        return softplus(p.logits) - softplus(q.logits) - q.mean * (p.logits - q.logits)
-    log_ratio, apart = q.log_var - p.log_var, q.mu - p.mu
-    return 0.5 * (exp(log_ratio) - 1 - log_ratio + apart * apart * exp(-p.log_var))
+        return _bernoulli_kl(q.logits, p.logits)
+    return 0.5 * (exp_remainder(q.log_var - p.log_var) + _in_deviations(q.mu - p.mu, p.log_var) ** 2)
+
+
+def _bernoulli_kl(q: Tensor, p: Tensor) -> Tensor:
+    """Σ over both outcomes of their probability under q times the difference of their logs.
+
+    Near each other these differences cancel. There, with d = p - q and the log v = log(1 + σ(q) (eᵈ - 1)) of the ratio
+    of 1 + eᵖ and 1 + e^q, it is v - σ(q) d = σ(q) R(d) - R(v), where R is `exp_remainder`. Exchanging the outcomes, so
+    that σ(q) is at most ½, keeps these two apart.
+    """
+    sign = constant(np.where(q.data > 0, -1, 1).astype(q.dtype))
+    q, p = q * sign, p * sign
+    yes = sigmoid(q)
+    far = logistic_loss(p, yes) - logistic_loss(q, yes)
+    with np.errstate(invalid="ignore"):  # ∞ - ∞ is not near
+        near = np.abs(p.data - q.data) < 1
+    d = where(near, p, 0.0) - where(near, q, 0.0)
+    return where(near, yes * exp_remainder(d) - exp_remainder(log1p(yes * expm1(d))), far)
+
+
+def _in_deviations(distance: Tensor, log_var: Tensor) -> Tensor:
+    """A distance in units of σ. No distance is 0, however small σ is; a σ that no float can hold is the largest one."""
+    largest = math.floor(math.log(np.finfo(log_var.dtype).max))
+    return ratio(distance, exp(minimum(0.5 * log_var, largest)))
 
 
 # -- gradients of expectations -----------------------------------------------------------------------------------------

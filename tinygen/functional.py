@@ -17,11 +17,11 @@ from numbers import Real
 
 import numpy as np
 
-from tinygen import hints
+from tinygen import arguments, hints
 from tinygen.calls import explained
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
-from tinygen.ops import clip, exp, log, logistic_loss, logsumexp, max, sqrt, squared_error, where
+from tinygen.ops import clip, exp, exp_remainder, log, log1p, logistic_loss, logsumexp, max, sqrt, squared_error, where
 from tinygen.tensor import Tensor, array_of, constant
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -95,8 +95,7 @@ def huber(
 ) -> Tensor:
     """½ e² for an error |e| = |x - t| up to `delta`, and delta · (|e| - ½ delta) beyond (Huber 1964)."""
     x, target = _matched("huber", x, target, reduction)
-    if not delta > 0:
-        raise ValueError(f"huber: delta must be positive, got {delta}")
+    delta = arguments.real("huber", "delta", delta, above=0)
     error = x - target
     near = clip(error, low=-delta, high=delta)
     return _REDUCTIONS[reduction](near * (error - 0.5 * near))
@@ -117,7 +116,7 @@ def bce(p: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "bat
     _check_unit_interval("bce", "the target", target, "scale it first, as in pixels / 255")
     t, s = target, 1 - target
     yes = t * log(where(t.data > 0, p, 1.0))  # where a term has weight 0, its logarithm isn't asked for
-    no = s * log(where(s.data > 0, 1 - p, 1.0))
+    no = s * log1p(where(s.data > 0, -p, 0.0))
     return _REDUCTIONS[reduction](-(yes + no))
 
 
@@ -161,7 +160,7 @@ def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") ->
     (Kingma & Welling 2014, appendix B.)
     """
     mu, log_var = _matched("gaussian_kl", mu, log_var, reduction, names=("mu", "log_var"))
-    return _REDUCTIONS[reduction](0.5 * (mu * mu + exp(log_var) - 1 - log_var))
+    return _REDUCTIONS[reduction](0.5 * (mu * mu + exp_remainder(log_var)))
 
 
 # -- what the losses ask of their arguments ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygen.arguments import python_number
 from tinygen.calls import check_call
 from tinygen.tensor import OPS, Node, Parameter, Tensor, as_array, check_dtype, constant
 
@@ -55,15 +56,22 @@ def _as_tensor(a, dtype: np.dtype | None) -> Tensor:
     return tensor if dtype is None or tensor.dtype == dtype else OPS["astype"](tensor, dtype=dtype)
 
 
-def op(rule: Callable | None = None, *, prepare: Callable[[tuple], tuple] = as_tensors) -> Callable[..., Tensor]:
+def op(
+    rule: Callable | None = None,
+    *,
+    prepare: Callable[[tuple], tuple] = as_tensors,
+    restore: Callable[[tuple, Tensor], Tensor] | None = None,
+) -> Callable[..., Tensor]:
     """Lift `rule(*tensors, **static) -> (value, vjp_1, ..., vjp_n)` to an op and enter it in `OPS` by its name.
 
     `vjp_i(g)` maps the gradient of the output to that of input i, both Tensors, with ops: so gradients have
     gradients. A rule that needs the op's own output asks for it: `vjp_i(g, y)`. Only rules that are needed run.
+    `prepare(args)` turns the arguments into the tensors that the rule takes, and `restore(args, y)` turns the output
+    into what the caller gets. NumPy numbers among the settings become Python numbers, which never promote.
     Raises ValueError if another module has an op of that name.
     """
     if rule is None:
-        return lambda rule: op(rule, prepare=prepare)
+        return lambda rule: op(rule, prepare=prepare, restore=restore)
     name = rule.__name__
     if name in OPS and OPS[name].__module__ != rule.__module__:
         raise ValueError(f"op: {name!r} is already an op of {OPS[name].__module__}: choose another name for yours")
@@ -73,7 +81,7 @@ def op(rule: Callable | None = None, *, prepare: Callable[[tuple], tuple] = as_t
     def apply(*args, **static):
         nonlocal keeps_output
         if static:
-            _refuse_tensors(apply, static)
+            _check_settings(apply, static)
         try:
             inputs = prepare(args)
             value, *vjps = rule(*inputs, **static) if static else rule(*inputs)
@@ -98,7 +106,7 @@ def op(rule: Callable | None = None, *, prepare: Callable[[tuple], tuple] = as_t
                 output.node = Node(apply, edges, value if keeps_output else None, value.shape)
         if mode.trace is not None:
             mode.trace.append((apply, inputs, static, output))
-        return output
+        return output if restore is None else restore(args, output)
 
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = rule.__doc__
@@ -108,9 +116,12 @@ def op(rule: Callable | None = None, *, prepare: Callable[[tuple], tuple] = as_t
     return apply
 
 
-def _refuse_tensors(op: Callable, static: dict[str, Any]) -> None:
+def _check_settings(op: Callable, static: dict[str, Any]) -> None:
+    """Refuses Tensors; turns NumPy numbers into Python numbers in place, so that they don't promote float32."""
     for name, value in static.items():
-        if isinstance(value, Tensor):
+        if isinstance(value, np.generic | ndarray):
+            static[name] = python_number(value)
+        elif isinstance(value, Tensor):
             raise TypeError(
                 f"{op.__name__}: {name} is a Tensor passed by keyword, which no gradient would reach: "
                 "inputs go by position, settings and indices are numbers and NumPy arrays"

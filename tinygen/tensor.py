@@ -328,7 +328,7 @@ def private(array: ndarray) -> ndarray:
     """An array that nobody can write to: itself if it is one, else a read-only copy."""
     if _is_locked(array):
         return array
-    array = array.copy()
+    array = np.array(array, order="C")
     array.setflags(write=False)
     return array
 

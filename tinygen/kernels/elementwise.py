@@ -86,8 +86,8 @@ def _softplus_loop(x, y, start, stop):
 def _logistic_loss_loop(x, t, y, start, stop):
     x, t, y = _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
-        yes, a = t[i], abs(x[i])
-        y[i] = (yes if x[i] < f32(0) else f32(1) - yes) * a + vector_math.log1p(vector_math.exp(-a))
+        a, weight = abs(x[i]), t[i] if x[i] < f32(0) else f32(1) - t[i]
+        y[i] = (f32(0) if weight == f32(0) else weight * a) + vector_math.log1p(vector_math.exp(-a))
 
 
 @exact_kernel

@@ -31,6 +31,14 @@ def exp(x: np.ndarray) -> np.ndarray:
     return np.exp(x)
 
 
+def exp_remainder(x: np.ndarray) -> np.ndarray:
+    """Up to |x| = 1 the series x²/2 (1 + x/3 (1 + x/4 (1 + ...))), whose terms beyond x¹⁸ are below rounding."""
+    held, series = np.clip(x, -1, 1), np.ones_like(x)
+    for k in range(18, 2, -1):
+        series = 1 + held * series / k
+    return np.where(np.abs(x) <= 1, held * held / 2 * series, np.expm1(x) - np.minimum(x, 1000))  # e¹⁰⁰⁰ is infinite
+
+
 def erf(x: np.ndarray) -> np.ndarray:
     from scipy import special  # here, because it takes longer to import than most scripts need it
 
@@ -74,7 +82,7 @@ def softplus(x: np.ndarray) -> np.ndarray:
 
 def logistic_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """t softplus(-x) + (1 - t) softplus(x), by softplus(x) = max(x, 0) + log1p(exp(-|x|))."""
-    return np.where(x < 0, t, 1 - t) * np.abs(x) + np.log1p(np.exp(-np.abs(x)))
+    return gate(np.where(x < 0, t, 1 - t), np.abs(x)) + np.log1p(np.exp(-np.abs(x)))
 
 
 def logistic_loss_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from tinygen.ops import operators
 from tinygen.ops.activation import (
+    elu,
     gelu,
     gelu_vjp,
     leaky_relu,
@@ -25,8 +26,11 @@ from tinygen.ops.elementwise import (
     div,
     erf,
     exp,
+    exp_remainder,
+    expm1,
     gate,
     log,
+    log1p,
     maximum,
     minimum,
     mul,

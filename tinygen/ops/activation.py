@@ -2,13 +2,15 @@
 
 Each is one pass over memory forwards and one backwards, so the step backwards, f_vjp(g, x) = g · f'(x), is an op too;
 its rules are written with plain ops, and from there on every order follows.
-Convention at the kink: `relu` has derivative 0 at 0, `leaky_relu` its negative slope.
+Convention at the kink: `relu` has derivative 0 at 0, `leaky_relu` its negative slope, `elu` its alpha.
 """
 
 import math
 
+import numpy as np
+
 from tinygen import kernels
-from tinygen.ops.elementwise import elementwise, exp, gate
+from tinygen.ops.elementwise import elementwise, exp, gate, locked, minimum, select
 from tinygen.ops.once import fused
 from tinygen.tensor import private
 
@@ -36,6 +38,17 @@ def relu_vjp(g, *, y, negative_slope=0.0):
 
 
 @elementwise
+def elu(x, *, alpha=1.0):
+    """x where it is positive, else alpha · (eˣ - 1) (Clevert et al. 2016)."""
+    positive, below = locked(x.data > 0), minimum(x, 0.0)
+
+    def in_x(g):
+        return select(g, g * exp(below) * alpha, mask=positive)
+
+    return np.where(positive, x.data, alpha * np.expm1(below.data)), in_x
+
+
+@elementwise
 def sigmoid(x):
     """1 / (1 + e⁻ˣ)"""
     return kernels.sigmoid(x.data), lambda g: sigmoid_vjp(g, x)
@@ -60,7 +73,7 @@ def softplus(x):
 @elementwise
 def logistic_loss(x, t):
     """-t log σ(x) - (1 - t) log σ(-x), the cross-entropy of a logit x for a target t in [0, 1], in nats."""
-    return kernels.logistic_loss(x.data, t.data), lambda g: logistic_loss_vjp(g, x, t), lambda g: -(g * x)
+    return kernels.logistic_loss(x.data, t.data), lambda g: logistic_loss_vjp(g, x, t), lambda g: -gate(g, x)
 
 
 @elementwise

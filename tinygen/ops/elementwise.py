@@ -86,12 +86,19 @@ def neg(a):
 
 @elementwise
 def pow(a, b):
-    """a to the power of b; the derivative in b is 0 at a = 0."""
-    return (
-        a.data**b.data,
-        lambda g: gate(gate(g, b), a ** (b - 1)),
-        lambda g, y: gate(gate(g, y), log(a)),
-    )
+    """a to the power of b; where a = 0, all derivatives in b are 0, whatever the sign of b."""
+
+    def held(t):  # no gradient reaches b through t where a = 0
+        return t if b.node is None else select(constant(t.data), t, mask=locked(a.data == 0))
+
+    def in_a(g):
+        exponent = held(b)
+        return gate(gate(g, exponent), a ** (exponent - 1))
+
+    def in_b(g, y):
+        return select(0.0, gate(gate(g, y), log(a)), mask=locked(a.data == 0))
+
+    return a.data**b.data, in_a, in_b
 
 
 @elementwise
@@ -137,9 +144,27 @@ def exp(x):
 
 
 @elementwise
+def expm1(x):
+    """eˣ - 1, with all its digits near 0."""
+    return np.expm1(x.data), lambda g: gate(g, exp(x))
+
+
+@elementwise
+def exp_remainder(x):
+    """eˣ - 1 - x >= 0, with all its digits near 0: the core of KL divergences."""
+    return kernels.exp_remainder(x.data), lambda g: gate(g, expm1(x))
+
+
+@elementwise
 def log(x):
     """The natural logarithm."""
     return np.log(x.data), lambda g: ratio(g, x)
+
+
+@elementwise
+def log1p(x):
+    """log(1 + x), with all its digits near 0."""
+    return np.log1p(x.data), lambda g: ratio(g, 1 + x)
 
 
 @elementwise
@@ -182,7 +207,7 @@ def tanh_vjp(g, y):
 @elementwise
 def erf(x):
     """The error function 2/√π ∫₀ˣ exp(-t²) dt."""
-    return kernels.erf(x.data), lambda g: g * (exp(-x * x) * (2 / np.sqrt(np.pi)))
+    return kernels.erf(x.data), lambda g: g * exp(-(clip(x, low=-40, high=40) ** 2)) * (2 / np.sqrt(np.pi))
 
 
 # -- choices -----------------------------------------------------------------------------------------------------------

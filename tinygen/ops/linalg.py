@@ -6,18 +6,24 @@ from tinygen import kernels
 from tinygen.op import as_tensors, op
 from tinygen.ops.once import fused
 from tinygen.ops.reduce import sum
-from tinygen.ops.shape import broadcast_to, transpose
-from tinygen.tensor import Tensor
+from tinygen.ops.shape import broadcast_to, reshape, transpose
+from tinygen.tensor import Tensor, array_of
 
 
 def _matrices(args: tuple) -> tuple[Tensor, Tensor]:
-    """Two tensors of matrices whose inner sizes match, batch axes broadcast to each other."""
+    """Two tensors of matrices whose inner sizes match, batch axes broadcast to each other.
+
+    A vector on the left becomes one row, a vector on the right one column.
+    """
     a, b = as_tensors(args)
     p, q = a.data.shape, b.data.shape
-    if len(p) < 2 or len(q) < 2:
-        raise ValueError(f"matmul: expected matrices (..., N, K) @ (..., K, M), got {p} @ {q}")
-    if p[-1] != q[-2]:
-        raise ValueError(f"matmul: {p} has {p[-1]} columns but {q} has {q[-2]} rows")
+    if not p or not q:
+        raise ValueError(f"matmul: expected vectors (K,) or matrices (..., N, K) @ (..., K, M), got {p} @ {q}")
+    if p[-1] != q[-2:][0]:
+        raise ValueError(f"matmul: {p} has {p[-1]} columns but {q} has {q[-2:][0]} rows")
+    if len(p) == 1 or len(q) == 1:
+        a, b = a if len(p) > 1 else reshape(a, shape=(1, *p)), b if len(q) > 1 else reshape(b, shape=(*q, 1))
+        p, q = a.data.shape, b.data.shape
     if p[:-2] != q[:-2]:
         try:
             batch = np.broadcast_shapes(p[:-2], q[:-2])
@@ -27,6 +33,15 @@ def _matrices(args: tuple) -> tuple[Tensor, Tensor]:
     return a, b
 
 
+def _without_added_axes(args: tuple, y: Tensor) -> Tensor:
+    """The product without the row or the column that a vector became."""
+    a, b = (np.ndim(array_of(x)) for x in args)
+    if a > 1 and b > 1:
+        return y
+    *batch, n, m = y.data.shape
+    return reshape(y, shape=(*batch, *((n,) if a > 1 else ()), *((m,) if b > 1 else ())))
+
+
 def _swap(x: Tensor) -> Tensor:
     """Each matrix transposed: (..., N, M) to (..., M, N)."""
     if x.data.ndim == 2:
@@ -34,9 +49,9 @@ def _swap(x: Tensor) -> Tensor:
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-@op(prepare=_matrices)
+@op(prepare=_matrices, restore=_without_added_axes)
 def matmul(a, b):
-    """Y = A B, for (..., N, K) @ (..., K, M); then Ā = Ȳ Bᵀ and B̄ = Aᵀ Ȳ."""
+    """Y = A B, for (..., N, K) @ (..., K, M); then Ā = Ȳ Bᵀ and B̄ = Aᵀ Ȳ. Vectors (K,) are taken as in NumPy."""
     return kernels.matmul(a.data, b.data), lambda g: g @ _swap(b), lambda g: _swap(a) @ g
 
 

@@ -69,7 +69,8 @@ def _every_second(g: Tensor) -> np.ndarray:
 
 def corrupt(true: Callable[..., Tensor], argument: int, how: str) -> Callable[..., Tensor]:
     """The op `true` with the rule of one argument spoiled in one of the ways of `CORRUPTIONS`."""
-    rule, prepare = true.__wrapped__, inspect.getclosurevars(true).nonlocals["prepare"]
+    rule, given = true.__wrapped__, inspect.getclosurevars(true).nonlocals
+    prepare, restore = given["prepare"], given["restore"]
     spoil = CORRUPTIONS[how].spoil
 
     def wrong(*tensors: Tensor, **static):
@@ -82,7 +83,7 @@ def corrupt(true: Callable[..., Tensor], argument: int, how: str) -> Callable[..
     wrong.__name__ = f"{true.__name__}, {how}"
     wrong.__wrapped__ = rule  # for the names of the arguments
     unprepared = how == "not summed back"  # NumPy then broadcasts in the rule, and nothing sums its gradient back
-    twin = op(wrong, prepare=as_tensors if unprepared else prepare)
+    twin = op(wrong, prepare=as_tensors if unprepared else prepare, restore=None if unprepared else restore)
     del OPS[wrong.__name__]
     return twin
 

@@ -57,6 +57,12 @@ ACTIVATION = (
         exact=True,
         flat=True,
     ),
+    Case(
+        op=ops.elu,
+        sample=one(nonzero, alpha=0.75),
+        oracle=lambda x, alpha: np.where(x.real > 0, x, alpha * (np.exp(x) - 1)),
+        convex=True,
+    ),
     Case(op=ops.sigmoid, sample=one(normal), oracle=_logistic),
     _scales(op=ops.sigmoid_vjp, sample=two(normal, nonzero), oracle=lambda g, x: g * _logistic(x) * _logistic(-x)),
     Case(op=ops.softplus, sample=one(normal), oracle=lambda x: np.log(1 + np.exp(x)), convex=True),

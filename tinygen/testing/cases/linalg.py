@@ -10,24 +10,28 @@ from tinygen.testing.draws import narrowed, normal, one_in, shape
 
 
 def _matmul(rng):
-    """(..., N, K) @ (..., K, M), batch axes broadcast, one in five with an axis of no entries."""
+    """(..., N, K) @ (..., K, M), batch axes broadcast, one in five with an axis of no entries; or vectors (K,)."""
     n, k, m = (int(rng.integers(1, 4)) for _ in range(3))
     batch = shape(rng, most=2, empty=False)
     if one_in(rng, 5):
         n, k, m, *batch = (0 if one_in(rng, 2) else size for size in (n, k, m, *batch))
     a, b = ((*narrowed(rng, tuple(batch)), *matrix) for matrix in ((n, k), (k, m)))
+    a, b = (k,) if one_in(rng, 5) else a, (k,) if one_in(rng, 5) else b
     return (normal(rng, a), normal(rng, b)), {}
 
 
 def _product(a, b):
-    """Σ over k of column k of A times row k of B."""
-    outer = a[..., :, :, None] * b[..., None, :, :]  # (..., N, K, M)
-    return outer.sum(axis=-2)
+    """Σ over k of column k of A times row k of B; a vector is one row on the left, one column on the right."""
+    rows, columns = a if a.ndim > 1 else a[None], b if b.ndim > 1 else b[:, None]
+    products = (rows[..., :, :, None] * columns[..., None, :, :]).sum(axis=-2)  # (..., N, K, M) to (..., N, M)
+    products = products if a.ndim > 1 else products[..., 0, :]
+    return products if b.ndim > 1 else products[..., 0]
 
 
 def _longest(arrays, static) -> int:
     """K forwards; backwards M or N, times the batches that one matrix was repeated for."""
-    (*batch_a, n, k), (*batch_b, m) = arrays[0].shape, arrays[1].shape
+    a, b = arrays[0].shape, arrays[1].shape
+    (*batch_a, n, k), (*batch_b, m) = a if len(a) > 1 else (1, *a), b if len(b) > 1 else (*b, 1)
     batches = np.broadcast_shapes(tuple(batch_a), tuple(batch_b[:-1]))
     repeats_a, repeats_b = (math.prod(batches) // max(math.prod(own), 1) for own in (batch_a, batch_b[:-1]))
     return max(k, m * repeats_a, n * repeats_b)
