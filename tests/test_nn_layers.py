@@ -45,6 +45,7 @@ LAYERS = {  # name: (make(rng), shape of x)
     "Reshape": (lambda o: nn.Reshape((2, 6)), (2, 3, 4)),
     "ReLU": (lambda o: nn.ReLU(), (4, 5)),
     "LeakyReLU": (lambda o: nn.LeakyReLU(0.2), (4, 5)),
+    "ELU": (lambda o: nn.ELU(0.7), (4, 5)),
     "Sigmoid": (lambda o: nn.Sigmoid(), (4, 5)),
     "Tanh": (lambda o: nn.Tanh(), (4, 5)),
     "SiLU": (lambda o: nn.SiLU(), (4, 5)),
@@ -56,7 +57,7 @@ LAYERS = {  # name: (make(rng), shape of x)
 
 def test_every_layer_has_a_case():
     public = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
-    assert public - {name.split()[0].strip(",") for name in LAYERS} == {"Module", "Sequential"}
+    assert public - {name.split()[0].strip(",") for name in LAYERS} == {"Module", "Sequential", "Embedding"}
 
 
 def off_kinks(rng, shape):
@@ -198,6 +199,7 @@ def test_shapes_go_round(seed):
 ACTIVATIONS = {
     "ReLU": lambda x: max(x, 0),
     "LeakyReLU": lambda x: max(x, 0.01 * x),
+    "ELU": lambda x: x if x > 0 else math.expm1(x),
     "Sigmoid": lambda x: 1 / (1 + math.exp(-x)),
     "Tanh": math.tanh,
     "SiLU": lambda x: x / (1 + math.exp(-x)),

@@ -69,6 +69,17 @@ def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
     return height, width
 
 
+def indices(who: str, what: str, value: Any, count: int) -> np.ndarray:
+    """An array of whole numbers from 0 to count - 1; TypeError for other types, ValueError outside."""
+    expected, array = f"integers in 0..{count - 1}", np.asarray(value)
+    if array.dtype.kind not in "iu" and (array.size or isinstance(value, np.ndarray)):  # an empty list is float64
+        given = f"{array.dtype} of shape {array.shape}"
+        raise TypeError(f"{who}: expected {what} to be {expected}, got {given}: convert with .astype(np.int64)")
+    if array.size and not (0 <= array.min() and array.max() < count):
+        raise ValueError(f"{who}: expected {what} to be {expected}, got {array.min()}..{array.max()}")
+    return array.astype(np.intp)
+
+
 def generator(who: str, rng: Any) -> np.random.Generator:
     """`rng` itself; TypeError unless it is a NumPy Generator, because tinygen draws from nothing hidden."""
     if not isinstance(rng, np.random.Generator):

@@ -72,6 +72,17 @@ def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool 
     return -max(-x, axis=axis, keepdims=keepdims)
 
 
+@explained
+def one_hot(labels: np.ndarray, classes: int, *, dtype: type = np.float32) -> Tensor:
+    """Class numbers of any shape to rows of `classes` entries, (..., classes): 1 at the label, else 0; a constant.
+
+    Raises TypeError for labels that aren't integers, ValueError for those outside 0..classes - 1.
+    """
+    classes = arguments.whole("one_hot", "classes", classes, least=1)
+    labels = arguments.indices("one_hot", "labels", array_of(labels), classes)
+    return Tensor((labels[..., None] == np.arange(classes)).astype(dtype))
+
+
 # -- losses of real numbers --------------------------------------------------------------------------------------------
 
 

@@ -58,7 +58,10 @@ def cross_entropy(x, t):
 UNARY = {
     "neg": (torch.neg, normal),
     "exp": (torch.exp, normal),
+    "expm1": (torch.expm1, normal),
+    "exp_remainder": (lambda x: torch.exp(x) - 1 - x, normal),
     "log": (torch.log, positive),
+    "log1p": (torch.log1p, positive),
     "sqrt": (torch.sqrt, positive),
     "abs": (torch.abs, normal),
     "sin": (torch.sin, normal),
@@ -118,6 +121,18 @@ for name in BINARY:
 def _(rng):
     slope = float(rng.uniform(0, 1))
     return [normal(rng, 3, 4)], lambda x: tg.leaky_relu(x, negative_slope=slope), lambda x: F.leaky_relu(x, slope)
+
+
+@row("elu")
+def _(rng):
+    alpha = float(rng.uniform(0.5, 2))
+    return [normal(rng, 3, 4)], lambda x: tg.elu(x, alpha=alpha), lambda x: F.elu(x, alpha)
+
+
+@row("matmul of vectors")
+def _(rng):
+    a, b = ([(3,), (3,)], [(3,), (2, 3, 4)], [(2, 4, 3), (3,)])[int(rng.integers(3))]
+    return [normal(rng, *a), normal(rng, *b)], tg.matmul, torch.matmul
 
 
 @row("relu_vjp")

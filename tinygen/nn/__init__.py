@@ -1,11 +1,12 @@
-"""Layers and the tree that holds them: read module, sequential, init, conv, layers, norm, activation."""
+"""Layers and the tree that holds them: read module, sequential, init, conv, layers, embedding, norm, activation."""
 
 import sys
 
 from tinygen import hints
 from tinygen.nn import init
-from tinygen.nn.activation import GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from tinygen.nn.activation import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from tinygen.nn.conv import Conv2d, ConvTranspose2d
+from tinygen.nn.embedding import Embedding
 from tinygen.nn.finite import finite
 from tinygen.nn.layers import AvgPool2d, Dense, Dropout, Flatten, MaxPool2d, Reshape, Upsample
 from tinygen.nn.modes import evaluating
@@ -15,6 +16,7 @@ from tinygen.nn.sequential import Sequential
 from tinygen.nn.watch import watch
 
 __all__ = [
+    "ELU",
     "GELU",
     "AvgPool2d",
     "BatchNorm",
@@ -22,6 +24,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Identity",

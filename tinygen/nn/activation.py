@@ -1,7 +1,8 @@
 """The bends between layers, as modules for a `Sequential`; in a `forward` of your own, call the ops directly."""
 
+from tinygen import arguments
 from tinygen.nn.module import Module
-from tinygen.ops import gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
+from tinygen.ops import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from tinygen.tensor import Tensor
 
 
@@ -23,13 +24,26 @@ class LeakyReLU(Module):
     """x where it is positive, else negative_slope · x."""
 
     def __init__(self, negative_slope: float = 0.01):
-        self.negative_slope = negative_slope
+        self.negative_slope = arguments.real("LeakyReLU", "negative_slope", negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         return leaky_relu(x, negative_slope=self.negative_slope)
 
     def settings(self) -> str:
         return str(self.negative_slope)
+
+
+class ELU(Module):
+    """x where it is positive, else alpha · (eˣ - 1)."""
+
+    def __init__(self, alpha: float = 1.0):
+        self.alpha = arguments.real("ELU", "alpha", alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return elu(x, alpha=self.alpha)
+
+    def settings(self) -> str:
+        return str(self.alpha)
 
 
 class Sigmoid(Module):
