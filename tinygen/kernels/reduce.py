@@ -1,8 +1,8 @@
-"""Sums along any axes, whose rounding does not grow with the number of terms: float32 adds four, float64 the rest.
+"""Sums along any axes, whose rounding does not grow with the number of terms: float32 adds a few, float64 the rest.
 
-An array in C order is (N, R, C) around the first run of neighbouring axes, and a block adds some of the R rows into one
-that stays in the cache. Short rows are taken several at a time, so that the inner loop is long enough for vectors. The
-sums of the blocks, in float64, are added in their order.
+An array in C order is (N, R, C) around the first run of neighbouring axes. A block is a few of the R rows, which are
+added into one that stays in the cache. Short rows are taken several at a time, so that the inner loop is long enough
+for vectors. The sums of the blocks, in float64, are added in their order.
 """
 
 import math
@@ -15,6 +15,7 @@ from tinygen.kernels.memory import empty
 from tinygen.kernels.threads import rows_joined, share
 
 BLOCK = 1 << 14  # numbers in a block
+FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
 LEAST = 1 << 15  # numbers below which NumPy is as fast
 
 
@@ -31,7 +32,9 @@ def sum_along(x, axes):
     if c == 1:
         return reference.sum_along(x.reshape(n, rows), (1,)).reshape(before + after)
     sums = _sum_rows(x).reshape(before + after)
-    return reference.sum_along(sums, tuple(axis - run for axis in axes[run:])).astype(np.float32)
+    if len(axes) > run:
+        sums = reference.sum_along(sums, tuple(axis - run for axis in axes[run:]))
+    return sums.astype(np.float32)
 
 
 def variance(x, axes):
@@ -56,7 +59,7 @@ def relu_vjp_sum(g, y):
     masked, (width, each, sums) = empty(g.shape, g.dtype), _cut(1, g.size // c, c)
     g, y, rows = (a.reshape(-1, width) for a in (as_input(g), as_input(y), masked))
     share(_mask_and_sum, sums.shape[1], g, y, rows, sums[0], each)
-    return masked, sums.reshape(-1, c).sum(axis=0).astype(np.float32)
+    return masked, sums[0].sum(axis=0).astype(np.float32)
 
 
 def _sum_rows(x):
@@ -64,48 +67,55 @@ def _sum_rows(x):
     n, rows, c = x.shape
     width, each, sums = _cut(n, rows, c)
     share(_sum, n * sums.shape[1], x.reshape(n, -1, width), sums, each)
-    return sums.reshape(n, -1, c).sum(axis=1)
+    return sums.sum(axis=1)
 
 
 def _cut(n, rows, c):
-    """The width of a row of several joined, how many of those make a block, and zeros for the sums of all blocks."""
+    """The width of a row of several joined, how many of those make a block, and room for the sums of all blocks."""
     joined = rows_joined(rows, c)
-    width, each = joined * c, max(16, BLOCK // (joined * c))
-    return width, each, np.zeros((n, -(-rows // joined // each), width))
-
-
-@kernel
-def _add_up(rows, total):
-    whole_registers()
-    n, width = rows.shape
-    for i in range(0, n - 3, 4):  # four rows at a time, or the total would be read and written for each
-        a, b, c, d = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-        for j in range(width):
-            total[j] += np.float64((a[j] + b[j]) + (c[j] + d[j]))
-    for i in range(n - n % 4, n):
-        a = rows[i]
-        for j in range(width):
-            total[j] += np.float64(a[j])
+    width = joined * c
+    each = min(FEW, max(16, BLOCK // width))
+    return width, each, np.zeros((n, -(-rows // joined // each), c))
 
 
 @kernel
 def _sum(x, sums, each, start, stop):
-    pieces = sums.shape[1]
+    whole_registers()
+    rows, width = x.shape[1:]
+    pieces, few = sums.shape[1], np.empty(width, np.float32)
     for block in range(start, stop):
         i, piece = block // pieces, block % pieces
-        _add_up(x[i, piece * each : (piece + 1) * each], sums[i, piece])
+        first, last = piece * each, min((piece + 1) * each, rows)
+        few[:] = 0
+        for r in range(first, last - 3, 4):  # four rows at a time, or `few` would be read and written for each
+            a, b, c, d = x[i, r], x[i, r + 1], x[i, r + 2], x[i, r + 3]
+            for j in range(width):
+                few[j] += (a[j] + b[j]) + (c[j] + d[j])
+        for r in range(last - (last - first) % 4, last):
+            a = x[i, r]
+            for j in range(width):
+                few[j] += a[j]
+        _add_up(few, sums[i, piece])
 
 
 @kernel
 def _mask_and_sum(g, y, masked, sums, each, start, stop):
     whole_registers()
     n, width = g.shape
+    few = np.empty(width, np.float32)
     for block in range(start, stop):
-        last = min((block + 1) * each, n)
-        for first in range(block * each, last, 4):  # a few rows, which are still in the nearest cache for their sum
-            end = min(first + 4, last)
-            for i in range(first, end):
-                gi, yi, row = g[i], y[i], masked[i]
-                for j in range(width):
-                    row[j] = gi[j] if yi[j] > 0 else np.float32(0) if yi[j] <= 0 or gi[j] == 0 else yi[j]
-            _add_up(masked[first:end], sums[block])
+        few[:] = 0
+        for i in range(block * each, min((block + 1) * each, n)):
+            gi, yi, row = g[i], y[i], masked[i]
+            for j in range(width):
+                row[j] = gi[j] if yi[j] > 0 else np.float32(0) if yi[j] <= 0 or gi[j] == 0 else yi[j]
+                few[j] += row[j]
+        _add_up(few, sums[block])
+
+
+@kernel
+def _add_up(few, total):
+    """The rows that are joined in one, in float64."""
+    for start in range(0, len(few), len(total)):
+        for q in range(len(total)):
+            total[q] += few[start + q]
