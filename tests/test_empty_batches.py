@@ -81,11 +81,6 @@ IMAGES = {
     "max_pool2d": partial(tg.max_pool2d, kernel_size=2),
     "avg_pool2d": partial(tg.avg_pool2d, kernel_size=2),
     **{f"concat {axis}": lambda x, axis=axis: tg.concat(x, x, axis=axis) for axis in range(4)},
-    **{
-        f"{name} {reduction}": lambda x, f=getattr(F, name), r=reduction: f(x, np.ones(x.shape, x.dtype), reduction=r)
-        for name in ("mse", "l1", "huber", "bce", "bce_with_logits", "gaussian_kl")
-        for reduction in ("batchmean", "mean", "sum", "none")
-    },
     "softmax": F.softmax,
     "norm": partial(F.norm, axis=-1),
     **{
@@ -97,16 +92,26 @@ IMAGES = {
 }
 
 
+LOSSES = ("mse", "l1", "huber", "bce", "bce_with_logits", "gaussian_kl")
+
+
+def loss(x, *, name, reduction):
+    return getattr(F, name)(x, np.ones(x.shape, x.dtype), reduction=reduction)
+
+
 @pytest.mark.parametrize("empty", [axes for n in (1, 2, 4) for axes in combinations(range(4), n)])
 def test_images_without_entries(empty):
     shape = tuple(0 if axis in empty else n for axis, n in enumerate((20, 30, 40, 16)))
     for f in IMAGES.values():
         assert_as_in_float64(f, [shape])
+    for name, reduction in product(LOSSES, ("batchmean", "mean", "sum", "none")):
+        assert_as_in_float64(partial(loss, name=name, reduction=reduction), [shape])
     for groups in (1, 4):
         norm = partial(tg.group_norm, num_groups=groups, activation="silu")
         assert_as_in_float64(norm, [shape, shape[-1:], shape[-1:]])
 
 
+ACTIVATIONS = [nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh]
 LAYERS = {
     "Dense": (lambda: nn.Dense(6, 4, rng=rng), (6,)),
     "Conv2d": (lambda: nn.Conv2d(4, 16, 3, padding=1, rng=rng), (8, 8, 4)),
@@ -120,8 +125,14 @@ LAYERS = {
     "Upsample": (lambda: nn.Upsample(2), (8, 8, 4)),
     "MaxPool2d": (lambda: nn.MaxPool2d(2), (8, 8, 4)),
     "AvgPool2d": (lambda: nn.AvgPool2d(2), (8, 8, 4)),
+    **{kind.__name__: (kind, (5,)) for kind in ACTIVATIONS},
     "Sequential": (lambda: nn.Sequential(nn.Flatten(), nn.Dense(256, 3, rng=rng), nn.SiLU()), (8, 8, 4)),
 }
+
+
+def test_no_layer_is_left_out():
+    kinds = {name for name in nn.__all__ if isinstance(getattr(nn, name), type) and name != "Module"}
+    assert kinds == LAYERS.keys()
 
 
 @pytest.mark.parametrize("name", LAYERS)

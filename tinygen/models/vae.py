@@ -86,7 +86,8 @@ class VAE(nn.Module):
         """The two terms of the negative ELBO, which is their sum."""
         q = self.posterior(x)
         p = self.likelihood(q.rsample(rng))
-        return Terms(-p.log_prob(x).sum() * (1 / len(x)), functional.gaussian_kl(q.mu, q.log_var))
+        kl = functional.gaussian_kl(q.mu, q.log_var)  # which refuses a batch without examples
+        return Terms(-p.log_prob(x).sum() * (1 / len(x)), kl)
 
     def loss(self, x: Tensor | np.ndarray, rng: np.random.Generator, *, beta: float = 1.0) -> Tensor:
         """reconstruction + beta · KL: the negative ELBO for beta = 1, else that of a beta-VAE (Higgins et al. 2017).

@@ -58,5 +58,5 @@ def linear_weights(n: int, m: int, align_corners: bool = False) -> np.ndarray:
     if align_corners:
         at = np.arange(m) * ((n - 1) / (m - 1) if m > 1 else 0.0)
     else:
-        at = np.clip((np.arange(m) + 0.5) * (n / m) - 0.5, 0, n - 1)
+        at = np.clip((np.arange(m) + 0.5) * (n / max(1, m)) - 0.5, 0, n - 1)
     return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n)))
