@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import tinygen as tg
 from tinygen import OPS
 from tinygen.gradcheck import LIMITS, GradientError, check
-from tinygen.gradcheck.differences import best_of_ladder, complex_step, five_points
-from tinygen.gradcheck.limits import EPS, FLOOR, STEP
+from tinygen.gradcheck.differences import complex_step, five_points, ladder
+from tinygen.gradcheck.limits import EPS, FLOOR, LADDER, STEP
 from tinygen.gradcheck.point import normal
 
 X = np.random.default_rng(0).normal(size=(3, 4))
@@ -52,7 +52,7 @@ def test_five_points_are_exact_for_quartics(seed, n):
 @given(st.floats(1e-4, 1e-2), st.floats(0.5, 2))
 def test_the_ladder_finds_slopes_near_a_pole_and_knows_how_well(x, t):
     x, t = np.array([x]), np.array([t])
-    slope = best_of_ladder(lambda x: 1 / x, x, t, 1 / x)(slice(None))
+    slope = ladder(lambda x: 1 / x, x, t, 1 / x, LADDER)
     true = -t / x**2
     assert abs(slope.value - true) <= 8 * slope.doubt <= 1e-6 * abs(true)
 
@@ -60,17 +60,17 @@ def test_the_ladder_finds_slopes_near_a_pole_and_knows_how_well(x, t):
 @given(st.floats(1e-5, 1e-3), st.booleans())
 def test_the_ladder_steps_between_the_point_and_a_kink(distance, right):
     x = np.array([distance if right else -distance])
-    slope = best_of_ladder(lambda x: np.maximum(x, 0), x, np.ones(1), np.maximum(x, 0))(slice(None))
+    slope = ladder(lambda x: np.maximum(x, 0), x, np.ones(1), np.maximum(x, 0), LADDER)
     assert abs(slope.value[0] - right) <= 1e-10
     assert not slope.bent.any()
 
 
-@given(st.floats(0, 1e-9), st.floats(0.01, 100))
+@given(st.floats(0, 1e-16), st.floats(0.01, 100))
 def test_on_a_kink_it_says_so(distance, steepness):
     x = np.array([distance])
     f = lambda x: steepness * np.abs(x)
     assert five_points(f, x, np.ones(1), f(x)).bent.all()
-    assert best_of_ladder(f, x, np.ones(1), f(x))(slice(None)).bent.all()
+    assert ladder(f, x, np.ones(1), f(x), LADDER).bent.all()
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(0.1, 10))
@@ -79,7 +79,7 @@ def test_a_bend_is_not_a_kink(seed, shift, curvature):
     f = lambda x: np.array([np.sin(curvature * x[0]), np.exp(x[1]) + shift, x[2] ** 2])
     t = np.ones(3) / math.sqrt(3)
     assert not five_points(f, x, t, f(x)).bent.any()
-    assert not best_of_ladder(f, x, t, f(x))(slice(None)).bent.any()
+    assert not ladder(f, x, t, f(x), LADDER).bent.any()
 
 
 @given(st.floats(-3, 3))
@@ -311,13 +311,13 @@ def test_a_whole_layer_of_relus_passes():
 @given(st.floats(0, 8), st.integers(0, 2**32 - 1))
 def test_a_large_constant_beside_a_small_slope_is_no_false_alarm(exponent, seed):
     report = check(lambda x: tg.sin(x).sum() + 10.0**exponent, X, seed=seed, raises=False)
-    assert {row.verdict for row in report.rows} <= {"ok", "unclear"}
+    assert {row.verdict for row in report.rows} <= {"ok", "undecided"}
     assert report.ok or exponent > 5
 
 
 def test_where_rounding_hides_everything_it_says_so():
-    report = check(lambda x: (x + 1e10) * 1e-3, X, raises=False)
-    assert {row.verdict for row in report.rows} == {"unclear"}
+    report = check(lambda x: (tg.sin(x) + 1e10) * 1e-3, X, raises=False)
+    assert {row.verdict for row in report.rows} == {"undecided"}
     assert "rounding hides the slope" in str(report)
 
 

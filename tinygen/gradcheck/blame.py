@@ -98,7 +98,7 @@ def _first_order(call: Call, verdict: str, rng: np.random.Generator) -> str:
     if verdict == "kink":
         value = call.arrays[j][outcome.entry] if outcome.entry is not None else np.nan
         return f"its argument {call.names[j]} stands on a kink at entry {outcome.entry}, where it is {value:.3g}"
-    if verdict == "unclear":
+    if verdict == "undecided":
         return f"rounding hides its derivative in {call.names[j]}"
     return f"its derivative in {call.names[j]} {words(point, 0, j, call.names, rng)}"
 

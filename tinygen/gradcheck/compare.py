@@ -1,14 +1,24 @@
-"""Holding what the rules say against what the numbers say, for one function at one point."""
+"""Comparing what the rules say with what the numbers say, for one function at one point.
+
+Everything is compared in units that are powers of two, near the size of each input entry and of each output's slope:
+so nothing overflows or vanishes, and 1e-250 is as good a number as 1.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.linalg import norm
 
 from tinygen.gradcheck.differences import Slope
-from tinygen.gradcheck.limits import COARSE, STEP
-from tinygen.gradcheck.point import Exact, Moves, Point, normal
+from tinygen.gradcheck.limits import COARSE, EPS, EVEN, STEP, TRUST
+from tinygen.gradcheck.locate import corner, largest_gap
+from tinygen.gradcheck.moves import Moves
+from tinygen.gradcheck.point import Exact, Point, normal
+
+NOTES = {
+    "kink": "a kink: the slopes to its two sides differ, however small the step; move the point off it",
+    "undecided": "rounding hides the slope: the numbers are only good to {doubt:.0e} of it; rescale f or x",
+}
 
 
 class Outcome(NamedTuple):
@@ -25,35 +35,33 @@ class Outcome(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One question to both sides: what do these cotangents see when the argument moves along a tangent?"""
+    """One question to both sides: how do these weighted sums of outputs change along a tangent?"""
 
+    tangent: np.ndarray
     entry: tuple[int, ...] | None  # the only entry that moves, or None if all do
     cotangents: np.ndarray  # (R, M): g
     gradients: np.ndarray  # (R, N): J*g
     analytic: np.ndarray  # (R,): ⟨J*g, t⟩
 
+    def sees_nothing(self, slope: Slope) -> bool:
+        """Whether both sides are zero, or smaller than the rounding of f: true of a constant, but it proves little."""
+        numerical, doubt = self.cotangents @ slope.value, np.abs(self.cotangents) @ slope.doubt
+        return bool(np.all(np.abs([self.analytic, numerical]) <= 25 * doubt))
+
 
 class Finding(NamedTuple):
-    """The two answers to a trial that disagree most."""
+    """Both sides of a trial, for the cotangent about which they disagree most."""
 
+    row: int
     analytic: float
     numerical: float
     error: float
-    doubt: float  # how far the numerical answer may be off, in the unit of the error
-    bent: bool
+    doubt: float  # how far the numerical side may be off, in the unit of the error
+    verdict: str
 
     def allowed(self, limit: float) -> float:
-        """The limit; or, for an error beyond it, what the numbers can tell, if that is only a little less."""
-        return limit if self.error <= limit else max(limit, min(8 * self.doubt, COARSE))
-
-    def verdict(self, limit: float) -> str:
-        if not np.isfinite([self.analytic, self.numerical]).all():
-            return "not finite"
-        if self.bent:
-            return "kink"
-        if self.error <= self.allowed(limit):
-            return "ok"
-        return "unclear" if self.error <= 8 * self.doubt else "wrong"
+        """The limit, or what the numbers can tell, if that is only a little more."""
+        return max(limit, min(TRUST * self.doubt, COARSE))
 
 
 def compare(
@@ -66,109 +74,170 @@ def compare(
         cotangents = normal(rng, (directions, m))
         if any(len(move.tangents) > directions for move in moves):  # all unit vectors show the whole Jacobian
             cotangents = np.concatenate([cotangents, np.eye(m) if m <= full else normal(rng, (8, m))])
-        pulled = [point.pull(k, g) for g in cotangents]
+        units = _output_units(moves, block)
+        pulled = [point.pull(k, g) for g in cotangents / units]
         for j, move in enumerate(moves):
-            yield k, j, _judge(move, block, cotangents, [gradients[j] for gradients in pulled], limit)
+            comparison = _Comparison(point, k, j, move, units, limit)
+            yield k, j, comparison.outcome(cotangents, [gradients[j] for gradients in pulled])
 
 
-def _judge(moves: Moves, block: slice, cotangents: np.ndarray, gradients: list[np.ndarray], limit: float) -> Outcome:
-    """Believe what agrees; look closer at what does not, worst first; stop at the first that stays wrong."""
-    for g in gradients:
-        if g.shape != moves.x.shape:
-            note = f"the gradient has shape {g.shape}, the argument {moves.x.shape}"
-            return Outcome(limit, None, np.nan, np.nan, np.inf, "wrong", note=note)
-    trials = _trials(moves, cotangents, gradients)
-    slopes = [moves.known(i, block) for i in range(len(trials))]
-    findings = _weigh(trials, slopes)
-    if all(map(_is_zero, trials, slopes)) and not any(f.bent for f in findings):
-        return _vacuous(trials, slopes, limit)
-    unseen, note = set(range(len(trials))), ""
-    while doubtful := [i for i in unseen if findings[i].error > limit or findings[i].bent]:
-        i = max(doubtful, key=lambda i: findings[i].error)
-        unseen.remove(i)
-        slopes[i] = moves.refined(i, block)
-        findings = _weigh(trials, slopes)
-        if findings[i].verdict(limit) != "ok":
-            return _failure(findings[i], trials[i], moves, block, limit)
-        why = "a kink or a pole is near" if slopes[i].step <= STEP else "f is large beside its slope"
-        note = f"{why}: it took steps of {slopes[i].step:.1e}"
-    if all(map(_is_zero, trials, slopes)):
-        return _vacuous(trials, slopes, limit, note)
-    found, trial = max(zip(findings, trials), key=lambda pair: pair[0].error)
-    return Outcome(found.allowed(limit), trial.entry, found.analytic, found.numerical, found.error, note=note)
+def _output_units(moves: list[Moves], block: slice) -> np.ndarray:
+    """For each output a power of two within 2¹⁶ of its largest slope that could be seen, or of what hides it."""
+    with np.errstate(all="ignore"):
+        sizes = [np.fmax(np.abs(s.value[block]), s.doubt[block] / COARSE) for move in moves for s in move.slopes]
+        size = np.max(sizes, axis=0, initial=0) if sizes else np.ones(block.stop - block.start)
+        size = np.where((size > 0) & np.isfinite(size), size, 1.0)
+        return np.ldexp(1.0, (EVEN * np.rint(np.log2(size) / EVEN)).clip(-992, 992).astype(int))
 
 
-def _failure(found: Finding, trial: Trial, moves: Moves, block: slice, limit: float) -> Outcome:
-    """The finding in words; where a random tangent failed, with the two numbers of the entry that is most to blame."""
-    verdict = found.verdict(limit)
-    entry, analytic, numerical = trial.entry, found.analytic, found.numerical
-    if entry is None:
-        entry, analytic, numerical = _locate(moves, block, trial.cotangents[0], trial.gradients[0])
-    note = {
-        "kink": "a kink: the slopes to its two sides differ, however small the step; move the point off it",
-        "unclear": f"rounding hides the slope: the numbers are only good to {found.doubt:.0e} of it; rescale f or x",
-        "not finite": f"the {'gradient' if np.isfinite(numerical) else 'function'} is not finite here",
-    }
-    return Outcome(limit, entry, analytic, numerical, found.error, verdict, note=note.get(verdict, ""))
+class _Comparison:
+    """Output k of a point by its argument j."""
 
+    def __init__(self, point: Point, k: int, j: int, moves: Moves, units: np.ndarray, limit: float):
+        self.point, self.k, self.j, self.moves, self.units, self.limit = point, k, j, moves, units, limit
+        self.block = point.blocks[k]
 
-def _locate(moves: Moves, block: slice, g: np.ndarray, gradient: np.ndarray) -> tuple[tuple[int, ...], float, float]:
-    """The entry where ⟨g, J̃t⟩ and ⟨J*g, t⟩ part, found by halving; and what each of them says there."""
+    def outcome(self, cotangents: np.ndarray, gradients: list[np.ndarray]) -> Outcome:
+        """Believe what agrees; look closer at what does not, worst first; stop at the first that stays wrong."""
+        for g in gradients:
+            if g.shape != self.moves.x.shape:
+                note = f"the gradient has shape {g.shape}, the argument {self.moves.x.shape}"
+                return Outcome(self.limit, None, np.nan, np.nan, np.inf, "wrong", note=note)
+        trials = _trials(self.moves, cotangents, gradients)
+        slopes = [slope.cut(self.block, self.units) for slope in self.moves.slopes[: len(trials)]]
+        findings = _weigh(trials, slopes, self.limit)
+        if self._shows_nothing(trials, slopes) and self.moves.ordinary:
+            return _vacuous(trials, slopes, self.limit)
+        unseen, note = set(range(len(trials))), ""
+        while doubtful := [i for i in unseen if findings[i].verdict != "ok" or self._is_blind(trials[i], slopes[i])]:
+            i = max(doubtful, key=lambda i: findings[i].error)
+            unseen.remove(i)
+            slopes[i] = self._refined(trials[i], slopes[i])
+            findings = _weigh(trials, slopes, self.limit)
+            if findings[i].verdict in ("wrong", "not finite"):
+                return self._failure(findings[i], trials[i])
+            step = float(slopes[i].step.min(initial=np.inf))
+            why = "a kink or a pole is near" if step <= STEP else "f is large beside its slope"
+            note = f"{why}: it took steps of {step:.1e}"
+        if self._shows_nothing(trials, slopes):
+            return _vacuous(trials, slopes, self.limit, note)
+        return self._summary(trials, slopes, findings, note)
 
-    def sides(part: np.ndarray) -> tuple[float, float]:
-        t = np.zeros(moves.x.shape)
-        t.flat[part] = moves.tangents[0].flat[part] if len(part) > 1 else 1
-        return float(gradient @ t.reshape(-1)), float(g @ moves.slope(t).value[block])
+    def _summary(self, trials: list[Trial], slopes: list[Slope], findings: list[Finding], note: str) -> Outcome:
+        nothing = all(trial.sees_nothing(slope) for trial, slope in zip(trials, slopes))
+        for verdict in ("kink", "ok", "undecided") if not nothing else ("kink", "undecided", "ok"):
+            which = [i for i, found in enumerate(findings) if found.verdict == verdict]
+            if which:
+                i = max(which, key=lambda i: findings[i].error)
+                break
+        found, entry = findings[i], trials[i].entry
+        if verdict != "ok":
+            return self._failure(found, trials[i])
+        return Outcome(found.allowed(self.limit), entry, found.analytic, found.numerical, found.error, note=note)
 
-    part = np.arange(moves.x.size)
-    while len(part) > 1:
-        part = max(np.array_split(part, 2), key=lambda half: _gap(*sides(half)))
-    entry = tuple(int(i) for i in np.unravel_index(part[0], moves.x.shape))
-    return entry, *sides(part)
+    def _shows_nothing(self, trials: list[Trial], slopes: list[Slope]) -> bool:
+        """Whether nothing moves, and the rules give zero too, or only their own rounding."""
+        if not all(trial.sees_nothing(slope) and not slope.bent.any() for trial, slope in zip(trials, slopes)):
+            return False
+        return not any(trial.analytic.any() for trial in trials) or self._is_rounding(trials[0])
 
+    def _is_blind(self, trial: Trial, slope: Slope) -> bool:
+        """Whether neither side moves, with steps that may be too small for f."""
+        return not self.moves.ordinary and trial.sees_nothing(slope)
 
-def _gap(analytic: float, numerical: float) -> float:
-    gap = abs(analytic - numerical)
-    return np.inf if np.isnan(gap) else gap
+    def _is_rounding(self, trial: Trial) -> bool:
+        """Whether the rules give something else next to the point, where a smooth gradient is nearly the same."""
+        if self.point.nearby is None:
+            return False
+        here = trial.gradients[0]
+        g = trial.cotangents[0] / self.units
+        there = (self.point.nearby.pull(self.k, g)[self.j] * self.moves.units).reshape(-1)
+        return bool(_size(there - here) >= 1e-3 * _size(here))
+
+    def _refined(self, trial: Trial, slope: Slope) -> Slope:
+        """The slope along the trial's tangent once more, with the best of many steps."""
+        with np.errstate(all="ignore"):
+            varies = np.abs(trial.cotangents) @ slope.size / np.abs(trial.analytic)
+        varies = float(np.min(varies[np.isfinite(varies)], initial=np.inf))
+        return self.moves.refined(trial.tangent, varies).cut(self.block, self.units)
+
+    def _failure(self, found: Finding, trial: Trial) -> Outcome:
+        """The finding in words, and in numbers that are not in units; those of one entry, where a direction failed."""
+        entry, g = trial.entry, trial.cotangents[found.row]
+        scale = self._scale(g)
+        analytic, numerical = found.analytic * scale, found.numerical * scale
+        if entry is None:
+            gradient = trial.gradients[found.row]
+
+            def sides(t: np.ndarray) -> tuple[float, float]:
+                slope = self.moves.slope(t).cut(self.block, self.units)
+                return float(gradient @ t.reshape(-1)), float(g @ slope.value)
+
+            if found.verdict == "kink":
+                entry = corner(self.moves, trial.tangent, self.block)
+            else:
+                entry = largest_gap(self.moves, trial.tangent, sides)
+            only = np.zeros(self.moves.x.shape)
+            only[entry] = 1
+            analytic, numerical = (side * scale for side in sides(only))
+        unit = self.moves.units[entry]
+        note = NOTES.get(found.verdict, "").format(doubt=found.doubt)
+        if found.verdict == "not finite":
+            note = f"the {'gradient' if np.isfinite(found.numerical) else 'function'} is not finite here"
+        return Outcome(self.limit, entry, analytic / unit, numerical / unit, found.error, found.verdict, note=note)
+
+    def _scale(self, g: np.ndarray) -> float:
+        """What numbers have to be multiplied with to be those of the output, if only one counts."""
+        counts = np.flatnonzero(g)
+        return float(self.units[counts[0]]) if len(counts) == 1 else float(np.max(self.units, initial=0) or 1)
 
 
 def _trials(moves: Moves, cotangents: np.ndarray, gradients: list[np.ndarray]) -> list[Trial]:
-    pulled = np.array([g.reshape(-1) for g in gradients])  # (R, N)
+    pulled = np.array([(g * moves.units).reshape(-1) for g in gradients])  # (R, N)
     directions = moves.entries.count(None)
     trials = []
     for i, (t, entry) in enumerate(zip(moves.tangents, moves.entries)):
         rows = slice(i, i + 1) if entry is None else slice(directions, None)
         if not len(pulled[rows]):
             continue  # an output without entries has no single ones
-        trials.append(Trial(entry, cotangents[rows], pulled[rows], pulled[rows] @ t.reshape(-1)))
+        trials.append(Trial(t, entry, cotangents[rows], pulled[rows], pulled[rows] @ t.reshape(-1)))
     return trials
 
 
-def _weigh(trials: list[Trial], slopes: list[Slope]) -> list[Finding]:
-    """The scaled error of each trial; single entries share one scale, the largest of the Jacobian."""
-    answers = [trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)]
-    single = [_largest(n, trial.analytic) for n, trial in zip(answers, trials) if trial.entry is not None]
-    largest = max(single, default=0.0)
+def _weigh(trials: list[Trial], slopes: list[Slope], limit: float) -> list[Finding]:
+    """The scaled error of each trial; single entries share one scale per cotangent, the largest that it sees."""
+    results = [trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)]
+    single = [np.fmax(np.abs(n), np.abs(t.analytic)) for n, t in zip(results, trials) if t.entry is not None]
+    rows = np.max(np.where(np.isfinite(single), single, 0), axis=0, initial=0) if single else np.zeros(0)
+    rounding = 2 * EPS * np.max(rows, initial=0)  # of the rules themselves
     findings = []
-    for trial, slope, numerical in zip(trials, slopes, answers):
-        scale = largest
+    for trial, slope, numerical in zip(trials, slopes, results):
+        doubts = np.abs(trial.cotangents) @ slope.doubt + rounding * (trial.entry is not None)
+        scales = rows
         if trial.entry is None:
-            scale = float(norm(trial.cotangents) * norm(slope.value) + norm(trial.gradients))
-            if _is_zero(trial, slope):  # a tangent and a cotangent that both miss the Jacobian, noise against noise
-                scale = np.inf
-        gaps = np.abs(trial.analytic - numerical)
-        row = int(gaps.argmax())  # a NaN counts as the largest
-        doubt = np.max(np.abs(trial.cotangents) @ slope.doubt)
-        error, doubt = (_ratio(float(v), scale) for v in (gaps[row], doubt))
-        findings.append(Finding(trial.analytic[row], numerical[row], error, doubt, bool(slope.bent.any())))
+            scales = np.array([_size(trial.cotangents) * _size(slope.value) + _size(trial.gradients)])
+        errors = _ratios(np.abs(trial.analytic - numerical), scales)
+        doubts = _ratios(doubts, scales)
+        finite = np.isfinite(trial.analytic) & np.isfinite(numerical)
+        row, verdict = _verdict(errors, doubts, finite, bool(slope.bent.any()), limit)
+        findings.append(Finding(row, trial.analytic[row], numerical[row], errors[row], doubts[row], verdict))
     return findings
 
 
-def _is_zero(trial: Trial, slope: Slope) -> bool:
-    """Whether both sides are zero, or smaller than the rounding of f: true of a constant, but it proves little."""
-    rounding = 25 * np.max(np.abs(trial.cotangents), initial=0) * np.max(slope.doubt, initial=0)
-    values = np.append(trial.analytic, trial.cotangents @ slope.value)
-    return bool(np.all(np.abs(values) <= rounding))
+def _verdict(errors: np.ndarray, doubts: np.ndarray, finite: np.ndarray, bent: bool, limit: float) -> tuple[int, str]:
+    """The cotangent that decides, and what it decides."""
+    if not finite.all():
+        return int(finite.argmin()), "not finite"
+    worst = int(errors.argmax())
+    if bent:
+        return worst, "kink"
+    doubts = TRUST * doubts
+    wrong = errors > np.maximum(limit, doubts)
+    seen = ~wrong & (doubts <= COARSE)
+    for verdict, which in (("wrong", wrong), ("ok", seen)):
+        if which.any():
+            return int(np.where(which, errors, -1).argmax()), verdict
+    return worst, "undecided"
 
 
 def _vacuous(trials: list[Trial], slopes: list[Slope], limit: float, note: str = "") -> Outcome:
@@ -179,10 +248,16 @@ def _vacuous(trials: list[Trial], slopes: list[Slope], limit: float, note: str =
 
 def _largest(*arrays: np.ndarray) -> float:
     """Of all finite entries."""
-    return max(float(np.max(np.abs(a), where=np.isfinite(a), initial=0)) for a in arrays)
+    return max((float(np.max(np.abs(a), where=np.isfinite(a), initial=0)) for a in arrays), default=0.0)
 
 
-def _ratio(value: float, scale: float) -> float:
-    if not np.isfinite(value) or np.isnan(scale):
-        return np.inf
-    return value / scale if scale else 0.0
+def _size(a: np.ndarray) -> float:
+    """The Euclidean norm of all entries, whatever their size."""
+    largest = float(np.max(np.abs(a), initial=0))
+    return largest * float(np.linalg.norm(a / largest)) if 0 < largest < np.inf else largest
+
+
+def _ratios(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """values / scales; infinite where not finite, 0 where the scale is."""
+    with np.errstate(all="ignore"):
+        return np.where(np.isfinite(values) & ~np.isnan(scales), np.where(scales > 0, values / scales, 0.0), np.inf)

@@ -1,57 +1,106 @@
-"""What a function does when its input moves along t: by five points, by many steps where those fail, by complex steps.
+"""What a function does when its input moves along t: by five points, by a ladder of steps, or by complex steps.
 
-All functions here take and return plain arrays; outputs are flat, shape (M,).
+Steps are powers of two and tangents have few bits (`few_bits`), so every point x + ht is a float: the step that is
+made is the step that is divided by. All functions here take and return plain arrays; outputs are flat, shape (M,).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.gradcheck.limits import COMPLEX_STEP, EPS, STEP
+from tinygen.gradcheck.limits import BEND, BITS, COMPLEX_STEP, EPS, FAR, PLATEAU, RESOLVED, STEP, TRUST
 
 Function = Callable[[np.ndarray], np.ndarray]
 
-_LADDER = STEP * 2.0 ** np.arange(7, -14, -1)  # from 0.09 down to 9e-8
-
 
 class Slope(NamedTuple):
-    """J t, flat (M,), and how far to believe it."""
+    """J t, each field flat (M,), and how far to believe it."""
 
     value: np.ndarray
     doubt: np.ndarray  # how far each entry may be off
     bent: np.ndarray  # where the function has a corner: its slopes to the left and to the right differ
-    step: float
+    noise: np.ndarray  # how far values of f may be off
+    size: np.ndarray  # the largest |f| on the way
+    step: np.ndarray
 
-    def cut(self, block: slice) -> "Slope":
-        """The same for some of the outputs."""
-        return Slope(self.value[block], self.doubt[block], self.bent[block], self.step)
+    def cut(self, block: slice, units: np.ndarray) -> "Slope":
+        """The same for some of the outputs, measured in `units`."""
+        value, doubt, bent, noise, size, step = (field[block] for field in self)
+        return Slope(value / units, doubt / units, bent, noise / units, size / units, step)
+
+    def where(self, condition: np.ndarray, other: "Slope") -> "Slope":
+        """This slope for the outputs where `condition` is true, the other slope elsewhere."""
+        return Slope(*(np.where(condition, a, b) for a, b in zip(self, other)))
+
+    def allows(self, other: "Slope") -> np.ndarray:
+        """Where the other slope is no further off than this one may be."""
+        return np.abs(other.value - self.value) <= TRUST * self.doubt
+
+    @property
+    def resolved(self) -> np.ndarray:
+        return ~self.bent & (self.doubt < RESOLVED * np.abs(self.value))
 
 
-def five_points(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray) -> Slope:
-    """(f(x-2ht) - 8f(x-ht) + 8f(x+ht) - f(x+2ht)) / 12h; `center` is f(x)."""
-    with np.errstate(all="ignore"):  # a step over the edge of the domain makes a NaN, and that is an answer
-        return _slope(center, _pair(f, x, t, STEP), _pair(f, x, t, 2 * STEP), STEP)
+def few_bits(t: np.ndarray) -> np.ndarray:
+    """t with its components rounded to BITS binary digits."""
+    mantissa, exponent = np.frexp(t)
+    return np.ldexp(np.rint(np.ldexp(mantissa, BITS)), exponent - BITS)
 
 
-def best_of_ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray) -> Callable[[slice], Slope]:
-    """Five points with 20 steps; then, for any block of the output, the step whose neighbours agree with it best.
+def five_points(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, h: float = STEP) -> Slope:
+    """(f(x-2ht) - 8f(x-ht) + 8f(x+ht) - f(x+2ht)) / 12h; `center` is f(x), and the doubt is rounding alone."""
+    with np.errstate(all="ignore"):  # a step over the edge of the domain makes a NaN, and that is a result
+        return _slope(center, _pair(f, x, t, h), _pair(f, x, t, 2 * h), h)
 
-    Large steps suffer from curvature, small ones from rounding, and both from kinks that they step over; where three
-    steps in a row give one answer, none of them does. What they still differ by is the doubt.
+
+def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers: Iterable[int]) -> Slope:
+    """Five points with every step 2^power, from small to large; for each output the step that can be trusted most.
+
+    Small steps suffer from rounding, large ones from curvature; in between is a plateau, where neighbouring steps
+    agree. The slope is where they agree best on the first plateau from below. (Further up others may follow: seen from
+    afar, x + sin x is a straight line.) Where there is none, it is the near step with the smallest doubt; and a plateau
+    that is far away must not contradict that one.
     """
+    best, noise = None, np.zeros(center.shape)
     with np.errstate(all="ignore"):
-        pairs = [_pair(f, x, t, h) for h in _LADDER]
-        slopes = [_slope(center, near, far, h) for far, near, h in zip(pairs, pairs[1:], _LADDER[1:])]
-        jumps = np.abs(np.diff([s.value for s in slopes], axis=0))
-        doubts = jumps[1:] + jumps[:-1] + [s.doubt for s in slopes[1:-1]]  # against both neighbours, and rounding
-        doubts[np.isnan(doubts)] = np.inf
+        for slope in _with_doubts(_slopes(f, x, t, center, powers)):
+            resolved = slope.resolved
+            if best is None:
+                best = top = slope._replace(doubt=np.where(slope.step <= FAR, slope.doubt, np.inf))
+                run, left = np.zeros(center.shape, int), np.zeros(center.shape, bool)
+            left |= (run >= PLATEAU) & ~resolved
+            top = slope.where(~left & resolved & ((run == 0) | (slope.doubt < top.doubt)), top)
+            run = np.where(left, run, np.where(resolved, run + 1, 0))
+            best = slope.where((slope.doubt < best.doubt) & (slope.step <= FAR), best)
+            noise = np.where(slope.step <= FAR, slope.noise, noise)
+        best = best._replace(doubt=np.maximum(best.doubt, 4 * noise / best.step))  # noise that only larger steps show
+        return top.where((run >= PLATEAU) & ((top.step <= FAR) | best.allows(top)), best)
 
-    def best(block: slice) -> Slope:
-        i = int(doubts[:, block].max(axis=1, initial=0).argmin())
-        return slopes[i + 1].cut(block)._replace(doubt=doubts[i, block])
 
-    return best
+def _slopes(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers: Iterable[int]) -> Iterator[Slope]:
+    """One slope per step; its doubt is the noise of f, as far as smaller steps have shown it, over the step."""
+    noise, near, before = np.zeros(center.shape), None, np.zeros((2, *center.shape))
+    for power in powers:
+        h = 2.0**power
+        near, far = near or _pair(f, x, t, h), _pair(f, x, t, 2 * h)
+        # What is not straight about f is 4 or 8 times that of half the step if f is smooth, twice that at a corner.
+        curved = np.abs([near[0] + near[1] - 2 * center, (far[1] - far[0]) - 2 * (near[1] - near[0])])
+        noise = np.fmax(noise, np.max(np.where(before > 0.6 * curved, before, 0), axis=0))
+        slope = _slope(center, near, far, h)
+        noise = np.fmax(noise, slope.noise)
+        yield slope._replace(doubt=4 * noise / h, noise=noise)
+        near, before = far, curved
+
+
+def _with_doubts(slopes: Iterable[Slope]) -> Iterator[Slope]:
+    """All slopes but the first and last; to the doubt of each is added how much both neighbours differ from it."""
+    below = here = None
+    for above in slopes:
+        if below is not None:
+            doubt = here.doubt + np.abs(here.value - below.value) + np.abs(above.value - here.value)
+            yield here._replace(doubt=np.where(np.isnan(doubt), np.inf, doubt))
+        below, here = here, above
 
 
 def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
@@ -63,7 +112,8 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
             "write it with analytic functions only (no abs, real, maximum, comparisons), or leave it away"
         )
     value = y.imag / COMPLEX_STEP
-    return Slope(value, EPS * np.abs(value), np.zeros(value.shape, bool), COMPLEX_STEP)
+    doubt, step = EPS * np.abs(value), np.full(value.shape, COMPLEX_STEP)
+    return Slope(value, doubt, np.zeros(value.shape, bool), EPS * np.abs(y), np.abs(y), step)
 
 
 def _pair(f: Function, x: np.ndarray, t: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -71,10 +121,11 @@ def _pair(f: Function, x: np.ndarray, t: np.ndarray, h: float) -> tuple[np.ndarr
 
 
 def _slope(center: np.ndarray, near: tuple, far: tuple, h: float) -> Slope:
-    value = (8 * (near[1] - near[0]) - (far[1] - far[0])) / (12 * h)
-    rounding = EPS * np.max(np.abs([center, *near, *far]), axis=0) / h
+    value = (8 * ((near[1] - near[0]) / h) - (far[1] - far[0]) / h) / 12
+    size = np.max(np.abs([center, *near, *far]), axis=0)
+    noise = EPS * size
     # The two one-sided slopes differ by h f'' where f is smooth, so half as much at half the step. At a kink they
     # differ by the same at any step.
-    bend, wider = (np.abs(a + b - 2 * center) / k for (a, b), k in ((near, h), (far, 2 * h)))
-    visible = 1e-5 * np.max(np.abs(value), initial=0) + 1e4 * rounding
-    return Slope(value, 4 * rounding, (bend > 0.75 * wider) & (bend > visible), h)
+    bend, wider = (np.abs((a - center) / k + (b - center) / k) for (a, b), k in ((near, h), (far, 2 * h)))
+    bent = (bend > 0.75 * wider) & (bend > 1e-5 * np.abs(value) + BEND * noise / h)
+    return Slope(value, 4 * noise / h, bent, noise, size, np.full(value.shape, h))

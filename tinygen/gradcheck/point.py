@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from tinygen.grad import grad
-from tinygen.gradcheck.differences import Slope, best_of_ladder, five_points
-from tinygen.gradcheck.limits import FLOOR
+from tinygen.gradcheck.differences import Slope
+from tinygen.gradcheck.limits import FLOOR, NEARBY
 from tinygen.tensor import Tensor, array_of, constant
 
 Arrays = Sequence[np.ndarray]
@@ -26,7 +26,7 @@ class Point:
         self.arrays = list(arrays)
         self.variables = _variables(self.arrays)
         self.outputs: list[Tensor] = record(*self.variables)
-        self._compute = compute
+        self._record, self._compute = record, compute
 
     @cached_property
     def blocks(self) -> list[slice]:
@@ -38,13 +38,30 @@ class Point:
     def center(self) -> np.ndarray:
         return self.values(self.arrays)
 
+    @cached_property
+    def nearby(self) -> "Point | None":
+        """The same function next to the point; None if that is outside its domain."""
+        rng = np.random.default_rng(0)
+        moved = [x * (1 + NEARBY * normal(rng, x.shape)) for x in self.arrays]
+        try:
+            return Point(self._record, self._compute, moved)
+        except (ValueError, ArithmeticError):
+            return None
+
     def values(self, arrays: Arrays) -> np.ndarray:
-        """All outputs at `arrays`, flat, one behind the other."""
+        """All outputs at `arrays`, flat, one after the other."""
         return np.concatenate([array_of(y).reshape(-1) for y in self._compute(*_variables(arrays))])
 
     def along(self, j: int) -> Callable[[np.ndarray], np.ndarray]:
-        """All outputs as a function of argument j alone."""
-        return lambda x: self.values([*self.arrays[:j], x, *self.arrays[j + 1 :]])
+        """All outputs as a function of argument j alone; NaN where f refuses its arguments."""
+
+        def f(x: np.ndarray) -> np.ndarray:
+            try:
+                return self.values([*self.arrays[:j], x, *self.arrays[j + 1 :]])
+            except (ValueError, ArithmeticError):  # as a loss does that wants probabilities
+                return np.full(self.center.shape, np.nan)
+
+        return f
 
     def pull(self, k: int, g: np.ndarray | Tensor) -> list[np.ndarray]:
         """What the rules say: Jᵀ g of output k for each argument; zeros if that output is a constant."""
@@ -53,43 +70,6 @@ class Point:
             return [np.zeros(x.shape) for x in self.arrays]
         g = g if isinstance(g, Tensor) else g.reshape(y.shape)
         return [array_of(d) for d in grad(y, self.variables, g, retain_graph=True)]
-
-
-class Moves:
-    """What happens to all outputs when argument j moves along tangents of length 1.
-
-    First come random tangents, then, if the argument has no more than `full` entries, each entry alone.
-    """
-
-    def __init__(
-        self, point: Point, j: int, rng: np.random.Generator, *, full: int, directions: int, exact: Exact | None
-    ):
-        self.f, self.x, self.center = point.along(j), point.arrays[j], point.center
-        self.exact = exact and (lambda t: exact(j, t))
-        x = self.x
-        random = [normal(rng, x.shape) for _ in range(directions)]
-        single = x.size <= full
-        self.tangents = [t / max(np.linalg.norm(t), FLOOR) for t in random]
-        self.tangents += list(np.eye(x.size).reshape(x.size, *x.shape)) if single else []
-        self.entries = [None] * directions + (list(np.ndindex(x.shape)) if single else [])
-        self._slopes = [self.slope(t) for t in self.tangents]
-        self._ladders: dict[int, Callable[[slice], Slope]] = {}
-
-    def slope(self, t: np.ndarray) -> Slope:
-        """J t of all outputs, at first sight."""
-        return self.exact(t) if self.exact else five_points(self.f, self.x, t, self.center)
-
-    def known(self, i: int, block: slice) -> Slope:
-        """Along tangent i, at first sight."""
-        return self._slopes[i].cut(block)
-
-    def refined(self, i: int, block: slice) -> Slope:
-        """Along tangent i, with the best of many steps."""
-        if self.exact:
-            return self.known(i, block)
-        if i not in self._ladders:
-            self._ladders[i] = best_of_ladder(self.f, self.x, self.tangents[i], self.center)
-        return self._ladders[i](block)
 
 
 def first(f: Callable, arrays: Arrays) -> Point:

@@ -24,7 +24,7 @@ class Row:
     numerical: float
     error: float
     limit: float
-    verdict: str  # "ok", "wrong", "kink" (no derivative here), "not finite" or "unclear" (rounding hides it)
+    verdict: str  # "ok", "wrong", "kink" (no derivative here), "not finite" or "undecided" (rounding hides it)
     vacuous: bool = False
     note: str = ""
 

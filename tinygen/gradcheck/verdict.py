@@ -4,26 +4,27 @@ Every phrase completes the sentence "its derivative in x ...".
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, combinations, permutations
 
 import numpy as np
 
-from tinygen.gradcheck.differences import five_points
-from tinygen.gradcheck.limits import FULL
+from tinygen.gradcheck.limits import FULL, SAME
+from tinygen.gradcheck.moves import Moves
 from tinygen.gradcheck.point import Point, normal
 
-SAME = 1e-8  # Jacobians are equal if no entry differs by more of the largest one: five points are good to 1e-10
 COLUMNS = 4 * FULL  # entries of the argument that are looked at; of a larger one, so many at random
 
 
 @dataclass
 class Picture:
-    """Two Jacobians, entries of the argument across: (R, C). The first `units` rows belong to single outputs."""
+    """Two Jacobians / `scale`, entries of the argument across: (R, C). The first `units` rows are single outputs."""
 
     rule: np.ndarray
     truth: np.ndarray
+    scale: float
     units: int
     columns: np.ndarray  # (C,): flat indices into the argument
     shape: tuple[int, ...]  # of the argument
@@ -60,34 +61,52 @@ def _unsummed(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
 
 
 def _picture(point: Point, k: int, j: int, names: list[str], rng: np.random.Generator) -> Picture:
-    x, y, block = point.arrays[j], point.outputs[k], point.blocks[k]
+    x, y = point.arrays[j], point.outputs[k]
     columns = np.arange(x.size) if x.size <= COLUMNS else np.sort(rng.choice(x.size, COLUMNS, replace=False))
-    jacobian = _jacobian(point, j, columns)[block]  # (M, C)
-    cotangents = np.eye(y.size)
-    if y.size > FULL:  # the outputs that move most, and some mixtures of all
-        moved = np.unique(np.abs(jacobian).argmax(axis=0))[:FULL]
-        cotangents = np.concatenate([np.eye(1, y.size, i) for i in moved] + [normal(rng, (8, y.size))])
+    units, cotangents = y.size, np.eye(y.size) if y.size <= FULL else None
+    if cotangents is None:  # the outputs that move most, and some mixtures of all
+        some = columns[:: -(-len(columns) // FULL)]
+        moved = {int(np.abs(slope).argmax()) for slope in _slopes(point, k, j, some)}
+        units, cotangents = len(moved), np.concatenate([_rows(sorted(moved), y.size), normal(rng, (8, y.size))])
     rule = np.array([point.pull(k, g)[j].reshape(-1)[columns] for g in cotangents])
+    truth = _jacobian(point, k, j, columns, cotangents)
+    scale = max(np.max(np.abs(a), where=np.isfinite(a), initial=0) for a in (rule, truth)) or 1.0
     same_shape = [i for i, other in enumerate(point.arrays) if i != j and other.shape == x.shape]
     g = normal(rng, y.shape)
     once, twice = point.pull(k, g)[j], point.pull(k, 2 * g)[j]
     return Picture(
-        rule=rule,
-        truth=cotangents @ jacobian,
-        units=min(len(cotangents), y.size if y.size <= FULL else len(cotangents) - 8),
+        rule=rule / scale,
+        truth=truth / scale,
+        scale=float(scale),
+        units=units,
         columns=columns,
         shape=x.shape,
         output=y.shape,
         doubled=0 if np.array_equal(once, twice) else 2 if _same(twice, 2 * once) else np.nan,
-        others={names[i]: cotangents @ _jacobian(point, i, columns)[block] for i in same_shape},
+        others={names[i]: _jacobian(point, k, i, columns, cotangents) / scale for i in same_shape},
     )
 
 
-def _jacobian(point: Point, j: int, columns: np.ndarray) -> np.ndarray:
-    """All outputs by some entries of argument j: (M, C)."""
+def _rows(which: list[int], size: int) -> np.ndarray:
+    """Those rows of the unit matrix, which need not be made whole: it may not fit into memory."""
+    rows = np.zeros((len(which), size))
+    rows[np.arange(len(which)), which] = 1
+    return rows
+
+
+def _jacobian(point: Point, k: int, j: int, columns: np.ndarray, cotangents: np.ndarray) -> np.ndarray:
+    """The weighted sums of output k by some entries of argument j: (R, C)."""
+    return np.array([cotangents @ slope for slope in _slopes(point, k, j, columns)]).T
+
+
+def _slopes(point: Point, k: int, j: int, columns: np.ndarray) -> Iterator[np.ndarray]:
+    """Output k, flat, by one entry of argument j after the other."""
     x = point.arrays[j]
-    units = [np.eye(1, x.size, c).reshape(x.shape) for c in columns]
-    return np.array([five_points(point.along(j), x, t, point.center).value for t in units]).T
+    moves = Moves(point, j, np.random.default_rng(0), full=0, directions=0)
+    for column in columns:
+        t = np.zeros(x.shape)
+        t.flat[column] = 1
+        yield moves.settled(t).value[point.blocks[k]] / moves.units.flat[column]
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -113,8 +132,8 @@ def _deaf(p: Picture) -> str:
 
 def _zero(p: Picture) -> str:
     if not p.truth.any():
-        return f"reaches up to {np.abs(p.rule).max():.3g}; it should be zero"
-    return "" if p.rule.any() else f"is zero; it should reach up to {np.abs(p.truth).max():.3g}"
+        return f"reaches up to {p.scale * np.abs(p.rule).max():.3g}; it should be zero"
+    return "" if p.rule.any() else f"is zero; it should reach up to {p.scale * np.abs(p.truth).max():.3g}"
 
 
 def _sign(p: Picture) -> str:
@@ -195,7 +214,7 @@ def _elsewhere(p: Picture) -> str:
     if _same(p.rule, p.truth):
         return "is right in the entries that were looked at, but not in all"
     row, column = np.unravel_index(np.abs(p.rule - p.truth).argmax(), p.rule.shape)
-    rule, truth = p.rule[row, column], p.truth[row, column]
+    rule, truth = p.scale * p.rule[row, column], p.scale * p.truth[row, column]
     return f"differs, most at entry {p.entry(column)}: the rule says {rule:.9g}, the numbers {truth:.9g}"
 
 

@@ -1,0 +1,93 @@
+"""What happens to the outputs of a point when one argument moves: the directions, the units and the steps."""
+
+import numpy as np
+
+from tinygen.gradcheck.differences import Slope, few_bits, five_points, ladder
+from tinygen.gradcheck.limits import FLOOR, LADDER, ORDINARY, SAME, STEP
+from tinygen.gradcheck.point import Exact, Point, normal
+
+
+class Moves:
+    """All outputs while argument j moves along tangents of length 1 in `units`, one unit for each entry.
+
+    First come random tangents, then, if the argument has no more than `full` entries, each entry alone.
+    """
+
+    def __init__(
+        self, point: Point, j: int, rng: np.random.Generator, *, full: int, directions: int, exact: Exact | None = None
+    ):
+        self.f, self.x, self.center = point.along(j), point.arrays[j], point.center
+        self.exact = exact and (lambda t: exact(j, t))
+        x = self.x
+        self.units = units_of(x)
+        random = [normal(rng, x.shape) for _ in range(directions)]
+        single = x.size <= full
+        self.tangents = [few_bits(t / max(np.linalg.norm(t), FLOOR)) for t in random]
+        self.tangents += list(np.eye(x.size).reshape(x.size, *x.shape)) if single else []
+        self.entries = [None] * directions + (list(np.ndindex(x.shape)) if single else [])
+        self.slopes = [self.slope(t) for t in self.tangents]
+
+    @property
+    def ordinary(self) -> bool:
+        return bool(np.all(self.units == 1))
+
+    def slope(self, t: np.ndarray) -> Slope:
+        """J t of all outputs, at first sight."""
+        t = t * self.units
+        return self.exact(t) if self.exact else five_points(self.f, self.x, t, self.center)
+
+    def settled(self, t: np.ndarray) -> Slope:
+        """J t at first sight where half the step gives the same, else with the best of many steps."""
+        wide, narrow = (five_points(self.f, self.x, t * self.units, self.center, h) for h in (STEP, STEP / 2))
+        gap = np.max(np.abs(wide.value - narrow.value), initial=0)
+        return wide if self.ordinary and gap <= SAME * np.max(np.abs(wide.value), initial=0) else self.refined(t)
+
+    def refined(self, t: np.ndarray, expected: float = 1.0) -> Slope:
+        """J t with the best of many steps; `expected` is a step over which f varies as much as it is large."""
+        if self.exact:
+            return self.slope(t)
+        t = t * self.units
+        found = None
+        for powers in _ladders([1.0, 1 / np.max(self.units), _smallest_ratio(self.x, t), expected]):
+            slope = ladder(self.f, self.x, t, self.center, powers)
+            if found is None:
+                found = slope
+            else:
+                better = ~found.resolved & found.allows(slope) & (slope.doubt < found.doubt)
+                found = slope.where(better, found)
+        return found
+
+
+def units_of(x: np.ndarray) -> np.ndarray:
+    """For each entry of x a power of two: 1 for an ordinary array, else near its largest entry, or near a tiny entry."""
+    size = np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape))
+    largest = size.max(initial=0)
+    if largest == 0 or ORDINARY[0] <= largest <= ORDINARY[1]:
+        whole = 1.0
+    else:
+        whole = _power(largest)
+    return np.where((size >= whole / ORDINARY[1]) | (size == 0), whole, _power(np.where(size == 0, 1, size)))
+
+
+def _power(x):
+    """The power of two below x."""
+    return np.ldexp(0.5, np.frexp(x)[1])
+
+
+def _smallest_ratio(x: np.ndarray, t: np.ndarray) -> float:
+    """The step at which the first entry has moved by its own size."""
+    moves = (x != 0) & (t != 0) & np.isfinite(x)
+    return float(np.min(np.abs(x[moves] / t[moves]), initial=np.inf))
+
+
+def _ladders(sizes: list[float]) -> list[range]:
+    """The powers of LADDER below each size, from small to large; ladders that overlap become one."""
+    powers = {round(np.log2(size)) for size in sizes if 0 < size < np.inf}
+    found: list[range] = []
+    for power in sorted(powers):
+        steps = range(max(LADDER.start + power, -1070), min(LADDER.stop + power, 1020))
+        if found and steps.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, max(steps.stop, found[-1].stop))
+        elif steps:
+            found.append(steps)
+    return found
