@@ -166,6 +166,16 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
+def recording() -> Iterator[None]:
+    """Inside, ops are recorded, even within `no_grad`."""
+    before, mode.recording = mode.recording, True
+    try:
+        yield
+    finally:
+        mode.recording = before
+
+
+@contextmanager
 def trace(calls: list | None = None) -> Iterator[list]:
     """Collect every op call of this thread as `(op, inputs, static, output)`, in order: to find the one to blame.
 

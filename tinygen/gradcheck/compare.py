@@ -44,9 +44,14 @@ class Trial(NamedTuple):
     analytic: np.ndarray  # (R,): ⟨J*g, t⟩
 
     def sees_nothing(self, slope: Slope) -> bool:
-        """Whether both sides are zero, or smaller than the rounding of f: true of a constant, but it proves little."""
+        """Whether both sides are zero, or smaller than the rounding of f."""
         numerical, doubt = self.cotangents @ slope.value, np.abs(self.cotangents) @ slope.doubt
-        return bool(np.all(np.abs([self.analytic, numerical]) <= 25 * doubt))
+        return bool(np.all(np.abs([self.analytic, numerical]) <= TRUST * doubt))
+
+    def sees_zero(self, slope: Slope) -> bool:
+        """Whether that is because nothing moves: f would change by a millionth of itself only over many units."""
+        doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
+        return self.sees_nothing(slope) and not slope.bent.any() and bool(np.all(TRUST * doubt <= COARSE * size))
 
 
 class Finding(NamedTuple):
@@ -124,7 +129,7 @@ class _Comparison:
         return self._summary(trials, slopes, findings, note)
 
     def _summary(self, trials: list[Trial], slopes: list[Slope], findings: list[Finding], note: str) -> Outcome:
-        nothing = all(trial.sees_nothing(slope) for trial, slope in zip(trials, slopes))
+        nothing = all(map(Trial.sees_nothing, trials, slopes))
         for verdict in ("kink", "ok", "undecided") if not nothing else ("kink", "undecided", "ok"):
             which = [i for i, found in enumerate(findings) if found.verdict == verdict]
             if which:
@@ -137,7 +142,7 @@ class _Comparison:
 
     def _shows_nothing(self, trials: list[Trial], slopes: list[Slope]) -> bool:
         """Whether nothing moves, and the rules give zero too, or only their own rounding."""
-        if not all(trial.sees_nothing(slope) and not slope.bent.any() for trial, slope in zip(trials, slopes)):
+        if not all(map(Trial.sees_zero, trials, slopes)):
             return False
         return not any(trial.analytic.any() for trial in trials) or self._is_rounding(trials[0])
 
@@ -217,7 +222,7 @@ def _weigh(trials: list[Trial], slopes: list[Slope], limit: float) -> list[Findi
         if trial.entry is None:
             scales = np.array([_size(trial.cotangents) * _size(slope.value) + _size(trial.gradients)])
         errors = _ratios(np.abs(trial.analytic - numerical), scales)
-        doubts = _ratios(doubts, scales)
+        doubts = _ratios(doubts, np.where(scales > 0, scales, np.abs(trial.cotangents) @ slope.size))
         finite = np.isfinite(trial.analytic) & np.isfinite(numerical)
         row, verdict = _verdict(errors, doubts, finite, bool(slope.bent.any()), limit)
         findings.append(Finding(row, trial.analytic[row], numerical[row], errors[row], doubts[row], verdict))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.gradcheck.limits import BEND, BITS, COMPLEX_STEP, EPS, FAR, PLATEAU, RESOLVED, STEP, TRUST
+from tinygen.gradcheck.limits import AHEAD, BEND, BITS, COMPLEX_STEP, EPS, FAR, PLATEAU, RESOLVED, STEP, TRUST
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -58,24 +58,24 @@ def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers
     """Five points with every step 2^power, from small to large; for each output the step that can be trusted most.
 
     Small steps suffer from rounding, large ones from curvature; in between is a plateau, where neighbouring steps
-    agree. The slope is where they agree best on the first plateau from below. (Further up others may follow: seen from
-    afar, x + sin x is a straight line.) Where there is none, it is the near step with the smallest doubt; and a plateau
-    that is far away must not contradict that one.
+    agree. The slope is where they agree best on the first plateau from below. Further up others may follow: seen from
+    afar, x + sin x is a straight line; so a plateau must not contradict what smaller steps show. Where there is none,
+    it is the near step with the smallest doubt.
     """
-    best, noise = None, np.zeros(center.shape)
+    below = top = None  # the best step below the plateau, the best one on it
+    noise, run, left = np.zeros(center.shape), np.zeros(center.shape, int), np.zeros(center.shape, bool)
     with np.errstate(all="ignore"):
         for slope in _with_doubts(_slopes(f, x, t, center, powers)):
-            resolved = slope.resolved
-            if best is None:
-                best = top = slope._replace(doubt=np.where(slope.step <= FAR, slope.doubt, np.inf))
-                run, left = np.zeros(center.shape, int), np.zeros(center.shape, bool)
+            resolved, near = slope.resolved, slope.step <= FAR
+            if below is None:
+                below = top = slope._replace(doubt=np.where(near, slope.doubt, np.inf))
             left |= (run >= PLATEAU) & ~resolved
             top = slope.where(~left & resolved & ((run == 0) | (slope.doubt < top.doubt)), top)
             run = np.where(left, run, np.where(resolved, run + 1, 0))
-            best = slope.where((slope.doubt < best.doubt) & (slope.step <= FAR), best)
-            noise = np.where(slope.step <= FAR, slope.noise, noise)
-        best = best._replace(doubt=np.maximum(best.doubt, 4 * noise / best.step))  # noise that only larger steps show
-        return top.where((run >= PLATEAU) & ((top.step <= FAR) | best.allows(top)), best)
+            below = slope.where((run == 0) & near & (slope.doubt < below.doubt), below)
+            noise = np.where(near & (slope.step <= AHEAD * below.step), slope.noise, noise)
+        below = below._replace(doubt=np.maximum(below.doubt, 4 * noise / below.step))
+        return top.where((run >= PLATEAU) & below.allows(top), below)
 
 
 def _slopes(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers: Iterable[int]) -> Iterator[Slope]:

@@ -33,9 +33,11 @@ LADDER = range(-44, -2)  # powers of two, times each size at which f may vary: 5
 RESOLVED = 1e-4  # three steps in a row that agree so well, relative to the slope, are no accident
 PLATEAU = 6  # so many of them in a row: rounded values may agree by chance, but not over a factor of 64
 FAR = 2.0**-3  # a step beyond must lie on a plateau: far away f is another function, and a small difference no proof
+AHEAD = 2.0**6  # a step shows the noise of steps so much smaller, which may all have fallen on one rounded value
 BEND = 100  # a corner counts if it is so many times larger than rounding; smaller ones are noise
 
-ORDINARY = (2.0**-8, 2.0**20)  # arrays whose largest entry is in between are moved by steps near 1, others in units
+ORDINARY = (2.0**-8, 2.0**8)  # arrays whose largest entry is in between are moved by steps near 1, others in units
+TINY = 2.0**-20  # an entry so much smaller than the largest has a unit of its own
 EVEN = 32  # binary digits: outputs are weighed in units of 2³², so only slopes more than 2¹⁶ away from 1 are rescaled
 NEARBY = 2.0**-30  # a relative move that changes a smooth gradient by next to nothing, and all of its rounding
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygen.gradcheck.differences import Slope, few_bits, five_points, ladder
-from tinygen.gradcheck.limits import FLOOR, LADDER, ORDINARY, SAME, STEP
+from tinygen.gradcheck.limits import FLOOR, LADDER, ORDINARY, SAME, STEP, TINY
 from tinygen.gradcheck.point import Exact, Point, normal
 
 
@@ -66,7 +66,7 @@ def units_of(x: np.ndarray) -> np.ndarray:
         whole = 1.0
     else:
         whole = _power(largest)
-    return np.where((size >= whole / ORDINARY[1]) | (size == 0), whole, _power(np.where(size == 0, 1, size)))
+    return np.where((size >= whole * TINY) | (size == 0), whole, _power(np.where(size == 0, 1, size)))
 
 
 def _power(x):
