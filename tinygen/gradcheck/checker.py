@@ -10,7 +10,7 @@ from tinygen.gradcheck.differences import Slope, complex_step
 from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
 from tinygen.gradcheck.point import Arrays, Exact, Point, first, names_of, normal, second
 from tinygen.gradcheck.report import GradientError, Report, Row
-from tinygen.op import trace
+from tinygen.op import recording, trace
 from tinygen.tensor import Tensor, array_of
 
 

@@ -49,9 +49,10 @@ class Trial(NamedTuple):
         return bool(np.all(np.abs([self.analytic, numerical]) <= TRUST * doubt))
 
     def sees_zero(self, slope: Slope) -> bool:
-        """Whether that is because nothing moves: f would change by a millionth of itself only over many units."""
+        """Whether that is because nothing moves: not at all, or by less than a millionth of f per unit."""
         doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
-        return self.sees_nothing(slope) and not slope.bent.any() and bool(np.all(TRUST * doubt <= COARSE * size))
+        still = not self.analytic.any() and not (self.cotangents @ slope.value).any()
+        return self.sees_nothing(slope) and not slope.bent.any() and bool(still or np.all(TRUST * doubt <= COARSE * size))
 
 
 class Finding(NamedTuple):
