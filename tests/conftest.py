@@ -5,6 +5,7 @@ import signal
 from functools import partial
 from inspect import signature
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ if PROFILE not in PROFILES:
     raise pytest.UsageError(f"TINYGEN_PROFILE: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
 
 LEDGER = Ledger()
+BATTERY = Path(__file__).with_name("test_properties.py")
 
 for name, examples in zip(PROFILES, (15, 100, 1000)):
     settings.register_profile(
@@ -178,8 +180,13 @@ def _complete(session) -> bool:
     config = session.config
     if config.option.collectonly or session.shouldstop or session.shouldfail:
         return False
-    if config.getoption("--op"):
-        return True
     narrowed = config.option.keyword or config.option.markexpr not in ("", "properties") or config.option.deselect
     again = config.getoption("lf", False) or config.getoption("stepwise", False)
-    return config.args_source != config.ArgsSource.ARGS and not narrowed and not again
+    return _all_properties(config) and not narrowed and not again
+
+
+def _all_properties(config) -> bool:
+    """Whether the files that fill the ledger are among those that were asked for."""
+    asked = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    whole = all("::" not in argument for argument in config.args)
+    return whole and any(BATTERY == path or path in BATTERY.parents for path in asked)

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygen.arguments import whole
 from tinygen.gradcheck.blame import blame
 from tinygen.gradcheck.compare import compare
 from tinygen.gradcheck.differences import Slope, complex_step
 from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
 from tinygen.gradcheck.point import Arrays, Exact, Point, first, names_of, normal, second
 from tinygen.gradcheck.report import GradientError, Report, Row
+from tinygen.gradcheck.training import compare_training
 from tinygen.op import recording, trace
 from tinygen.tensor import Tensor, array_of
 
@@ -22,23 +24,41 @@ def check(
     oracle: Callable[..., np.ndarray] | None = None,
     full: int = FULL,
     directions: int = DIRECTIONS,
+    float32: bool = True,
     raises: bool = True,
 ) -> Report:
     """Compare the derivatives of `f(*tensors)` at `arrays`, up to `order` 1 or 2, with numerical ones in float64.
 
     Every argument is moved along random directions, and one of up to `full` entries entry by entry too; `LIMITS` says
     what passes. `oracle`, the same function in NumPy for complex arrays, replaces differences by complex steps at
-    order 1. Raises GradientError, which carries the report, unless `raises=False`; TypeError or ValueError where
+    order 1. `float32` then compares what training uses: f and its gradient in float32 with float64, and compiled kernels
+    with the plain ones. Raises GradientError, which carries the report, unless `raises=False`; TypeError or ValueError where
     nothing can be checked: integer arrays, float32 inside f, an f whose answer changes from call to call.
     """
     if order not in (1, 2):
         raise ValueError(f"check: order is 1 or 2, not {order!r}; for a third, check a function that calls grad itself")
     if directions < 1:
         raise ValueError(f"check: directions must be at least 1, not {directions!r}")
+    whole("check", "seed", seed, least=0)
     names = names_of(f, len(arrays))
     arrays = [_float64(a, name) for a, name in zip(arrays, names)]
+    with recording():
+        rows, words = _derivatives(f, arrays, names, order, seed, oracle, full=full, directions=directions)
+    training = []
+    if float32 and all(row.verdict != "wrong" for row in rows):
+        training = compare_training(f, arrays, np.random.default_rng(seed))
+        words = words or next((each.note for each in training if each.verdict == "wrong"), "")
+    report = Report(_describe(f, names, arrays), seed, rows, words, training)
+    if raises and not report.ok:
+        raise GradientError(report)
+    return report
+
+
+def _derivatives(
+    f: Callable, arrays: Arrays, names: list[str], order: int, seed: int, oracle: Callable | None, **how: int
+) -> tuple[list[Row], str]:
+    """One row for each derivative, compared with differences in float64, and whose fault it is if one fails."""
     rng = np.random.default_rng(seed)
-    how = dict(full=full, directions=directions)
     point = _settled(f, arrays)
     exact = None if oracle is None else _exact(oracle, point)
     limit = LIMITS["order 1" if oracle is None else "complex step"]
@@ -50,16 +70,14 @@ def check(
             gradient = second(f, arrays, output, normal(rng, y.shape))
             found = compare(gradient, rng, limit=LIMITS["order 2"], **how)
             rows += [Row(2, k, names[k], by[j], output, **outcome._asdict()) for k, j, outcome in found]
-    failed = next((row for row in rows if not row.ok), None)
-    words = ""
-    if failed and oracle and failed.order == 1 and check(f, *arrays, order=1, raises=False).ok:
-        words = "blame: no op: differences find f right, so the mistake is the oracle's, or smaller than they can see"
-    elif failed:
-        words = blame(f, arrays, failed, rng)
-    report = Report(_describe(f, names, arrays), seed, rows, words)
-    if raises and not report.ok:
-        raise GradientError(report)
-    return report
+    failed = min((row for row in rows if not row.ok), key=lambda row: row.verdict != "wrong", default=None)
+    if failed is None:
+        return rows, ""
+    if oracle and failed.order == 1 and check(f, *arrays, order=1, raises=False, float32=False).ok:
+        return rows, (
+            "blame: no op: differences find f right, so the mistake is the oracle's, or smaller than they can see"
+        )
+    return rows, blame(f, arrays, failed, rng)
 
 
 def _settled(f: Callable, arrays: Arrays) -> Point:

@@ -1,6 +1,7 @@
 """What a check found: one row per derivative, who is to blame, and the error that carries both."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tinygen.columns import columns
 
@@ -38,18 +39,45 @@ class Row:
         return f"∂{self.name}" + (f" ∂{self.by}" if self.order == 2 else "")
 
 
+class Comparison(NamedTuple):
+    """f and its gradient as training computes them, against something more reliable; `note` says why not, or who."""
+
+    what: str
+    against: str
+    error: float  # relative to the largest entry
+    limit: float
+    verdict: str  # "ok", "wrong" or "not compared"
+    note: str
+
+    def __str__(self) -> str:
+        if self.verdict == "not compared":
+            return f"not compared in {self.what}: {self.note}"
+        return f"{self.what} against {self.against}: error {self.error:.1e}, limit {self.limit:.0e}: {self.verdict}"
+
+
 @dataclass(frozen=True)
 class Report:
-    """All rows of one check, readable with print; `ok` if each of them is; `blame` in words if not."""
+    """All rows of one check, readable with print; `ok` if each of them is; `blame` in words if not.
+
+    `rows` compare the rules with differences in float64, `training` the float32 and the kernels that training uses
+    with float64 and with the plain kernels; what could not be compared there says why, and does not fail.
+    """
 
     function: str
     seed: int
     rows: list[Row] = field(default_factory=list)
     blame: str = ""
+    training: list[Comparison] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        return all(row.ok for row in self.rows)
+        return all(row.ok for row in self.rows) and all(each.verdict != "wrong" for each in self.training)
+
+    @property
+    def verdict(self) -> str:
+        """ "passed", "FAILED" where something is wrong, "UNDECIDED" where something can't be known."""
+        verdicts = {row.verdict for row in self.rows} | {each.verdict for each in self.training}
+        return "passed" if self.ok else "UNDECIDED" if verdicts <= {"ok", "not compared", "undecided"} else "FAILED"
 
     @property
     def vacuous(self) -> bool:
@@ -65,12 +93,13 @@ class Report:
         head = ("order", "derivative", "entry", "analytic", "numerical", "error", "limit", "verdict")
         lines = [head, *(_cells(row, several=any(r.output for r in self.rows)) for row in self.rows)]
         notes = list(dict.fromkeys(f"{r.derivative}: {r.note}" for r in self.rows if r.note))
-        title = f"gradient check of {self.function}: {'passed' if self.ok else 'FAILED'} (seed {self.seed})"
+        title = f"gradient check of {self.function}: {self.verdict} (seed {self.seed})"
+        notes += map(str, self.training)
         return "\n".join([title, columns(lines), *notes, *([self.blame] if self.blame else [])])
 
 
 class GradientError(AssertionError):
-    """A rule and the numbers disagree; `report` says where."""
+    """A rule and the numbers disagree, or can't be compared; `report` says where."""
 
     def __init__(self, report: Report):
         super().__init__(str(report))

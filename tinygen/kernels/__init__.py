@@ -5,6 +5,8 @@ same name stands in another file, and is the one called, unless TINYGEN_KERNELS=
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tinygen.kernels import reference
 
@@ -26,6 +28,19 @@ def choice() -> str:
     if setting not in ("fast", "reference"):
         raise ValueError(f"TINYGEN_KERNELS: expected fast or reference, got {setting!r}")
     return setting
+
+
+@contextmanager
+def using_reference() -> Iterator[None]:
+    """Inside, in every thread, the plain kernels are called: for comparisons of the fast ones with them."""
+    before = {name: globals()[name] for name in TWINS if name in globals()}
+    globals().update({name: getattr(reference, name) for name in TWINS})
+    try:
+        yield
+    finally:
+        for name in TWINS:
+            del globals()[name]
+        globals().update(before)
 
 
 def __getattr__(name: str):

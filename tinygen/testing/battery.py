@@ -7,10 +7,12 @@ import numpy as np
 
 from tinygen.tensor import Tensor
 from tinygen.testing.case import Case
+from tinygen.testing.large import large
 from tinygen.testing.ledger import SHARES
 from tinygen.testing.measure import Failure
 from tinygen.testing.properties import PROPERTIES, Property
 
+LARGE = Property("large", large, lambda case: ("*",))  # no count: there may be no way to enlarge a sample
 PATIENCE = 30  # draws per example that is asked for, before a sample is called vacuous
 
 
@@ -43,8 +45,10 @@ def check_op(
     case = Case(op=op, sample=sample, oracle=oracle, **flags)
     shown = {}
     for prop in PROPERTIES.values():
-        found = _try(case, prop, examples, seed) if prop.name in SHARES else show(case, prop, examples, seed)
+        found = attempt(case, prop, examples, seed) if prop.name in SHARES else show(case, prop, examples, seed)
         shown.update({(prop.name, name): seen for name, seen in found.items()})
+    found = attempt(case, LARGE, max(1, examples // 10), seed)
+    shown.update({(LARGE.name, name): seen for name, seen in found.items() if seen.examples})
     return shown
 
 
@@ -64,7 +68,7 @@ def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Show
     return shown
 
 
-def _try(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:
+def attempt(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:
     """Try a property on whatever samples come."""
     shown = {name: Shown() for name in prop.arguments(case)}
     for i in range(examples if shown else 0):

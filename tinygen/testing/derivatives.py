@@ -20,7 +20,7 @@ from tinygen.testing.measure import Failure, dot, evaluate, largest, norm, pull_
 def order_1(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
     """The first derivative, against the oracle's complex step (1e-13) or else against differences (1e-10)."""
     oracle = (lambda *xs: np.asarray(case.oracle(*xs, **static))) if case.analytic else None
-    report = check(_function(case, static), *arrays, order=1, seed=_seed(rng), oracle=oracle, raises=False)
+    report = check(_function(case, static), *arrays, order=1, seed=_seed(rng), oracle=oracle, float32=False, raises=False)
     rows = _right(case, arrays, static, report)
     found: dict[str, float] = {}
     for row in rows:
@@ -35,7 +35,7 @@ def order_2(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator
         return _no_curvature(case, arrays, static, rng)
     # Along random directions every wrong entry shows; entry by entry, as one example in four goes, says which it is.
     full = FULL if one_in(rng, 4) else 0
-    report = check(_function(case, static), *arrays, order=2, seed=_seed(rng), full=full, raises=False)
+    report = check(_function(case, static), *arrays, order=2, seed=_seed(rng), full=full, float32=False, raises=False)
     rows = [row for row in _right(case, arrays, static, report) if row.order == 2]
     curved = {row.argument for row in rows if not row.vacuous and row.by != "cotangent"}
     found: dict[str, float] = {}

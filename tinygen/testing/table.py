@@ -1,17 +1,32 @@
-"""The gradient checks of every op as one table: what `python -m tinygen check` prints. No test framework needed."""
+"""The checks of every op as one table: what `python -m tinygen check` prints. No test framework needed."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import numpy as np
+
+from tinygen.arguments import whole
 from tinygen.columns import columns
+from tinygen.grad import grad
+from tinygen.op import trace
 from tinygen.progress import progress
-from tinygen.testing.battery import Shown, show
+from tinygen.testing.battery import LARGE, Shown, attempt, show
 from tinygen.testing.case import Case
 from tinygen.testing.cases import CASES
+from tinygen.testing.draws import normal
+from tinygen.testing.measure import variables
 from tinygen.testing.properties import PROPERTIES
 
 EXAMPLES = 10  # per op, argument and property
+LARGE_EXAMPLES = 2  # of large arrays
+
+# What an op computes doesn't depend on other ops, its first derivative on the values of those that its rules call, its
+# second on their first derivatives: so an op is to blame if nothing is wrong one level below with any that it calls.
+VALUE, FIRST, SECOND = 0, 1, 2
+LEVELS = {"value": VALUE, "precision": VALUE, "large": VALUE}
+LEVELS |= {"order 1": FIRST, "adjoint": FIRST, "exact": FIRST, "order 2": SECOND}
+HEADS = ("op", "argument", "order 1", "order 2", "adjoint", "float32", "worst error", "verdict")
 
 
 class Row(NamedTuple):
@@ -22,66 +37,130 @@ class Row(NamedTuple):
     order_1: float | None
     order_2: float | None
     adjoint: float | None
+    float32: float | None
     worst: float | None
     ok: bool
     why: str  # what is wrong, in full; empty if nothing is
+    calls: str = ""  # the wrong op that this one's rules call, if that is what is wrong
+
+
+class _Found(NamedTuple):
+    """What the checks of one case have shown: errors by property and argument, and what is wrong, by argument."""
+
+    errors: dict[str, dict[str, float]]
+    why: dict[str, str]
+    level: float  # of what is wrong; infinite if nothing is
 
 
 def run(
     cases: Iterable[Case] | None = None, *, examples: int = EXAMPLES, seed: int = 0, quiet: bool = False
 ) -> list[Row]:
-    """Check first and second derivatives and adjoints of all cases, in seconds."""
+    """Check values, first and second derivatives, adjoints and float32 of all cases, in seconds."""
+    whole("check", "seed", seed, least=0)
     cases = list(CASES.values() if cases is None else cases)
-    return [row for case in progress(cases, label="ops", quiet=quiet) for row in _check(case, examples, seed)]
+    found = {case.name: _check(case, examples, seed) for case in progress(cases, label="ops", quiet=quiet)}
+
+    def level_of(name: str) -> float:
+        if name not in found and name in CASES:
+            found[name] = _check(CASES[name], examples, seed)
+        return found[name].level if name in found else math.inf
+
+    return [row for case in cases for row in _rows(case, found[case.name], level_of)]
 
 
-def _check(case: Case, examples: int, seed: int) -> list[Row]:
-    seen: dict[str, dict[str, Shown]] = {}
+def _check(case: Case, examples: int, seed: int) -> _Found:
+    errors: dict[str, dict[str, float]] = {}
     why: dict[str, str] = {}
-    for name in ("order 1", "order 2", "adjoint", "exact"):
+    level = math.inf
+    for name, own in LEVELS.items():
         try:
-            seen[name] = show(case, PROPERTIES[name], examples, seed)
+            shown = attempt(case, LARGE, LARGE_EXAMPLES, seed) if name == "large" else _shown(case, name, examples, seed)
+            errors[name] = {argument: seen.worst for argument, seen in shown.items()}
         except Exception as error:  # whatever a wrong rule does, the other rows are still wanted
             culprit = getattr(error, "argument", "*")
             text = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
-            for argument in PROPERTIES[name].arguments(case):
+            gradient = getattr(error, "text", "").startswith("gradient")
+            level = min(level, FIRST if gradient else own)
+            for argument in case.arguments:
                 blamed = culprit in ("*", argument)
                 why.setdefault(argument, text if blamed else f"{name} not checked to the end, because of {culprit}")
-            seen[name] = {culprit: Shown(worst=getattr(error, "error", math.inf))}
-    return [_row(case, argument, seen, why.get(argument, "")) for argument in case.arguments]
+            errors[name] = {culprit: getattr(error, "error", math.inf)}
+    return _Found(errors, why, level)
 
 
-def _row(case: Case, argument: str, seen: dict[str, dict[str, Shown]], why: str) -> Row:
-    worst = {name: shown[argument].worst for name, shown in seen.items() if argument in shown}
-    errors = {name: error for name, error in worst.items() if math.isfinite(error)}
+def _shown(case: Case, name: str, examples: int, seed: int) -> dict[str, Shown]:
+    return show(case, PROPERTIES[name], examples, seed)
+
+
+def _rows(case: Case, found: _Found, level_of: Callable[[str], float]) -> list[Row]:
+    calls = ""
+    if found.level in (FIRST, SECOND):
+        calls = next((name for name in _called_by_rules(case, found.level) if level_of(name) < found.level), "")
+    return [_row(case, argument, found, calls) for argument in case.arguments]
+
+
+def _called_by_rules(case: Case, order: int) -> list[str]:
+    """The names of the ops that the rules of an op call, up to the second order."""
+    arrays, static = case.sample(np.random.default_rng(0))
+    try:
+        with trace() as calls:
+            xs = variables(arrays)
+            y = case.op(*xs, **static)
+            own = len(calls)
+            grad(y, xs, normal(np.random.default_rng(0), y.shape), create_graph=order == SECOND)
+    except Exception:  # a wrong rule may do anything
+        return []
+    names = [op.__name__ for op, *_ in calls[own if case.name == calls[0][0].__name__ else 0 :]]
+    return [name for name in dict.fromkeys(names) if name != case.name]
+
+
+def _row(case: Case, argument: str, found: _Found, calls: str) -> Row:
+    errors = {
+        name: seen.get(argument, seen.get("*"))
+        for name, seen in found.errors.items()
+        if math.isfinite(seen.get(argument, seen.get("*", math.inf)))
+    }
+    derivatives = {name: error for name, error in errors.items() if LEVELS[name] != VALUE}
+    why = found.why.get(argument, "")
     return Row(
         op=case.name,
         argument=argument,
         order_1=errors.get("order 1"),
         order_2=errors.get("order 2"),
         adjoint=max((errors[name] for name in ("adjoint", "exact") if name in errors), default=None),
-        worst=max(errors.values(), default=None),
+        float32=max((errors[name] for name in ("precision", "large") if name in errors), default=None),
+        worst=max(derivatives.values(), default=None),
         ok=not why,
         why=why,
+        calls=calls if why else "",
     )
 
 
 def format(rows: list[Row]) -> str:
     """The rows as text, then what is wrong in full, then the verdict."""
-    cells = [("op", "argument", "order 1", "order 2", "adjoint", "worst error", "verdict")]
+    cells = [HEADS]
     for row in rows:
-        numbers = (_number(e) for e in (row.order_1, row.order_2, row.adjoint, row.worst))
-        cells.append((row.op, row.argument, *numbers, "ok" if row.ok else "WRONG"))
-    details = [f"\n{row.op}, argument {row.argument}: {row.why}" for row in rows if not row.ok]
+        numbers = (_number(e) for e in (row.order_1, row.order_2, row.adjoint, row.float32, row.worst))
+        said = "ok" if row.ok else f"calls {row.calls}" if row.calls else "WRONG"
+        cells.append((row.op, row.argument, *numbers, said))
+    details = [f"\n{row.op}, argument {row.argument}: {row.why}" for row in rows if not row.ok and not row.calls]
     return "\n".join([columns(cells), *details, "", verdict(rows)])
 
 
 def verdict(rows: list[Row]) -> str:
-    """One line: how many were checked, and which of them are wrong."""
-    ops, wrong = {row.op for row in rows}, [f"{row.op} ({row.argument})" for row in rows if not row.ok]
+    """One line: how many were checked, which of them are wrong themselves, and which only call those."""
+    ops = {row.op for row in rows}
     checked = f"{len(ops)} ops, {len(rows)} arguments"
+    wrong = [row for row in rows if not row.ok]
     if wrong:
-        return f"{checked}: {len(wrong)} WRONG: {', '.join(wrong)}"
+        own = {row.op: [] for row in wrong if not row.calls} | {row.calls: [] for row in wrong if row.calls}
+        for row in wrong:
+            if not row.calls:
+                own[row.op].append(row.argument)
+        named = ", ".join(f"{op} ({', '.join(arguments)})" if arguments else op for op, arguments in own.items())
+        callers = dict.fromkeys(row.op for row in wrong if row.calls)
+        called = f"; wrong only because they call it: {', '.join(callers)}" if callers else ""
+        return f"{checked}: {len(own)} WRONG: {named}{called}"
     first, second, adjoint = (
         max((e for e in column if e is not None), default=0.0) for column in list(zip(*rows))[2:5]
     )
