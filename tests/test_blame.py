@@ -21,9 +21,10 @@ def lone(rule):
 
 
 def blame(f, *arrays, **how):
+    """What is said, without the line that says where the rule is."""
     report = check(f, *arrays, raises=False, **how)
     assert not report.ok
-    return report.blame
+    return report.blame.partition("\n  its rule: ")[0]
 
 
 # -- who ---------------------------------------------------------------------------------------------------------------

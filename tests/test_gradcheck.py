@@ -109,7 +109,9 @@ def test_a_right_function_passes_and_the_report_can_be_read():
     lines = str(report).splitlines()
     assert lines[0] == "gradient check of <lambda>(x (3, 4), w (4, 3)): passed (seed 0)"
     assert lines[1].split() == "order derivative entry analytic numerical error limit verdict".split()
-    assert len(lines) == 2 + 8
+    assert len(lines) == 2 + 8 + 2
+    assert lines[-2].startswith("float32 against float64: error") and lines[-2].endswith(": ok")
+    assert lines[-1].startswith("compiled kernels against plain kernels: error") and lines[-1].endswith(": ok")
 
 
 def test_an_oracle_replaces_differences_by_complex_steps():

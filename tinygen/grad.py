@@ -4,13 +4,13 @@ The chain rule, summed over all paths from y to x, needs each node once: by the 
 used it has already sent its share, because a node is younger than its parents and the walk goes from young to old.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from operator import attrgetter
 
 import numpy as np
 
-from tinygen.op import as_tensors, no_grad, takes_output
+from tinygen.op import as_tensors, mode, no_grad, place_of, takes_output
 from tinygen.tensor import Node, Tensor, array_of, constant
 
 
@@ -59,9 +59,24 @@ def _walk(root: Node, targets: set[Node], gradients: dict[Node, Tensor], keep: b
         for parent, vjp in node.edges:
             if parent in leading:
                 share = vjp(g) if output is None or not takes_output(vjp) else vjp(g, output)
+                if (not isinstance(share, Tensor) or share.data.shape != parent.shape) and not _is_trusted(share):
+                    raise _wrong_result(node, parent, vjp, share)
                 gradients[parent] = gradients[parent] + share if parent in gradients else share
         if not keep:
             node.edges = node.output = None
+
+
+def _is_trusted(share) -> bool:
+    return mode.trusting and isinstance(share, Tensor | np.ndarray)
+
+
+def _wrong_result(node: Node, parent: Node, vjp: Callable, share) -> Exception:
+    who = f"{node.op.__name__}: expected the derivative rule at {place_of(vjp)} to return a Tensor of shape"
+    if not isinstance(share, Tensor):
+        hint = "compute it with tinygen's ops, not with .data"
+        return TypeError(f"{who} {parent.shape}, got {type(share).__name__}: {hint}")
+    hint = "sum over axes that the op broadcast, spread over axes that it summed"
+    return ValueError(f"{who} {parent.shape}, got {share.shape}: {hint}")
 
 
 def reachable(root: Node, who: str = "grad") -> set[Node]:

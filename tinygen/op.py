@@ -145,10 +145,17 @@ def takes_output(vjp: Callable) -> bool:
     return vjp.__code__.co_argcount - len(vjp.__defaults__ or ()) == 2
 
 
+def place_of(function: Callable) -> str:
+    """The file and line of a function, as tracebacks and editors write them."""
+    code = function.__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
 class _Mode(threading.local):
     """What ops do in this thread besides computing."""
 
     recording = True  # False inside no_grad
+    trusting = False  # True inside examining(): rules may give anything
     trace: list | None = None  # a list inside trace()
 
 
@@ -166,13 +173,14 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def recording() -> Iterator[None]:
-    """Inside, ops are recorded, even within `no_grad`."""
-    before, mode.recording = mode.recording, True
+def examining() -> Iterator[None]:
+    """Inside, ops are recorded even within `no_grad`, and `grad` returns what rules give, right or not."""
+    before = mode.recording, mode.trusting
+    mode.recording = mode.trusting = True
     try:
         yield
     finally:
-        mode.recording = before
+        mode.recording, mode.trusting = before
 
 
 @contextmanager

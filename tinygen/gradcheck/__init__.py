@@ -1,7 +1,8 @@
 """Gradient checks for your own functions and ops: `check` compares their rules with the slopes that they really have.
 
-Read checker.py first; then point.py (what is compared), differences.py (the numerical side), compare.py (how they are
-held against each other), and blame.py with verdict.py (what is said when they differ). limits.py has every number.
+Read checker.py first; then point.py (what is compared), differences.py (the numerical side) with moves.py (directions,
+units and steps), compare.py (the two sides beside each other), training.py (float32 and compiled kernels), and blame.py
+with verdict.py and locate.py (what is said when they differ). limits.py has every number.
 """
 
 from tinygen.gradcheck.checker import check

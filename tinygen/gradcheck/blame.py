@@ -16,7 +16,7 @@ from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
 from tinygen.gradcheck.point import Arrays, Point, first, names_of, normal, second
 from tinygen.gradcheck.report import Row
 from tinygen.gradcheck.verdict import words
-from tinygen.op import trace
+from tinygen.op import place_of, trace
 from tinygen.tensor import Tensor
 
 _LEAK = "something in it is plain numbers (.data, .numpy(), detach) where an op on Tensors belongs"
@@ -40,6 +40,10 @@ class Call(NamedTuple):
     def names(self) -> list[str]:
         names = names_of(self.op, len(self.inputs))
         return [f"{names[i]} {self.inputs[i].shape}" for i in self.live]
+
+    def rule(self, j: int) -> str:
+        """Where the rule for the live input j is written."""
+        return f"\n  its rule: {place_of(self.output.node.edges[j][1])}"
 
     @property
     def arrays(self) -> Arrays:
@@ -100,7 +104,7 @@ def _first_order(call: Call, verdict: str, rng: np.random.Generator) -> str:
         return f"its argument {call.names[j]} stands on a kink at entry {outcome.entry}, where it is {value:.3g}"
     if verdict == "undecided":
         return f"rounding hides its derivative in {call.names[j]}"
-    return f"its derivative in {call.names[j]} {words(point, 0, j, call.names, rng)}"
+    return f"its derivative in {call.names[j]} {words(point, 0, j, call.names, rng)}{call.rule(j)}"
 
 
 def _second_order(call: Call, verdict: str, rng: np.random.Generator) -> str:
@@ -111,7 +115,9 @@ def _second_order(call: Call, verdict: str, rng: np.random.Generator) -> str:
     k, j, _ = found
     by = [*call.names, "the incoming gradient"]
     said = words(point, k, j, by, rng)
-    return f"its first derivative in {by[k]} is right, but the derivative of that by {by[j]} {said}: {_LEAK}"
+    return (
+        f"its first derivative in {by[k]} is right, but the derivative of that by {by[j]} {said}: {_LEAK}{call.rule(k)}"
+    )
 
 
 def _matching(point: Point, limit: float, verdict: str, rng) -> tuple[int, int, Outcome] | None:
@@ -140,7 +146,7 @@ def _not_finite(calls: list[Call], y: Tensor, rng: np.random.Generator) -> str:
                 continue
             for j, d in enumerate(first(call.alone, call.arrays).pull(0, g)):
                 if not np.isfinite(d).all():
-                    return f"blame: {call.title}: {_pole(call, j, d, g.data)}"
+                    return f"blame: {call.title}: {_pole(call, j, d, g.data)}{call.rule(j)}"
     return "blame: no op: all values and gradients are finite at the point, but not next to it: move it off the edge"
 
 
@@ -166,5 +172,6 @@ def _layout(calls: list[Call], y: Tensor, rng: np.random.Generator) -> str:
                 return (
                     f"blame: {call.title}: its derivative in {name} depends on how the incoming gradient lies in "
                     f"memory: it is right for a copy, but here that is a view with strides {g.data.strides}"
+                    f"{call.rule(call.names.index(name))}"
                 )
     return ""

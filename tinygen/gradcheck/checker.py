@@ -12,7 +12,7 @@ from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
 from tinygen.gradcheck.point import Arrays, Exact, Point, first, names_of, normal, second
 from tinygen.gradcheck.report import GradientError, Report, Row
 from tinygen.gradcheck.training import compare_training
-from tinygen.op import recording, trace
+from tinygen.op import examining, trace
 from tinygen.tensor import Tensor, array_of
 
 
@@ -31,9 +31,10 @@ def check(
 
     Every argument is moved along random directions, and one of up to `full` entries entry by entry too; `LIMITS` says
     what passes. `oracle`, the same function in NumPy for complex arrays, replaces differences by complex steps at
-    order 1. `float32` then compares what training uses: f and its gradient in float32 with float64, and compiled kernels
-    with the plain ones. Raises GradientError, which carries the report, unless `raises=False`; TypeError or ValueError where
-    nothing can be checked: integer arrays, float32 inside f, an f whose answer changes from call to call.
+    order 1. `float32` also compares what training uses: f and its gradient in float32 with float64, and compiled
+    kernels with the plain ones. Raises GradientError, which carries the report, unless `raises=False`; TypeError or
+    ValueError where nothing can be checked: integer arrays, float32 inside f, an f whose value changes from call to
+    call.
     """
     if order not in (1, 2):
         raise ValueError(f"check: order is 1 or 2, not {order!r}; for a third, check a function that calls grad itself")
@@ -42,7 +43,7 @@ def check(
     whole("check", "seed", seed, least=0)
     names = names_of(f, len(arrays))
     arrays = [_float64(a, name) for a, name in zip(arrays, names)]
-    with recording():
+    with examining():
         rows, words = _derivatives(f, arrays, names, order, seed, oracle, full=full, directions=directions)
     training = []
     if float32 and all(row.verdict != "wrong" for row in rows):

@@ -52,7 +52,9 @@ class Trial(NamedTuple):
         """Whether that is because nothing moves: not at all, or by less than a millionth of f per unit."""
         doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
         still = not self.analytic.any() and not (self.cotangents @ slope.value).any()
-        return self.sees_nothing(slope) and not slope.bent.any() and bool(still or np.all(TRUST * doubt <= COARSE * size))
+        return (
+            self.sees_nothing(slope) and not slope.bent.any() and bool(still or np.all(TRUST * doubt <= COARSE * size))
+        )
 
 
 class Finding(NamedTuple):
@@ -84,7 +86,9 @@ def compare(
         pulled = [point.pull(k, g) for g in cotangents / units]
         for j, move in enumerate(moves):
             comparison = _Comparison(point, k, j, move, units, limit)
-            yield k, j, comparison.outcome(cotangents, [gradients[j] for gradients in pulled])
+            with np.errstate(all="ignore"):  # a wrong rule may overflow, which shows in the outcome
+                outcome = comparison.outcome(cotangents, [gradients[j] for gradients in pulled])
+            yield k, j, outcome
 
 
 def _output_units(moves: list[Moves], block: slice) -> np.ndarray:

@@ -39,8 +39,8 @@ class Moves:
     def settled(self, t: np.ndarray) -> Slope:
         """J t at first sight where half the step gives the same, else with the best of many steps."""
         wide, narrow = (five_points(self.f, self.x, t * self.units, self.center, h) for h in (STEP, STEP / 2))
-        gap = np.max(np.abs(wide.value - narrow.value), initial=0)
-        return wide if self.ordinary and gap <= SAME * np.max(np.abs(wide.value), initial=0) else self.refined(t)
+        gap, size = (np.max(np.abs(part), initial=0) for part in (wide.value - narrow.value, wide.value))
+        return wide if gap <= SAME * size and (size or self.ordinary) else self.refined(t)
 
     def refined(self, t: np.ndarray, expected: float = 1.0) -> Slope:
         """J t with the best of many steps; `expected` is a step over which f varies as much as it is large."""
@@ -59,7 +59,7 @@ class Moves:
 
 
 def units_of(x: np.ndarray) -> np.ndarray:
-    """For each entry of x a power of two: 1 for an ordinary array, else near its largest entry, or near a tiny entry."""
+    """A power of two for each entry: 1 in an ordinary array, else near the largest one; a tiny entry has its own."""
     size = np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape))
     largest = size.max(initial=0)
     if largest == 0 or ORDINARY[0] <= largest <= ORDINARY[1]:

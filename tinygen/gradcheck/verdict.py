@@ -141,7 +141,8 @@ def _sign(p: Picture) -> str:
 
 
 def _factor(p: Picture) -> str:
-    factor = float(np.vdot(p.truth, p.rule) / np.vdot(p.truth, p.truth))
+    unit = np.max(np.abs(p.truth))  # its square may be too small for a float
+    factor = float(np.vdot(p.truth / unit, p.rule) / np.vdot(p.truth / unit, p.truth / unit) / unit)
     if not _same(p.rule, factor * p.truth):
         return ""
     simple = Fraction(factor).limit_denominator(4096)

@@ -1,5 +1,6 @@
 """The whole battery for one op in one call, `check_op(my_op, sample, oracle)`: no test framework needed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tinygen.testing.measure import Failure
 from tinygen.testing.properties import PROPERTIES, Property
 
 LARGE = Property("large", large, lambda case: ("*",))  # no count: there may be no way to enlarge a sample
+LARGE_EXAMPLES = 2
 PATIENCE = 30  # draws per example that is asked for, before a sample is called vacuous
 
 
@@ -47,8 +49,7 @@ def check_op(
     for prop in PROPERTIES.values():
         found = attempt(case, prop, examples, seed) if prop.name in SHARES else show(case, prop, examples, seed)
         shown.update({(prop.name, name): seen for name, seen in found.items()})
-    found = attempt(case, LARGE, max(1, examples // 10), seed)
-    shown.update({(LARGE.name, name): seen for name, seen in found.items() if seen.examples})
+    attempt(case, LARGE, examples, seed, enough=LARGE_EXAMPLES)
     return shown
 
 
@@ -68,10 +69,12 @@ def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Show
     return shown
 
 
-def attempt(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:
-    """Try a property on whatever samples come."""
+def attempt(case: Case, prop: Property, tries: int, seed: int, *, enough: float = math.inf) -> dict[str, Shown]:
+    """Try a property on whatever samples come, until `enough` of them have said something."""
     shown = {name: Shown() for name in prop.arguments(case)}
-    for i in range(examples if shown else 0):
+    for i in range(tries if shown else 0):
+        if all(seen.examples >= enough for seen in shown.values()):
+            break
         _once(case, prop, seed, i, shown)
     return shown
 

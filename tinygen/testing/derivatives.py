@@ -20,7 +20,9 @@ from tinygen.testing.measure import Failure, dot, evaluate, largest, norm, pull_
 def order_1(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
     """The first derivative, against the oracle's complex step (1e-13) or else against differences (1e-10)."""
     oracle = (lambda *xs: np.asarray(case.oracle(*xs, **static))) if case.analytic else None
-    report = check(_function(case, static), *arrays, order=1, seed=_seed(rng), oracle=oracle, float32=False, raises=False)
+    report = check(
+        _function(case, static), *arrays, order=1, seed=_seed(rng), oracle=oracle, float32=False, raises=False
+    )
     rows = _right(case, arrays, static, report)
     found: dict[str, float] = {}
     for row in rows:

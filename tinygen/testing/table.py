@@ -11,7 +11,7 @@ from tinygen.columns import columns
 from tinygen.grad import grad
 from tinygen.op import trace
 from tinygen.progress import progress
-from tinygen.testing.battery import LARGE, Shown, attempt, show
+from tinygen.testing.battery import LARGE, LARGE_EXAMPLES, Shown, attempt, show
 from tinygen.testing.case import Case
 from tinygen.testing.cases import CASES
 from tinygen.testing.draws import normal
@@ -19,7 +19,6 @@ from tinygen.testing.measure import variables
 from tinygen.testing.properties import PROPERTIES
 
 EXAMPLES = 10  # per op, argument and property
-LARGE_EXAMPLES = 2  # of large arrays
 
 # What an op computes doesn't depend on other ops, its first derivative on the values of those that its rules call, its
 # second on their first derivatives: so an op is to blame if nothing is wrong one level below with any that it calls.
@@ -74,7 +73,7 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
     level = math.inf
     for name, own in LEVELS.items():
         try:
-            shown = attempt(case, LARGE, LARGE_EXAMPLES, seed) if name == "large" else _shown(case, name, examples, seed)
+            shown = _shown(case, name, examples, seed)
             errors[name] = {argument: seen.worst for argument, seen in shown.items()}
         except Exception as error:  # whatever a wrong rule does, the other rows are still wanted
             culprit = getattr(error, "argument", "*")
@@ -89,6 +88,8 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
 
 
 def _shown(case: Case, name: str, examples: int, seed: int) -> dict[str, Shown]:
+    if name == LARGE.name:
+        return attempt(case, LARGE, examples, seed, enough=LARGE_EXAMPLES)
     return show(case, PROPERTIES[name], examples, seed)
 
 

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from tinygen.grad import grad
+from tinygen.op import examining
 from tinygen.tensor import Tensor
 from tinygen.testing.case import Arrays, Case, Static
 from tinygen.testing.draws import integral, normal
@@ -42,7 +43,9 @@ def types(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) 
         y = case.op(*xs, **static)
         if y.dtype != expected:
             raise Failure(case, "*", f"makes {y.dtype}, expected {expected}", inputs, static)
-        for i, (x, g) in enumerate(zip(xs, grad(y, xs, normal(rng, y.shape)))):
+        with examining():
+            gradients = grad(y, xs, normal(rng, y.shape))
+        for i, (x, g) in enumerate(zip(xs, gradients)):
             if (g.shape, g.dtype) != (x.shape, x.dtype):
                 text = f"gradient of shape {g.shape}, {g.dtype} for an input of shape {x.shape}, {x.dtype}"
                 raise Failure(case, case.argument(i), text, inputs, static)

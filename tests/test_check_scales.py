@@ -1,0 +1,154 @@
+"""Right rules are never called wrong and wrong ones never pass, whatever the size of the numbers."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import tinygen as tg
+from tinygen import functional
+from tinygen.gradcheck import check, checker
+from tinygen.tensor import OPS, constant
+
+FUNCTIONS = {  # of u, about 1 in size, and their derivatives
+    "line": (lambda u: 1.7 * u, lambda u: 1.7 + 0 * u),
+    "square": (lambda u: u * u, lambda u: 2 * u),
+    "cube": (lambda u: u**3, lambda u: 3 * u * u),
+    "sine": (np.sin, np.cos),
+    "exponential": (np.exp, np.exp),
+    "reciprocal": (lambda u: 1 / u, lambda u: -1 / u**2),
+    "root": (np.sqrt, lambda u: 0.5 / np.sqrt(u)),
+    "logarithm": (np.log, lambda u: 1 / u),
+    "hyperbolic tangent": (np.tanh, lambda u: 1 / np.cosh(u) ** 2),
+    "wiggle": (lambda u: u + np.sin(u), lambda u: 1 + np.cos(u)),
+}
+POWERS = st.one_of(st.integers(-250, 250), st.integers(-8, 8))
+
+
+def lone(value, slope):
+    """An op of a function and its derivative, both in NumPy, that `OPS` forgets at once."""
+
+    def rule(x):
+        return value(x.data), lambda g: constant(g.data * slope(x.data))
+
+    made = tg.op(rule)
+    del OPS["rule"]
+    return made
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kx=POWERS,
+    ky=POWERS,
+    offset=st.sampled_from([0.0, 0.0, 1.0, 1e3, 1e6]),
+    n=st.sampled_from([1, 2, 5, 100]),
+    error=st.sampled_from([1e-3, -1e-3, 0.01, -0.5, 2.0, 1e200]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_of_any_size(monkeypatch, name, kx, ky, offset, n, error, seed):
+    value, derivative = FUNCTIONS[name]
+    a, b = 10.0**kx, 10.0**ky
+    x = a * np.random.default_rng(seed).uniform(0.05, 2.5, size=n)
+    f, slope = (lambda x: b * (value(x / a) + offset)), (lambda x: b * derivative(x / a) / a)
+    sizes = np.abs(np.concatenate([f(x), slope(x)]))
+    assume((sizes < 1e290).all() and (np.abs(slope(x)) > 1e-290).all())
+    how = dict(order=1, seed=seed, float32=False, raises=False)
+    monkeypatch.setattr(checker, "blame", lambda *_: "")  # to say whose fault it is takes longer than to find it
+    right = check(lone(f, slope), x, **how)
+    assert {row.verdict for row in right.rows} <= {"ok", "undecided"}, right
+    assert right.ok or offset > 100, right
+    with np.errstate(over="ignore"):
+        wrong = check(lone(f, lambda x: slope(x) * (1 + error)), x, **how)
+    assert not wrong.ok, wrong
+    assert {row.verdict for row in wrong.rows} <= {"wrong", "undecided", "not finite"}
+
+
+@pytest.mark.parametrize("f", [tg.sin, tg.cos, tg.tanh, lambda x: x * x, tg.sqrt], ids=str)
+@given(size=st.floats(1e3, 1e8), n=st.integers(1, 4))
+def test_rules_are_right_far_from_zero(f, size, n):
+    report = check(f, size + np.arange(n) * 0.7, order=1, float32=False, raises=False)
+    assert {row.verdict for row in report.rows} <= {"ok", "undecided"}, report
+
+
+def test_entries_of_all_sizes_are_checked_each_in_its_own():
+    x = np.array([1e-120, 1e-3, 1.0, 1e120])
+    assert check(lone(np.square, lambda x: 2 * x), x, order=1).ok
+    for entry in range(4):
+        factor = np.ones(4)
+        factor[entry] = 1.001
+        (row,) = check(lone(np.square, lambda x, factor=factor: 2 * x * factor), x, order=1, raises=False).rows
+        assert (row.verdict, row.entry) == ("wrong", (entry,))
+
+
+@pytest.mark.parametrize("slope", [3e200, 1.001e200, 1e-200, 0.0])
+def test_a_slope_that_overflows_when_squared_can_be_wrong(slope):
+    x = np.linspace(1, 2, 100)
+    assert check(lone(lambda x: x * 1e200, lambda x: 1e200), x, order=1).ok
+    assert "wrong" in {
+        row.verdict for row in check(lone(lambda x: x * 1e200, lambda x: slope), x, order=1, raises=False).rows
+    }
+
+
+@pytest.mark.parametrize("rule", [lambda x: np.exp(x), lambda x: 1.001 * np.exp(x), lambda x: 0 * x])
+def test_a_function_that_varies_over_much_more_than_its_argument(rule):
+    report = check(lone(np.exp, rule), np.array([1e-250]), order=1, raises=False)
+    assert report.ok == (rule(0.0) == 1)
+
+
+def test_what_rounding_hides_is_undecided_and_not_called_wrong():
+    for factor in (1, 1.5):
+        tiny = lone(lambda x: 1e6 + 1e-12 * np.sin(x), lambda x, factor=factor: factor * 1e-12 * np.cos(x))
+        with pytest.raises(tg.GradientError, match="UNDECIDED") as caught:
+            check(tiny, np.array([0.3]), order=1)
+        assert "rounding hides" in str(caught.value) and "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: 1 / x, [1e-6]),
+        (lambda x: 1 / x, [1e-6, 1.0]),
+        (lambda x: tg.sin(1e6 * x), [0.7, 1.3]),
+        (lambda x: tg.log(x), [1e-9, 2.0]),
+        (lambda p: functional.bce(p, np.array([1.0])), [0.9995]),
+        (lambda p: functional.bce(p, np.array([0.0])), [1e-7]),
+    ],
+)
+def test_steep_functions_and_edges_of_domains(f, x):
+    assert check(f, np.array(x)).ok
+
+
+def test_the_edge_itself_is_no_error_of_the_function():
+    report = check(lambda p: functional.bce(p, np.array([1.0])), np.array([1.0]), raises=False)
+    assert {row.verdict for row in report.rows} == {"not finite"}
+
+
+def test_the_check_records_within_no_grad():
+    with tg.no_grad():
+        assert check(tg.tanh, np.array([0.3, 1.0])).ok
+        assert not check(lone(np.sin, lambda x: -np.cos(x)), np.array([0.3]), raises=False).ok
+        assert not tg.tanh(tg.Parameter(np.ones(2))).requires_grad
+
+
+@settings(max_examples=10)
+@given(at=st.integers(0, 4), n=st.sampled_from([5, 100]))
+def test_a_kink_is_named_by_its_entry(at, n):
+    x = np.linspace(1, 2, n)
+    x[at] = 0
+    report = check(tg.abs, x, raises=False, order=1)
+    assert [(row.verdict, row.entry) for row in report.rows] == [("kink", (at,))]
+    assert f"at entry ({at},), where it is 0" in report.blame
+
+
+def test_memory_grows_like_the_arrays():
+    x = np.random.default_rng(0).normal(size=30_000)
+    half = lone(np.square, lambda x: x)
+    tracemalloc.start()
+    report = check(half, x, order=1, raises=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "it is 1/2 times what it should be" in report.blame
+    assert peak < 400 * x.nbytes
