@@ -63,7 +63,8 @@ def test_check_op_finds_it(planted):
 
 def test_a_fast_path_that_only_large_arrays_take_is_checked(monkeypatch):
     true = kernels.add
-    monkeypatch.setattr(kernels, "add", lambda a, b: true(a, b) * np.float32(1 if a.size < 100_000 else 1.001))
+    spoiled = lambda a, b: true(a, b) * np.float32(1.001 if a.size > 100_000 and a.dtype == np.float32 else 1)
+    monkeypatch.setattr(kernels, "add", spoiled)
     (row, _) = table.run([CASES["add"]], examples=10, quiet=True)
     assert not row.ok and "in float32" in row.why
 
