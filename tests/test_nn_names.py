@@ -116,7 +116,7 @@ def test_two_values_for_one_parameter_are_refused_and_change_nothing():
     model = tied()
     before, state = model.state_dict(), model.to_torch()
     state["0.third.weight"] = state["0.third.weight"] + 1
-    with pytest.raises(ValueError, match="expected 0.first.weight and 0.third.weight to be equal"):
+    with pytest.raises(ValueError, match=r"expected 0\.first.weight and 0\.third\.weight to be equal"):
         model.from_torch(state)
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 

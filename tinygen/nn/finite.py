@@ -3,45 +3,111 @@
     loss = nn.finite(model.loss, batch, rng, after=loop)  # model.loss(batch, rng)
     opt.step(grad(loss, params))
 
-While all is well this is a look at one number. Once it isn't, the same is computed again, from the same random draws,
-and this time every op is watched.
+While all is well this is a look at the data, the weights and one number. Once it isn't, the same is computed again,
+from the same random draws, and this time every op is watched; so is the backward pass once a step is refused.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygen.grad import reachable
 from tinygen.nn.module import Module
 from tinygen.nn.watch import watch, watching
-from tinygen.op import trace
-from tinygen.tensor import Tensor, array_of
+from tinygen.op import no_grad, takes_output, trace
+from tinygen.tensor import Node, Parameter, Tensor, array_of, constant
 
 
 def finite(f: Callable, *args, after: object = "", **options) -> Any:
     """f(*args, **options), if that is finite: a tensor, or a tuple of them.
 
-    Else raises FloatingPointError: it names the first op on the way to the result that answered NaN or infinity to
-    finite inputs, and the layer that called it; or the parameter or the argument that was not finite before. Layers are
-    named as parts of the model whose method f is, of models among its arguments, and of those in variables that a local
-    f uses. Generators among the arguments are set back to look again; a layer that draws from another one draws anew.
-    How far the run had come stands in `after`, whose text the error quotes: a loop, or "3 steps".
+    Else raises FloatingPointError: it names the first op on the way to the result that made NaN or infinity of finite
+    inputs, and the layer that called it; or the parameter or the argument that was not finite before, which is refused
+    even where an activation hides it from the result. Then running statistics and generators are what they were.
+    Layers are named as parts of the model whose method f is, of models among its arguments, and of those in variables
+    that a local f uses. How far the run had come is in `after`, whose text the error quotes: a loop, or "3 steps".
     """
-    given = (*args, *options.values())
-    generators = [each for each in given if isinstance(each, np.random.Generator)]
-    before = [generator.bit_generator.state for generator in generators]
+    attempt = watching.last = _Attempt(f, args, options)
     with np.errstate(all="ignore"):  # it is said below, once and where
         result = f(*args, **options)
-    if all(_is_finite(part) for part in _parts(result)):
+    bad = [part for part in _parts(result) if not _is_finite(part)]
+    spoilt = attempt.not_finite_before()
+    if not bad and not spoilt:
         return result
-    for generator, state in zip(generators, before):
-        generator.bit_generator.state = state
-    value = next(part for part in _parts(result) if not _is_finite(part))
-    cause = _cause(f, args, options)
+    cause = spoilt or attempt.again(_cause)
+    attempt.restore(attempt.before)
     name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
+    is_what = f"is {_worst(bad[0])}" if bad else "hides what is not finite"
     when = f" after {after}" if str(after) else ""
-    raise FloatingPointError(f"{name} is {_worst(value)}{when}, and the weights were not moved: {cause}")
+    raise FloatingPointError(f"{name} {is_what}{when}, and the weights were not moved: {cause}")
+
+
+def origin(parameter: Parameter) -> tuple[str, str]:
+    """The name of a parameter whose gradient is not finite, and in words the op that made it so, as far as known.
+
+    Both come from the last call of `finite` in this thread, of which the forward and the backward pass are computed
+    again, every op watched.
+    """
+    attempt = watching.last
+    if attempt is None:
+        return "", "nn.finite(model.loss, ...) around the loss would name the op"
+    parameters = [named for _, model in attempt.models for named in model.named_parameters()]
+    name = next((name for name, each in parameters if each is parameter), "")
+    return name, attempt.again(_backward_cause)
+
+
+class _Attempt:
+    """A call of `finite`: all that it takes to make it again."""
+
+    def __init__(self, f: Callable, args: tuple, options: dict):
+        self.f, self.args, self.options, self.models = f, args, options, _models(f, args, options)
+        self.before = self.state()
+
+    def state(self) -> list[tuple]:
+        """Of the running statistics, and of the generators that are arguments or belong to layers."""
+        parts = [(None, None, each) for each in (*self.args, *self.options.values())]
+        for _, model in self.models:
+            parts += [(entry.owner, entry.key, entry.value) for entry in model.entries()]
+            parts += [(None, None, generator) for generator in model.generators().values()]
+        state = [(part, None, part.bit_generator.state) for *_, part in parts if isinstance(part, np.random.Generator)]
+        return state + [(owner, key, a.copy()) for owner, key, a in parts if owner and isinstance(a, np.ndarray)]
+
+    def restore(self, state: list[tuple]) -> None:
+        for owner, key, value in state:
+            if key is None:
+                owner.bit_generator.state = value
+            else:
+                setattr(owner, key, value.copy())
+
+    def not_finite_before(self) -> str:
+        """In words: the first parameter or argument that is not finite itself, if there is one."""
+        for prefix, model in self.models:
+            for name, parameter in model.named_parameters():
+                if not _is_finite(parameter):
+                    return (
+                        f"the parameter {prefix}{name} was {_worst(parameter)} before; a smaller learning rate may help"
+                    )
+        for name, value in [*enumerate(self.args), *self.options.items()]:
+            if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
+                made = isinstance(value, Tensor) and value.requires_grad
+                hint = "let finite() call what made it, to see where" if made else "look at the data"
+                return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; {hint}"
+        return ""
+
+    def again(self, look: Callable[[list, list, list], str]) -> str:
+        """What `look` says to the results, all op calls and the models of a second call, which leaves no trace."""
+        now = self.state()
+        self.restore(self.before)
+        try:
+            with watch(), trace(_Calls()) as calls, np.errstate(all="ignore"):
+                result = self.f(*self.args, **self.options)
+            with np.errstate(all="ignore"):
+                return look(_parts(result), calls, self.models)
+        finally:
+            self.restore(now)
 
 
 def _parts(result: Any) -> list:
@@ -51,7 +117,9 @@ def _parts(result: Any) -> list:
 
 
 def _is_finite(value: Any) -> bool:
-    return bool(np.isfinite(array_of(value)).all())
+    array = np.asarray(array_of(value))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(flat := array.ravel(), flat)) or np.isfinite(array).all())
 
 
 def _worst(value: Any) -> str:
@@ -78,33 +146,49 @@ class _Calls(list):
         super().append(Call(op, inputs, output, watching.inside))
 
 
-def _cause(f: Callable, args: tuple, options: dict) -> str:
-    """In words, where the first number came from that is none."""
-    models = _models(f, args, options)
-    for prefix, model in models:
-        for name, parameter in model.named_parameters():
-            if not _is_finite(parameter):
-                return f"the parameter {prefix}{name} was {_worst(parameter)} before; a smaller learning rate may help"
-    for name, value in [*enumerate(args), *options.items()]:
-        if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
-            made = isinstance(value, Tensor) and value.requires_grad
-            hint = "let finite() call what made it, to see where" if made else "look at the data"
-            return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; {hint}"
-    with watch(), trace(_Calls()) as calls, np.errstate(all="ignore"):
-        result = f(*args, **options)
+def _cause(parts: list, calls: list[Call], models: list) -> str:
+    """In words: the op that made the first NaN or infinity on the way to a result."""
     makers = {id(call.output.data): call for call in reversed(calls)}  # the first, where an op passed an array on
-    bad = next((part for part in _parts(result) if not _is_finite(part)), None)
+    bad = next((part for part in parts if not _is_finite(part)), None)
     if bad is None:
         return "computed again it is finite, so it depends on something that changes between two calls"
     call = makers.get(id(array_of(bad)))
     while call is not None:
         worse = [x for x in call.inputs if not _is_finite(x)]
         if not worse:
-            reach = max((float(np.abs(x.data).max()) for x in call.inputs if x.size), default=0.0)
             where = _where(call.inside, models)
-            return f"{call.op.__name__} {where} made the first, of inputs up to {reach:.3g} in size"
+            return f"{call.op.__name__} {where} made the first, of inputs up to {_reach(call.inputs):.3g} in size"
         call = makers.get(id(worse[0].data))
     return "an array that no op made was so before"
+
+
+def _backward_cause(parts: list, calls: list[Call], models: list) -> str:
+    """In words: the op whose derivative rule made the first NaN or infinity of the backward pass."""
+    inside = {id(call.output.node): call.inside for call in calls}
+    for part in parts:
+        if isinstance(part, Tensor) and part.requires_grad and (found := _first_bad_rule(part)):
+            node, g = found
+            where = _where(inside.get(id(node), ()), models)
+            return f"the derivative of {node.op.__name__} {where} made it, of gradients up to {_reach([g]):.3g} in size"
+    return "the backward pass of what nn.finite was given is finite, so it came from what was added to that"
+
+
+def _first_bad_rule(y: Tensor) -> tuple[Node, Tensor] | None:
+    """The walk of `grad`, up to the first rule whose result is not finite: its node, and the gradient it was given."""
+    gradients = {y.node: constant(np.ones(y.shape, y.dtype))}
+    with no_grad():
+        for node in sorted(reachable(y.node), key=attrgetter("birth"), reverse=True):
+            g, output = gradients.pop(node), None if node.output is None else constant(node.output, node)
+            for parent, vjp in node.edges:
+                share = vjp(g, output) if takes_output(vjp) else vjp(g)
+                gradients[parent] = gradients[parent] + share if parent in gradients else share
+                if not _is_finite(gradients[parent]):
+                    return node, g
+    return None
+
+
+def _reach(tensors: list | tuple) -> float:
+    return max((float(np.abs(x.data).max()) for x in tensors if x.size), default=0.0)
 
 
 def _models(f: Callable, args: tuple, options: dict) -> list[tuple[str, Module]]:

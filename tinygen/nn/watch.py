@@ -16,6 +16,7 @@ class Call(NamedTuple):
 
 class _Watching(threading.local):
     calls: list[Call] | None = None
+    last: Any = None  # the last call of `nn.finite`: a step that is refused looks there for the op to name
     inside: tuple = ()  # the modules whose calls are not finished, the outermost first
 
 

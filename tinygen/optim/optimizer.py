@@ -15,6 +15,7 @@ import numpy as np
 from tinygen import arguments
 from tinygen.calls import ExplainedCalls
 from tinygen.checkpoint import check_state
+from tinygen.nn.finite import origin
 from tinygen.tensor import Parameter, Tensor, array_of
 
 
@@ -57,16 +58,17 @@ class Optimizer(metaclass=ExplainedCalls):
         arrays = self._collected() if grads is None else [np.asarray(array_of(g)) for g in grads]
         before = [p.data for p in self.params]
         self._check(before, arrays)
-        kept = None if self._is_safe(before, arrays) else [{k: a.copy() for k, a in m.items()} for m in self.memory]
-        self.steps += 1
+        self.steps, kept = self.steps + 1, self.memory
         try:
+            if not self._is_safe(before, arrays):
+                kept = [{name: array.copy() for name, array in m.items()} for m in self.memory]
             with np.errstate(all="ignore"):  # what is not finite is refused
                 after, size = self._moved(before, arrays)
             finite = math.isfinite(size)
             if not (finite or all(map(_is_finite, [*after, *(a for m in self.memory for a in m.values())]))):
                 raise FloatingPointError(self._refusal(before, arrays))
         except BaseException:
-            self.steps, self.memory = self.steps - 1, kept or self.memory
+            self.steps, self.memory = self.steps - 1, kept
             raise
         after.reverse()
         for p in self.params:
@@ -103,7 +105,9 @@ class Optimizer(metaclass=ExplainedCalls):
             for i, x in enumerate(arrays):
                 if not _is_finite(x):
                     kind = "nan" if np.isnan(x).any() else "infinite"
-                    return f"{who}: the {what} of parameter {i} {x.shape} is {kind}, and nothing was changed"
+                    name, why = origin(self.params[i]) if arrays is grads else ("", "look at what was loaded into it")
+                    named = f"{i}, {name}," if name else f"{i}"
+                    return f"{who}: the {what} of parameter {named} {x.shape} is {kind}, and nothing was changed: {why}"
         return f"{who}: all gradients are finite, but lr={self.lr:g} times them overflows, and nothing was changed"
 
     def update(self, θ: np.ndarray, g: np.ndarray, **memory: np.ndarray) -> np.ndarray:
