@@ -246,3 +246,10 @@ def test_denoising_autoencoder_beats_the_best_linear_map_and_the_plain_one(tmp_p
     page = (out / "index.html").read_text(encoding="utf-8")
     for picture in ("noise", "erasures", "between", "loss"):
         assert (out / f"{picture}.png").stat().st_size > 1000 and f"{picture}.png" in page
+
+
+def test_no_warm_up_has_a_number_of_steps_of_its_own():
+    """`cosine` knows how long the run is and shortens its ramp; a ramp of 100 steps never ends in a run of 90."""
+    folder = EXAMPLES[0].parent
+    found = [path.name for path in folder.rglob("*.py") if "optim.warmup(" in path.read_text(encoding="utf-8")]
+    assert found == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygen.output import forgiving, forgiving_output, say
+from tinygen.output import forgiving, forgiving_output, say, warn
 from tinygen.progress import progress
 from tinygen.run import Result, figures_table, open_run
 
@@ -63,6 +63,7 @@ def every_output(folder):
         break
     figures_table([Result("KL(q ‖ p)", 1.0, "σ²")])
     say("∇")
+    warn("∇")
     run.finish({"test": 1.0})
 
 
@@ -71,6 +72,7 @@ def every_output(folder):
 def test_a_stream_that_fails_ends_no_run(tmp_path, monkeypatch, error, terminal):
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Broken(error, terminal))
+        patch.setattr(sys, "stderr", Broken(error, terminal))
         every_output(tmp_path)
     assert (tmp_path / "figures.json").exists()
 
@@ -80,6 +82,7 @@ def test_nor_does_an_encoding_or_a_missing_console(tmp_path, monkeypatch, encodi
     for i, stream in enumerate((None, io.TextIOWrapper(io.BytesIO(), encoding))):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
+            patch.setattr(sys, "stderr", stream)
             every_output(tmp_path / str(i))
         assert (tmp_path / str(i) / "figures.json").exists()
 
@@ -111,3 +114,16 @@ def test_in_a_shell(end):
     assert (found.returncode, found.stderr) == (0, "")
     if end == "| head -1":
         assert found.stdout == "? 12345\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells of another kind")
+@pytest.mark.usefixtures("not_quick")
+@pytest.mark.parametrize("end", ["| head -1", ">&-", ">/dev/full 2>&1", ">/dev/null"])
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_an_example_in_a_shell_ends_with_its_figures_and_its_page(tmp_path, end, encoding):
+    shell = f'set -o pipefail; "$0" examples/vae.py --data digits --quick --out "$1" {end}'
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "MPLBACKEND": "TkAgg"}
+    command = ["bash", "-c", shell, sys.executable, str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
+    assert found.returncode == 0 and "Traceback" not in found.stderr
+    assert (tmp_path / "figures.json").exists() and (tmp_path / "index.html").exists()

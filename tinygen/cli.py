@@ -26,7 +26,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 from tinygen import arguments
 from tinygen.checkpoint import CheckpointError
 from tinygen.data import DataError
-from tinygen.output import forgiving_output
+from tinygen.output import forgiving_output, warn
 from tinygen.run import RunError
 
 # ---- what an option may be -----------------------------------------------------------------------------------------
@@ -181,5 +181,5 @@ def one_line(name: str) -> Iterator[None]:
 
 
 def _leave(name: str, text: str, code: int) -> None:
-    print(f"{name}: {' '.join(text.removeprefix(f'{name}: ').split())}", file=sys.stderr)
+    warn(f"{name}: {' '.join(text.removeprefix(f'{name}: ').split())}")
     sys.exit(code)

@@ -9,7 +9,17 @@ from typing import Any
 
 def say(text: str) -> None:
     """Print a line at once, as far as the standard output can take it."""
-    print(text, file=forgiving(sys.stdout), flush=True)
+    _line(text, sys.stdout)
+
+
+def warn(text: str) -> None:
+    """Print a line on the standard error, as far as it can take it."""
+    _line(text, sys.stderr)
+
+
+def _line(text: str, stream) -> None:
+    if stream is not None:
+        print(text, file=forgiving(stream), flush=True)
 
 
 def forgiving(stream):

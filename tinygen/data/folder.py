@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from tinygen import arguments
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.pictures import MODES, SUFFIXES, picture_names, read_picture
 from tinygen.files import printable
+from tinygen.output import warn
 from tinygen.progress import progress
 
 MAX_BYTES = 2**32  # of all images together, as float32
@@ -48,7 +48,7 @@ def load_folder(
     labels = np.array([classes.index(_class_of(name)) for name in names], np.int64)
     made = _what_was_made(len(names), sizes, (height, width), channels)
     if not quiet:
-        print(f"{title}: {made}", file=sys.stderr)
+        warn(f"{title}: {made}")
     n = len(names) - np.count_nonzero(test)
     return Dataset(
         name=title,

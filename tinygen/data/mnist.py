@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.idx import read_idx
+from tinygen.output import warn
 
 SOURCE = "Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits"
 LICENCE = "CC BY-SA 3.0"
@@ -120,7 +121,7 @@ def _fetch(url, path, *, quiet):
     if quiet:
         pooch.HTTPDownloader(chunk_size=CHUNK)(url, path, None)
     else:
-        print(f"downloading {url}", file=sys.stderr)
+        warn(f"downloading {url}")
         # pooch puts in the true total when it knows it; until then it wants any that is not zero.
         rarely = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates: seldom in a log
         with tqdm(desc=url.rpartition("/")[2], total=1, unit="B", unit_scale=True, mininterval=rarely) as bar:

@@ -7,7 +7,6 @@ last hidden layer sees in it, which are to a Fréchet distance of digits what In
 import hashlib
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tinygen import checkpoint, functional, nn, optim
 from tinygen.data import Batches, Dataset, mnist
 from tinygen.grad import grad
 from tinygen.models.autoencoder import in_batches
+from tinygen.output import warn
 from tinygen.progress import progress
 from tinygen.tensor import Tensor
 
@@ -140,7 +140,7 @@ def load_judge(data: Dataset, *, seed: int = 0, quiet: bool = False, anew: bool 
         path.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.save(path, state, facts)
     except OSError as error:
-        print(f"judge: can't be kept, and will be trained again next time ({error})", file=sys.stderr)
+        warn(f"judge: can't be kept, and will be trained again next time ({error})")
     return judge
 
 
