@@ -99,7 +99,7 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
     if winograd.fits(g, (kh, kw), c, stride, dilation) and max(padding) <= 2:
         return _first_channels(winograd.conv2d(g, turned, bias, floor, (2 - padding[0], 2 - padding[1])), c)
-    if winograd_strided.fits(g, (kh, kw), c, stride, dilation):
+    if winograd_strided.fits(g, (kh, kw), c, stride, dilation, transposed=True):
         return _first_channels(winograd_strided.conv_transpose2d(g, w, bias, floor, size, padding), c)
     x = empty((n, *size, w.shape[2]), g.dtype)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):

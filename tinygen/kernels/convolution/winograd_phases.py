@@ -10,13 +10,19 @@ from tinygen.kernels.window import read
 
 # -- the three small matrices, each along one axis ---------------------------------------------------------------------
 
+# Polynomials are evaluated at 0, ±P, Q and infinity: numbers whose powers are exact, and small, as in `winograd.py`.
+P, Q = 0.75, 1.5
+P2, P3, Q2, Q3 = P**2, P**3, Q**2, Q**3
+ZERO, PLUS, MINUS, FAR = P2 * Q, 2 * P2 * (P - Q), -2 * P2 * (P + Q), Q * (Q2 - P2)  # what weights are divided by
+
 
 @piece
 def _input(d):
     """Bᵀ d: five inputs."""
     d0, d1, d2, d3, d4 = d
-    odd = d3 - d1
-    return 2 * (d0 - d2) + odd, odd - d1 - d2, 2 * d1 - 3 * d2 + d3, odd, d4 - d2 - 2 * odd
+    odd = d3 - P2 * d1
+    plus, minus = d3 - P * Q * d1 - (Q - P) * d2, d3 + P * Q * d1 - (Q + P) * d2
+    return Q * (P2 * d0 - d2) + odd, plus, minus, odd, d4 - P2 * d2 - Q * odd
 
 
 @piece
@@ -24,29 +30,31 @@ def _output(m):
     """Aᵀ m: five products become four outputs."""
     m0, m1, m2, m3, m4 = m
     even, odd = m1 + m2, m1 - m2
-    return m0 + even + m3, odd + 2 * m3, even + 4 * m3, odd + 8 * m3 + m4
+    return m0 + even + m3, P * odd + Q * m3, P2 * even + Q2 * m3, P3 * odd + Q3 * m3 + m4
 
 
 @piece
 def _output_transposed(g):
     """A g: the gradients of four outputs become those of five products."""
     g0, g1, g2, g3 = g
-    even, odd = g0 + g2, g1 + g3
-    return g0, even + odd, even - odd, g0 + 2 * g1 + 4 * g2 + 8 * g3, g3
+    even, odd = g0 + P2 * g2, P * g1 + P3 * g3
+    return g0, even + odd, even - odd, g0 + Q * g1 + Q2 * g2 + Q3 * g3, g3
 
 
 @piece
 def _weight(w):
     """G w: two weights become five."""
     w0, w1 = w
-    return w0 * 0.5, (w0 + w1) * -0.5, (w1 - w0) * (1 / 6), w0 * (1 / 6) + w1 * (1 / 3), w1
+    plus, minus = w0 * (1 / PLUS) + w1 * (P / PLUS), w0 * (1 / MINUS) - w1 * (P / MINUS)
+    return w0 * (1 / ZERO), plus, minus, w0 * (1 / FAR) + w1 * (Q / FAR), w1
 
 
 @piece
 def _weight_transposed(u):
     """Gᵀ u: the gradients of five products become those of two weights."""
     u0, u1, u2, u3, u4 = u
-    return (u0 - u1) * 0.5 + (u3 - u2) * (1 / 6), u2 * (1 / 6) - u1 * 0.5 + u3 * (1 / 3) + u4
+    first = u0 * (1 / ZERO) + u1 * (1 / PLUS) + u2 * (1 / MINUS) + u3 * (1 / FAR)
+    return first, u1 * (P / PLUS) - u2 * (P / MINUS) + u3 * (Q / FAR) + u4
 
 
 # -- from images to 25 matrices and back -------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ BUFFER = 1 << 17  # numbers in the 25 matrices of a block: half a megabyte, for 
 TILES = 128  # at most in a block of the weight gradient
 
 
-def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
+def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation, *, transposed: bool = False) -> bool:
     """Whether a convolution of x (N, H, W, C) to `channels` channels is one for this file."""
     return (
         x.dtype == np.float32
@@ -37,7 +37,7 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
         and x.shape[3] >= 32
         and channels >= 32
         and x.shape[3] % LANES == 0  # `channels` that are made get filled up
-        and min(x.shape[1:3]) > 2  # of smaller images most of a tile would be edge
+        and min(x.shape[1:3]) > (3 if transposed else 6)  # of smaller images most of a tile would be edge
     )
 
 
