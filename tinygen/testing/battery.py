@@ -14,7 +14,7 @@ from tinygen.testing.measure import Failure
 from tinygen.testing.properties import PROPERTIES, Property
 
 LARGE = Property("large", large, lambda case: ("*",))  # no count: there may be no way to enlarge a sample
-LARGE_EXAMPLES = 2
+LARGE_EXAMPLES = 1  # each costs as much as all the small ones
 PATIENCE = 30  # draws per example that is asked for, before a sample is called vacuous
 
 
