@@ -100,7 +100,7 @@ def test_the_step_names_the_parameter_the_op_and_the_layer(steep, slope, depth):
         opt.step(grads)
     where = rf"the derivative of test_only_steep in model.{depth} (Steep) made it, of gradients up to"
     assert where in str(error.value)
-    assert str(error.value).startswith("SGD, step 1: the gradient of parameter 0, 0.weight, (2, 2) is")
+    assert str(error.value).startswith("SGD, step 1: the gradient of parameter 0, model.0.weight, (2, 2) is")
     assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
 
 

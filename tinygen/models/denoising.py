@@ -21,7 +21,7 @@ class GaussianNoise(NamedTuple):
     kept = 1.0  # E[x̃ | x] = kept · x
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return x + self.sd * rng.standard_normal(x.shape, dtype=x.dtype)
+        return x + float(self.sd) * rng.standard_normal(x.shape, dtype=x.dtype)
 
     def variance(self, power: np.ndarray) -> np.ndarray:
         """Var(x̃ | x) of each pixel, (D,), on average over data whose E[x²] is `power`, (D,)."""

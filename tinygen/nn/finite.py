@@ -54,8 +54,7 @@ def origin(parameter: Parameter) -> tuple[str, str]:
     attempt = watching.last
     if attempt is None:
         return "", "nn.finite(model.loss, ...) around the loss would name the op"
-    parameters = [named for _, model in attempt.models for named in model.named_parameters()]
-    name = next((name for name, each in parameters if each is parameter), "")
+    name = next((name for name, *_, part in attempt.parts if part is parameter), "")
     return name, attempt.again(_backward_cause)
 
 
@@ -64,16 +63,15 @@ class _Attempt:
 
     def __init__(self, f: Callable, args: tuple, options: dict):
         self.f, self.args, self.options, self.models = f, args, options, _models(f, args, options)
+        self.parts = [(prefix + part.name, *part[1:]) for prefix, model in self.models for part in model.attributes()]
         self.before = self.state()
 
     def state(self) -> list[tuple]:
         """Of the running statistics, and of the generators that are arguments or belong to layers."""
-        parts = [(None, None, each) for each in (*self.args, *self.options.values())]
-        for _, model in self.models:
-            parts += [(entry.owner, entry.key, entry.value) for entry in model.entries()]
-            parts += [(None, None, generator) for generator in model.generators().values()]
-        state = [(part, None, part.bit_generator.state) for *_, part in parts if isinstance(part, np.random.Generator)]
-        return state + [(owner, key, a.copy()) for owner, key, a in parts if owner and isinstance(a, np.ndarray)]
+        held = [*self.args, *self.options.values(), *(value for *_, value in self.parts)]
+        state = [(each, None, each.bit_generator.state) for each in held if isinstance(each, np.random.Generator)]
+        buffers = [(owner, key) for _, owner, key, _ in self.parts if key in owner.buffers]
+        return state + [(owner, key, getattr(owner, key).copy()) for owner, key in buffers]
 
     def restore(self, state: list[tuple]) -> None:
         for owner, key, value in state:
@@ -84,12 +82,9 @@ class _Attempt:
 
     def not_finite_before(self) -> str:
         """In words: the first parameter or argument that is not finite itself, if there is one."""
-        for prefix, model in self.models:
-            for name, parameter in model.named_parameters():
-                if not _is_finite(parameter):
-                    return (
-                        f"the parameter {prefix}{name} was {_worst(parameter)} before; a smaller learning rate may help"
-                    )
+        for name, *_, part in self.parts:
+            if isinstance(part, Parameter) and not _is_finite(part):
+                return f"the parameter {name} was {_worst(part)} before; a smaller learning rate may help"
         for name, value in [*enumerate(self.args), *self.options.items()]:
             if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
                 made = isinstance(value, Tensor) and value.requires_grad

@@ -93,12 +93,17 @@ class Module(metaclass=_Closing):
     def entries(self) -> list[Entry]:
         """Every Parameter and buffer once, with its owner: all that is saved."""
         found: dict[int, Entry] = {}
-        for name, module in self.named_modules():
-            for key, value in _spread(vars(module)):
-                if isinstance(value, Parameter) or key in module.buffers:
-                    found.setdefault(id(value), Entry(f"{name}.{key}" if name else key, module, key, value))
+        for entry in self.attributes():
+            if isinstance(entry.value, Parameter) or entry.key in entry.owner.buffers:
+                found.setdefault(id(entry.value), entry)
         self._check_names([(entry.name, entry.value) for entry in found.values()])
         return list(found.values())
+
+    def attributes(self) -> Iterator[Entry]:
+        """Everything that the modules of the tree hold, whatever it is."""
+        for name, module in self.named_modules():
+            for key, value in _spread(vars(module)):
+                yield Entry(f"{name}.{key}" if name else key, module, key, value)
 
     def every_name(self) -> list[Entry]:
         """Every Parameter and buffer by each of its names, as PyTorch lists them: one that is used twice has two."""
@@ -204,12 +209,7 @@ class Module(metaclass=_Closing):
 
         An exact resume needs them too. One that several layers share is listed for each.
         """
-        return {
-            f"{name}.{key}" if name else key: value
-            for name, module in self.named_modules()
-            for key, value in _spread(vars(module))
-            if isinstance(value, np.random.Generator)
-        }
+        return {e.name: e.value for e in self.attributes() if isinstance(e.value, np.random.Generator)}
 
     def save(self, path: str | Path) -> None:
         """Write the state to one file, by `tinygen.checkpoint`; FloatingPointError if it holds NaN or infinity."""
