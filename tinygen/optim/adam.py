@@ -16,7 +16,8 @@ class Adam(Optimizer):
         v ← β₂ v + (1 - β₂) g²      v̂ = v / (1 - β₂ᵗ)
         θ ← θ - α m̂ / (√v̂ + ε)                             α is `lr`, t counts the steps from 1
 
-    `weight_decay` λ adds λ θ to g, as in PyTorch; AdamW is usually what is meant by weight decay.
+    `weight_decay` λ adds λ θ to g, as in PyTorch; AdamW is usually what is meant by weight decay. An entry of g beyond
+    ±2⁶³ (in float64 ±2⁵¹¹) counts as that number: its square would overflow, and v stay infinite for ever.
     """
 
     __slots__ = ("betas", "eps")

@@ -12,7 +12,7 @@ from tinygen.tensor import Parameter
 class RMSprop(Optimizer):
     """θ ← θ - lr · g / (√v + ε) with v ← α v + (1 - α) g² (Hinton, Neural Networks for Machine Learning, lecture 6e).
 
-    `weight_decay` λ adds λ θ to g.
+    `weight_decay` λ adds λ θ to g. An entry of g beyond ±2⁶³ (in float64 ±2⁵¹¹) counts as that number, as in `Adam`.
     """
 
     __slots__ = ("alpha", "eps")

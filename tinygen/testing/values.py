@@ -58,9 +58,11 @@ def empty(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) 
         return {}
     value(case, arrays, static, rng)
     types(case, arrays, static, rng)
-    _, gradients = pull_back(case, arrays, static, normal(rng, evaluate(case, arrays, static).shape))
-    if not all(np.isfinite(g).all() for g in gradients):
-        raise Failure(case, "*", "a gradient holds memory that was never written", arrays, static)
+    for dtype in (np.float64, np.float32):  # of which each has kernels of its own
+        inputs = tuple(a.astype(dtype) for a in arrays)
+        _, gradients = pull_back(case, inputs, static, normal(rng, evaluate(case, inputs, static).shape).astype(dtype))
+        if not all(np.isfinite(g).all() for g in gradients):
+            raise Failure(case, "*", "a gradient holds memory that was never written", inputs, static)
     return {"*": 0.0}
 
 
