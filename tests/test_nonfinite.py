@@ -18,7 +18,7 @@ from tinygen.testing.strategies import examples
 
 pytestmark = pytest.mark.properties
 
-EXAMPLES = {"quick": 10, "full": 100, "long": 1000}
+EXAMPLES = {"quick": 5, "full": 50, "long": 500}
 BAD = (np.nan, np.inf, -np.inf)
 # The gradient of these goes to the entry that was chosen, and NaN is chosen before all others.
 CHOICES = {"max", "max_pool2d", "maximum", "minimum"}
