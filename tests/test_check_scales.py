@@ -53,8 +53,9 @@ def test_of_any_size(monkeypatch, name, kx, ky, offset, n, error, seed):
     a, b = 10.0**kx, 10.0**ky
     x = a * np.random.default_rng(seed).uniform(0.05, 2.5, size=n)
     f, slope = (lambda x: b * (value(x / a) + offset)), (lambda x: b * derivative(x / a) / a)
-    sizes = np.abs(np.concatenate([f(x), slope(x)]))
-    assume((sizes < 1e290).all() and (np.abs(slope(x)) > 1e-290).all())
+    with np.errstate(over="ignore", under="ignore"):
+        sizes, slopes = np.abs(f(x)), np.abs(slope(x))
+    assume((sizes < 1e290).all() and (slopes < 1e290).all() and (slopes > 1e-290).all())
     how = dict(order=1, seed=seed, float32=False, raises=False)
     monkeypatch.setattr(checker, "blame", lambda *_: "")  # to say whose fault it is takes longer than to find it
     right = check(lone(f, slope), x, **how)
