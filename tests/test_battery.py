@@ -173,10 +173,38 @@ def rolls_dice():
     return elementwise(lambda x: (x.data + 1e-15 * rng.normal(size=x.shape), lambda g: g)), {}
 
 
+def naive_elu(x, *, alpha=1.0):
+    """It overflows far out, and cancels near 0."""
+    rule = lambda g: tg.where(x > 0, g, g * alpha * tg.exp(tg.minimum(x, 0.0)))
+    return np.where(x.data > 0, x.data, alpha * (np.exp(x.data) - 1)), rule
+
+
+def far_overflow():
+    rule = lambda x: (
+        np.where(x.data > 0, x.data, np.expm1(x.data)),
+        lambda g: tg.where(x > 0, g, g * tg.exp(tg.minimum(x, 0.0))),
+    )
+    return elementwise(rule), {"oracle": elu}
+
+
+def digits_lost_near_0():
+    def rule(x):
+        below = tg.minimum(x, 0.0)
+        return np.where(x.data > 0, x.data, np.exp(below.data) - 1), lambda g: tg.where(x > 0, g, g * tg.exp(below))
+
+    return tg.op(rule), {"oracle": elu}
+
+
+def elu(x, alpha=1.0):
+    return np.where(x.real > 0, x, alpha * (np.exp(x) - 1))
+
+
 WRONG = [  # (the op, the property that it breaks, what is said about it)
     (inexact_value, "value", "differs from the oracle by"),
     (value_of_another_shape, "value", r"makes shape \(1, .*the oracle \("),
     (wrong_slope, "order 1", "argument x: gradient check of"),
+    (far_overflow, "extremes", "warns of an overflow"),
+    (digits_lost_near_0, "extremes", r"value at -.* in float32 is .*, should be -"),
     (curvature_lost, "order 2", "argument x: gradient check of"),
     (curved_but_called_flat, "order 2", "second derivative should be exactly zero"),
     (curved_but_called_added, "order 2", "it is not only added"),
@@ -232,13 +260,13 @@ def bump(x):
 
 
 def test_check_op_passes_a_right_op_and_says_what_it_showed():
-    shown = check_op(elementwise(bump), one, lambda x: 1 / (1 + x * x), examples=10)
+    shown = check_op(elementwise(bump), one, lambda x: 1 / (1 + x * x), examples=10, domain=lambda x: abs(x) < 1e15)
     counts = {key: seen.examples for key, seen in shown.items()}
     empty = counts.pop(("empty", "*"))
     assert 0 < empty <= 10
     assert set(counts.values()) >= {10} and min(counts.values()) >= 10
     assert {name for name, _ in counts} == {
-        *("value", "order 1", "order 2", "cotangent", "types", "layout", "precision", "memory", "repeat")
+        *("value", "order 1", "order 2", "cotangent", "types", "layout", "precision", "extremes", "memory", "repeat")
     }
 
 
@@ -247,6 +275,16 @@ def test_check_op_names_the_property_and_the_example():
     with pytest.raises(AssertionError, match="wrong sign") as caught:
         check_op(wrong, one, lambda x: 1 / (1 + x * x), seed=3)
     assert any('property "order 1"' in note and "of seed 3" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("make", [tg.op, elementwise])
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_check_op_refuses_a_naive_elu(make):
+    sample = lambda rng: ((np.where(abs(x := rng.normal(size=(2, 3))) < 0.05, 0.5, x),), {"alpha": 0.75})
+    with pytest.raises(AssertionError) as caught:
+        check_op(make(naive_elu), sample, elu)
+    assert 'property "extremes"' in caught.value.__notes__[0]
+    check_op(tg.elu, sample, elu)
 
 
 @pytest.mark.parametrize("arrays", [np.zeros((0, 2)), np.zeros(3)], ids=["empty", "a cotangent of nothing"])

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from tinygen import kernels
-from tinygen.ops.elementwise import elementwise, exp, gate, locked, minimum, select
+from tinygen.ops.elementwise import clip, elementwise, exp, gate, locked, minimum, select, tanh
 from tinygen.ops.once import fused
 from tinygen.tensor import private
 
@@ -56,11 +56,11 @@ def sigmoid(x):
 
 @elementwise
 def sigmoid_vjp(g, x):
-    """g · σ'(x) with σ'(x) = σ(x) σ(-x), which keeps its digits in both tails; σ'' = σ' · (σ(-x) - σ(x))."""
+    """g · σ'(x) with σ'(x) = σ(x) σ(-x), which keeps its digits in both tails; σ'' = σ' · tanh(-x/2)."""
     return (
         kernels.sigmoid_vjp(g.data, x.data),
         lambda h: sigmoid_vjp(h, x),
-        lambda h: sigmoid_vjp(h * g, x) * (sigmoid(-x) - sigmoid(x)),
+        lambda h: sigmoid_vjp(h * g, x) * tanh(x * -0.5),
     )
 
 
@@ -95,11 +95,11 @@ def silu(x):
 
 @elementwise
 def silu_vjp(g, x):
-    """g · (σ(x) + x σ'(x)), whose derivative is g · σ'(x) (2 + x (σ(-x) - σ(x)))."""
+    """g · (σ(x) + x σ'(x)), whose derivative is g · σ'(x) (2 + x tanh(-x/2))."""
     return (
         kernels.silu_vjp(g.data, x.data),
         lambda h: silu_vjp(h, x),
-        lambda h: sigmoid_vjp(h * g, x) * (2 + x * (sigmoid(-x) - sigmoid(x))),
+        lambda h: sigmoid_vjp(h * g, x) * (2 + x * tanh(x * -0.5)),
     )
 
 
@@ -123,9 +123,9 @@ def gelu_vjp(g, x):
     return (
         g.data * kernels.gelu(x.data)[1],
         lambda h: gelu_vjp(h, x),
-        lambda h: gate(h * g * _normal_density(x), 2 - x * x),  # far out φ is 0 and x² may be infinite
+        lambda h: h * g * _normal_density(x) * (2 - clip(x, low=-40, high=40) ** 2),
     )
 
 
 def _normal_density(x):
-    return exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return exp(clip(x, low=-40, high=40) ** 2 * -0.5) * (1 / math.sqrt(2 * math.pi))

@@ -48,6 +48,7 @@ class Case:
     broadcasts: Callable[[Arrays], bool] | None = None  # whether these inputs are broadcast to each other
     empty: bool = True  # inputs without entries are legal
     terms: Callable[[Arrays, Static], int] | None = None  # the length of the longest sum, forwards or backwards
+    domain: Callable[..., np.ndarray] | None = None  # which extreme inputs the op is made for, as a mask; None: all
     waivers: tuple[Waiver, ...] = ()
 
     @property
@@ -60,6 +61,22 @@ class Case:
         parameters = inspect.signature(self.op).parameters.values()
         positional = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         return tuple(p.name for p in parameters if p.kind in positional)
+
+    @cached_property
+    def elementwise(self) -> bool:
+        """Whether each output entry depends only on the input entries of its place, as found by trying it."""
+        arrays, static = self.sample(np.random.default_rng(0))
+        if any(isinstance(value, np.ndarray | tuple | list) for value in static.values()):
+            return False
+        inputs = [np.resize([*np.ravel(a), 0.25, 0.5, 0.75], (2, 3)) for a in arrays]
+        try:
+            together = self.op(*inputs, **static).numpy()
+            alone = [
+                self.op(*(x[i, j] * np.ones((1, 1)) for x in inputs), **static).numpy() for i, j in np.ndindex(2, 3)
+            ]
+        except (TypeError, ValueError, IndexError):
+            return False
+        return bool(together.shape == (2, 3) and np.allclose(np.ravel(alone), together.ravel(), rtol=1e-12))
 
     def argument(self, position: int) -> str:
         """The name of the input at `position`."""

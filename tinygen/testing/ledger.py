@@ -25,6 +25,7 @@ MINIMA = {  # examples that say something, per argument (or op), in each profile
     "broadcast": (200, 1000, 10_000),
     "layout": (25, 100, 1000),
     "precision": (25, 100, 1000),
+    "extremes": (25, 100, 1000),
     "memory": (25, 100, 1000),
     "repeat": (25, 100, 1000),
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygen.testing import derivatives, values
+from tinygen.testing import derivatives, extremes, values
 from tinygen.testing.case import Arrays, Case, Static
 
 Measure = Callable[[Case, Arrays, Static, np.random.Generator], dict[str, float]]
@@ -55,6 +55,7 @@ PROPERTIES: dict[str, Property] = {
         Property("broadcast", values.broadcast, _if("broadcasts")),
         Property("layout", values.layout, _whole),
         Property("precision", values.precision, _whole),
+        Property("extremes", extremes.extremes, _if("elementwise")),
         Property("memory", values.memory, _whole),
         Property("repeat", values.repeat, _whole),
     )

@@ -1,0 +1,78 @@
+"""The property of the far ends of the number line: no overflow on the way, and all digits near 0."""
+
+import warnings
+
+import numpy as np
+
+from tinygen.testing.case import Arrays, Case, Static
+from tinygen.testing.measure import Failure, evaluate, pull_back
+from tinygen.testing.wide import derivative, narrow, precisely, wide
+
+SIZES = (1e-30, 1e-9, 1.0, 20.0, 88.0, 300.0, 1e4, 1e30)
+SUBNORMAL = 1e-39  # no normal number in float32
+COUNT = 4  # extreme numbers per input and example
+
+
+def extremes(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
+    """At ±10⁴, ±10³⁰, near 0 and at 0: where value and slopes are finite, no warning and no lost digits."""
+    worst, shown = 0.0, False
+    for dtype in (np.float32, np.float64):
+        tiny = float(np.finfo(dtype).tiny)
+        points = np.array([0.0, SUBNORMAL, -SUBNORMAL, *SIZES, *(-size for size in SIZES)], dtype)
+        inputs = [rng.choice(points, COUNT) for _ in arrays]
+        try:
+            expected = _expected(case, inputs, static)
+        except TypeError:  # a function that has no wide form, such as those of SciPy
+            return _finite(case, inputs, static)
+        with np.errstate(over="ignore"):
+            kept = np.isfinite(np.asarray(expected).astype(dtype)).all(axis=0)
+        inputs, expected = tuple(x[kept] for x in inputs), [e[kept] for e in expected]
+        if case.domain is not None:
+            inside = case.domain(*inputs)
+            inputs, expected = tuple(x[inside] for x in inputs), [e[inside] for e in expected]
+        found = _computed(case, inputs, static)
+        names = ["value", *(f"gradient of {case.argument(i)}" for i in range(len(inputs)))]
+        floor = 4 * tiny * max([1.0, *(float(np.abs(x).max(initial=0)) for x in inputs)])
+        for name, got, right in zip(names, found, expected):
+            error = np.abs(got - right) / (np.abs(right) + floor / np.finfo(dtype).eps)
+            limit = 64 * float(np.finfo(dtype).eps)
+            if not (error <= limit).all():
+                at = int(np.argmax(~(error <= limit)))
+                where = ", ".join(repr(float(x[at])) for x in inputs)
+                text = f"{name} at {where} in {np.dtype(dtype)} is {got[at]}, should be {right[at]}"
+                raise Failure(case, "*", text, inputs, static, error=float(error[at]))
+            worst, shown = max(worst, float(error.max(initial=0)) / limit), shown or got.size > 0
+    return {"*": worst} if shown else {}
+
+
+def _expected(case: Case, inputs: list[np.ndarray], static: Static) -> list[np.ndarray]:
+    """Value and slopes from the oracle on 220 digits."""
+
+    def f(*numbers):
+        return np.asarray(case.oracle(*numbers, **static), object) + 0 * numbers[0]
+
+    with precisely():
+        numbers = [wide(x) for x in inputs]
+        return [narrow(f(*numbers)), *(derivative(f, numbers, i) for i in range(len(numbers)))]
+
+
+def _computed(case: Case, inputs: Arrays, static: Static) -> list[np.ndarray]:
+    """Value and slopes from the op; a warning is a failure."""
+    with warnings.catch_warnings(), np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"):
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            y = evaluate(case, inputs, static)
+            _, slopes = pull_back(case, inputs, static, np.ones_like(y))
+        except RuntimeWarning as warning:
+            raise Failure(case, "*", f"warns of an {warning} where it is finite", inputs, static) from None
+    return [y, *slopes]
+
+
+def _finite(case: Case, inputs: list[np.ndarray], static: Static) -> dict[str, float]:
+    """What can be said without wide numbers: where the oracle is finite, so are value and slopes, without a warning."""
+    with np.errstate(all="ignore"):
+        kept = np.isfinite(case.oracle(*(x.astype(np.float64) for x in inputs), **static))
+    inputs = tuple(x[kept] for x in inputs)
+    if not all(np.isfinite(part).all() for part in _computed(case, inputs, static)):
+        raise Failure(case, "*", "is not finite where its oracle is", inputs, static)
+    return {"*": 0.0}
