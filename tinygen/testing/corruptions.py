@@ -82,8 +82,12 @@ def corrupt(true: Callable[..., Tensor], argument: int, how: str) -> Callable[..
 
     wrong.__name__ = f"{true.__name__}, {how}"
     wrong.__wrapped__ = rule  # for the names of the arguments
-    unprepared = how == "not summed back"  # NumPy then broadcasts in the rule, and nothing sums its gradient back
-    twin = op(wrong, prepare=as_tensors if unprepared else prepare, restore=None if unprepared else restore)
+
+    def unprepared(args):  # NumPy then broadcasts in the rule, and nothing sums its gradient back
+        vectors = restore is not None and any(array_of(x).ndim == 1 for x in args)
+        return prepare(args) if vectors else as_tensors(args)
+
+    twin = op(wrong, prepare=unprepared if how == "not summed back" else prepare, restore=restore)
     del OPS[wrong.__name__]
     return twin
 
