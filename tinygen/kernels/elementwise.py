@@ -87,7 +87,8 @@ def _logistic_loss_loop(x, t, y, start, stop):
     x, t, y = _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
         a, weight = abs(x[i]), t[i] if x[i] < f32(0) else f32(1) - t[i]
-        y[i] = (f32(0) if weight == f32(0) else weight * a) + vector_math.log1p(vector_math.exp(-a))
+        held = f32(0) if weight == f32(0) else a  # a may be infinite
+        y[i] = weight * held + vector_math.log1p(vector_math.exp(-a))
 
 
 @exact_kernel
