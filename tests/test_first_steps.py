@@ -28,7 +28,7 @@ def loss():
 
 
 def unet(size):
-    model = models.UNet(rng=np.random.default_rng(0), channels=8)
+    model = models.UNet(rng=np.random.default_rng(0), channels=16)
     return model(np.zeros((1, size, size, 1), np.float32), np.zeros(1, int))
 
 
@@ -217,7 +217,7 @@ SAYS = [
     (lambda: Normal(0.0), "Normal: expected log_var, got nothing: write Normal(mu, log_var=...)"),
     (lambda: Normal(0.0, 1.0), "Normal: expected 1 positional argument (mu), got 2: settings go by name"),
     (lambda: optim.SGD([weight()], 0.1).step(loss()), "SGD: expected a list of gradients, got one Tensor: write step("),
-    (lambda: unet(27), "UNet"),
+    (lambda: unet(27), "UNet: 4 must divide height and width, for they are halved twice; got (1, 27, 27, 1): pad x"),
     (lambda: vector().item(), "a tensor of shape (3,) is not one number"),
     (lambda: tg.Tensor(Foreign(np.int64)), "not int64: convert with array.astype(np.float32)"),
     (lambda: tg.Tensor(np.array([1, 2])), "not int64: convert with array.astype(np.float32)"),

@@ -61,7 +61,7 @@ def test_layers_in_a_larger_unit(make, k, seed):
     near(first[1].numpy() * 2.0**k, first[0].numpy(), 1e-3)
 
 
-def test_the_four_numbers_of_the_report():
+def test_layer_norm_of_four_numbers_whose_squares_overflow():
     x = tg.Tensor(np.array([[1e20, 2e20, 3e20, 4e20]], np.float32))
     y = tg.layer_norm(x, tg.Tensor(np.ones(4, np.float32)), tg.Tensor(np.zeros(4, np.float32))).numpy()
     np.testing.assert_allclose(y, [[-1.3416408, -0.4472136, 0.4472136, 1.3416408]], rtol=1e-6)
