@@ -76,7 +76,8 @@ def arguments(name, rng):
     if home == "rows":
         return x, ((2, 3), (1, 2))[int(rng.integers(2))]
     if home == "reduce":
-        return (x, normal(rng, x.shape)) if name == "relu_vjp_sum" else (x,)
+        axes = ((0,), (1, 2), (0, 1, 2), (1, 3))[int(rng.integers(4))]
+        return x, normal(rng, x.shape) if name == "relu_vjp_sum" else axes
     if name == "add":
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
     assert home == "elementwise", f"say here how {name} is called"

@@ -7,6 +7,7 @@ and methods of a Module. Nothing here runs before a name was looked up in vain.
 import importlib.util
 import sys
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -93,6 +94,9 @@ FUNCTIONS = {
     "zero_grad": "opt.zero_grad(); what tinygen.grad returns is new each time",
     "zeros": "tinygen.Tensor(np.zeros(shape, np.float32))",
 }
+
+# PyTorch's methods that change a tensor; others that end so are explained where a module is asked for them.
+IN_PLACE = ("add_", "clamp_", "copy_", "div_", "fill_", "mul_", "normal_", "sub_", "uniform_", "zero_")
 
 LAYERS = {
     "AdaptiveAvgPool2d": "x.mean(axis=(1, 2)) in forward()",
@@ -218,6 +222,31 @@ def mention_float64() -> None:
         "pass x.astype(np.float32), or make the layers with dtype=np.float64",
         stacklevel=3,
     )
+
+
+class Elsewhere:
+    """A method of PyTorch or NumPy that a class lacks: reading it is an AttributeError that says what to write.
+
+    One such attribute for each name costs nothing where a name is found; a `__getattr__` would slow every other one.
+    """
+
+    def __init__(self, name: str, kind: str):
+        self.name, self.kind = name, kind
+
+    def __get__(self, instance: Any, owner: type):
+        raise missing(instance if instance is not None else owner, self.name, kind=self.kind)
+
+
+def point_elsewhere(owner: type, names: Iterable[str], kind: str = "") -> None:
+    """Let each of the names that a class lacks say what to write instead; `dir` of an instance leaves them out."""
+    for name in names:
+        if not hasattr(owner, name):
+            setattr(owner, name, Elsewhere(name, kind))
+    owner.__dir__ = lambda self: [name for name in object.__dir__(self) if type(_entry(self, name)) is not Elsewhere]
+
+
+def _entry(instance: Any, name: str) -> Any:
+    return next((vars(cls)[name] for cls in type(instance).__mro__ if name in vars(cls)), None)
 
 
 class NoFunction(ModuleType):

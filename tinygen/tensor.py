@@ -228,10 +228,6 @@ class Tensor:
     def var(self, axis=None, keepdims: bool = False) -> "Tensor":
         return OPS["var"](self, axis=axis, keepdims=keepdims)
 
-    def __getattr__(self, name: str):
-        """Only called for a name that is not here."""
-        raise hints.missing(self, name)
-
 
 class Parameter(Tensor):
     """A variable that an optimizer may give new data; the only kind of Tensor whose `data` may be replaced.

@@ -47,6 +47,13 @@ def _exp_loop(x, y, start, stop):
 
 
 @exact_kernel
+def _exp_remainder_loop(x, y, start, stop):
+    x, y = _cut(x, start, stop), _cut(y, start, stop)
+    for i in range(len(y)):
+        y[i] = vector_math.exp_remainder(x[i])
+
+
+@exact_kernel
 def _sigmoid_loop(x, y, start, stop):
     x, y = _cut(x, start, stop), _cut(y, start, stop)
     for i in range(len(y)):
@@ -241,6 +248,10 @@ def squared_error_vjp(g, x, t):
 
 def exp(x):
     return _run(_exp_loop, reference.exp, (x,))
+
+
+def exp_remainder(x):
+    return _run(_exp_remainder_loop, reference.exp_remainder, (x,))
 
 
 def sigmoid(x):

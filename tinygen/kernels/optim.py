@@ -79,8 +79,8 @@ BOUND_32, BOUND_64 = (BOUND[np.dtype(t)] for t in (np.float32, np.float64))
 
 @piece
 def _bounded(g, bound):
-    """g, brought within ±bound if it is finite."""
-    return bound if bound < g < np.inf else -bound if -np.inf < g < -bound else g
+    """g, brought within ±bound."""
+    return min(max(g, -bound), bound)
 
 
 @piece
@@ -114,40 +114,46 @@ def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, 
 
 @kernel
 def _sgd(θ, g, new, α, λ, partial, first, start, stop):
-    f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    α, λ, size = f(α), f(λ), f(0)
-    θ, g, new = θ[part], g[part], new[part]
-    for i in range(θ.size):
-        new[i] = θ[i] - α * (g[i] + λ * θ[i] if λ else g[i])
-        size += new[i] * new[i]
-    partial[first + start] = size
+    f = θ.dtype.type
+    α, λ = f(α), f(λ)
+    for block in range(start, stop):
+        part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
+        θb, gb, newb = θ[part], g[part], new[part]
+        for i in range(θb.size):
+            newb[i] = θb[i] - α * (gb[i] + λ * θb[i] if λ else gb[i])
+            size += newb[i] * newb[i]
+        partial[first + block] = size
 
 
 @kernel
 def _sgd_with_momentum(θ, g, v, new, α, μ, ahead, λ, partial, first, start, stop):
-    f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    α, μ, ahead, λ, size = f(α), f(μ), f(ahead), f(λ), f(0)
-    θ, g, v, new = θ[part], g[part], v[part], new[part]
-    for i in range(θ.size):
-        gi = g[i] + λ * θ[i] if λ else g[i]
-        v[i] = μ * v[i] + gi
-        new[i] = θ[i] - α * (gi + ahead * v[i] if ahead else v[i])
-        size += new[i] * new[i] + v[i] * v[i]
-    partial[first + start] = size
+    f = θ.dtype.type
+    α, μ, ahead, λ = f(α), f(μ), f(ahead), f(λ)
+    for block in range(start, stop):
+        part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
+        θb, gb, vb, newb = θ[part], g[part], v[part], new[part]
+        for i in range(θb.size):
+            gi = gb[i] + λ * θb[i] if λ else gb[i]
+            vb[i] = μ * vb[i] + gi
+            newb[i] = θb[i] - α * (gi + ahead * vb[i] if ahead else vb[i])
+            size += newb[i] * newb[i] + vb[i] * vb[i]
+        partial[first + block] = size
 
 
 @kernel
 def _rmsprop(θ, g, v, new, lr, α, rest, ε, λ, partial, first, start, stop):
-    f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    lr, α, rest, ε, λ, size = f(lr), f(α), f(rest), f(ε), f(λ), f(0)
+    f = θ.dtype.type
+    lr, α, rest, ε, λ = f(lr), f(α), f(rest), f(ε), f(λ)
     bound = f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
-    θ, g, v, new = θ[part], g[part], v[part], new[part]
-    for i in range(θ.size):
-        gi = _bounded(g[i] + λ * θ[i] if λ else g[i], bound)
-        v[i] = _mixed(v[i], gi * gi, α, rest)
-        new[i] = θ[i] - lr * gi / (np.sqrt(v[i]) + ε)
-        size += new[i] * new[i] + v[i]
-    partial[first + start] = size
+    for block in range(start, stop):
+        part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
+        θb, gb, vb, newb = θ[part], g[part], v[part], new[part]
+        for i in range(θb.size):
+            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+            vb[i] = _mixed(vb[i], gi * gi, α, rest)
+            newb[i] = θb[i] - lr * gi / (np.sqrt(vb[i]) + ε)
+            size += newb[i] * newb[i] + vb[i]
+        partial[first + block] = size
 
 
 @kernel

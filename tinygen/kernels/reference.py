@@ -127,8 +127,9 @@ FEW = 32  # terms, which float32 adds one by one with an error of 1e-6 at most
 
 def sum_along(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Σ along `axes`, which ascend; in float64 where NumPy adds one by one, not in pairs as along the last axes."""
-    last = x.flags.c_contiguous and axes == tuple(range(x.ndim - len(axes), x.ndim))
-    if x.dtype == np.float64 or last or math.prod([x.shape[a] for a in axes]) <= FEW:
+    if x.dtype == np.float64 or x.size <= FEW or math.prod([x.shape[a] for a in axes]) <= FEW:
+        return x.sum(axis=axes)
+    if x.flags.c_contiguous and axes == tuple(range(x.ndim - len(axes), x.ndim)):
         return x.sum(axis=axes)
     return x.sum(axis=axes, dtype=np.float64).astype(x.dtype)
 

@@ -52,8 +52,8 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
 
 
 def _bounded(g):
-    """Finite entries brought within ±BOUND: a square that overflows would stop its parameter for ever."""
-    return np.where(np.isfinite(g), np.clip(g, -BOUND[g.dtype], BOUND[g.dtype]), g)
+    """Entries brought within ±BOUND: a square that overflows would stop its parameter for ever."""
+    return np.clip(g, -BOUND[g.dtype], BOUND[g.dtype])
 
 
 def moving_average(averages, θs, decay):

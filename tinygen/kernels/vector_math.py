@@ -63,6 +63,24 @@ def exp(x):
     return _exp_of_sum(x, f32(0))
 
 
+@exact
+def exp_remainder(x):
+    """e^x - 1 - x, near 0 by its series x²/2! + x³/3! + ... + x¹²/12!, where differences lose their digits."""
+    near = f32(-1) if x < f32(-1) else f32(1) if x > f32(1) else x
+    r = f32(4.175351398e-09)
+    r = r * near + f32(5.010421677e-08)
+    r = r * near + f32(5.511463845e-07)
+    r = r * near + f32(5.511463845e-06)
+    r = r * near + f32(4.960317460e-05)
+    r = r * near + f32(3.968253968e-04)
+    r = r * near + f32(2.777777778e-03)
+    r = r * near + f32(1.666666667e-02)
+    r = r * near + f32(8.333333333e-02)
+    r = r * near + f32(3.333333333e-01)
+    r = f32(0.5) * near * near * (r * near + f32(1))
+    return r if abs(x) <= f32(1) else exp(x) - f32(1) - (f32(89) if x > f32(89) else x)  # there e^x is infinite
+
+
 # -- what is made of it ------------------------------------------------------------------------------------------------
 
 

@@ -146,12 +146,6 @@ class Module(metaclass=_Closing):
                 )
         super().__setattr__(name, value)
 
-    def __getattr__(self, name: str):
-        """Only called for a name that is not here, and for a property that raised AttributeError."""
-        if hasattr(type(self), name):
-            return super().__getattribute__(name)
-        raise hints.missing(self, name, kind="Module")
-
     # -- modes ---------------------------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
@@ -311,3 +305,6 @@ def _spread(attributes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 def _torch_axes(entry: Entry) -> tuple[int, ...]:
     return entry.owner.torch_axes.get(entry.key, tuple(range(entry.value.ndim)))
+
+
+hints.point_elsewhere(Module, hints.MODULES, kind="Module")

@@ -35,9 +35,10 @@ def _matrices(args: tuple) -> tuple[Tensor, Tensor]:
 
 def _without_added_axes(args: tuple, y: Tensor) -> Tensor:
     """The product without the row or the column that a vector became."""
-    a, b = (np.ndim(array_of(x)) for x in args)
-    if a > 1 and b > 1:
+    a, b = args
+    if getattr(a, "ndim", 1) > 1 and getattr(b, "ndim", 1) > 1:  # nearly always
         return y
+    a, b = np.ndim(array_of(a)), np.ndim(array_of(b))
     *batch, n, m = y.data.shape
     return reshape(y, shape=(*batch, *((n,) if a > 1 else ()), *((m,) if b > 1 else ())))
 

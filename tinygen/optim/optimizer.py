@@ -60,9 +60,9 @@ class Optimizer(metaclass=ExplainedCalls):
         self._check(before, arrays)
         self.steps, kept = self.steps + 1, self.memory
         try:
-            if not self._is_safe(before, arrays):
-                kept = [{name: array.copy() for name, array in m.items()} for m in self.memory]
             with np.errstate(all="ignore"):  # what is not finite is refused
+                if not self._is_safe(before, arrays):
+                    kept = [{name: array.copy() for name, array in m.items()} for m in self.memory]
                 after, size = self._moved(before, arrays)
             finite = math.isfinite(size)
             if not (finite or all(map(_is_finite, [*after, *(a for m in self.memory for a in m.values())]))):
@@ -84,12 +84,12 @@ class Optimizer(metaclass=ExplainedCalls):
         It can't if all numbers are finite and so are their squares: of the gradients, looked at here, and of what the
         last step made.
         """
-        with np.errstate(over="ignore"):
-            size = sum(float(np.dot(flat, flat)) for flat in [g.ravel() for g in grads])
-        if not math.isfinite(size) and not all(map(_is_finite, grads)):
-            raise FloatingPointError(self._refusal(before, grads))
+        if not math.isfinite(sum(map(np.vdot, grads, grads))):
+            if not all(map(_is_finite, grads)):
+                raise FloatingPointError(self._refusal(before, grads))
+            return False
         same = len(self._proven) == len(before) and all(map(is_, before, self._proven))
-        return math.isfinite(size) and same and getattr(self, "eps", 1) > 0  # without ε, Adam may divide 0 by 0
+        return same and getattr(self, "eps", 1) > 0  # without ε, Adam may divide 0 by 0
 
     def _moved(self, before: list[np.ndarray], grads: list[np.ndarray]) -> tuple[list, float]:
         """The new parameters, and a sum that is finite only if they and the memory are."""
