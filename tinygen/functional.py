@@ -38,7 +38,8 @@ _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """xᵢ - log Σⱼ exp(xⱼ) along `axis`."""
     (x,) = as_tensors((x,))
-    x = x - constant(x.data.max(axis=axis, keepdims=True))  # changes nothing but the rounding of large entries
+    largest = x.data.max(axis=axis, keepdims=True, initial=-np.inf)
+    x = x - constant(largest)  # changes nothing but the rounding of large entries
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
