@@ -1,4 +1,4 @@
-"""What every command line keeps: options checked before any work, one line and a code for an error, safe output."""
+"""What every command line promises: options checked before any work, one line and a code for an error, safe output."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""Pictures that nobody checked: links, names of any bytes, other formats, huge sizes, damaged files."""
+"""Folders of hostile pictures: links, names of any bytes, other formats, huge sizes, damaged files."""
 
 import contextlib
 import io

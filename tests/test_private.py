@@ -1,4 +1,4 @@
-"""What keeps an array keeps one that nobody else can write to, though it came read-only: its owner may still write."""
+"""Arrays are kept as private copies: the owner of a read-only view can still write to the array behind it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is normalised does not depend on the unit, as far as the numbers go: their squares go half as far."""
+"""Norms, lengths, clipping and optimizers give the same in any unit, even where squares overflow or vanish."""
 
 import math
 
