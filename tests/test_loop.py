@@ -415,5 +415,5 @@ def test_what_cannot_be_kept_is_refused_at_once(tmp_path):
     other = open_run(tmp_path / "b", {"lr": 1}).loop(model=model)
     other.save()
     loop.path.write_bytes(other.path.read_bytes())
-    with pytest.raises(CheckpointError, match="is not of this run"):
+    with pytest.raises(CheckpointError, match="belongs to another run"):
         loop.load()

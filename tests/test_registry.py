@@ -93,7 +93,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     def says(*arguments):
         return sample(monkeypatch, capsys, tmp_path, *arguments)
 
-    assert says().endswith("no run has been here, for there is no config.json")
+    assert says().endswith("expected the folder of a run, got one without config.json")
     open_run(tmp_path, {})
     assert "doesn't say which model was trained" in says()
     open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)

@@ -247,7 +247,7 @@ def test_a_checkpoint_belongs_to_one_loop_of_one_run(tmp_path, other):
     for name in ("checkpoint.npz", "checkpoint_2.npz"):
         good = (tmp_path / "a" / name).read_bytes()
         (tmp_path / "a" / name).write_bytes((tmp_path / "b" / name).read_bytes())
-        with pytest.raises(CheckpointError, match=f"{name} is not of this run, or of another of its loops"):
+        with pytest.raises(CheckpointError, match=f"{name} belongs to another run, or to another loop of this one"):
             begin(tmp_path / "a", resume=True)
         (tmp_path / "a" / name).write_bytes(good)
     begin(tmp_path / "a", resume=True)
@@ -285,7 +285,7 @@ def test_there_has_to_be_something_to_go_on_from(tmp_path):
     (tmp_path / "done" / "checkpoint.npz").unlink()
     with pytest.raises(RunError, match="a finished run without a checkpoint: start over with --overwrite"):
         open_run(tmp_path / "done", {}, data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
-    with pytest.raises(RunError, match="no run has been here"):
+    with pytest.raises(RunError, match="expected the folder of a run"):
         read_config(tmp_path)
 
 

@@ -1,8 +1,8 @@
-"""The checks that many functions make of their arguments; each returns the argument as a plain Python number.
+"""Checks of arguments that many functions share; each returns the checked value, a number as a plain Python number.
 
-NumPy's numbers are welcome wherever a number is. They become Python's here, because a NumPy float64 would promote
-float32 arrays to float64, and a Python number never does. Every message says who asks, what was expected, what was
-given and, where the caller knows it, what to write instead (`hint`).
+NumPy numbers are accepted wherever a Python number is. They become Python numbers here, because a NumPy float64 would
+promote float32 arrays to float64, and a Python number never does. Every message names the function (`who`) and the
+argument (`what`), and says what was expected, what was given and, if there is a `hint`, what to write instead.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 
 def whole(who: str, what: str, value: Any, *, least: int | None = None, most: int | None = None, hint: str = "") -> int:
-    """The whole number `value` as an int; TypeError if it is none, ValueError outside `least` to `most`."""
+    """`value` as an int; TypeError if it is not a whole number, ValueError outside `least` to `most`."""
     expected = "a whole number" + _range(least=least, most=most)
     try:
         number = operator.index(_unboxed(value))
@@ -42,7 +42,7 @@ def real(
     infinite: bool = False,
     hint: str = "",
 ) -> float:
-    """The real number `value` as a float; TypeError if it is none, ValueError if NaN, infinite or out of range.
+    """`value` as a float; TypeError if it is not a real number, ValueError if it is NaN, infinite or out of range.
 
     The range is `least` <= value <= `most`, or above < value < below; `infinite` lets infinities pass.
     """
@@ -93,10 +93,9 @@ def python_number(value: Any) -> Any:
 
 
 def _unboxed(value: Any) -> Any:
-    """A number out of a NumPy scalar or an array of no axes; no bool, which only looks like a number."""
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
-        value = value.item()
-    return None if isinstance(value, bool) else value
+    """`python_number(value)`, but None for a bool, which Python counts among the integers."""
+    number = python_number(value)
+    return None if isinstance(number, bool) else number
 
 
 def _range(**bounds: float | None) -> str:

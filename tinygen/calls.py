@@ -1,4 +1,4 @@
-"""A call that does not fit a signature: what was expected, what was given, how to write it.
+"""Error messages for calls that don't fit a signature: what was expected, what was given, how to write the call.
 
 Python's own TypeError names the method `__init__` and counts arguments. These messages say that settings go by name,
 and which ones there are. They are made only after a call has failed, so calls that fit cost nothing.
@@ -39,7 +39,7 @@ def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapp
 
 
 def _call(who: str, parameters: Mapping[str, inspect.Parameter]) -> str:
-    """How a call looks, with all that has no default."""
+    """A correct call, with every argument that has no default."""
     needed = [p for p in parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     values = {"rng": "np.random.default_rng(0)"}
     shown = [f"{p.name}={values.get(p.name, '...')}" if p.kind is p.KEYWORD_ONLY else p.name for p in needed]
@@ -47,12 +47,12 @@ def _call(who: str, parameters: Mapping[str, inspect.Parameter]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value to be shown in a call; arrays and Tensors would fill the line."""
+    """A value as a message shows it; an array or a Tensor would fill the line."""
     return reprlib.repr(value) if isinstance(value, int | float | str | tuple | None) else "..."
 
 
 def explained(function: Callable) -> Callable:
-    """`function` with calls that are explained where they do not fit."""
+    """`function`, with the error of `check_call` for a call that doesn't fit its signature."""
 
     @wraps(function)
     def call(*args, **settings):
@@ -66,13 +66,13 @@ def explained(function: Callable) -> Callable:
 
 
 class ExplainedCalls(type):
-    """A class whose constructor is explained where a call does not fit; help() shows the signature of `__init__`."""
+    """A metaclass: a constructor call that doesn't fit raises the error of `check_call`; help() shows its signature."""
 
     @property
     def __signature__(cls) -> inspect.Signature:
         found: list[inspect.Parameter] = []
         for base in cls.__mro__[:-1]:
-            others = [p for p in found if p.kind is p.VAR_KEYWORD]  # they go to the constructor above
+            others = [p for p in found if p.kind is p.VAR_KEYWORD]  # passed on to the base class
             if "__init__" in vars(base) and (others or not found):
                 own = list(inspect.signature(base.__init__).parameters.values())[1:]  # without self
                 found = [p for p in found if p not in others]

@@ -44,7 +44,7 @@ class Whole(NamedTuple):
 
 
 class Number(NamedTuple):
-    """Finite numbers; those bounds that are None don't bind."""
+    """Finite numbers within those bounds that are not None."""
 
     least: float | None = None
     above: float | None = None
@@ -56,7 +56,7 @@ class Number(NamedTuple):
 
 
 class Several(NamedTuple):
-    """At least one value, each once."""
+    """At least one value; a value given twice counts once."""
 
     kind: str
 
@@ -82,8 +82,8 @@ Count = Annotated[int, Whole(1, 10**9)]  # epochs, steps, repetitions
 Limit = Annotated[int | None, Whole(2, 10**9)]  # of the images that are read; None for all
 Batch = Annotated[int, Whole(1, 65_536)]  # examples in a step
 Size = Annotated[int, Whole(1, 4096)]  # channels, units, latents: memory grows with the square
-Samples = Annotated[int, Whole(5, 10**6)]  # images to draw and evaluate: at least judging.LEAST
-Judges = Annotated[int, Whole(0, 100)]
+Samples = Annotated[int, Whole(5, 10**6)]  # images to sample and evaluate: at least judging.LEAST
+Judges = Annotated[int, Whole(0, 100)]  # classifiers that evaluate the samples
 Seed = Annotated[int, Whole(0, 2**63 - 1)]
 Rate = Annotated[float, Number(above=0, most=1)]  # learning rates
 Weight = Annotated[float, Number(least=0, most=1e6)]  # of a term in a loss
@@ -91,7 +91,7 @@ Share = Annotated[float, Number(least=0, below=1)]
 
 
 def checked(who: str, function: Callable, values: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments `values` of a function as plain Python values; TypeError or ValueError if one is no option.
+    """The keyword arguments `values` of a function as Python values; TypeError or ValueError if one isn't allowed.
 
     An option whose default is None may be None.
     """
@@ -113,12 +113,12 @@ class Refused(ValueError):
 
 
 class Failed(RuntimeError):
-    """What was asked for can't be done here, and it is no fault of the program."""
+    """This can't be done here, through no fault of the program."""
 
 
 @contextmanager
 def before_work() -> Iterator[None]:
-    """Around all that comes before the work: a ValueError in here becomes Refused, because the options caused it."""
+    """Wraps everything before the work: a ValueError inside becomes Refused, because the options caused it."""
     try:
         yield
     except (DataError, RunError, Refused):
@@ -128,7 +128,7 @@ def before_work() -> Iterator[None]:
 
 
 def command(function: Callable) -> Callable:
-    """A function of keyword arguments whose options are checked before it begins, and whose output can't end it."""
+    """Wrap a function: its options are checked before it begins, and a failing `print` can't end it."""
     file = Path(function.__code__.co_filename).name
     who = file if function.__name__ == "main" else function.__name__
 
@@ -146,7 +146,7 @@ def command(function: Callable) -> Callable:
 
 
 def _check_environment() -> None:
-    """Raise ValueError if a variable of the environment that the kernels read has a value that they don't know."""
+    """Raise ValueError if an environment variable that the kernels read has a value that they don't know."""
     from tinygen import kernels
 
     kernels.choice()

@@ -24,10 +24,10 @@ def check(
     """Check the derivative rules of every op and print a table; exits with 1 if one of them fails.
 
     Args:
-        ops: their names; all if none is given.
+        ops: names of the ops; all if none is given.
         json: a file for the same figures as JSON.
-        seed: of the random inputs, directions and cotangents.
-        quiet: print the last line only.
+        seed: seed for the random inputs, directions and cotangents.
+        quiet: print only the last line.
     """
     from tinygen.testing import CASES, table
 
@@ -70,9 +70,9 @@ def summary(model: Annotated[Literal[MODELS], tyro.conf.Positional], *, image_si
     """Print the layers of a model as a table: output shapes and numbers of parameters.
 
     Args:
-        model: which one.
-        image_size: height and width of its images.
-        code: how many numbers an image becomes.
+        model: name of the model.
+        image_size: height and width of its images, in pixels.
+        code: size of the code, in numbers per image.
     """
     from tinygen import models
 
@@ -95,12 +95,12 @@ def sample(
     seed: Seed = 0,
     out: Annotated[Path | None, NewFile(".png")] = None,
 ) -> None:
-    """Draw from a model that a run has trained: a picture of the samples, and beside it all of them as .npy.
+    """Sample from a trained run's model: writes a picture of the samples and, beside it, all of them as .npy.
 
     Args:
         run: the folder of the run.
-        n: how many.
-        seed: of the draws; the same seed draws the same.
+        n: number of samples.
+        seed: seed for all random numbers; the same seed gives the same samples.
         out: the picture, a PNG; without it, drawn.png in the folder of the run.
     """
     from tinygen import models, plot
@@ -120,12 +120,12 @@ def sample(
 def judge(
     name: Annotated[str, tyro.conf.Positional] = "mnist", *, seed: Seed = 0, train: bool = False, quiet: bool = False
 ) -> None:
-    """The classifier that judges samples of a data set: trained if there is none yet, kept, and its accuracy printed.
+    """Print the accuracy of the classifier that evaluates samples of a data set; train and keep it if there is none.
 
     Args:
         name: the data: a name that `data` lists, or a folder of pictures in subfolders by class.
-        seed: which judge; the first has seed 0.
-        train: train it anew, whether one is kept or not.
+        seed: seed of the classifier; the first one has seed 0.
+        train: train it again, even if one is kept.
         quiet: no progress bar.
     """
     from tinygen.data import load
@@ -134,9 +134,9 @@ def judge(
     found = load(name, quiet=quiet)
     with before_work():
         network = load_judge(found, seed=seed, quiet=quiet, anew=train)
-    answers = network.probabilities(network.features(found.test_images)).argmax(axis=1)
-    right, weights = np.mean(answers == found.test_labels), sum(p.size for p in network.parameters())
-    print(f"{found}\njudge {seed}, {weights:,} parameters: {right:.2%} of the test images are classified rightly")
+    predicted = network.probabilities(network.features(found.test_images)).argmax(axis=1)
+    right, weights = np.mean(predicted == found.test_labels), sum(p.size for p in network.parameters())
+    print(f"{found}\njudge {seed}, {weights:,} parameters: {right:.2%} of the test images are classified correctly")
 
 
 COMMANDS = {each.__name__: each for each in (check, data, summary, sample, judge, bench, warm)}

@@ -79,10 +79,13 @@ def batch_jacobian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: boo
     y, pull = vjp(f, x)
     if not x.ndim or y.shape[:1] != x.shape[:1]:
         raise ValueError(f"batch_jacobian: expected f to map (N, ...) to (N, ...), got {x.shape} to {y.shape}")
-    first = np.zeros(y.shape, y.dtype)
+    first = np.zeros(y.shape, y.dtype)  # a cotangent of example 0 alone, with a weight of its own for each output
     first[:1] = np.arange(1, first[:1].size + 1).reshape(first[:1].shape)
     if pull(first)[0].numpy()[1:].any():
-        raise ValueError("batch_jacobian: f mixes examples: write jacobian(f, x), or put its layers in eval mode")
+        raise ValueError(
+            "batch_jacobian: expected each row of f(x) to need its own row of x alone, but f mixes examples: "
+            "write jacobian(f, x), or put its layers in eval mode"
+        )
     units = np.eye(math.prod(y.shape[1:]), dtype=y.dtype)
     along = [np.broadcast_to(unit.reshape(y.shape[1:]), y.shape) for unit in units]
     rows = [pull(unit, create_graph=create_graph)[0] for unit in along]

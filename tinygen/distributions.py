@@ -134,7 +134,7 @@ def _bernoulli_kl(q: Tensor, p: Tensor) -> Tensor:
 
 
 def _in_deviations(distance: Tensor, log_var: Tensor) -> Tensor:
-    """A distance in units of σ. No distance is 0, however small σ is; a σ that no float can hold is the largest one."""
+    """A distance in units of σ: 0 for no distance, however small σ is. A σ beyond the largest float counts as that."""
     largest = math.floor(math.log(np.finfo(log_var.dtype).max))
     return ratio(distance, exp(minimum(0.5 * log_var, largest)))
 

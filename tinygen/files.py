@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a name of their own, then moved to where they belong."""
+"""Files that are written whole or not at all: first under a temporary name, then moved into place."""
 
 import hashlib
 import os
@@ -45,13 +45,13 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def replace(path: str | Path, content: bytes) -> None:
-    """Give a file this content, in one go."""
+    """Replace the content of a file in one step."""
     with replacing(path) as file:
         file.write(content)
 
 
 def _clear(folder: Path) -> None:
-    """Delete what processes left here when they were killed while they wrote."""
+    """Delete temporary files of processes that were killed while they wrote."""
     for path in folder.glob(".tinygen-*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)
         with suppress(OSError):  # another process clears too
@@ -60,7 +60,7 @@ def _clear(folder: Path) -> None:
 
 
 def _has_ended(host: str, process: str) -> bool:
-    """Whether this process is known to have ended; False where nobody can tell."""
+    """Whether this process is known to have ended; False if that can't be known."""
     if os.name != "posix" or host != HOST:
         return False
     try:
@@ -73,7 +73,7 @@ def _has_ended(host: str, process: str) -> bool:
 
 
 def _move(temporary: Path, path: Path) -> None:
-    for seconds in (0.01, 0.1, 1.0) if os.name == "nt" else ():  # Windows refuses while somebody reads the old file
+    for seconds in (0.01, 0.1, 1.0) if os.name == "nt" else ():  # Windows refuses while the old file is being read
         with suppress(PermissionError):
             return os.replace(temporary, path)
         sleep(seconds)

@@ -54,9 +54,9 @@ def norm(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool
     """The Euclidean length √Σx² along `axis`; its gradient x/‖x‖ is taken to be 0 where x is 0."""
     (x,) = as_tensors((x,))
     unit = constant(_unit(x.data, axis))
-    x = x / unit  # changes nothing but that squares neither overflow nor vanish
+    x = x / unit  # exact, because it is a power of two: squares neither overflow nor vanish
     length = sqrt((x * x).sum(axis=axis, keepdims=True)) * unit
-    return length if keepdims else length.sum(axis=axis)
+    return length if keepdims else length.sum(axis=axis)  # a sum of one entry, to drop the axes
 
 
 def _unit(x: np.ndarray, axis) -> np.ndarray:

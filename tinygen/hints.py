@@ -1,7 +1,7 @@
 """What to write in tinygen instead of what users of PyTorch and NumPy type first: the tables behind error messages.
 
-A name means the same wherever it is looked up, so one table serves all functions, and one each the layers, optimizers
-and methods of a Module. Nothing here runs before a name was looked up in vain.
+A name means the same wherever it is looked up, so all functions share one table; layers, optimizers, data and the
+methods of a Module have one each. Nothing here runs until a lookup has failed.
 """
 
 import importlib.util
@@ -250,7 +250,7 @@ def _entry(instance: Any, name: str) -> Any:
 
 
 class NoFunction(ModuleType):
-    """A file of the package whose name is a function in PyTorch: calling it says what to write."""
+    """A module of the package that is named like a function of PyTorch: calling it says what to write."""
 
     def __call__(self, *args, **settings):
         name = self.__name__.rpartition(".")[2]

@@ -1,6 +1,6 @@
 """One process at a time in the folder of a run: a lock that the operating system drops when the process ends.
 
-So a lock can't be left behind, whatever ended the process. The file holds the process id, for the message only.
+So no lock is left behind, however the process ends. The file holds the process id, which only the message needs.
 """
 
 import errno
@@ -17,8 +17,8 @@ except ImportError:  # Windows
     fcntl = None
 
 NAME = ".tinygen.lock"
-FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # a link of that name would lead to a file of others
-_FAR = 2**30  # Windows locks bytes, and nobody may read those: one that is not there
+FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # a link of that name could lead to another user's file
+_FAR = 2**30  # the byte that Windows locks; it can't be read, so it is beyond the end of the file
 _HELD: weakref.WeakValueDictionary[Path, "Lock"] = weakref.WeakValueDictionary()  # of this process
 
 
@@ -58,7 +58,7 @@ def _acquire(path: Path) -> int:
 
 
 def _seize(descriptor: int) -> bool:
-    """Lock an open file if nobody else has; where a file system knows no locks, do without."""
+    """Whether an open file could be locked; True without a lock on a file system that has no locks."""
     try:
         if fcntl:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,11 +73,11 @@ def _seize(descriptor: int) -> bool:
 
 
 def _release(descriptor: int, path: Path) -> None:
-    """Delete the file while it is still locked, so that nobody locks a file that is gone; then unlock it."""
+    """Delete the file while it is still locked, so that no process locks a deleted file; then unlock it."""
     if fcntl:
         path.unlink(missing_ok=True)
     os.close(descriptor)
-    if not fcntl:  # Windows deletes no open file, and so none that the next process has locked by now
+    if not fcntl:  # Windows can't delete an open file, so this spares one that the next process has locked
         with suppress(OSError):
             path.unlink()
 

@@ -37,7 +37,7 @@ class Loop:
     """
 
     def __init__(self, path: Path, log: Path, kept: Mapping[str, Any], *, run: list[str | int]):
-        """`kept` by name: whatever has a `state_dict`, generators, lists of numbers or of arrays, dicts of these.
+        """`kept` by name: anything with a `state_dict`, generators, lists of numbers or of arrays, dicts of these.
 
         `run` is the identity of the run, and which of its loops this is: another's checkpoint is refused.
         """
@@ -88,7 +88,7 @@ class Loop:
         return Rest(rounds, max(0, len(items) - self.step))
 
     def save(self) -> None:
-        """Write a checkpoint: nothing of the run changes by it.
+        """Write a checkpoint; the run itself stays as it is.
 
         Raises FloatingPointError if weights or an optimizer's memory are not finite; the last good checkpoint stays.
         """
@@ -106,7 +106,7 @@ class Loop:
             raise checkpoint.CheckpointError(f"{self.path}: it holds a model perhaps, but no loop to go on with")
         if info.get("run") != self._run:
             raise checkpoint.CheckpointError(
-                f"{self.path} is not of this run, or of another of its loops: move it away"
+                f"{self.path} belongs to another run, or to another loop of this one: move it away"
             )
         log = arrays.pop(_LOG)
         restore(self._kept, arrays, info["kept"])

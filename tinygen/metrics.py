@@ -1,6 +1,6 @@
 """Figures that judge a model: reconstruction errors, PCA, angles between subspaces, distances between sets of samples.
 
-NumPy alone, but Tensors are welcome. Examples come first, `(N, ...)`, and whatever follows is flattened. Sums run in
+NumPy alone; Tensors are accepted too. Examples come first, `(N, ...)`, and the other axes are flattened. Sums run in
 float64 over blocks of examples, so that 60,000 images cost little memory.
 """
 

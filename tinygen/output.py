@@ -1,4 +1,4 @@
-"""Printing that can't end a run: a closed pipe, a full disk or a letter that the console lacks cost words, no more."""
+"""Printing that can't end a run: a closed pipe, a full disk or a letter that the console lacks only loses text."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def forgiving_output() -> Iterator[None]:
 
 
 class _Forgiving:
-    """A text stream whose `write` and `flush` never raise: what the encoding lacks becomes "?", the rest is dropped."""
+    """A text stream whose `write` and `flush` never raise: characters outside the encoding become "?"."""
 
     def __init__(self, stream):
         self.stream = stream
@@ -63,7 +63,7 @@ class _Forgiving:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Send what comes to the null device: else Python tries again when it exits, and fails with code 120."""
+        """Send later output to the null device: otherwise Python tries again when it exits, and fails with code 120."""
         with suppress(OSError, ValueError):
             if self.stream in (sys.__stdout__, sys.__stderr__):
                 null = os.open(os.devnull, os.O_WRONLY)

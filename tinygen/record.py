@@ -1,4 +1,4 @@
-"""The record of a run, `config.json`: what was asked for, and whatever else decides the bits of the result."""
+"""The record of a run, `config.json`: its arguments, and everything else that decides the bits of its result."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         with (folder / CONFIG).open("rb") as file:
             content = file.read(LIMIT + 1)
     except FileNotFoundError:
-        raise RunError(f"{folder}: no run has been here, for there is no {CONFIG}") from None
+        raise RunError(f"{folder}: expected the folder of a run, got one without {CONFIG}") from None
     if len(content) > LIMIT:
         raise RunError(f"{folder}: its {CONFIG} is not that of a run: it has more than {LIMIT} bytes")
     try:

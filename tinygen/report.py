@@ -60,7 +60,7 @@ class Report:
         self._try(name, lambda path: plot.save(draw(*args, **options), path))
 
     def save_gif(self, name: str, frames: Sequence[np.ndarray], *, fps: float) -> None:
-        """Write a film as GIF; its last frame stays for a while, because one wants to look at it."""
+        """Write a film as GIF; its last frame stays for a while, so that it can be looked at."""
         self._try(name, lambda path: plot.save_gif(np.stack([*frames, *[frames[-1]] * 15]), path, fps=fps))
 
     def page(self, *, sections: Sequence[Section], **about: Any) -> None:

@@ -100,7 +100,7 @@ def _continued(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool)
     if finished and not kept:
         raise RunError(f"{folder} contains a finished run without a checkpoint: start over with --overwrite")
     if finished:
-        run.say("it is finished already: nothing is trained, only the figures are made anew")
+        run.say("it is finished already: nothing is trained, only the figures are made again")
     run.path(LOG).touch()
     if not kept:
         run.say("it has no checkpoint yet: it starts from the beginning")

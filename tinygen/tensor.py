@@ -242,7 +242,7 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True)
 
     def __setattr__(self, name: str, value) -> None:
-        """`data = array`: one that nobody can write to is taken as it is, any other is copied: a graph may rely on it.
+        """`data = array`: a locked array is kept, any other is copied, because a graph may rely on it.
 
         It is here, and `data` no property, because every op reads it and only an optimizer writes it.
         """

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygen.data.dataset import DataError
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names; whatever a file is called
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names; a file's own name doesn't matter
 SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
 MODES = {1: "L", 3: "RGB"}  # Pillow's names for grey and colour
 MAX_PIXELS = 2**26  # of one picture, decoded: below 1 GB while it is made smaller
@@ -47,7 +47,7 @@ def read_picture(path: Path, size: tuple[int, int], channels: int) -> tuple[np.n
     """A picture as float32 (H, W, channels) in [0, 1], and the size (H, W) that it has in its file.
 
     It is turned upright, put on white where it is transparent, cropped around its centre to the shape of `size`, and
-    resized. Raises an exception of some kind for whatever is not a whole picture of at most MAX_PIXELS.
+    resized. Raises an exception of some kind for anything but a whole picture of at most MAX_PIXELS.
     """
     from PIL import Image, ImageOps  # here, since only a folder of pictures needs it
 

@@ -2,7 +2,7 @@
 
 Read checker.py first; then point.py (what is compared), differences.py (the numerical side) with moves.py (directions,
 units and steps), compare.py (the two sides beside each other), training.py (float32 and compiled kernels), and blame.py
-with verdict.py and locate.py (what is said when they differ). limits.py has every number.
+with verdict.py and locate.py (which op is to blame, and why). limits.py has every number.
 """
 
 from tinygen.gradcheck.checker import check

@@ -58,7 +58,7 @@ def check(
 def _derivatives(
     f: Callable, arrays: Arrays, names: list[str], order: int, seed: int, oracle: Callable | None, **how: int
 ) -> tuple[list[Row], str]:
-    """One row for each derivative, compared with differences in float64, and whose fault it is if one fails."""
+    """One row for each derivative, compared with differences in float64; and the blame in words if one fails."""
     rng = np.random.default_rng(seed)
     point = _settled(f, arrays)
     exact = None if oracle is None else _exact(oracle, point)

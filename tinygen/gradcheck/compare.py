@@ -172,7 +172,7 @@ class _Comparison:
         return self.moves.refined(trial.tangent, varies).cut(self.block, self.units)
 
     def _failure(self, found: Finding, trial: Trial) -> Outcome:
-        """The finding in words, and in numbers that are not in units; those of one entry, where a direction failed."""
+        """The finding in words and in plain numbers, not units; if a direction failed, those of the entry to blame."""
         entry, g = trial.entry, trial.cotangents[found.row]
         scale = self._scale(g)
         analytic, numerical = found.analytic * scale, found.numerical * scale
@@ -197,7 +197,7 @@ class _Comparison:
         return Outcome(self.limit, entry, analytic / unit, numerical / unit, found.error, found.verdict, note=note)
 
     def _scale(self, g: np.ndarray) -> float:
-        """What numbers have to be multiplied with to be those of the output, if only one counts."""
+        """The factor from units back to the output, if only one entry of g is not 0; else the largest factor."""
         counts = np.flatnonzero(g)
         return float(self.units[counts[0]]) if len(counts) == 1 else float(np.max(self.units, initial=0) or 1)
 
@@ -215,7 +215,7 @@ def _trials(moves: Moves, cotangents: np.ndarray, gradients: list[np.ndarray]) -
 
 
 def _weigh(trials: list[Trial], slopes: list[Slope], limit: float) -> list[Finding]:
-    """The scaled error of each trial; single entries share one scale per cotangent, the largest that it sees."""
+    """The scaled error of each trial; single entries share one scale per cotangent, their largest product."""
     results = [trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)]
     single = [np.fmax(np.abs(n), np.abs(t.analytic)) for n, t in zip(results, trials) if t.entry is not None]
     rows = np.max(np.where(np.isfinite(single), single, 0), axis=0, initial=0) if single else np.zeros(0)
@@ -257,7 +257,7 @@ def _vacuous(trials: list[Trial], slopes: list[Slope], limit: float, note: str =
 
 
 def _largest(*arrays: np.ndarray) -> float:
-    """Of all finite entries."""
+    """The largest absolute value of all finite entries."""
     return max((float(np.max(np.abs(a), where=np.isfinite(a), initial=0)) for a in arrays), default=0.0)
 
 

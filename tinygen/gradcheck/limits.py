@@ -31,20 +31,22 @@ FLOOR = 0.1  # no component of a direction or cotangent is nearer to 0: an entry
 # The ladder of steps, where the first step did not settle the matter.
 LADDER = range(-44, -2)  # powers of two, times each size at which f may vary: 5.7e-14 to 1/8 of it
 RESOLVED = 1e-4  # three steps in a row that agree so well, relative to the slope, are no accident
-PLATEAU = 6  # so many of them in a row: rounded values may agree by chance, but not over a factor of 64
+PLATEAU = 6  # this many of them in a row: rounded values may agree by chance, but not over a factor of 64
 FAR = 2.0**-3  # a step beyond must lie on a plateau: far away f is another function, and a small difference no proof
-AHEAD = 2.0**6  # a step shows the noise of steps so much smaller, which may all have fallen on one rounded value
-BEND = 100  # a corner counts if it is so many times larger than rounding; smaller ones are noise
+AHEAD = 2.0**6  # a step shows the noise of steps this much smaller, which may all have fallen on one rounded value
+BEND = 100  # a corner counts if it is this many times larger than rounding; smaller ones are noise
 
 ORDINARY = (2.0**-8, 2.0**8)  # arrays whose largest entry is in between are moved by steps near 1, others in units
-TINY = 2.0**-20  # an entry so much smaller than the largest has a unit of its own
+TINY = 2.0**-20  # an entry this much smaller than the largest has a unit of its own
 EVEN = 32  # binary digits: outputs are weighed in units of 2³², so only slopes more than 2¹⁶ away from 1 are rescaled
 NEARBY = 2.0**-30  # a relative move that changes a smooth gradient by next to nothing, and all of its rounding
 
 # float32: f is run in float64 several times, with noise put on every op's output; what comes out of float32 may differ
 # from float64 as much as those runs do.
 NOISE = 8 * EPS32  # per op: one rounding is EPS32/2, a sum of many terms a few of them
-RUNS = 6  # the largest deviation of so many is, for one entry, almost surely no accident
-SPREAD = 16  # float32 may be so many times further off than the noisy runs: sums of up to 10⁵ terms, kernels' own ulps
+RUNS = 6  # the largest deviation of this many is, for one entry, almost surely no accident
+SPREAD = (
+    16  # float32 may be this many times further off than the noisy runs: sums of up to 10⁵ terms, kernels' own ulps
+)
 BLUNT = 1e-3  # where noise alone changes a result by more of its size, float32 can't decide, and the report says so
 RANGE = (1e-30, 1e30)  # arrays whose largest entry is outside are at the edge of what float32 can hold

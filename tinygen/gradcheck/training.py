@@ -1,4 +1,4 @@
-"""Whether what trains is what was checked: float32 against float64, and compiled kernels against the plain ones.
+"""What training uses, compared with what was checked: float32 with float64, compiled kernels with the plain ones.
 
 How far float32 may be off is measured: f is run in float64 several times, with noise of the size of float32's rounding
 on its inputs and on the output of every op. What float32 makes of f may differ as much as those runs do.

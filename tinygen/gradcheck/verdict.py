@@ -88,7 +88,7 @@ def _picture(point: Point, k: int, j: int, names: list[str], rng: np.random.Gene
 
 
 def _rows(which: list[int], size: int) -> np.ndarray:
-    """Those rows of the unit matrix, which need not be made whole: it may not fit into memory."""
+    """These rows of the identity matrix, without the whole of it, which may not fit into memory."""
     rows = np.zeros((len(which), size))
     rows[np.arange(len(which)), which] = 1
     return rows
@@ -100,7 +100,7 @@ def _jacobian(point: Point, k: int, j: int, columns: np.ndarray, cotangents: np.
 
 
 def _slopes(point: Point, k: int, j: int, columns: np.ndarray) -> Iterator[np.ndarray]:
-    """Output k, flat, by one entry of argument j after the other."""
+    """The derivative of output k, flat, by each of these entries of argument j in turn."""
     x = point.arrays[j]
     moves = Moves(point, j, np.random.default_rng(0), full=0, directions=0)
     for column in columns:

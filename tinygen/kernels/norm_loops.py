@@ -19,7 +19,7 @@ def _place(block, cut, n):
 
 @kernel
 def _repeat(row, channels):
-    """What stands at the first position of a row, at all of them."""
+    """The value at the first position of a row, at all of them."""
     for start in range(channels, len(row), channels):
         for c in range(channels):
             row[start + c] = row[c]
@@ -160,7 +160,7 @@ def _apply(x, y, mean, scale, shift, kind, slope):
 
 @kernel
 def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measure, apply, start, stop):
-    """gx, and for each channel what weight and bias get: Σ gz · (x - mean) · r and Σ gz, gz being g at the bend's z."""
+    """gx, and for each channel the gradients of weight and bias, Σ gz · (x - mean) · r and Σ gz; gz is that of z."""
     mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
     of_x, rest = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
     sum_gx, sum_g = np.empty(cut.width), np.empty(cut.width)
@@ -209,7 +209,7 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
 
 @kernel
 def _bent(g, x, gz, mean, scale, shift, kind, slope):
-    """gz = g · bend'(z), written where the gradient of x will stand."""
+    """gz = g · activation'(z), written to the array of the gradient of x."""
     whole_registers()
     rows, width = x.shape
     if kind == 1:

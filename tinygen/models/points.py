@@ -1,4 +1,4 @@
-"""A small network for diffusion in the plane: noisy points and their times to what the schedule asks for."""
+"""A small network for diffusion in the plane: from noisy points and their times it predicts what the schedule needs."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from tinygen.tensor import Tensor
 
 
 class PointDenoiser(nn.Module):
-    """Noisy points (N, d) and times (N,) to an answer (N, d): three layers of GELU over the point and its time."""
+    """Noisy points (N, d) and times (N,) to a prediction (N, d): three layers of GELU over the point and its time."""
 
     def __init__(
         self,

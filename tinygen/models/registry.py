@@ -75,7 +75,7 @@ def load_run(folder: str | Path) -> nn.Module:
     """The trained model in the folder of a run, in eval mode: what `config.json` describes, with `model.npz` in it.
 
     The file is read first, and the sizes in `config.json` are believed only as far as its weights go. Raises RunError
-    if the folder is not that of a run, or of one that keeps no model or isn't through yet, and CheckpointError if the
+    if the folder is not that of a run, or of one that keeps no model or isn't finished yet, and CheckpointError if the
     file is damaged or of another model.
     """
     folder = Path(folder)

@@ -3,8 +3,8 @@
     loss = nn.finite(model.loss, batch, rng, after=loop)  # model.loss(batch, rng)
     opt.step(grad(loss, params))
 
-While all is well this is a look at the data, the weights and one number. Once it isn't, the same is computed again,
-from the same random draws, and this time every op is watched; so is the backward pass once a step is refused.
+As long as all numbers are finite, this only looks at the data, the weights and the loss. Otherwise it computes the same
+again, from the same random numbers, and watches every op; the backward pass too, once an optimizer refuses a step.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,8 @@ from tinygen.tensor import Node, Parameter, Tensor, array_of, constant
 def finite(f: Callable, *args, after: object = "", **options) -> Any:
     """f(*args, **options), if that is finite: a tensor, or a tuple of them.
 
-    Else raises FloatingPointError: it names the first op on the way to the result that made NaN or infinity of finite
-    inputs, and the layer that called it; or the parameter or the argument that was not finite before, which is refused
+    Else raises FloatingPointError: it names the first op on the way to the result that turned finite inputs into NaN or
+    infinity, and the layer that called it; or the parameter or argument that was not finite before, which is refused
     even where an activation hides it from the result. Then running statistics and generators are what they were.
     Layers are named as parts of the model whose method f is, of models among its arguments, and of those in variables
     that a local f uses. How far the run had come is in `after`, whose text the error quotes: a loop, or "3 steps".
@@ -67,7 +67,7 @@ class _Attempt:
         self.before = self.state()
 
     def state(self) -> list[tuple]:
-        """Of the running statistics, and of the generators that are arguments or belong to layers."""
+        """(generator, None, state) of each generator of f or a layer, (owner, key, copy) of each running statistic."""
         held = [*self.args, *self.options.values(), *(value for *_, value in self.parts)]
         state = [(each, None, each.bit_generator.state) for each in held if isinstance(each, np.random.Generator)]
         buffers = [(owner, key) for _, owner, key, _ in self.parts if key in owner.buffers]
@@ -93,7 +93,7 @@ class _Attempt:
         return ""
 
     def again(self, look: Callable[[list, list, list], str]) -> str:
-        """What `look` says to the results, all op calls and the models of a second call, which leaves no trace."""
+        """What `look` returns for the results, op calls and models of a second call, which changes no state."""
         now = self.state()
         self.restore(self.before)
         try:

@@ -1,4 +1,4 @@
-"""A stretch of code in eval mode, after which every module is in the mode that it was in before."""
+"""A context in which modules are in eval mode; afterwards each is in the mode that it had before."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

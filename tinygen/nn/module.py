@@ -100,7 +100,7 @@ class Module(metaclass=_Closing):
         return list(found.values())
 
     def attributes(self) -> Iterator[Entry]:
-        """Everything that the modules of the tree hold, whatever it is."""
+        """Every attribute of every module in the tree, whatever its type."""
         for name, module in self.named_modules():
             for key, value in _spread(vars(module)):
                 yield Entry(f"{name}.{key}" if name else key, module, key, value)
@@ -121,7 +121,7 @@ class Module(metaclass=_Closing):
         return entries
 
     def _check_names(self, named: list[tuple[str, Any]]) -> None:
-        """ValueError for two parts of one name, of which a file would keep only one."""
+        """Raise ValueError for two parts with one name, of which a file would keep only one."""
         first: dict[str, Any] = {}
         for name, part in named:
             if first.setdefault(name, part) is not part:
@@ -184,7 +184,7 @@ class Module(metaclass=_Closing):
                 setattr(entry.owner, entry.key, np.array(given[entry.name]))
 
     def _untie(self, given: dict[str, np.ndarray], entries: list[Entry]) -> None:
-        """Move what `given` has under further names of a Parameter to its first one."""
+        """Arrays that `given` has under later names of a shared Parameter: rename them to its first name."""
         first = {id(entry.value): entry.name for entry in entries}
         if given.keys() <= set(first.values()):
             return

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from tinygen import kernels
-from tinygen.ops.elementwise import clip, elementwise, exp, gate, locked, minimum, select, tanh
+from tinygen.ops.elementwise import bounded_square, elementwise, exp, gate, locked, minimum, select, tanh
 from tinygen.ops.once import fused
 from tinygen.tensor import private
 
@@ -123,9 +123,9 @@ def gelu_vjp(g, x):
     return (
         g.data * kernels.gelu(x.data)[1],
         lambda h: gelu_vjp(h, x),
-        lambda h: h * g * _normal_density(x) * (2 - clip(x, low=-40, high=40) ** 2),
+        lambda h: h * g * _normal_density(x) * (2 - bounded_square(x)),
     )
 
 
 def _normal_density(x):
-    return exp(clip(x, low=-40, high=40) ** 2 * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return exp(bounded_square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))

@@ -88,14 +88,11 @@ def neg(a):
 def pow(a, b):
     """a to the power of b; where a = 0, all derivatives in b are 0, whatever the sign of b."""
 
-    def held(t):  # no gradient reaches b through t where a = 0
-        return t if b.node is None else select(constant(t.data), t, mask=locked(a.data == 0))
-
-    def in_a(g):
-        exponent = held(b)
+    def in_a(g):  # where a = 0 the exponent is a constant, so that mixed derivatives are 0 there too
+        exponent = b if b.node is None else select(constant(b.data), b, mask=locked(a.data == 0))
         return gate(gate(g, exponent), a ** (exponent - 1))
 
-    def in_b(g, y):
+    def in_b(g, y):  # log 0 is infinite, but aᵇ is taken to be constant in b there
         return select(0.0, gate(gate(g, y), log(a)), mask=locked(a.data == 0))
 
     return a.data**b.data, in_a, in_b
@@ -204,10 +201,15 @@ def tanh_vjp(g, y):
     return kernels.tanh_vjp(g.data, y.data), lambda h: tanh_vjp(h, y), lambda h: h * g * y * -2.0
 
 
+def bounded_square(x):
+    """x², but 40² beyond ±40: there exp(-x²/2) is 0 in float64 already, while x² itself might overflow."""
+    return clip(x, low=-40, high=40) ** 2
+
+
 @elementwise
 def erf(x):
     """The error function 2/√π ∫₀ˣ exp(-t²) dt."""
-    return kernels.erf(x.data), lambda g: g * exp(-(clip(x, low=-40, high=40) ** 2)) * (2 / np.sqrt(np.pi))
+    return kernels.erf(x.data), lambda g: g * exp(-bounded_square(x)) * (2 / np.sqrt(np.pi))
 
 
 # -- choices -----------------------------------------------------------------------------------------------------------

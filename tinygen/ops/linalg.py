@@ -19,7 +19,7 @@ def _matrices(args: tuple) -> tuple[Tensor, Tensor]:
     p, q = a.data.shape, b.data.shape
     if not p or not q:
         raise ValueError(f"matmul: expected vectors (K,) or matrices (..., N, K) @ (..., K, M), got {p} @ {q}")
-    if p[-1] != q[-2:][0]:
+    if p[-1] != q[-2:][0]:  # q[-2] of a matrix, q[0] of a vector
         raise ValueError(f"matmul: {p} has {p[-1]} columns but {q} has {q[-2:][0]} rows")
     if len(p) == 1 or len(q) == 1:
         a, b = a if len(p) > 1 else reshape(a, shape=(1, *p)), b if len(q) > 1 else reshape(b, shape=(*q, 1))
@@ -52,7 +52,7 @@ def _swap(x: Tensor) -> Tensor:
 
 @op(prepare=_matrices, restore=_without_added_axes)
 def matmul(a, b):
-    """Y = A B, for (..., N, K) @ (..., K, M); then Ā = Ȳ Bᵀ and B̄ = Aᵀ Ȳ. Vectors (K,) are taken as in NumPy."""
+    """Y = A B, for (..., N, K) @ (..., K, M); then Ā = Ȳ Bᵀ and B̄ = Aᵀ Ȳ. A vector (K,) is treated as in NumPy."""
     return kernels.matmul(a.data, b.data), lambda g: g @ _swap(b), lambda g: _swap(a) @ g
 
 

@@ -92,7 +92,7 @@ def _second_order(h, g, x, weight, bias, num_groups, eps, activation, slope) -> 
     unit, small = (constant(a.astype(x.dtype)) for a in (unit, eps * unit * unit))
     centred = x4 * unit - over_group(x4 * unit)
     r = 1 / sqrt(over_group(centred * centred) + small)
-    n, r = centred * r, r * unit
+    n, r = centred * r, r * unit  # r of x itself, not of x · unit
 
     def jacobian(u):
         return r * (u - over_group(u) - n * over_group(n * u))

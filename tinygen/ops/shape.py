@@ -12,7 +12,7 @@ from tinygen.op import op
 from tinygen.tensor import Tensor, private
 
 LARGE = 1 << 17  # numbers below which NumPy is done before a kernel has been looked up
-LARGE_SUM = 1 << 15
+LARGE_SUM = 1 << 15  # the same for sums
 
 
 @op
@@ -68,7 +68,7 @@ def sum_to(x, *, shape):
 
 
 def sum_along(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Σ along `axes`, which ascend, by NumPy where it is done before a kernel has been looked up."""
+    """Σ along `axes`, in ascending order; NumPy sums small arrays, before a kernel could be looked up."""
     return (kernels.sum_along if array.size >= LARGE_SUM else reference.sum_along)(array, axes)
 
 

@@ -1,6 +1,6 @@
 """Pictures of a run: image grids, reconstructions, signed filters, latent maps, loss curves, GIFs.
 
-The only room that imports matplotlib, and never pyplot: no global state, no display. Arrays in, a `Picture` out, which
+The only part that imports matplotlib, and never pyplot: no global state, no display. Arrays in, a `Picture` out, which
 `save` writes. Images are (N, H, W, 1) or (N, H, W, 3) in [0, 1]; each of their pixels becomes a square block of the
 picture, nothing is blurred. Texts are shown as they are: a $ begins no formula.
 """

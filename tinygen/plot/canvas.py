@@ -24,7 +24,7 @@ PALETTE = "#4961be #e5903a #771372 #1fa0a0 #b675f8 #40550f #9eb7e9 #937210 #40ee
 
 
 class Picture(Figure):
-    """A matplotlib figure that draws itself without pyplot, so without a display; a notebook shows it as it stands."""
+    """A matplotlib figure that draws itself without pyplot, so without a display; a notebook shows it as it is."""
 
     def __init__(self, width: int, height: int):  # pixels
         if max(width, height) > MOST:

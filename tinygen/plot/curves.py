@@ -24,10 +24,10 @@ def loss_curves(
     log: bool = False,
     width: int = 960,
 ) -> Picture:
-    """Curves named at their ends, and dotted lines across for what they are held against.
+    """Curves named at their ends, and dotted lines across for their baselines (`reference`).
 
     `x` serves every curve, or is a dict with one for each; without it they count 1, 2, ... `log` concerns the y axis.
-    `width` is in pixels, and letters keep their size: narrow pictures can be read where several stand side by side.
+    `width` is in pixels, and letters keep their size: narrow pictures stay readable side by side.
     """
     if not curves:
         raise ValueError("loss_curves: expected at least one curve, got none")

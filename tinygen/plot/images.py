@@ -25,7 +25,7 @@ from tinygen.plot.canvas import (
 def image_grid(
     images: np.ndarray, *, columns: int | None = None, titles: Sequence[str] | None = None, title: str = ""
 ) -> Picture:
-    """Images row by row; `titles` stand above the single images. Without `columns` the grid is about square."""
+    """Images row by row; `titles` are above the single images. Without `columns` the grid is about square."""
     images = as_bytes("image_grid", images)
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"image_grid: {len(images)} images need as many titles, got {len(titles)}")
@@ -111,6 +111,6 @@ class _Sheet:
     def draw(self, axes: Axes, images: np.ndarray, left: int, top: int, **colours) -> None:
         h, w = self.image
         for image, (x, y) in zip(images, self.corners(left, top)):
-            if not colours:  # grey levels or colours as they stand
+            if not colours:  # grey levels or colours as they are
                 image = np.broadcast_to(image, (*image.shape[:2], 3))
             axes.imshow(image, extent=(x, x + w, y + h, y), interpolation="nearest", **colours)

@@ -70,7 +70,7 @@ def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Show
 
 
 def attempt(case: Case, prop: Property, tries: int, seed: int, *, enough: float = math.inf) -> dict[str, Shown]:
-    """Try a property on whatever samples come, until `enough` of them have said something."""
+    """Try a property on sample after sample, until `enough` of them have shown something."""
     shown = {name: Shown() for name in prop.arguments(case)}
     for i in range(tries if shown else 0):
         if all(seen.examples >= enough for seen in shown.values()):

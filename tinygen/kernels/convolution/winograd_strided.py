@@ -57,7 +57,7 @@ def conv2d(x, w, bias, floor, padding):
 
 
 def conv_transpose2d(g, w, bias, floor, size, padding):
-    """The transpose: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,), or None likewise."""
+    """The transpose: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,); None as in `conv2d`."""
     n, (kh, kw, c, o) = len(g), w.shape
     x = empty((n, *size, c), g.dtype)
     weights = empty(25 * 4 * c * o, w.dtype)
