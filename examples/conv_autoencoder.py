@@ -54,7 +54,7 @@ def main(
         train, test = digits.train_images[:limit], digits.test_images[:limit]
         height, width, channels = digits.image_shape
         if height != width:
-            raise ValueError(f"the model expects square images, got {height} x {width}")
+            raise ValueError(f"expected square images, got {height} x {width}: choose other data with --data")
         pca = metrics.pca(train, code)
         sizes = dict(image_size=height, channels=channels, code=code)
         model = ConvAutoencoder(**sizes, rng=rng)

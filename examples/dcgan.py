@@ -72,7 +72,7 @@ def main(
         digits = load(data, quiet=quiet)
         height, width, colours = digits.image_shape
         if height != width:
-            raise ValueError(f"the model makes square images, got {height} x {width}")
+            raise ValueError(f"expected square images, got {height} x {width}: choose other data with --data")
         sizes = dict(image_size=height, channels=colours, maps=(channels, 2 * channels), latent=latent)
         gan = DCGAN(**sizes, rng=rng)
         batches = Batches(digits.train_images[:limit], batch_size, rng, drop_last=True)
@@ -143,8 +143,8 @@ def main(
     pictures(report, drawn, passed, walked, frames, np.array(scores))
     sections = list(SECTIONS)
     if judged.classes is not None:
-        standing = by_class(passed[:100], judged.classes[:100], len(digits.classes))
-        report.save("classes.png", plot.image_grid, standing, columns=len(digits.classes))
+        stacked = by_class(passed[:100], judged.classes[:100], len(digits.classes))
+        report.save("classes.png", plot.image_grid, stacked, columns=len(digits.classes))
         sections.insert(2, CLASSES)
     report.page(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
     return figures
@@ -251,7 +251,7 @@ SECTIONS = [
 ]
 CLASSES = Section(
     "What the judge sees in them",
-    "A hundred that passed, each standing on those of its class: a histogram. A generator that has forgotten a "
+    "A hundred that passed, stacked by class as in a histogram. A generator that has forgotten a "
     "class, which is how GANs like to fail, leaves a gap.",
     "classes.png",
     "Samples stacked by their class, 0 to 9",

@@ -76,7 +76,7 @@ def main(
         train, test = digits.train_images[:limit], digits.test_images[:limit]
         height, width, channels = digits.image_shape
         if height != width:
-            raise ValueError(f"the model expects square images, got {height} x {width}")
+            raise ValueError(f"expected square images, got {height} x {width}: choose other data with --data")
         damages = {"noise": GaussianNoise(sd), "erasures": Erasures(share)}
         linear = {name: wiener_filter(train, corrupt) for name, corrupt in damages.items()}
         sizes = dict(image_size=height, channels=channels, code=None)

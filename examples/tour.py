@@ -65,7 +65,8 @@ def main(
         digits = load(data, quiet=quiet)
         height, width, _ = digits.image_shape
         if height != width or height % 4:
-            raise ValueError(f"the models of the tour make square images whose side 4 divides, got {height} x {width}")
+            expected = "square images with sides divisible by 4"
+            raise ValueError(f"expected {expected}, got {height} x {width}: choose other data with --data")
         config, about = {"seed": seed, **budget._asdict()}, dict(data={digits.name: digits.sha256()})
         run = open_run(out, config, **about, overwrite=overwrite, quiet=quiet)
     if not quiet:

@@ -91,7 +91,7 @@ def test_ill_conditioned_functions_are_not_called_wrong():
 
 
 def test_what_can_not_be_compared_says_why():
-    assert "not compared in float32: f brings float64 along: `mul`" in str(check(lambda x: x * np.ones(4), X))
+    assert "not compared in float32: f contains float64: `mul`" in str(check(lambda x: x * np.ones(4), X))
     assert "not compared in float32: an argument is beyond" in str(check(lambda x: x * 2, 1e250 * X))
     assert "reaches numbers beyond what float32 can hold" in str(check(lambda x: (1e25 * x) * 1e10, X, order=1))
     assert check(tg.exp, X, float32=False).training == []

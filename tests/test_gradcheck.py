@@ -46,7 +46,7 @@ def test_five_points_are_exact_for_quartics(seed, n):
     slope = five_points(f, x, t, f(x))
     reached = np.abs(c) @ (np.abs(x).max() + 2 * STEP) ** powers  # no value on the way is larger
     assert np.abs(slope.value - true).max() <= 20 * EPS * reached / STEP
-    assert not slope.bent.any()
+    assert not slope.kinked.any()
 
 
 @given(st.floats(1e-4, 1e-2), st.floats(0.5, 2))
@@ -62,15 +62,15 @@ def test_the_ladder_steps_between_the_point_and_a_kink(distance, right):
     x = np.array([distance if right else -distance])
     slope = ladder(lambda x: np.maximum(x, 0), x, np.ones(1), np.maximum(x, 0), LADDER)
     assert abs(slope.value[0] - right) <= 1e-10
-    assert not slope.bent.any()
+    assert not slope.kinked.any()
 
 
 @given(st.floats(0, 1e-16), st.floats(0.01, 100))
 def test_on_a_kink_it_says_so(distance, steepness):
     x = np.array([distance])
     f = lambda x: steepness * np.abs(x)
-    assert five_points(f, x, np.ones(1), f(x)).bent.all()
-    assert ladder(f, x, np.ones(1), f(x), LADDER).bent.all()
+    assert five_points(f, x, np.ones(1), f(x)).kinked.all()
+    assert ladder(f, x, np.ones(1), f(x), LADDER).kinked.all()
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(0.1, 10))
@@ -78,8 +78,8 @@ def test_a_bend_is_not_a_kink(seed, shift, curvature):
     x = np.random.default_rng(seed).normal(size=3)
     f = lambda x: np.array([np.sin(curvature * x[0]), np.exp(x[1]) + shift, x[2] ** 2])
     t = np.ones(3) / math.sqrt(3)
-    assert not five_points(f, x, t, f(x)).bent.any()
-    assert not ladder(f, x, t, f(x), LADDER).bent.any()
+    assert not five_points(f, x, t, f(x)).kinked.any()
+    assert not ladder(f, x, t, f(x), LADDER).kinked.any()
 
 
 @given(st.floats(-3, 3))

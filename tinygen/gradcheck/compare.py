@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygen.gradcheck.differences import Slope
 from tinygen.gradcheck.limits import COARSE, EPS, EVEN, STEP, TRUST
-from tinygen.gradcheck.locate import corner, largest_gap
+from tinygen.gradcheck.locate import kinked_entry, largest_gap
 from tinygen.gradcheck.moves import Moves
 from tinygen.gradcheck.point import Exact, Point, normal
 
@@ -53,7 +53,9 @@ class Trial(NamedTuple):
         doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
         still = not self.analytic.any() and not (self.cotangents @ slope.value).any()
         return (
-            self.sees_nothing(slope) and not slope.bent.any() and bool(still or np.all(TRUST * doubt <= COARSE * size))
+            self.sees_nothing(slope)
+            and not slope.kinked.any()
+            and bool(still or np.all(TRUST * doubt <= COARSE * size))
         )
 
 
@@ -184,7 +186,7 @@ class _Comparison:
                 return float(gradient @ t.reshape(-1)), float(g @ slope.value)
 
             if found.verdict == "kink":
-                entry = corner(self.moves, trial.tangent, self.block)
+                entry = kinked_entry(self.moves, trial.tangent, self.block)
             else:
                 entry = largest_gap(self.moves, trial.tangent, sides)
             only = np.zeros(self.moves.x.shape)
@@ -229,17 +231,17 @@ def _weigh(trials: list[Trial], slopes: list[Slope], limit: float) -> list[Findi
         errors = _ratios(np.abs(trial.analytic - numerical), scales)
         doubts = _ratios(doubts, np.where(scales > 0, scales, np.abs(trial.cotangents) @ slope.size))
         finite = np.isfinite(trial.analytic) & np.isfinite(numerical)
-        row, verdict = _verdict(errors, doubts, finite, bool(slope.bent.any()), limit)
+        row, verdict = _verdict(errors, doubts, finite, bool(slope.kinked.any()), limit)
         findings.append(Finding(row, trial.analytic[row], numerical[row], errors[row], doubts[row], verdict))
     return findings
 
 
-def _verdict(errors: np.ndarray, doubts: np.ndarray, finite: np.ndarray, bent: bool, limit: float) -> tuple[int, str]:
+def _verdict(errors: np.ndarray, doubts: np.ndarray, finite: np.ndarray, kinked: bool, limit: float) -> tuple[int, str]:
     """The cotangent that decides, and what it decides."""
     if not finite.all():
         return int(finite.argmin()), "not finite"
     worst = int(errors.argmax())
-    if bent:
+    if kinked:
         return worst, "kink"
     doubts = TRUST * doubts
     wrong = errors > np.maximum(limit, doubts)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.gradcheck.limits import AHEAD, BEND, BITS, COMPLEX_STEP, EPS, FAR, PLATEAU, RESOLVED, STEP, TRUST
+from tinygen.gradcheck.limits import AHEAD, BITS, COMPLEX_STEP, EPS, FAR, KINK, PLATEAU, RESOLVED, STEP, TRUST
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -19,15 +19,15 @@ class Slope(NamedTuple):
 
     value: np.ndarray
     doubt: np.ndarray  # how far each entry may be off
-    bent: np.ndarray  # where the function has a corner: its slopes to the left and to the right differ
+    kinked: np.ndarray  # where the function has a kink: its slopes to the left and to the right differ
     noise: np.ndarray  # how far values of f may be off
     size: np.ndarray  # the largest |f| on the way
     step: np.ndarray
 
     def cut(self, block: slice, units: np.ndarray) -> "Slope":
         """The same for some of the outputs, measured in `units`."""
-        value, doubt, bent, noise, size, step = (field[block] for field in self)
-        return Slope(value / units, doubt / units, bent, noise / units, size / units, step)
+        value, doubt, kinked, noise, size, step = (field[block] for field in self)
+        return Slope(value / units, doubt / units, kinked, noise / units, size / units, step)
 
     def where(self, condition: np.ndarray, other: "Slope") -> "Slope":
         """This slope for the outputs where `condition` is true, the other slope elsewhere."""
@@ -39,7 +39,7 @@ class Slope(NamedTuple):
 
     @property
     def resolved(self) -> np.ndarray:
-        return ~self.bent & (self.doubt < RESOLVED * np.abs(self.value))
+        return ~self.kinked & (self.doubt < RESOLVED * np.abs(self.value))
 
 
 def few_bits(t: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def _slopes(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, power
     for power in powers:
         h = 2.0**power
         near, far = near or _pair(f, x, t, h), _pair(f, x, t, 2 * h)
-        # What is not straight about f is 4 or 8 times that of half the step if f is smooth, twice that at a corner.
+        # What is not straight about f is 4 or 8 times that of half the step if f is smooth, twice that at a kink.
         curved = np.abs([near[0] + near[1] - 2 * center, (far[1] - far[0]) - 2 * (near[1] - near[0])])
         noise = np.fmax(noise, np.max(np.where(before > 0.6 * curved, before, 0), axis=0))
         slope = _slope(center, near, far, h)
@@ -126,6 +126,6 @@ def _slope(center: np.ndarray, near: tuple, far: tuple, h: float) -> Slope:
     noise = EPS * size
     # The two one-sided slopes differ by h f'' where f is smooth, so half as much at half the step. At a kink they
     # differ by the same at any step.
-    bend, wider = (np.abs((a - center) / k + (b - center) / k) for (a, b), k in ((near, h), (far, 2 * h)))
-    bent = (bend > 0.75 * wider) & (bend > 1e-5 * np.abs(value) + BEND * noise / h)
-    return Slope(value, 4 * noise / h, bent, noise, size, np.full(value.shape, h))
+    gap, wider = (np.abs((a - center) / k + (b - center) / k) for (a, b), k in ((near, h), (far, 2 * h)))
+    kinked = (gap > 0.75 * wider) & (gap > 1e-5 * np.abs(value) + KINK * noise / h)
+    return Slope(value, 4 * noise / h, kinked, noise, size, np.full(value.shape, h))

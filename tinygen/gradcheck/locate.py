@@ -20,13 +20,13 @@ def largest_gap(moves: Moves, tangent: np.ndarray, sides: Probe) -> tuple[int, .
     return _halve(moves.x, lambda halves: max(halves, key=gap))
 
 
-def corner(moves: Moves, tangent: np.ndarray, block: slice) -> tuple[int, ...]:
-    """The entry of the argument along which an output in `block` has a corner."""
+def kinked_entry(moves: Moves, tangent: np.ndarray, block: slice) -> tuple[int, ...]:
+    """The entry of the argument along which an output in `block` has a kink."""
 
-    def is_bent(part: np.ndarray) -> bool:
-        return bool(moves.refined(_restricted(tangent, part)).bent[block].any())
+    def has_kink(part: np.ndarray) -> bool:
+        return bool(moves.refined(_restricted(tangent, part)).kinked[block].any())
 
-    return _halve(moves.x, lambda halves: next((half for half in halves[:-1] if is_bent(half)), halves[-1]))
+    return _halve(moves.x, lambda halves: next((half for half in halves[:-1] if has_kink(half)), halves[-1]))
 
 
 def _restricted(tangent: np.ndarray, part: np.ndarray) -> np.ndarray:

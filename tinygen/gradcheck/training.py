@@ -55,7 +55,7 @@ def compare_training(f: Callable, arrays: Arrays, rng: np.random.Generator) -> l
     doubles = [op.__name__ for op, _, _, output in calls if output.dtype == np.float64]
     doubles.sort(key="astype".__eq__)  # it only prepares for the op that wants float64
     if doubles:
-        return [_not_compared(f"f brings float64 along: `{doubles[0]}` makes float64 of float32 arguments")]
+        return [_not_compared(f"f contains float64: `{doubles[0]}` turns float32 arguments into float64")]
     try:
         with np.errstate(all="ignore"):
             reason, reference = _reference(f, single, cotangents, rng)
