@@ -95,7 +95,7 @@ FUNCTIONS = {
     "zeros": "tinygen.Tensor(np.zeros(shape, np.float32))",
 }
 
-# PyTorch's methods that change a tensor; others that end so are explained where a module is asked for them.
+# Methods of PyTorch that change a tensor.
 IN_PLACE = ("add_", "clamp_", "copy_", "div_", "fill_", "mul_", "normal_", "sub_", "uniform_", "zero_")
 
 LAYERS = {

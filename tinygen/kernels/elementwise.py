@@ -157,7 +157,8 @@ def _relu_vjp_loop(g, x, y, negative_slope, start, stop):
     flat = negative_slope == f32(0)
     for i in range(len(y)):
         low = f32(0) if flat else negative_slope * g[i]
-        y[i] = g[i] if x[i] > f32(0) else low if x[i] <= f32(0) or g[i] == f32(0) else x[i]  # NaN unless g is 0
+        low = low if (x[i] <= f32(0)) | (g[i] == f32(0)) else x[i]  # NaN at NaN, unless g is 0
+        y[i] = g[i] if x[i] > f32(0) else low
 
 
 @exact_kernel

@@ -83,11 +83,18 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
     for top in range(0, rows, RUN):
         few[:] = 0
         few_squares[:] = 0
-        for r in range(top, min(top + RUN, rows)):
+        bottom = min(top + RUN, rows)
+        for r in range(top, bottom - 1, 2):
+            a, b = x[r], x[r + 1]
             for j in range(width):
-                d = x[r, j] - mean[j]
-                few[j] += d
-                few_squares[j] += d * d
+                p, q = a[j] - mean[j], b[j] - mean[j]
+                few[j] += p + q
+                few_squares[j] += p * p + q * q
+        for r in range(bottom - (bottom - top) % 2, bottom):
+            for j in range(width):
+                p = x[r, j] - mean[j]
+                few[j] += p
+                few_squares[j] += p * p
         for j in range(width):
             sums[j] += few[j]
             squares[j] += few_squares[j]
@@ -143,11 +150,16 @@ def _apply(x, y, mean, scale, shift, kind, slope):
         for r in range(rows):
             for j in range(width):
                 y[r, j] = (x[r, j] - mean[j]) * scale[j] + shift[j]
+    elif kind == 1 and slope == 0:  # 0 · z would be NaN where z is -∞
+        for r in range(rows):
+            for j in range(width):
+                z = (x[r, j] - mean[j]) * scale[j] + shift[j]
+                y[r, j] = slope if z <= 0 else z
     elif kind == 1:
         for r in range(rows):
             for j in range(width):
                 z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                y[r, j] = z if not z <= 0 else slope * z if slope != 0 else slope
+                y[r, j] = z if z > 0 else slope * z
     else:
         for r in range(rows):
             for j in range(width):
@@ -217,7 +229,8 @@ def _bent(g, x, gz, mean, scale, shift, kind, slope):
             for j in range(width):
                 z = (x[r, j] - mean[j]) * scale[j] + shift[j]
                 low = slope * g[r, j] if slope != 0 else slope
-                gz[r, j] = g[r, j] if z > 0 else low if z <= 0 or g[r, j] == 0 else z  # NaN at NaN, unless g is 0
+                low = low if (z <= 0) | (g[r, j] == 0) else z  # NaN at NaN, unless g is 0
+                gz[r, j] = g[r, j] if z > 0 else low
     else:
         for r in range(rows):
             for j in range(width):
@@ -236,7 +249,13 @@ def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
     for top in range(0, rows, RUN):
         few_gx[:] = 0
         few_g[:] = 0
-        for r in range(top, min(top + RUN, rows)):
+        bottom = min(top + RUN, rows)
+        for r in range(top, bottom - 1, 2):
+            a, b, p, q = gz[r], gz[r + 1], x[r], x[r + 1]
+            for j in range(width):
+                few_gx[j] += a[j] * (p[j] - mean[j]) + b[j] * (q[j] - mean[j])
+                few_g[j] += a[j] + b[j]
+        for r in range(bottom - (bottom - top) % 2, bottom):
             for j in range(width):
                 few_gx[j] += gz[r, j] * (x[r, j] - mean[j])
                 few_g[j] += gz[r, j]

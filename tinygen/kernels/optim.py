@@ -98,15 +98,17 @@ def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, 
     for block in range(start, stop):
         part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
         θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
-        for i in range(θb.size if lasting else 0):  # LLVM doesn't vectorise a loop that makes the new parameters too
-            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
-            mb[i] += rest1 * (gi - mb[i])
-            vb[i] += rest2 * (gi * gi - vb[i])
-        for i in range(0 if lasting else θb.size):
-            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
-            mb[i] = _mixed(mb[i], gi, β1, rest1)
-            vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
-        for i in range(θb.size):
+        if lasting:
+            for i in range(θb.size):
+                gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+                mb[i] += rest1 * (gi - mb[i])
+                vb[i] += rest2 * (gi * gi - vb[i])
+        else:
+            for i in range(θb.size):
+                gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+                mb[i] = _mixed(mb[i], gi, β1, rest1)
+                vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
+        for i in range(θb.size):  # a loop of its own: LLVM doesn't vectorise one that makes all three
             newb[i] = keep * θb[i] - rate * mb[i] / (np.sqrt(vb[i] * unbias) + ε)
             size += newb[i] * newb[i] + vb[i]
         partial[first + block] = size

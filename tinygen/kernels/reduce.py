@@ -108,7 +108,8 @@ def _mask_and_sum(g, y, masked, sums, each, start, stop):
         for i in range(block * each, min((block + 1) * each, n)):
             gi, yi, row = g[i], y[i], masked[i]
             for j in range(width):
-                row[j] = gi[j] if yi[j] > 0 else np.float32(0) if yi[j] <= 0 or gi[j] == 0 else yi[j]
+                low = np.float32(0) if (yi[j] <= 0) | (gi[j] == 0) else yi[j]  # NaN at NaN, unless g is 0
+                row[j] = gi[j] if yi[j] > 0 else low
                 few[j] += row[j]
         _add_up(few, sums[block])
 

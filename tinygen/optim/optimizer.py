@@ -58,17 +58,11 @@ class Optimizer(metaclass=ExplainedCalls):
         arrays = self._collected() if grads is None else [np.asarray(array_of(g)) for g in grads]
         before = [p.data for p in self.params]
         self._check(before, arrays)
-        self.steps, kept = self.steps + 1, self.memory
+        self.steps += 1
         try:
-            with np.errstate(all="ignore"):  # what is not finite is refused
-                if not self._is_safe(before, arrays):
-                    kept = [{name: array.copy() for name, array in m.items()} for m in self.memory]
-                after, size = self._moved(before, arrays)
-            finite = math.isfinite(size)
-            if not (finite or all(map(_is_finite, [*after, *(a for m in self.memory for a in m.values())]))):
-                raise FloatingPointError(self._refusal(before, arrays))
+            after, finite_squares = self._finite_step(before, arrays)
         except BaseException:
-            self.steps, self.memory = self.steps - 1, kept
+            self.steps -= 1
             raise
         after.reverse()
         for p in self.params:
@@ -76,13 +70,33 @@ class Optimizer(metaclass=ExplainedCalls):
             if θ.base is None and sys.getrefcount(θ) <= 2:  # nobody else holds it
                 θ.setflags(False)  # read-only, so that the parameter takes it as it is; any other it copies
             p.data = θ
-        self._proven = [p.data for p in self.params] if finite else []
+        self._proven = [p.data for p in self.params] if finite_squares else []
+
+    def _finite_step(self, before: list[np.ndarray], grads: list[np.ndarray]) -> tuple[list, bool]:
+        """The new parameters, and whether the squares of all that was made are finite too.
+
+        Raises FloatingPointError if something would not be finite; the memory is then what it was.
+        """
+        kept = self.memory
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is refused
+                if not self._is_safe(before, grads):
+                    kept = [{name: array.copy() for name, array in m.items()} for m in self.memory]
+                after, size = self._moved(before, grads)
+            if math.isfinite(size):
+                return after, True
+            if all(map(_is_finite, [*after, *(array for m in self.memory for array in m.values())])):
+                return after, False
+            raise FloatingPointError(self._refusal(before, grads))
+        except BaseException:
+            self.memory = kept
+            raise
 
     def _is_safe(self, before: list[np.ndarray], grads: list[np.ndarray]) -> bool:
         """Whether this step can't fail, so that no copy of the memory is needed; raises if a gradient isn't finite.
 
-        It can't if all numbers are finite and so are their squares: of the gradients, looked at here, and of what the
-        last step made.
+        It can't if the squares of all numbers are finite: of the gradients, which are looked at here, and of what the
+        last step made, which that step has proven of the arrays in `_proven`.
         """
         if not math.isfinite(sum(map(np.vdot, grads, grads))):
             if not all(map(_is_finite, grads)):
