@@ -121,3 +121,45 @@ def test_running_statistics_and_draws_are_what_they_were_after_a_refused_batch()
         with pytest.raises(FloatingPointError):
             nn.finite(lambda x, draws: tg.log(model.loss(x, draws) * 0), x * np.float32(scale), draws)
         assert state_of(model, model, draws) == before
+
+
+@given(value=bad, name=st.sampled_from(["running_mean", "running_var"]), place=st.integers(0, 1))
+def test_a_running_statistic_that_is_not_finite_is_refused_though_no_loss_depends_on_it(value, name, place):
+    model, draws, x = Model(), rng(5), rng().random((4, 6, 6, 1), dtype=np.float32)
+    array = np.ones(2, np.float32)
+    array[place] = value
+    setattr(model.norm, name, array)
+    before = state_of(model, model, draws)
+    kind = "nan" if np.isnan(value) else "infinite"
+    with pytest.raises(FloatingPointError, match=rf"the running statistic norm\.{name} was {kind} before"):
+        nn.finite(model.loss, x, draws)
+    assert state_of(model, model, draws) == before
+
+
+def test_a_running_statistic_that_overflows_is_refused_and_a_mask_of_infinities_is_not():
+    class Masked(nn.Module):
+        buffers = ("mask",)
+
+        def __init__(self):
+            self.mask, self.norm = np.full(2, -np.inf, np.float32), nn.BatchNorm(2)
+
+        def loss(self, x):
+            return tg.where(np.isfinite(self.mask), 0.0, self.norm(x)).sum()
+
+    model, x = Masked(), rng().standard_normal((8, 2), dtype=np.float32)
+    before = model.state_dict()
+    with pytest.raises(FloatingPointError, match=r"the running statistic norm\.running_var would be infinite"):
+        nn.finite(model.loss, x * np.float32(1e25))
+    assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
+    assert np.isfinite(nn.finite(model.loss, x).item())
+
+
+@given(value=bad, which=st.integers(0, 3))
+def test_a_spoilt_memory_is_named(value, which):
+    grads = [np.ones(3), np.ones(2)]
+    opt = optim.Adam([tg.Parameter(g) for g in grads], 0.1)
+    opt.step(grads)
+    state, name = opt.state_dict(), ["m.0", "m.1", "v.0", "v.1"][which]
+    opt.load_state_dict(state | {name: np.full_like(state[name], value)})
+    with pytest.raises(FloatingPointError, match=f"memory {name[0]} of parameter {name[-1]} "):
+        opt.step(grads)

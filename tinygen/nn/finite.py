@@ -7,6 +7,7 @@ As long as all numbers are finite, this only looks at the data, the weights and 
 again, from the same random numbers, and watches every op; the backward pass too, once an optimizer refuses a step.
 """
 
+import math
 from collections.abc import Callable
 from operator import attrgetter
 from types import MethodType
@@ -25,16 +26,18 @@ def finite(f: Callable, *args, after: object = "", **options) -> Any:
     """f(*args, **options), if that is finite: a tensor, or a tuple of them.
 
     Else raises FloatingPointError: it names the first op on the way to the result that turned finite inputs into NaN or
-    infinity, and the layer that called it; or the parameter or argument that was not finite before, which is refused
-    even where an activation hides it from the result. Then running statistics and generators are what they were.
+    infinity, and the layer that called it; or the parameter or argument that was not finite before, or the running
+    statistic that is not finite any more; these are refused even where an activation hides them from the result. Then
+    running statistics and generators are what they were. What stays unnoticed is an op inside f that overflows where
+    an activation hides it: relu(-inf) is 0, and so is its slope.
     Layers are named as parts of the model whose method f is, of models among its arguments, and of those in variables
     that a local f uses. How far the run had come is in `after`, whose text the error quotes: a loop, or "3 steps".
     """
     attempt = watching.last = _Attempt(f, args, options)
     with np.errstate(all="ignore"):  # it is said below, once and where
         result = f(*args, **options)
-    bad = [part for part in _parts(result) if not _is_finite(part)]
-    spoilt = attempt.not_finite_before()
+        bad = [part for part in _parts(result) if not _is_finite(part)]
+        spoilt = attempt.not_finite_before() or ("" if bad else attempt.not_finite_now())
     if not bad and not spoilt:
         return result
     cause = spoilt or attempt.again(_cause)
@@ -63,7 +66,12 @@ class _Attempt:
 
     def __init__(self, f: Callable, args: tuple, options: dict):
         self.f, self.args, self.options, self.models = f, args, options, _models(f, args, options)
-        self.parts = [(prefix + part.name, *part[1:]) for prefix, model in self.models for part in model.attributes()]
+        self.parts = [
+            (prefix + name, owner, key, value)
+            for prefix, model in self.models
+            for name, owner, key, value in model.attributes()
+            if isinstance(value, _HELD)
+        ]
         self.before = self.state()
 
     def state(self) -> list[tuple]:
@@ -82,14 +90,25 @@ class _Attempt:
 
     def not_finite_before(self) -> str:
         """In words: the first parameter or argument that is not finite itself, if there is one."""
-        for name, *_, part in self.parts:
-            if isinstance(part, Parameter) and not _is_finite(part):
-                return f"the parameter {name} was {_worst(part)} before; a smaller learning rate may help"
+        arrays = [part.data for *_, part in self.parts if isinstance(part, Parameter)]
+        if not math.isfinite(sum(map(np.vdot, arrays, arrays))):  # one pass, which large numbers make infinite too
+            for name, *_, part in self.parts:
+                if isinstance(part, Parameter) and not _is_finite(part):
+                    return f"the parameter {name} was {_worst(part)} before; a smaller learning rate may help"
         for name, value in [*enumerate(self.args), *self.options.items()]:
             if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
                 made = isinstance(value, Tensor) and value.requires_grad
                 hint = "let finite() call what made it, to see where" if made else "look at the data"
                 return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; {hint}"
+        return ""
+
+    def not_finite_now(self) -> str:
+        """In words: the first running statistic that the call moved and that is not finite now, if there is one."""
+        for name, owner, key, value in self.parts:
+            if key in owner.buffers and (now := getattr(owner, key)) is not value and not _is_finite(now):
+                if _is_finite(value):
+                    return f"the running statistic {name} would be {_worst(now)}: look at the inputs of its layer"
+                return f"the running statistic {name} was {_worst(value)} before; look at what was loaded into it"
         return ""
 
     def again(self, look: Callable[[list, list, list], str]) -> str:
@@ -105,6 +124,9 @@ class _Attempt:
             self.restore(now)
 
 
+_HELD = (Parameter, np.ndarray, np.random.Generator)  # what a call may change or be spoilt by
+
+
 def _parts(result: Any) -> list:
     """The tensors and arrays of a result."""
     parts = result if isinstance(result, tuple) else (result,)
@@ -113,8 +135,7 @@ def _parts(result: Any) -> list:
 
 def _is_finite(value: Any) -> bool:
     array = np.asarray(array_of(value))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.dot(flat := array.ravel(), flat)) or np.isfinite(array).all())
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def _worst(value: Any) -> str:

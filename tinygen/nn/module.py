@@ -251,11 +251,12 @@ class Module(metaclass=_Closing):
         lines = [f"{key}: {child!r}".replace("\n", "\n  ") for key, child in self.named_children()]
         return head + ")" if not lines else head + "\n  " + "\n  ".join(lines) + "\n)"
 
-    def summary(self, *shapes: Sequence[int], **options) -> str:
+    def summary(self, *shapes: Sequence[int] | np.ndarray, **options) -> str:
         """The table of layers, with the shape of each output and its number of parameters.
 
-        `shapes` are those of one example, without the batch axis: `print(model.summary((28, 28, 1)))`; `options` go to
-        `forward`. It runs the model once on zeros, in eval mode.
+        `shapes` are those of one example, without the batch axis: `print(model.summary((28, 28, 1)))`. It runs the
+        model once on zeros, in eval mode; an input that is no real numbers, such as the indices of an Embedding, is
+        given as an array with its batch axis: `model.summary(labels[:1])`. `options` go to `forward`.
         """
         return tables.summary(self, shapes, options)
 
@@ -292,13 +293,15 @@ def _place(holder: Any, part: Any, path: str, above: tuple = ()) -> str | None:
     return next(filter(None, found), None)
 
 
+_CONTAINERS = (list, tuple, dict)
+
+
 def _spread(attributes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each attribute by its name, and what its lists, tuples and dicts hold by dotted names."""
     for key, value in attributes.items():
-        if isinstance(value, list | tuple):
-            value = dict(enumerate(value))
-        if isinstance(value, dict):
-            yield from _spread(value, f"{prefix}{key}.")
+        if isinstance(value, _CONTAINERS):
+            inner = value if isinstance(value, dict) else dict(enumerate(value))
+            yield from _spread(inner, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

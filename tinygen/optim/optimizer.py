@@ -87,7 +87,7 @@ class Optimizer(metaclass=ExplainedCalls):
                 return after, True
             if all(map(_is_finite, [*after, *(array for m in self.memory for array in m.values())])):
                 return after, False
-            raise FloatingPointError(self._refusal(before, grads))
+            raise FloatingPointError(self._refusal(before, grads, kept))
         except BaseException:
             self.memory = kept
             raise
@@ -100,7 +100,7 @@ class Optimizer(metaclass=ExplainedCalls):
         """
         if not math.isfinite(sum(map(np.vdot, grads, grads))):
             if not all(map(_is_finite, grads)):
-                raise FloatingPointError(self._refusal(before, grads))
+                raise FloatingPointError(self._refusal(before, grads, []))
             return False
         same = len(self._proven) == len(before) and all(map(is_, before, self._proven))
         return same and getattr(self, "eps", 1) > 0  # without ε, Adam may divide 0 by 0
@@ -112,10 +112,11 @@ class Optimizer(metaclass=ExplainedCalls):
             return rule(self, before, grads, **{name: [m[name] for m in self.memory] for name in self.memory[0]})
         return [self.update(θ, g, **memory) for θ, g, memory in zip(before, grads, self.memory)], math.nan
 
-    def _refusal(self, before: list[np.ndarray], grads: list[np.ndarray]) -> str:
+    def _refusal(self, before: list[np.ndarray], grads: list[np.ndarray], memory: list[dict]) -> str:
         """In words: which parameter the refused step would have spoilt."""
         who = f"{type(self).__name__}, step {self.steps}"
-        for what, arrays in (("gradient", grads), ("value", before)):
+        remembered = [(f"memory {name}", [m[name] for m in memory]) for name in (memory[0] if memory else ())]
+        for what, arrays in (("gradient", grads), ("value", before), *remembered):
             for i, x in enumerate(arrays):
                 if not _is_finite(x):
                     kind = "nan" if np.isnan(x).any() else "infinite"
@@ -194,7 +195,7 @@ def parameter_list(who: str, params: Iterable[Parameter]) -> list[Parameter]:
     """The parameters as a list; raises unless there is one at least, all are Parameters, and none comes twice."""
     if isinstance(params, Tensor):
         raise TypeError(f"{who}: params must be a list of Parameters, got one tensor: put it in brackets")
-    if hasattr(params, "parameters"):
+    if hasattr(params, "parameters") or callable(params):
         kind = type(params).__name__
         raise TypeError(f"{who}: expected params to be a list of Parameters, got a {kind}: write model.parameters()")
     params = list(params)
@@ -202,7 +203,8 @@ def parameter_list(who: str, params: Iterable[Parameter]) -> list[Parameter]:
         raise ValueError(f"{who}: params is empty: a generator that was used up? model.parameters() is a list")
     for i, p in enumerate(params):
         if not isinstance(p, Parameter):
-            raise TypeError(f"{who}: params[{i}] must be a Parameter, for only those get new values; got {p!r}")
+            kind = type(p).__name__
+            raise TypeError(f"{who}: params[{i}] must be a Parameter, got a {kind}: write model.parameters()")
     if len({id(p) for p in params}) != len(params):
         raise ValueError(f"{who}: a Parameter comes twice and would move twice a step; list it once")
     return params
