@@ -15,7 +15,7 @@ PROJECT = sorted(p for part in ("tinygen", "examples", "tests", "tools") for p i
 
 # From the ground up. A module may import from the floors below its own, and from what stands to its left on its own.
 FLOORS = [
-    "columns arguments calls hints output progress files",
+    "columns arguments hints calls output progress files",
     "kernels",
     "tensor op grad",
     "ops",

@@ -48,6 +48,15 @@ def test_it_stands_in_the_summary():
     assert "label: Embedding" in text and " 40" in text
 
 
+@pytest.mark.parametrize("shape", [(), (7,), (2, 3)])
+def test_its_indices_can_be_the_input_of_a_summary(shape):
+    draws = np.random.default_rng(0)
+    model = nn.Sequential(nn.Embedding(10, 4, rng=draws), nn.Dense(4, 2, rng=draws))
+    rows = [" ".join(line.split()) for line in model.summary(np.zeros((1, *shape), int)).splitlines()]
+    sizes = ", ".join(["B", *map(str, shape)])
+    assert {f"Input ({sizes})", f"Embedding ({sizes}, 4) 40", f"Dense ({sizes}, 2) 10"} <= set(rows)
+
+
 def embed(indices):
     return nn.Embedding(5, 2, rng=np.random.default_rng(0))(indices)
 

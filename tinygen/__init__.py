@@ -50,5 +50,5 @@ def __getattr__(name: str):
     raise hints.missing(sys.modules[__name__], name)
 
 
-hints.point_elsewhere(Tensor, [*hints.FUNCTIONS, *hints.IN_PLACE, *_ops])
+hints.point_elsewhere(Tensor, [*hints.FUNCTIONS, *hints.IN_PLACE, *_ops, "log_softmax", "norm", "softmax"])
 sys.modules["tinygen.tensor"].__class__ = hints.NoFunction  # PyTorch users write tinygen.tensor([1.0, 2.0])

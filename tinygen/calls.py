@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
+from tinygen.hints import KEYWORDS
+
 
 def check_call(who: str, signature: inspect.Signature, args: tuple, settings: Mapping[str, Any]) -> None:
     """Raises the TypeError for arguments that do not fit the signature; returns if they do."""
@@ -26,14 +30,22 @@ def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapp
     names, kinds = [p.name for p in inputs], {p.kind for p in known.values()}
     if len(args) > len(inputs) and inspect.Parameter.VAR_POSITIONAL not in kinds:
         free = [p.name for p in named if p.name not in settings and p.name != "rng"]
-        meant = [f"{name}={_short(value)}" for name, value in zip(free, args[len(inputs) :])]
+        extra = args[len(inputs) :]
+        meant = [f"{name}={_short(value)}" for name, value in zip(free, extra)]
+        if any(isinstance(value, np.random.Generator) for value in extra):
+            meant = ["rng=rng"]
         as_in = f"settings go by name, as in {who}({', '.join(names + meant)})"
         hint = as_in if meant else f"write {_call(who, known)}"
         count = f"{len(inputs)} positional argument" + "s" * (len(inputs) != 1)
         return f"expected {count} ({', '.join(names)}), got {len(args)}: {hint}"
     unknown = [name for name in settings if name not in known]
     if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
-        return f"expected arguments among {', '.join(known)}, got {unknown[0]}={_short(settings[unknown[0]])}"
+        given = f"got {unknown[0]}={_short(settings[unknown[0]])}"
+        if not known:
+            return f"expected no arguments, {given}: write {who}()"
+        ours = KEYWORDS.get(unknown[0])
+        hint = f": write {ours}={_short(settings[unknown[0]])}" if ours in known else ""
+        return f"expected arguments among {', '.join(n for n in known if n != 'self')}, {given}{hint}"
     absent = [p.name for p in inputs[len(args) :] + named if p.default is p.empty and p.name not in settings]
     return f"expected {', '.join(absent)}, got nothing: write {_call(who, known)}" if absent else ""
 

@@ -27,10 +27,13 @@ FUNCTIONS = {
     "array": "tinygen.Tensor(array)",
     "as_tensor": "tinygen.Tensor(array)",
     "autograd": "tinygen.grad(loss, parameters)",
+    "backward": "tinygen.grad(loss, parameters), or loss.backward()",
     "binary_cross_entropy": "tinygen.functional.bce(p, target)",
     "binary_cross_entropy_with_logits": "tinygen.functional.bce_with_logits(logits, target)",
     "bmm": "a @ b",
     "cat": JOIN,
+    "clamp": "tinygen.clip(x, low=low, high=high)",
+    "clip_grad_norm_": "tinygen.optim.clip_by_norm(grads, limit)",
     "clone": VALUE,
     "concatenate": JOIN,
     "copy": VALUE,
@@ -51,6 +54,7 @@ FUNCTIONS = {
     "grad_fn": "tinygen.draw.text(x), which shows the graph",
     "hstack": "tinygen.concat(a, b, axis=1)",
     "huber_loss": "tinygen.functional.huber(x, target)",
+    "is_cuda": CPU,
     "interpolate": "tinygen.upsample(x, 2)",
     "kl_div": "tinygen.functional.gaussian_kl(mu, log_var)",
     "l1_loss": "tinygen.functional.l1(x, target)",
@@ -70,6 +74,7 @@ FUNCTIONS = {
     "permute": "tinygen.transpose(x, axes=axes)",
     "rand": "tinygen.Tensor(rng.random(shape, np.float32))",
     "randn": "tinygen.Tensor(rng.standard_normal(shape, np.float32))",
+    "random": "rng = np.random.default_rng(seed), and pass rng=rng",
     "ravel": "x.reshape(-1)",
     "repeat": "tinygen.broadcast_to(x, shape=shape)",
     "requires_grad_": "tinygen.Parameter(array), or tinygen.Tensor(array, requires_grad=True)",
@@ -131,6 +136,8 @@ LAYERS = {
 }
 
 OPTIMIZERS = {
+    "CosineAnnealingLR": "optim.cosine, and set opt.lr before each step",
+    "StepLR": "optim.step_decay, and set opt.lr before each step",
     "Adadelta": "optim.Adam(params, lr)",
     "Adagrad": "optim.RMSprop(params, lr)",
     "Adamax": "optim.Adam(params, lr)",
@@ -140,6 +147,7 @@ OPTIMIZERS = {
 }
 
 MODULES = {
+    "apply": "a loop over model.named_modules()",
     "add_module": "self.name = module in __init__",
     "append": "nn.Sequential(*model, layer)",
     "children": "model.named_children()",
@@ -154,8 +162,23 @@ MODULES = {
     "predict": "model.eval(), then model(x)",
     "register_buffer": "buffers = ('name',) in the class, and self.name = array in __init__",
     "register_parameter": "self.name = tinygen.Parameter(array) in __init__",
+    "requires_grad_": "tinygen.grad and an optimizer with only the parameters that train",
     "to": CPU,
     "zero_grad": "opt.zero_grad(); what tinygen.grad returns is new each time",
+}
+
+# Settings that have another name here.
+KEYWORDS = {
+    "beta": "betas",
+    "dim": "axis",
+    "dims": "axes",
+    "keepdim": "keepdims",
+    "learning_rate": "lr",
+    "max": "high",
+    "min": "low",
+    "num_classes": "classes",
+    "size": "shape",
+    "use_bias": "bias",
 }
 
 DATA = {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygen import hints
+from tinygen.calls import explained
 
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # every op by its name; `op` in op.py enters them
 
@@ -213,18 +214,23 @@ class Tensor:
     def astype(self, dtype) -> "Tensor":
         return OPS["astype"](self, dtype=dtype)
 
+    @explained
     def sum(self, axis=None, keepdims: bool = False) -> "Tensor":
         return OPS["sum"](self, axis=axis, keepdims=keepdims)
 
+    @explained
     def mean(self, axis=None, keepdims: bool = False) -> "Tensor":
         return OPS["mean"](self, axis=axis, keepdims=keepdims)
 
+    @explained
     def max(self, axis=None, keepdims: bool = False) -> "Tensor":
         return OPS["max"](self, axis=axis, keepdims=keepdims)
 
+    @explained
     def min(self, axis=None, keepdims: bool = False) -> "Tensor":
         return -OPS["max"](-self, axis=axis, keepdims=keepdims)
 
+    @explained
     def var(self, axis=None, keepdims: bool = False) -> "Tensor":
         return OPS["var"](self, axis=axis, keepdims=keepdims)
 

@@ -20,17 +20,20 @@ BENDS = {"relu": " + ReLU", "leaky_relu": " + LeakyReLU", "silu": " + SiLU"}  # 
 # -- the layers --------------------------------------------------------------------------------------------------------
 
 
-def summary(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[str, Any]) -> str:
+def summary(model: "Module", shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> str:
     """One row per layer in the order of their calls, under the name of the part of the model that it belongs to.
 
     A layer without parameters that keeps the shape (an activation, dropout) joins the row above.
     """
+    for shape in shapes:
+        if not isinstance(shape, tuple | list | np.ndarray):
+            raise TypeError(f"summary: expected the shape of one example, got {shape!r}: write summary(({shape!r},))")
     names = {id(module): name for name, module in model.named_modules()}
     sizes = Counter()  # parameters that a module owns itself
     for entry in model.entries():
         sizes[id(entry.owner)] += entry.value.size if isinstance(entry.value, Parameter) else 0
     owners, total, section = set(sizes), sizes.total(), ""
-    rows = [["Input", _shown(shape), ""] for shape in shapes]
+    rows = [["Input", _shown(shape.shape[1:] if isinstance(shape, np.ndarray) else shape), ""] for shape in shapes]
     for module, _, output in _calls(model, shapes, options):
         owner, shape = id(module) in owners, _output_shape(output)
         if module.named_children() and not owner:
@@ -50,12 +53,13 @@ def summary(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[s
     return columns([["Layer", "Output", "Parameters"], *rows, ["Total", "", f"{total:,}"]], numbers=1, ruled=True)
 
 
-def _calls(model: "Module", shapes: Sequence[Sequence[int]], options: Mapping[str, Any]) -> list[Call]:
-    """Every module call of one pass over a batch of one, in eval mode; the modes are left as they were."""
+def _calls(model: "Module", shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> list[Call]:
+    """Every module call of one pass over a batch, in eval mode; the modes are left as they were."""
     parameters = model.parameters()
     dtype = parameters[0].dtype if parameters else np.float32
+    inputs = [x if isinstance(x, np.ndarray) else Tensor(np.zeros((1, *x), dtype)) for x in shapes]
     with evaluating(model), no_grad(), watch() as calls:
-        model(*(Tensor(np.zeros((1, *shape), dtype)) for shape in shapes), **options)
+        model(*inputs, **options)
     return calls
 
 

@@ -32,6 +32,9 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ):
+        if np.size(betas) != 2:
+            who = type(self).__name__
+            raise TypeError(f"{who}: expected betas to be a pair of numbers, got {betas!r}: write betas=(0.9, 0.999)")
         β1, β2 = betas
         self.betas = fraction(self, "betas[0]", β1), fraction(self, "betas[1]", β2)
         self.eps = non_negative(self, "eps", eps)
