@@ -54,8 +54,8 @@ FUNCTIONS = {
     "grad_fn": "tinygen.draw.text(x), which shows the graph",
     "hstack": "tinygen.concat(a, b, axis=1)",
     "huber_loss": "tinygen.functional.huber(x, target)",
-    "is_cuda": CPU,
     "interpolate": "tinygen.upsample(x, 2)",
+    "is_cuda": CPU,
     "kl_div": "tinygen.functional.gaussian_kl(mu, log_var)",
     "l1_loss": "tinygen.functional.l1(x, target)",
     "linspace": "tinygen.Tensor(np.linspace(start, stop, n, dtype=np.float32))",
@@ -136,20 +136,20 @@ LAYERS = {
 }
 
 OPTIMIZERS = {
-    "CosineAnnealingLR": "optim.cosine, and set opt.lr before each step",
-    "StepLR": "optim.step_decay, and set opt.lr before each step",
     "Adadelta": "optim.Adam(params, lr)",
     "Adagrad": "optim.RMSprop(params, lr)",
     "Adamax": "optim.Adam(params, lr)",
+    "CosineAnnealingLR": "optim.cosine, and set opt.lr before each step",
     "Momentum": "optim.SGD(params, lr, momentum=0.9)",
     "NAdam": "optim.Adam(params, lr)",
+    "StepLR": "optim.step_decay, and set opt.lr before each step",
     "lr_scheduler": "optim.cosine, optim.step_decay or optim.warmup, and set opt.lr before each step",
 }
 
 MODULES = {
-    "apply": "a loop over model.named_modules()",
     "add_module": "self.name = module in __init__",
     "append": "nn.Sequential(*model, layer)",
+    "apply": "a loop over model.named_modules()",
     "children": "model.named_children()",
     "compile": "opt = tinygen.optim.Adam(model.parameters())",
     "cpu": CPU,
@@ -169,7 +169,6 @@ MODULES = {
 
 # Settings that have another name here.
 KEYWORDS = {
-    "beta": "betas",
     "dim": "axis",
     "dims": "axes",
     "keepdim": "keepdims",
