@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 
 import numpy as np
@@ -94,6 +95,24 @@ def test_a_file_of_the_run_lies_in_its_folder(tmp_path, name):
     assert run.path("a/x.png") == tmp_path / "run" / "a" / "x.png"
     with pytest.raises(ValueError, match="leads out of the run's folder"):
         run.path(name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+@pytest.mark.parametrize("name", ["checkpoint.npz", "log.jsonl", "figures.json", "config.json"])
+def test_a_link_to_itself_is_no_file_of_a_run(tmp_path, name):
+    def start(**how):
+        run = open_run(tmp_path, {}, quiet=True, **how)
+        run.loop(losses=[1.0]).save()
+        run.finish({"a": 1.0})
+
+    start()
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(name)
+    for how in ({}, {"resume": True}, {"overwrite": True}):
+        try:
+            start(**how)
+        except (OSError, RunError) as error:  # what the command line says in one line
+            assert str(tmp_path) in str(error)
 
 
 # ---- going on with a run -------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     Until then, and after an error, `path` is what it was, so a reader meets the old file or the new one. Any number of
     threads and processes may replace one file at once: the last one wins. Raises OSError if the disk fails.
     """
-    path = Path(path).resolve()  # a link stays a link
+    path = real(path)  # a link stays a link
     temporary = path.with_name(f".tinygen-{HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         _clear(path.parent)
@@ -42,6 +42,11 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         temporary.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def real(path: str | Path) -> Path:
+    """The path behind all links; a circle of links raises nothing, where `Path.resolve` raises RuntimeError at times."""
+    return Path(os.path.realpath(path))
 
 
 def replace(path: str | Path, content: bytes) -> None:

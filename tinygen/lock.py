@@ -9,6 +9,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
+from tinygen.files import real
 from tinygen.record import RunError
 
 try:
@@ -27,7 +28,7 @@ def hold(folder: Path) -> "Lock":
 
     Within a process it is one lock: a notebook may start a run in a folder where an earlier cell left one.
     """
-    path = folder.resolve() / NAME
+    path = real(folder) / NAME
     lock = _HELD.get(path) or Lock(path)
     return _HELD.setdefault(path, lock)
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from tinygen import checkpoint
 from tinygen.checkpoint import CheckpointError
 from tinygen.columns import columns
-from tinygen.files import replace
+from tinygen.files import real, replace
 from tinygen.lock import Lock, hold
 from tinygen.loop import Loop
 from tinygen.output import say
@@ -151,7 +151,7 @@ class Run:
     def path(self, name: str) -> Path:
         """A file of this run: `run.path("loss.png")`."""
         path = self.folder / name
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        if not real(path).is_relative_to(real(self.folder)):
             raise RunError(f"Run.path: {name!r} leads out of the run's folder {self.folder}")
         return path
 

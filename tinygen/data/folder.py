@@ -9,7 +9,7 @@ import numpy as np
 from tinygen import arguments
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.pictures import MODES, SUFFIXES, picture_names, read_picture
-from tinygen.files import printable
+from tinygen.files import printable, real
 from tinygen.output import warn
 from tinygen.progress import progress
 
@@ -57,7 +57,7 @@ def load_folder(
         test_images=images[n:],
         test_labels=labels[n:],
         classes=tuple(map(printable, classes)),
-        source=printable(f"the pictures in {root.resolve()}"),
+        source=printable(f"the pictures in {real(root)}"),
         licence="as their owner says",
         made=made,
     )
