@@ -167,7 +167,7 @@ def test_a_picture_that_can_not_be_written_leaves_the_old_one(tmp_path, monkeypa
     assert path.read_bytes() == before and [each.name for each in tmp_path.iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize("backend", ["TkAgg", "QtAgg"])
+@pytest.mark.parametrize("backend", ["TkAgg", "QtAgg", "nonsense", ""])
 def test_no_display_is_needed_whatever_the_backend(backend, tmp_path):
     script = "import numpy as np; from tinygen import plot; plot.save(plot.image_grid(np.zeros((1, 2, 2, 1))), 'a.png')"
     environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | {"MPLBACKEND": backend}

@@ -5,6 +5,7 @@ The only part that imports matplotlib, and never pyplot: no global state, no dis
 picture, nothing is blurred. Texts are shown as they are: a $ begins no formula.
 """
 
+from tinygen.plot import backend  # first, because it imports matplotlib
 from tinygen.plot.canvas import PALETTE, Picture, save
 from tinygen.plot.curves import loss_curves
 from tinygen.plot.films import save_gif, tiled
