@@ -51,9 +51,9 @@ def test_training_does_not_depend_on_the_threads_of_blas():
 
 
 def test_a_setting_that_is_no_number_is_refused(monkeypatch):
-    for wrong in ("0", "-1", "two", "1.5"):
+    for wrong in ("0", "-1", "two", "1.5", "²", "1025", "9" * 5000):
         monkeypatch.setenv("TINYGEN_NUM_THREADS", wrong)
-        with pytest.raises(ValueError, match="TINYGEN_NUM_THREADS must be a whole number >= 1"):
+        with pytest.raises(ValueError, match="TINYGEN_NUM_THREADS: expected a whole number from 1 to 1024"):
             threads.num_threads()
 
 

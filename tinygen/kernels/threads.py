@@ -17,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from tinygen.kernels.team import LOOKS, help_out, new_board, shared
 
+MOST_THREADS = 1024  # starting a million would take the machine down
 PARTS = 4  # for each thread: one that the system holds up leaves the rest to the others
 
 
@@ -48,7 +49,7 @@ _table, _key = os.environ._data, os.environ.encodekey("TINYGEN_NUM_THREADS")
 
 
 def num_threads() -> int:
-    """How many threads share the work, this one included. Raises ValueError for a setting that is no number >= 1."""
+    """How many threads share the work, this one included. Raises ValueError for a setting that can't be."""
     return _number(_table.get(_key))
 
 
@@ -57,8 +58,8 @@ def _number(entry: bytes | str | None) -> int:
     setting = os.environ.decodevalue(entry) if entry else ""
     if not setting:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not setting.isdigit() or int(setting) < 1:
-        raise ValueError(f"TINYGEN_NUM_THREADS must be a whole number >= 1, got {setting!r}")
+    if not setting.isdecimal() or not 1 <= int(setting[:9]) <= MOST_THREADS:
+        raise ValueError(f"TINYGEN_NUM_THREADS: expected a whole number from 1 to {MOST_THREADS}, got {setting!r}")
     return int(setting)
 
 
