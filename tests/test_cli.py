@@ -71,11 +71,29 @@ def test_an_option_out_of_its_range_is_refused_in_one_line(monkeypatch, capsys, 
     assert code == 2 and len(lines) == 1 and words in lines[0] and not calls
 
 
-@pytest.mark.parametrize("arguments", [["--epochs", "x"], ["--epoch", "3"], ["--lr", ""], ["more"]])
-def test_what_is_no_option_is_refused_too(monkeypatch, capsys, arguments):
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--epochs", "x"], "Error parsing --epochs: invalid literal for int() with base 10: 'x'; Argument helptext: "),
+        (["--epoch", "3"], "Unrecognized options: --epoch, 3; Perhaps you meant: --epochs INT"),
+        (["--lr"], "Missing value for argument '--lr'. Expected 1 values.; For full helptext, run "),
+        (["more"], "Unrecognized options: more; For full helptext, run "),
+        (["--lr", ""], "expected a value for every option, got an empty text"),
+        (["--out", ""], "expected a value for every option, got an empty text"),
+        (["--lr="], "expected a value for every option, got '--lr='"),
+    ],
+)
+def test_what_is_no_option_is_refused_in_one_line_too(monkeypatch, capsys, arguments, words, encoding):
     calls.clear()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
     code, lines = run(monkeypatch, capsys, main, *arguments)
-    assert code == 2 and lines and "Traceback" not in "".join(lines) and not calls
+    assert code == 2 and len(lines) == 1 and lines[0].startswith(f"ex.py: {words}") and not calls
+
+
+def test_a_wrong_option_is_refused_without_a_standard_output(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run(monkeypatch, capsys, main, "--epoch")[0] == 2
 
 
 @given(st.integers(-3, 3) | st.just(10**12), st.booleans())

@@ -48,12 +48,13 @@ def hostile(program) -> list[tuple[str, str]]:
 
 
 def is_said(program, option: str, value: str, lines: list[str]) -> bool:
-    """Whether these lines are one of ours, or those of tyro where the value is no number of this kind at all."""
+    """Whether this is one line about the option: ours, or tyro's where the value is no number of this kind at all."""
+    name = f"--{option.replace('_', '-')}"
     try:
         options(program)[option][0](value)
     except ValueError:
-        return not any("Traceback" in line for line in lines)
-    return len(lines) == 1 and f"expected --{option.replace('_', '-')} to be" in lines[0]
+        return len(lines) == 1 and any(words in lines[0] for words in (f"{name}: ", f"{name}="))
+    return len(lines) == 1 and f"expected {name} to be" in lines[0]
 
 
 def contents(folder: Path) -> dict:

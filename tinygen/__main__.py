@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tinygen.cli import one_line
+    from tinygen.cli import chosen, deferred, one_line
 except KeyboardInterrupt:
     sys.exit(130)
 
@@ -14,7 +14,9 @@ def main() -> None:
 
         from tinygen import commands
 
-        tyro.extras.subcommand_cli_from_dict(commands.COMMANDS, prog="python -m tinygen", description=commands.__doc__)
+        calls = {name: deferred(function) for name, function in commands.COMMANDS.items()}
+        about = dict(prog="python -m tinygen", description=commands.__doc__)
+        chosen(tyro.extras.subcommand_cli_from_dict, calls, **about)()
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ The keyword arguments of a function are the options, and their annotations say w
 The exit codes are 0; 1 if data, files or numbers stop the program; 2 if the options can't work; 130 after Ctrl-C.
 """
 
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial, wraps
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
@@ -161,7 +163,39 @@ def start(main: Callable) -> None:
     with one_line(Path(sys.argv[0]).name):
         import tyro
 
-        tyro.cli(main)
+        chosen(tyro.cli, deferred(main))()
+
+
+def deferred(function: Callable) -> Callable:
+    """A function with the same options that returns the call instead of making it."""
+
+    @wraps(function)
+    def call(*positional: Any, **options: Any) -> Callable:
+        return partial(function, *positional, **options)
+
+    return call
+
+
+def chosen(parse: Callable, *arguments: Any, **settings: Any) -> Callable:
+    """What `parse`, a function of tyro, makes of the command line; Refused, in one line, where tyro draws a box."""
+    if empty := [option for option in sys.argv[1:] if option == "" or option.endswith("=")]:
+        given = f"{empty[0]!r}" if empty[0] else "an empty text"
+        raise Refused(f"expected a value for every option, got {given}: write one, or leave the option out")
+    box = io.StringIO()
+    try:
+        with redirect_stderr(box), redirect_stdout(sys.stdout or io.StringIO()):  # there may be no standard output
+            return parse(*arguments, **settings)
+    except SystemExit as end:
+        if end.code:
+            raise Refused(_unboxed(box.getvalue())) from None
+        raise
+
+
+def _unboxed(box: str) -> str:
+    """The words in a box of tyro's, without its heading, frame and colours."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()[1:]
+    parts = re.split(r"^[─╰╯-]{3,}$", "\n".join(line.strip("│ ") for line in lines), flags=re.MULTILINE)
+    return "; ".join(" ".join(part.split()) for part in parts if part.strip())
 
 
 @contextmanager
