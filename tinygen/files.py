@@ -45,7 +45,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def real(path: str | Path) -> Path:
-    """The path behind all links; a circle of links raises nothing, where `Path.resolve` raises RuntimeError at times."""
+    """The path behind all links; a circle of links raises nothing, where `Path.resolve` may raise RuntimeError."""
     return Path(os.path.realpath(path))
 
 
