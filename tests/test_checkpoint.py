@@ -369,3 +369,15 @@ def test_what_can_not_be_saved_is_refused_before_a_file_is_made(tmp_path, conten
     with pytest.raises(kind, match=words):
         checkpoint.save(tmp_path / "state.npz", content, info)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such file")
+def test_only_an_ordinary_file_is_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "folder", "link"):
+        with pytest.raises(OSError, match=r"can't be written \(it is not an ordinary file\)"):
+            checkpoint.save(tmp_path / name, {"w": np.zeros(2)})
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "folder", "link"}

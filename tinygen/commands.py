@@ -11,6 +11,7 @@ import tyro
 from tinygen.bench.command import bench, warm
 from tinygen.cli import NewFile, Refused, Seed, Size, Whole, before_work, command
 from tinygen.columns import columns
+from tinygen.files import replacing
 
 
 @command
@@ -112,7 +113,8 @@ def sample(
     points = dict(labels=np.full(n, "samples"), axis_labels=("x₁", "x₂"))
     picture = plot.image_grid(samples) if images else plot.latent_map(samples, **points)
     plot.save(picture, out)
-    np.save(out.with_suffix(".npy"), np.rint(255 * samples).astype(np.uint8) if images else samples)
+    with replacing(out.with_suffix(".npy")) as file:
+        np.save(file, np.rint(255 * samples).astype(np.uint8) if images else samples)
     print(f"{n} samples: {out} and {out.with_suffix('.npy').name}, {'8 bits a pixel' if images else 'as they are'}")
 
 

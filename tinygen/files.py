@@ -1,5 +1,6 @@
 """Files that are written whole or not at all: first under a temporary name, then moved into place."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -27,6 +28,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     path = real(path)  # a link stays a link
     temporary = path.with_name(f".tinygen-{HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
+        if path.exists() and not path.is_file():  # the superuser would replace /dev/null itself
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
         _clear(path.parent)
         with open(temporary, "x+b") as file:
             yield file
