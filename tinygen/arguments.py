@@ -15,14 +15,14 @@ import numpy as np
 
 def whole(who: str, what: str, value: Any, *, least: int | None = None, most: int | None = None, hint: str = "") -> int:
     """`value` as an int; TypeError if it is not a whole number, ValueError outside `least` to `most`."""
-    expected = "a whole number" + _range(least=least, most=most)
     try:
         number = operator.index(_unboxed(value))
     except TypeError:
-        raise TypeError(_message(who, what, expected, value, hint)) from None
-    if (least is not None and number < least) or (most is not None and number > most):
-        raise ValueError(_message(who, what, expected, value, hint))
-    return number
+        number = None
+    if number is not None and (least is None or number >= least) and (most is None or number <= most):
+        return number
+    expected = "a whole number" + _range(least=least, most=most)
+    raise (TypeError if number is None else ValueError)(_message(who, what, expected, value, hint))
 
 
 def sizes(who: str, **values: Any) -> tuple[int, ...]:
@@ -46,20 +46,22 @@ def real(
 
     The range is `least` <= value <= `most`, or above < value < below; `infinite` lets infinities pass.
     """
-    expected = "a number" + _range(least=least, above=above, most=most, below=below)
     number = _unboxed(value)
-    if not isinstance(number, Real) or isinstance(number, bool):
-        raise TypeError(_message(who, what, expected, value, hint))
-    number = float(number)
-    inside = not math.isnan(number) and (infinite or math.isfinite(number))
-    inside = inside and (least is None or number >= least) and (above is None or number > above)
-    if not (inside and (most is None or number <= most) and (below is None or number < below)):
-        raise ValueError(_message(who, what, expected, value, hint))
-    return number
+    known = isinstance(number, Real) and not isinstance(number, bool)
+    if known:
+        number = float(number)
+        inside = not math.isnan(number) and (infinite or math.isfinite(number))
+        inside = inside and (least is None or number >= least) and (above is None or number > above)
+        if inside and (most is None or number <= most) and (below is None or number < below):
+            return number
+    expected = "a number" + _range(least=least, above=above, most=most, below=below)
+    raise (ValueError if known else TypeError)(_message(who, what, expected, value, hint))
 
 
 def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
     """One whole number for both axes, or a pair (height, width) of them, none below `least`; ValueError otherwise."""
+    if type(value) is tuple and [type(each) for each in value] == [int, int] and min(value) >= least:
+        return value  # nearly always, and each call of a convolution asks
     both = tuple(value) if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) else (value, value)
     try:
         height, width = (whole(who, what, each, least=least) for each in both)

@@ -119,7 +119,7 @@ def op(
 def _check_settings(op: Callable, static: dict[str, Any]) -> None:
     """Refuses Tensors; turns NumPy numbers into Python numbers in place, so that they don't promote float32."""
     for name, value in static.items():
-        if isinstance(value, np.generic | ndarray):
+        if isinstance(value, (np.generic, ndarray)):  # a union would be made at each call
             static[name] = python_number(value)
         elif isinstance(value, Tensor):
             raise TypeError(

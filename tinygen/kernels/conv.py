@@ -21,6 +21,7 @@ from tinygen.kernels.jit import as_input, kernel, piece
 from tinygen.kernels.lanes import LANES
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.memory import empty
+from tinygen.kernels.reference import is_finite
 from tinygen.kernels.rows import contiguous
 from tinygen.kernels.threads import one_blas_thread, share
 from tinygen.kernels.window import clear, copy
@@ -31,30 +32,26 @@ BUFFER = 1 << 16  # numbers in a block's buffer: 256 kB of float32, which leaves
 
 
 def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
-    """The fastest way that fits; the general one multiplies gathered windows by the kernel as a (KH·KW·C, O) matrix."""
-    y = _conv2d(x, w, stride, padding, dilation, bias, FLOOR[activation]) if _finite(w) else None
+    """The fastest way that fits; the general one multiplies gathered windows by the kernel as a (KH·KW·C, O) matrix.
+
+    On the fast ways the kernel's entries also meet the zeros around an image, as 0 · NaN: one that is not finite goes
+    the plain way. A pixel that is not finite keeps to its windows, but for Winograd, which then returns None.
+    """
+    y = _conv2d(x, w, stride, padding, dilation, bias, FLOOR[activation]) if is_finite(w) else None
     return _plainly(plain.conv2d, x, w, stride, padding, dilation, bias, activation) if y is None else y
 
 
 def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Phase by phase: each is a convolution of g with the part of the kernel that its pixels meet."""
     form = size, stride, padding, dilation, bias
-    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if _finite(w) else None
+    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if is_finite(w) else None
     return _plainly(plain.conv_transpose2d, g, w, *form, activation) if x is None else x
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The same blocks, transposed, times g; sums of blocks are added in an order that the shapes fix."""
     w = _conv2d_weight(x, g, kernel_size, stride, padding, dilation)
-    return w if _finite(w) else _plainly(plain.conv2d_weight, x, g, kernel_size, stride, padding, dilation)
-
-
-def _finite(w) -> bool:
-    """Whether a kernel is finite. On the fast ways its entries also meet the zeros around an image, as 0 · NaN.
-
-    A pixel that is not finite keeps to its windows on all ways but Winograd's, which then return None.
-    """
-    return bool(np.isfinite(w).all())
+    return w if is_finite(w) else _plainly(plain.conv2d_weight, x, g, kernel_size, stride, padding, dilation)
 
 
 def _plainly(convolution, *args):

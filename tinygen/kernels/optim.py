@@ -20,7 +20,8 @@ BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-lev
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
     l2, keep = (0.0, 1 - α * λ) if decoupled else (λ, 1.0)
-    numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2, keep
+    short = None if min(β1, β2) > 0.5 else True  # nearly always None
+    numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2, keep, short
     return _moved(_adam, (θs, gs), (ms, vs), numbers)
 
 
@@ -90,15 +91,15 @@ def _mixed(old, new, keep, rest):
 
 
 @kernel
-def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, partial, first, start, stop):
+def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, short, partial, first, start, stop):
+    """`short` is None, so that numba leaves the second loop out, unless a mean is mostly made of the new numbers."""
     f = θ.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
     β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
-    lasting = β1 > rest1 and β2 > rest2  # nearly always: then the choice that `_mixed` makes is made once, here
     for block in range(start, stop):
         part, size = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
         θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
-        if lasting:
+        if short is None:
             for i in range(θb.size):
                 gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
                 mb[i] += rest1 * (gi - mb[i])

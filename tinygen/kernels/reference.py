@@ -119,6 +119,12 @@ def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
     return np.divide(g, d, out=value, where=g != 0)
 
 
+def is_finite(x: np.ndarray) -> bool:
+    """Whether all entries are finite, which one sum of squares tells, unless it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.vdot(x, x)) or np.isfinite(x).all())
+
+
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 

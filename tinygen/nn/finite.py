@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.grad import reachable
 from tinygen.nn.module import Module
 from tinygen.nn.watch import watch, watching
@@ -134,8 +135,7 @@ def _parts(result: Any) -> list:
 
 
 def _is_finite(value: Any) -> bool:
-    array = np.asarray(array_of(value))
-    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+    return kernels.is_finite(np.asarray(array_of(value)))
 
 
 def _worst(value: Any) -> str:

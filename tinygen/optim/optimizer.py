@@ -12,7 +12,7 @@ from operator import is_
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen import arguments, kernels
 from tinygen.calls import ExplainedCalls
 from tinygen.checkpoint import check_state
 from tinygen.nn.finite import origin
@@ -85,7 +85,7 @@ class Optimizer(metaclass=ExplainedCalls):
                 after, size = self._moved(before, grads)
             if math.isfinite(size):
                 return after, True
-            if all(map(_is_finite, [*after, *(array for m in self.memory for array in m.values())])):
+            if all(map(kernels.is_finite, [*after, *(array for m in self.memory for array in m.values())])):
                 return after, False
             raise FloatingPointError(self._refusal(before, grads, kept))
         except BaseException:
@@ -99,7 +99,7 @@ class Optimizer(metaclass=ExplainedCalls):
         last step made, which that step has proven of the arrays in `_proven`.
         """
         if not math.isfinite(sum(map(np.vdot, grads, grads))):
-            if not all(map(_is_finite, grads)):
+            if not all(map(kernels.is_finite, grads)):
                 raise FloatingPointError(self._refusal(before, grads, []))
             return False
         same = len(self._proven) == len(before) and all(map(is_, before, self._proven))
@@ -118,7 +118,7 @@ class Optimizer(metaclass=ExplainedCalls):
         remembered = [(f"memory {name}", [m[name] for m in memory]) for name in (memory[0] if memory else ())]
         for what, arrays in (("gradient", grads), ("value", before), *remembered):
             for i, x in enumerate(arrays):
-                if not _is_finite(x):
+                if not kernels.is_finite(x):
                     kind = "nan" if np.isnan(x).any() else "infinite"
                     name, why = origin(self.params[i]) if arrays is grads else ("", "look at what was loaded into it")
                     named = f"{i}, {name}," if name else f"{i}"
@@ -182,10 +182,6 @@ def one_pass(rule: Callable) -> Callable:
 
     update.rule = rule
     return update
-
-
-def _is_finite(x: np.ndarray) -> bool:
-    return bool(np.isfinite(x).all())
 
 
 # -- what optimizers and averages ask of their arguments ---------------------------------------------------------------
