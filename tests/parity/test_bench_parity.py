@@ -17,7 +17,6 @@ torch.set_num_threads(1)  # its pool costs more than it gives on arrays this sma
 
 from tinygen.bench import torch_layers, torch_workloads  # noqa: E402  once it is known that torch is there
 
-
 # A BatchNorm undoes these biases, so that their gradients are rounding alone; the running mean after one contains it.
 CHANCE = [("dcgan", key) for key in ("generator.3.bias", "discriminator.2.bias", "discriminator.3.running_mean")]
 
@@ -48,7 +47,8 @@ def test_both_sides_end_with_the_same_weights(name):
         if not key.endswith("num_batches_tracked"):
             moved, expected = after[key] - before[key], array.numpy() - before[key]
             close = np.isclose(moved, expected, rtol=0.05, atol=1e-6)
-            assert (name, key) in CHANCE or close.mean() > 0.99, key  # Adam's first step is ±lr: a gradient near 0 may choose either
+            # Adam's first step is ±lr: a gradient near 0 may choose either
+            assert (name, key) in CHANCE or close.mean() > 0.99, key
             assert np.abs(moved).max() > 0, key
 
 
