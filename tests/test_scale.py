@@ -61,6 +61,13 @@ def test_layers_in_a_larger_unit(make, k, seed):
     near(first[1].numpy() * 2.0**k, first[0].numpy(), 1e-3)
 
 
+def test_a_running_variance_that_overflows_is_infinite_from_then_on():
+    layer, x = nn.BatchNorm(1), tg.Tensor(np.array([[1e20], [2e20], [3e20], [4e20]], np.float32))
+    for _ in range(3):
+        near(layer(x).numpy().ravel(), np.array([-1.3416408, -0.4472136, 0.4472136, 1.3416408]), 1e-6)
+        assert np.isposinf(layer.running_var).all() and np.isfinite(layer.running_mean).all()
+
+
 def test_layer_norm_of_four_numbers_whose_squares_overflow():
     x = tg.Tensor(np.array([[1e20, 2e20, 3e20, 4e20]], np.float32))
     y = tg.layer_norm(x, tg.Tensor(np.ones(4, np.float32)), tg.Tensor(np.zeros(4, np.float32))).numpy()

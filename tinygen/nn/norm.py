@@ -93,8 +93,9 @@ class BatchNorm(_Norm):
         return {None: lambda z: z, "relu": relu, "silu": silu}[self.activation](z)
 
     def _followed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # a variance that float32 can't hold is infinite
-            return kernels.mixed(running, batch, 1 - self.momentum).astype(running.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # what float32 can't hold is infinite, and stays so
+            mixed = kernels.mixed(running, batch, 1 - self.momentum).astype(running.dtype)
+        return np.where(np.isinf(running), running, mixed)
 
     def settings(self) -> str:
         return f"{super().settings()}, momentum={self.momentum}"
