@@ -178,6 +178,27 @@ def test_with_a_power_they_are_dense_near_the_data(T, power, data):
     assert schedule.timesteps(times) == times and schedule.timesteps(np.array(times)) == times
 
 
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+@pytest.mark.parametrize(
+    "steps", [0, -1, True, 2.5, 21, np.float64(3), [20, 10, 1], [], [5, 5, 0], [5, 10, 0], [30, 0]]
+)
+def test_samplers_refuse_steps_that_do_not_lead_from_noise_to_data(sampler, steps):
+    with pytest.raises((TypeError, ValueError), match=r"^timesteps: [^\n]*got [^\n]*$"):
+        sampler(linear_schedule(20), lambda x, t: x, np.zeros((2, 1)), rng(0), steps=steps)
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+def test_samplers_take_times_or_their_number_of_any_type(sampler):
+    schedule, seen = linear_schedule(20), []
+    for steps in (2, np.int64(2), np.array(2), [20, 10, 0], (20, 10, 0), np.array([20, 10, 0])):
+        times = []
+        x = sampler(
+            schedule, lambda x, t: times.append(int(np.max(t))) or 0.1 * x, np.ones((3, 1)), rng(0), steps=steps
+        )
+        seen.append((times, x.tolist()))
+    assert seen[0][0] == [20, 10] and all(each == seen[0] for each in seen)
+
+
 def test_the_first_time_is_not_rounded():
     assert linear_schedule(998).timesteps(581, power=1.5)[0] == 998  # 998 · 581^1.5 / 581^1.5 = 997.9999999999999
 

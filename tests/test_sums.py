@@ -47,6 +47,16 @@ def test_along_any_axes(name, shape):
                     assert_near(got.reshape(-1), true(x.astype(np.float64), axis=axes).reshape(-1))
 
 
+@given(repeats=st.integers(2, 300_000), rows=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_at_one_index_again_and_again(repeats, rows, seed):
+    """The gradient of looking up the same row, as an embedding of a frequent word has it."""
+    x = numbers((repeats, 2), seed)
+    at = np.random.default_rng(seed).integers(rows, size=repeats)
+    got = tg.scatter(tg.Tensor(x), index=at, shape=(rows, 2)).numpy()
+    assert got.dtype == np.float32
+    assert_near(got, [x[at == row].astype(np.float64).sum(axis=0) for row in range(rows)])
+
+
 @pytest.mark.parametrize("module", [reduce, reference])
 @given(rows=st.integers(1, 40_000), c=st.integers(1, 3), batch=st.integers(1, 2), seed=st.integers(0, 2**32 - 1))
 def test_in_any_layout(module, rows, c, batch, seed):

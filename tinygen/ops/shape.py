@@ -85,14 +85,15 @@ def getitem(x, *, index):
 @op
 def scatter(x, *, index, shape):
     """Zeros of `shape` with the entries of x added at `index`: the adjoint of `getitem`, so repeats add up."""
-    value, index = np.zeros(shape, x.dtype), _private(index)
+    index = _private(index)
+    value = np.zeros(shape, x.dtype if _never_repeats(index) else np.float64)  # in which many repeats add up, too
     if value[index].shape != x.shape:
         raise ValueError(f"scatter: the index picks {value[index].shape} out of {shape}, but x has shape {x.shape}")
     if _never_repeats(index):
         value[index] = x.data
     else:
-        np.add.at(value, index, x.data)
-    return value, lambda g: getitem(g, index=index)
+        np.add.at(value, index, x.data.astype(np.float64))
+    return value.astype(x.dtype, copy=False), lambda g: getitem(g, index=index)
 
 
 def _private(index):
