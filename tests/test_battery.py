@@ -322,6 +322,18 @@ def test_the_table_marks_what_is_wrong_and_goes_on():
     assert text.splitlines()[1].endswith("WRONG") and text.splitlines()[3].endswith("ok")
 
 
+def test_the_table_calls_nothing_wrong_that_it_could_not_decide():
+    def absolute(x):
+        return np.abs(x.data), lambda g: g * np.sign(x.data)
+
+    at_0 = np.array([[0.0, 1.0], [2.0, -1.0]])
+    kinked = Case(op=elementwise(absolute), sample=lambda rng: ((at_0,), {}), oracle=np.abs, analytic=False)
+    rows = table.run([kinked, case_of(wrong_slope)], examples=2, quiet=True)
+    assert [(row.ok, row.verdict) for row in rows] == [(False, "kink"), (False, "wrong")]
+    assert table.verdict(rows).endswith("1 WRONG: wrong_slope (x); kink: absolute (x)")
+    assert table.verdict(rows[:1]).endswith("none wrong, but not all shown to be right; kink: absolute (x)")
+
+
 def test_the_table_has_a_row_for_each_argument():
     from tinygen.testing import CASES
 

@@ -62,7 +62,10 @@ def _seed(rng: np.random.Generator) -> int:
 def _right(case: Case, arrays: Arrays, static: Static, report: Report) -> list:
     for row in report.rows:
         if not row.ok:
-            raise Failure(case, case.argument(row.argument), str(report), arrays, static, error=row.error)
+            verdict = row.verdict
+            raise Failure(
+                case, case.argument(row.argument), str(report), arrays, static, error=row.error, verdict=verdict
+            )
     return report.rows
 
 

@@ -13,10 +13,23 @@ EPS32 = float(np.finfo(np.float32).eps)
 
 
 class Failure(AssertionError):
-    """An op broke a property: which op and argument, by how much, and on which example."""
+    """An op broke a property: which op and argument, by how much, and on which example.
 
-    def __init__(self, case: Case, argument: str, text: str, arrays: Arrays, static: Static, *, error: float = np.inf):
-        self.case, self.argument, self.text, self.error = case, argument, text, error
+    The verdict is "wrong", or that of a gradient check which could not tell: "undecided", "kink", "not finite".
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        argument: str,
+        text: str,
+        arrays: Arrays,
+        static: Static,
+        *,
+        error: float = np.inf,
+        verdict: str = "wrong",
+    ):
+        self.case, self.argument, self.text, self.error, self.verdict = case, argument, text, error, verdict
         where = "" if argument == "*" else f", argument {argument}"
         super().__init__(f"{case.name}{where}: {text}\n  on {case.describe(arrays, static)}")
 

@@ -41,6 +41,7 @@ class Row(NamedTuple):
     ok: bool
     why: str  # what is wrong, in full; empty if nothing is
     calls: str = ""  # the wrong op that this one's rules call, if that is what is wrong
+    verdict: str = "ok"  # else "wrong", "undecided", "kink" or "not finite"
 
 
 class _Found(NamedTuple):
@@ -48,6 +49,7 @@ class _Found(NamedTuple):
 
     errors: dict[str, dict[str, float]]
     why: dict[str, str]
+    verdicts: dict[str, str]
     level: float  # of what is wrong; infinite if nothing is
 
 
@@ -70,6 +72,7 @@ def run(
 def _check(case: Case, examples: int, seed: int) -> _Found:
     errors: dict[str, dict[str, float]] = {}
     why: dict[str, str] = {}
+    verdicts: dict[str, str] = {}
     level = math.inf
     for name, own in LEVELS.items():
         try:
@@ -79,12 +82,15 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
             culprit = getattr(error, "argument", "*")
             text = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
             gradient = getattr(error, "text", "").startswith("gradient")
-            level = min(level, FIRST if gradient else own)
+            verdict = getattr(error, "verdict", "wrong")
+            if verdict == "wrong":
+                level = min(level, FIRST if gradient else own)
             for argument in case.arguments:
                 blamed = culprit in ("*", argument)
                 why.setdefault(argument, text if blamed else f"{name} not checked to the end, because of {culprit}")
+                verdicts.setdefault(argument, verdict)
             errors[name] = {culprit: getattr(error, "error", math.inf)}
-    return _Found(errors, why, level)
+    return _Found(errors, why, verdicts, level)
 
 
 def _shown(case: Case, name: str, examples: int, seed: int) -> dict[str, Shown]:
@@ -134,6 +140,7 @@ def _row(case: Case, argument: str, found: _Found, calls: str) -> Row:
         ok=not why,
         why=why,
         calls=calls if why else "",
+        verdict=found.verdicts.get(argument, "ok"),
     )
 
 
@@ -142,17 +149,20 @@ def format(rows: list[Row]) -> str:
     cells = [HEADS]
     for row in rows:
         numbers = (_number(e) for e in (row.order_1, row.order_2, row.adjoint, row.float32, row.worst))
-        said = "ok" if row.ok else f"calls {row.calls}" if row.calls else "WRONG"
+        said = f"calls {row.calls}" if row.calls else "WRONG" if row.verdict == "wrong" else row.verdict
         cells.append((row.op, row.argument, *numbers, said))
     details = [f"\n{row.op}, argument {row.argument}: {row.why}" for row in rows if not row.ok and not row.calls]
     return "\n".join([columns(cells), *details, "", verdict(rows)])
 
 
 def verdict(rows: list[Row]) -> str:
-    """One line: how many were checked, which of them are wrong themselves, and which only call those."""
+    """One line: how many were checked, which are wrong themselves, which only call those, what is left undecided."""
     ops = {row.op for row in rows}
     checked = f"{len(ops)} ops, {len(rows)} arguments"
-    wrong = [row for row in rows if not row.ok]
+    wrong = [row for row in rows if row.verdict == "wrong"]
+    others = "".join(
+        f"; {row.verdict}: {row.op} ({row.argument})" for row in rows if row.verdict not in ("ok", "wrong")
+    )
     if wrong:
         own = {row.op: [] for row in wrong if not row.calls} | {row.calls: [] for row in wrong if row.calls}
         for row in wrong:
@@ -161,7 +171,9 @@ def verdict(rows: list[Row]) -> str:
         named = ", ".join(f"{op} ({', '.join(arguments)})" if arguments else op for op, arguments in own.items())
         callers = dict.fromkeys(row.op for row in wrong if row.calls)
         called = f"; wrong only because they call it: {', '.join(callers)}" if callers else ""
-        return f"{checked}: {len(own)} WRONG: {named}{called}"
+        return f"{checked}: {len(own)} WRONG: {named}{called}{others}"
+    if others:
+        return f"{checked}: none wrong, but not all shown to be right{others}"
     first, second, adjoint = (
         max((e for e in column if e is not None), default=0.0) for column in list(zip(*rows))[2:5]
     )
