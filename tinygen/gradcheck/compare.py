@@ -51,15 +51,12 @@ class Trial(NamedTuple):
     def sees_zero(self, slope: Slope) -> bool:
         """Whether that is because nothing moves: not at all, or by less than a millionth of f per unit."""
         doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
+        still = not self.analytic.any() and not (self.cotangents @ slope.value).any()
         return (
             self.sees_nothing(slope)
             and not slope.kinked.any()
-            and bool(self.is_still(slope) or np.all(TRUST * doubt <= COARSE * size))
+            and bool(still or np.all(TRUST * doubt <= COARSE * size))
         )
-
-    def is_still(self, slope: Slope) -> bool:
-        """Whether both sides are exactly zero."""
-        return not self.analytic.any() and not (self.cotangents @ slope.value).any()
 
 
 class Finding(NamedTuple):
@@ -122,12 +119,7 @@ class _Comparison:
         slopes = [slope.cut(self.block, self.units) for slope in self.moves.slopes[: len(trials)]]
         findings = _weigh(trials, slopes, self.limit)
         if self._shows_nothing(trials, slopes) and self.moves.ordinary:
-            moving = [i for i, trial in enumerate(trials) if not trial.is_still(slopes[i])]
-            for i in moving[:1]:  # a slope that the rounding of small steps hides may show in larger ones
-                slopes[i] = self._refined(trials[i], slopes[i])
-                findings = _weigh(trials, slopes, self.limit)
-            if self._shows_nothing(trials, slopes):
-                return _vacuous(trials, slopes, self.limit)
+            return _vacuous(trials, slopes, self.limit)
         unseen, note = set(range(len(trials))), ""
         while doubtful := [i for i in unseen if findings[i].verdict != "ok" or self._is_blind(trials[i], slopes[i])]:
             i = max(doubtful, key=lambda i: findings[i].error)
@@ -177,8 +169,7 @@ class _Comparison:
     def _refined(self, trial: Trial, slope: Slope) -> Slope:
         """The slope along the trial's tangent once more, with the best of many steps."""
         with np.errstate(all="ignore"):
-            seen = np.where(trial.analytic, np.abs(trial.analytic), np.abs(trial.cotangents @ slope.value))
-            varies = np.abs(trial.cotangents) @ slope.size / seen
+            varies = np.abs(trial.cotangents) @ slope.size / np.abs(trial.analytic)
         varies = float(np.min(varies[np.isfinite(varies)], initial=np.inf))
         return self.moves.refined(trial.tangent, varies).cut(self.block, self.units)
 
