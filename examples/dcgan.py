@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
-from tinygen.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
 from tinygen.data import Batches, load
-from tinygen.judging import by_class, judge_samples
+from tinygen.evaluate.scoring import by_class, judge_samples
+from tinygen.io.progress import progress
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
-from tinygen.progress import progress
-from tinygen.report import Report, Section
-from tinygen.run import Result, figures_table, open_run
+from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
+from tinygen.runs.page import Report, Section
+from tinygen.runs.run import Result, figures_table, open_run
 from tinygen.tensor import Tensor
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import grad, metrics, nn, optim, plot
-from tinygen.cli import Batch, Count, Limit, Rate, Seed, Share, Weight, before_work, command, start
+from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load, specimens
+from tinygen.evaluate import metrics
+from tinygen.io.progress import progress
 from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, wiener_filter
-from tinygen.progress import progress
-from tinygen.report import Report, Section
-from tinygen.run import Result, figures_table, open_run
+from tinygen.runs.cli import Batch, Count, Limit, Rate, Seed, Share, Weight, before_work, command, start
+from tinygen.runs.page import Report, Section
+from tinygen.runs.run import Result, figures_table, open_run
 
 TEST_SEED = 15  # of the damage to the test images, whatever `seed` is: figures can be compared
 

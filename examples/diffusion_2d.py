@@ -12,12 +12,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from tinygen import data, grad, metrics, nn, optim, plot
-from tinygen.cli import Batch, Count, Rate, Samples, Seed, Several, before_work, command, start
+from tinygen import data, grad, nn, optim, plot
+from tinygen.evaluate import metrics
+from tinygen.io.progress import progress
 from tinygen.models import Diffusion, PointDenoiser, cosine_schedule
-from tinygen.progress import progress
-from tinygen.report import Report, Section
-from tinygen.run import Result, Run, figures_table, open_run
+from tinygen.runs.cli import Batch, Count, Rate, Samples, Seed, Several, before_work, command, start
+from tinygen.runs.page import Report, Section
+from tinygen.runs.run import Result, Run, figures_table, open_run
 
 Toys = Annotated[tuple[Literal["ring", "moons", "swiss_roll"], ...], Several("toy")]
 TOYS = {"ring": data.ring, "moons": data.moons, "swiss_roll": data.swiss_roll}

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import grad, metrics, nn, optim, plot
-from tinygen.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, before_work, command, start
+from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load
-from tinygen.judging import judge_samples
+from tinygen.evaluate import metrics
+from tinygen.evaluate.scoring import judge_samples
+from tinygen.io.progress import progress
 from tinygen.models import Diffusion
 from tinygen.op import no_grad
-from tinygen.progress import progress
-from tinygen.report import Report, Section
-from tinygen.run import Result, figures_table, open_run
+from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, before_work, command, start
+from tinygen.runs.page import Report, Section
+from tinygen.runs.run import Result, figures_table, open_run
 
 
 @command

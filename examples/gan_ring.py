@@ -11,12 +11,13 @@ from time import perf_counter
 
 import numpy as np
 
-from tinygen import Tensor, data, grad, metrics, nn, no_grad, optim, plot
-from tinygen.cli import Batch, Count, Rate, Seed, Size, Weight, before_work, command, start
+from tinygen import Tensor, data, grad, nn, no_grad, optim, plot
+from tinygen.evaluate import metrics
+from tinygen.io.progress import progress
 from tinygen.models import DenseGAN, gradient_penalty, non_saturating
-from tinygen.progress import progress
-from tinygen.report import Report, Section
-from tinygen.run import Result, Run, figures_table, open_run
+from tinygen.runs.cli import Batch, Count, Rate, Seed, Size, Weight, before_work, command, start
+from tinygen.runs.page import Report, Section
+from tinygen.runs.run import Result, Run, figures_table, open_run
 
 SD, CENTRES = 0.01, data.ring_centres()  # the ring of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018)
 POINTS = 2500  # samples that are counted, as in these papers

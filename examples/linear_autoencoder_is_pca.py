@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import grad, metrics, optim, plot
-from tinygen.cli import Count, Rate, Seed, Size, Weight, before_work, command, start
+from tinygen import grad, optim, plot
 from tinygen.data import load
+from tinygen.evaluate import metrics
+from tinygen.io.progress import progress
 from tinygen.models import LinearAutoencoder
-from tinygen.progress import progress
-from tinygen.report import Report
-from tinygen.run import Result, figures_table, open_run
+from tinygen.runs.cli import Count, Rate, Seed, Size, Weight, before_work, command, start
+from tinygen.runs.page import Report
+from tinygen.runs.run import Result, figures_table, open_run
 
 
 def same_covariance(images: np.ndarray) -> np.ndarray:

@@ -13,12 +13,12 @@ from tour_stops import autoencoder, diffusion, gan, vae
 from tour_stops.stop import Stop, Trip
 
 from tinygen import plot
-from tinygen.cli import Seed, before_work, command, start
-from tinygen.columns import columns
 from tinygen.data import load
-from tinygen.judging import Judged, judge_samples
-from tinygen.report import Report, Section, Shown, Table
-from tinygen.run import open_run
+from tinygen.evaluate.scoring import Judged, judge_samples
+from tinygen.io.table import columns
+from tinygen.runs.cli import Seed, before_work, command, start
+from tinygen.runs.page import Report, Section, Shown, Table
+from tinygen.runs.run import open_run
 
 SURE, MOST = 0.8, 0.8  # the judge is sure of a sample from this probability on, and should be of this share of them
 

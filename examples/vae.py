@@ -12,13 +12,13 @@ from statistics import NormalDist
 import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
-from tinygen.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
 from tinygen.data import Batches, load, specimens
-from tinygen.judging import judge_samples
+from tinygen.evaluate.scoring import judge_samples
+from tinygen.io.progress import progress
 from tinygen.models import VAE
-from tinygen.progress import progress
-from tinygen.report import Report, Section
-from tinygen.run import Result, Run, figures_table, open_run
+from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
+from tinygen.runs.page import Report, Section
+from tinygen.runs.run import Result, Run, figures_table, open_run
 
 TEST_SEED = 500  # of the one draw of binary test images, whatever `seed` is: figures can be compared
 PAPER = "86.76 Burda et al. (L_5000, 3280 epochs)"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
+from helpers.profiles import grows
+from hypothesis import HealthCheck, Phase, settings
 
 from tinygen.testing import CASES
 from tinygen.testing.ledger import PROFILES, Ledger
@@ -23,7 +24,7 @@ if PROFILE not in PROFILES:
     raise pytest.UsageError(f"TINYGEN_PROFILE: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
 
 LEDGER = Ledger()
-BATTERY = Path(__file__).with_name("test_properties.py")
+BATTERY = Path(__file__).with_name("testing") / "test_properties.py"
 
 for name, examples in zip(PROFILES, (15, 100, 1000)):
     settings.register_profile(
@@ -66,11 +67,11 @@ def interruptible():
 @pytest.fixture(scope="session", autouse=True)
 def judges(tmp_path_factory):
     """Judges are kept in a folder of this session: the user's cache is left alone."""
-    from tinygen.models import judge
+    from tinygen.evaluate import classifier
 
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("judges")
-        patch.setattr(judge, "judges_folder", lambda: folder)
+        patch.setattr(classifier, "judges_folder", lambda: folder)
         yield
 
 
@@ -137,11 +138,6 @@ def pytest_collection_modifyitems(config, items):
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = [item for item in items if wanted(item)]
-
-
-def grows(item) -> bool:
-    """Whether a test asks for the profile, or hypothesis does in its place."""
-    return "profile" in item.fixturenames or is_hypothesis_test(item.obj)
 
 
 # -- the ledger: filled in every worker, judged by the process that started them ---------------------------------------

@@ -6,8 +6,9 @@ derivative rules), functional (losses), nn and optim (layers, optimizers), gradc
 
 import sys
 
-from tinygen import draw, functional, hints, nn, optim
+from tinygen import functional, graph, nn, optim
 from tinygen.derivatives import batch_jacobian, hessian, hvp, jacobian, jvp, vjp
+from tinygen.errors import hints
 from tinygen.functional import log_softmax, min, norm, softmax
 from tinygen.grad import grad
 from tinygen.gradcheck import GradientError, check
@@ -24,7 +25,7 @@ __all__ = [
     "Tensor",
     "batch_jacobian",
     "check",
-    "draw",
+    "graph",
     "functional",
     "grad",
     "hessian",

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tinygen.cli import chosen, deferred, one_line
+    from tinygen.runs.cli import chosen, deferred, one_line
 except KeyboardInterrupt:
     sys.exit(130)
 

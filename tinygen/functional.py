@@ -17,8 +17,8 @@ from numbers import Real
 
 import numpy as np
 
-from tinygen import arguments, hints
-from tinygen.calls import explained
+from tinygen.errors import arguments, hints
+from tinygen.errors.calls import explained
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
 from tinygen.ops import clip, exp, exp_remainder, log, log1p, logistic_loss, logsumexp, max, sqrt, squared_error, where

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygen.arguments import python_number
-from tinygen.calls import check_call
+from tinygen.errors.arguments import python_number
+from tinygen.errors.calls import check_call
 from tinygen.tensor import OPS, Node, Parameter, Tensor, as_array, check_dtype, constant
 
 new = Tensor.__new__  # an op makes its output by hand: __init__ would copy and check

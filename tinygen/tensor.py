@@ -6,15 +6,17 @@ The recipe is a `Node`: which op ran, which nodes its inputs came from, and one 
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from numpy import ndarray
 
-from tinygen import hints
-from tinygen.calls import explained
+from tinygen.errors import hints
+from tinygen.errors.calls import explained
 
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # every op by its name; `op` in op.py enters them
+
+Operand = Union["Tensor", ndarray, np.generic, float]  # what stands beside a Tensor in x + y
 
 _next_birth = count().__next__
 
@@ -195,7 +197,18 @@ class Tensor:
     def __ge__(self, other):
         return self.data >= array_of(other)
 
-    # -- methods: each is an op, by its name; ops/operators.py adds + - * / ** @ ---------------------------------------
+    # -- methods: each is an op, by its name ---------------------------------------------------------------------------
+
+    if TYPE_CHECKING:  # ops/support/operators.py assigns the ops
+
+        def __add__(self, other: Operand) -> "Tensor": ...
+        def __neg__(self) -> "Tensor": ...
+
+        __sub__ = __mul__ = __truediv__ = __pow__ = __matmul__ = __add__
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmatmul__ = __add__
+        __pos__ = __abs__ = __neg__
+
+        def backward(self, gradient: "Operand | None" = None, *, retain_graph: bool = False) -> None: ...
 
     def __getitem__(self, index):
         return OPS["getitem"](self, index=index)

@@ -1,4 +1,4 @@
-"""The polynomials of `tinygen/kernels/vector_math.py`: minimax fits by Remez' exchange, in 40 digits.
+"""The polynomials of `tinygen/kernels/machine/vector_math.py`: minimax fits by Remez' exchange, in 40 digits.
 
 `python tools/fit_polynomials.py` prints for each its largest relative error and its coefficients, constant term first.
 A best polynomial of degree n errs equally far, up and down in turn, at n + 2 places. So guess the places, solve for the

@@ -4,11 +4,12 @@ from time import perf_counter
 
 import numpy as np
 
-from tinygen import grad, metrics, nn, optim, plot
+from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, specimens
+from tinygen.evaluate import metrics
+from tinygen.io.progress import progress
 from tinygen.models import ConvAutoencoder
-from tinygen.progress import progress
-from tinygen.report import Section, Shown
+from tinygen.runs.page import Section, Shown
 from tour_stops.stop import Stop, Trip, loss_picture
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches
+from tinygen.io.progress import progress
 from tinygen.models import Diffusion
-from tinygen.progress import progress
-from tinygen.report import Section, Shown
+from tinygen.runs.page import Section, Shown
 from tour_stops.stop import Stop, Trip, frames_of, loss_picture
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim
 from tinygen.data import Batches
+from tinygen.io.progress import progress
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
-from tinygen.progress import progress
-from tinygen.report import Section, Shown
+from tinygen.runs.page import Section, Shown
 from tinygen.tensor import Tensor
 from tour_stops.stop import Stop, Trip, frames_of, loss_picture
 

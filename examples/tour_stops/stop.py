@@ -6,8 +6,8 @@ import numpy as np
 
 from tinygen import plot
 from tinygen.data import Dataset
-from tinygen.report import Report, Section, Shown
-from tinygen.run import Run
+from tinygen.runs.page import Report, Section, Shown
+from tinygen.runs.run import Run
 
 
 class Trip(NamedTuple):

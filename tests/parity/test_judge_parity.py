@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tinygen import metrics
 from tinygen.data import Batches, Dataset, load
+from tinygen.evaluate import classifier as room
+from tinygen.evaluate import metrics
 from tinygen.models import Judge, train_judge
-from tinygen.models import judge as room
 
 torch = pytest.importorskip("torch", minversion="2", reason="PyTorch isn't installed: nothing to compare with")
 torch.set_num_threads(1)

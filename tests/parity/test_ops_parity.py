@@ -1,11 +1,11 @@
 """Every op beside PyTorch's: value, gradients, and the gradients of those, in float64, at random geometries."""
 
-import image_pairs  # noqa: F401  (enters its rows)
+import helpers.image_pairs  # noqa: F401  (enters its rows)
 import numpy as np
 import pytest
+from helpers.pairs import ROWS, torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import ROWS, torch
 
 import tinygen as tg
 

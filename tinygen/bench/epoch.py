@@ -12,8 +12,8 @@ import numpy as np
 from tinygen.bench import workloads
 from tinygen.bench.processes import TINYGEN, Runner, Say, Worker, Workers
 from tinygen.bench.training import FIRST, check_losses
-from tinygen.columns import columns
 from tinygen.data import load
+from tinygen.io.table import columns
 
 TURN = 20  # batches
 

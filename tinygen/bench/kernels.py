@@ -7,7 +7,7 @@ import numpy as np
 from tinygen.bench.layers import DIRECTIONS, LAYERS
 from tinygen.bench.processes import TINYGEN, BenchError, Runner, Say, Worker, Workers
 from tinygen.bench.report import in_brackets, quartiles
-from tinygen.columns import columns
+from tinygen.io.table import columns
 
 TURN = 5.0  # ms that a turn takes at least
 TOLERANCE = 1e-3  # relative, of the norm: that both answer the same question

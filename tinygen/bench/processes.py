@@ -13,7 +13,7 @@ from time import perf_counter, process_time
 from typing import NamedTuple, Self
 
 from tinygen.bench.machine import busy_seconds
-from tinygen.cli import Failed
+from tinygen.runs.cli import Failed
 
 Say = Callable[[str], None]  # prints a line about how far things are
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygen.bench.processes import TINYGEN, Runner
 from tinygen.bench.training import Measured
-from tinygen.columns import columns
+from tinygen.io.table import columns
 
 
 def best_mode(m: Measured) -> Runner | None:

@@ -7,7 +7,6 @@ Nothing here knows of tensors or models; every random draw takes an explicit `rn
 
 import sys
 
-from tinygen import hints
 from tinygen.data.batches import Batches
 from tinygen.data.catalogue import list_datasets, load, names
 from tinygen.data.dataset import DataError, Dataset, specimens
@@ -17,6 +16,7 @@ from tinygen.data.folder import load_folder
 from tinygen.data.idx import read_idx
 from tinygen.data.mnist import load_mnist
 from tinygen.data.toys import grid, grid_centres, moons, ring, ring_centres, swiss_roll
+from tinygen.errors import hints
 
 __all__ = [
     "KINDS",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen.errors import arguments
 
 
 class Batches:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tinygen.data import digits, mnist
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.folder import load_folder
-from tinygen.files import printable
+from tinygen.io.files import printable
 
 LEAST = 10  # pictures in a folder: with fewer a single one would test
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen.errors import arguments
 
 KINDS = ("circle", "square", "triangle")
 AREAS = (0.03, 0.12)

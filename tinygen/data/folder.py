@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import arguments
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.pictures import MODES, SUFFIXES, picture_names, read_picture
-from tinygen.files import printable, real
-from tinygen.output import warn
-from tinygen.progress import progress
+from tinygen.errors import arguments
+from tinygen.io.files import printable, real
+from tinygen.io.output import warn
+from tinygen.io.progress import progress
 
 MAX_BYTES = 2**32  # of all images together, as float32
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.idx import read_idx
-from tinygen.output import warn
+from tinygen.io.output import warn
 
 SOURCE = "Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits"
 LICENCE = "CC BY-SA 3.0"

@@ -5,7 +5,7 @@ Each function draws n points and says where each came from: `points, labels = ri
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen.errors import arguments
 
 
 def ring(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygen.arguments import whole
+from tinygen.errors.arguments import whole
 from tinygen.gradcheck.blame import blame
 from tinygen.gradcheck.compare import compare
 from tinygen.gradcheck.differences import Slope, complex_step

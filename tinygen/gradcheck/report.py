@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tinygen.columns import columns
+from tinygen.io.table import columns
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from tinygen.kernels import reference
 
-TWINS = {"conv2d": "conv", "conv2d_weight": "conv", "conv_transpose2d": "conv", "matmul": "linalg"}
+TWINS = dict.fromkeys(("conv2d", "conv2d_weight", "conv_transpose2d"), "conv.choice") | {"matmul": "linalg"}
 TWINS |= {"linear_weight": "linalg", "relu_vjp_sum": "reduce"}
 TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
 TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "softplus", "silu"), "elementwise")
@@ -48,8 +48,8 @@ def __getattr__(name: str):
     if name.startswith("_"):
         raise AttributeError(name)
     home = TWINS.get(name) if choice() == "fast" else None
-    if home == "conv":
-        from tinygen.kernels import conv as module
+    if home == "conv.choice":
+        from tinygen.kernels.conv import choice as module
     elif home == "linalg":
         from tinygen.kernels import linalg as module
     elif home == "optim":

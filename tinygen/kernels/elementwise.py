@@ -6,11 +6,12 @@ The arithmetic is in `vector_math.py`. float64 is for proof, and goes to the Num
 import numpy as np
 from numba import njit
 
-from tinygen.kernels import reference, vector_math
-from tinygen.kernels.jit import as_input, whole_registers
-from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import rows_joined, share
-from tinygen.kernels.vector_math import exact_kernel, f32
+from tinygen.kernels import reference
+from tinygen.kernels.machine import vector_math
+from tinygen.kernels.machine.jit import as_input, whole_registers
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import rows_joined, share
+from tinygen.kernels.machine.vector_math import exact_kernel, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 LEAST = 1 << 17  # numbers below which NumPy adds as fast

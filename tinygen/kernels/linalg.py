@@ -9,12 +9,12 @@ import math
 import numpy as np
 
 from tinygen.kernels import reduce
-from tinygen.kernels.jit import as_input, kernel, piece
-from tinygen.kernels.lanes import LANES, any_array, load, nothing, store, transpose
-from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import one_blas_thread, share
-from tinygen.kernels.tile import COLUMNS, ROWS, multiply
-from tinygen.kernels.window import clear, copy, scratch
+from tinygen.kernels.machine.jit import as_input, kernel, piece
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
+from tinygen.kernels.machine.threads import one_blas_thread, share
+from tinygen.kernels.machine.vectors import LANES, any_array, load, nothing, store, transpose
+from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
 SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.kernels import reference
-from tinygen.kernels.jit import as_input
-from tinygen.kernels.memory import empty
+from tinygen.kernels.machine.jit import as_input
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import share
+from tinygen.kernels.machine.vector_math import f32
 from tinygen.kernels.norm_loops import RUN, backward, forward, merge
-from tinygen.kernels.threads import share
-from tinygen.kernels.vector_math import f32
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tinygen.kernels.jit import kernel, whole_registers
-from tinygen.kernels.vector_math import f32, sigmoids
+from tinygen.kernels.machine.jit import kernel, whole_registers
+from tinygen.kernels.machine.vector_math import f32, sigmoids
 
 RUN = 32  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
 f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added

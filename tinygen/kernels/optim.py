@@ -10,10 +10,10 @@ from itertools import accumulate, repeat
 
 import numpy as np
 
-from tinygen.kernels.jit import kernel, piece
-from tinygen.kernels.memory import empty
+from tinygen.kernels.machine.jit import kernel, piece
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import share
 from tinygen.kernels.reference_optim import BOUND
-from tinygen.kernels.threads import share
 
 BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-level cache holds
 

@@ -1,8 +1,8 @@
 """Where the largest pixel of each window stands, in one look at every pixel of it."""
 
-from tinygen.kernels.jit import as_input, kernel
-from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import share
+from tinygen.kernels.machine.jit import as_input, kernel
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import share
 
 BLOCK = 1 << 12  # windows in a block, at least
 

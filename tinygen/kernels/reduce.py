@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from tinygen.kernels import elementwise, norm, reference
-from tinygen.kernels.jit import as_input, kernel, whole_registers
-from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import rows_joined, share
+from tinygen.kernels.machine.jit import as_input, kernel, whole_registers
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import rows_joined, share
 
 BLOCK = 1 << 14  # numbers in a block
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most

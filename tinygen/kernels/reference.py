@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tinygen.kernels.convolution.plain import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
+from tinygen.kernels.reference_conv import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
 from tinygen.kernels.reference_optim import adam, mixed, moving_average, rmsprop, sgd, sum_of_squares  # noqa: F401
 
 # -- elementwise -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinygen.kernels import reference
-from tinygen.kernels.jit import as_input, kernel
-from tinygen.kernels.memory import empty
-from tinygen.kernels.threads import share
+from tinygen.kernels.machine.jit import as_input, kernel
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import share
 
 ROWS = 1 << 12  # numbers that make a block of rows, at least
 LEAST = 1 << 17  # numbers below which NumPy is as fast

@@ -1,5 +1,6 @@
 """The models: networks, one loss, one way to use them, in the names of the papers and the lectures."""
 
+from tinygen.evaluate.classifier import Judge, load_judge, train_judge
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder, LinearAutoencoder
 from tinygen.models.denoising import Erasures, GaussianNoise, WienerFilter, wiener_filter
 from tinygen.models.diffusion import (
@@ -11,7 +12,6 @@ from tinygen.models.diffusion import (
     linear_schedule,
     reverse,
 )
-from tinygen.models.exact import GaussianMixture, gaussian_recursion
 from tinygen.models.gan import (
     DCGAN,
     GAN,
@@ -24,9 +24,9 @@ from tinygen.models.gan import (
     r1_penalty,
     wasserstein,
 )
-from tinygen.models.judge import Judge, load_judge, train_judge
 from tinygen.models.points import PointDenoiser
 from tinygen.models.registry import build, draw, load_run
+from tinygen.models.theory.mixture import GaussianMixture, gaussian_recursion
 from tinygen.models.unet import UNet, sinusoidal_embedding
 from tinygen.models.vae import VAE, GaussianVAE
 

@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinygen import arguments, functional, nn
-from tinygen.op import no_grad
+from tinygen import functional, nn
+from tinygen.errors import arguments
+from tinygen.nn.inference import in_batches
 from tinygen.tensor import Tensor
 
 Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # images to damaged images of the same shape
@@ -140,10 +141,3 @@ class LinearAutoencoder(Autoencoder):
             encoder=nn.Dense(features, code, bias=False, rng=rng, dtype=dtype),
             decoder=nn.Dense(code, features, bias=False, rng=rng, dtype=dtype),
         )
-
-
-def in_batches(model: nn.Module, x: np.ndarray, batch_size: int, f: Callable | None = None) -> np.ndarray:
-    """f(x), or else model(x), as an array: with the model in eval mode, batch by batch, without a graph."""
-    f, batch_size = f or model, arguments.whole(type(model).__name__, "batch_size", batch_size, least=1)
-    with nn.evaluating(model), no_grad():
-        return np.concatenate([f(x[i : i + batch_size]).numpy() for i in range(0, max(1, len(x)), batch_size)])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen import metrics
+from tinygen.evaluate import metrics
 
 
 class GaussianNoise(NamedTuple):

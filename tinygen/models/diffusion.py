@@ -15,7 +15,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tinygen import arguments, functional, nn
+from tinygen import functional, nn
+from tinygen.errors import arguments
 from tinygen.models.unet import UNet
 from tinygen.op import no_grad
 from tinygen.tensor import Tensor

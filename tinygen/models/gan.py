@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen import arguments, nn
+from tinygen import nn
+from tinygen.errors import arguments
 from tinygen.functional import norm
 from tinygen.grad import grad
-from tinygen.models.autoencoder import in_batches
+from tinygen.nn.inference import in_batches
 from tinygen.ops import relu, softplus
 from tinygen.tensor import Tensor, array_of
 

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinygen import arguments, nn
+from tinygen import nn
+from tinygen.errors import arguments
 from tinygen.models.unet import sinusoidal_embedding
 from tinygen.ops import concat, gelu
 from tinygen.tensor import Tensor

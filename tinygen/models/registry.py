@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen import arguments, checkpoint, nn
-from tinygen.checkpoint import CheckpointError
+from tinygen import nn
+from tinygen.errors import arguments
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
 from tinygen.models.diffusion import Diffusion
 from tinygen.models.gan import DCGAN, DenseGAN
 from tinygen.models.vae import VAE
-from tinygen.record import RunError, read_config
+from tinygen.runs import checkpoint
+from tinygen.runs.checkpoint import CheckpointError
+from tinygen.runs.record import RunError, read_config
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "ConvAutoencoder": ConvAutoencoder,

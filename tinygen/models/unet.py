@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from tinygen import arguments, nn
+from tinygen import nn
+from tinygen.errors import arguments
 from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
 

@@ -14,9 +14,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tinygen import arguments, functional, nn
+from tinygen import functional, nn
 from tinygen.distributions import Bernoulli, Normal
-from tinygen.models.autoencoder import in_batches
+from tinygen.errors import arguments
+from tinygen.nn.inference import in_batches
 from tinygen.op import no_grad
 from tinygen.ops import logsumexp
 from tinygen.tensor import Parameter, Tensor

@@ -2,14 +2,14 @@
 
 import sys
 
-from tinygen import hints
-from tinygen.nn import init
+from tinygen.errors import hints
+from tinygen.nn import init, tables
 from tinygen.nn.activation import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from tinygen.nn.conv import Conv2d, ConvTranspose2d
 from tinygen.nn.embedding import Embedding
 from tinygen.nn.finite import finite
+from tinygen.nn.inference import evaluating
 from tinygen.nn.layers import AvgPool2d, Dense, Dropout, Flatten, MaxPool2d, Reshape, Upsample
-from tinygen.nn.modes import evaluating
 from tinygen.nn.module import Module
 from tinygen.nn.norm import BatchNorm, GroupNorm, LayerNorm
 from tinygen.nn.sequential import Sequential

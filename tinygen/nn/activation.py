@@ -1,6 +1,6 @@
 """The bends between layers, as modules for a `Sequential`; in a `forward` of your own, call the ops directly."""
 
-from tinygen import arguments
+from tinygen.errors import arguments
 from tinygen.nn.module import Module
 from tinygen.ops import elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh
 from tinygen.tensor import Tensor

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen.errors import arguments
 from tinygen.nn.init import Initialiser, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias, relu
-from tinygen.ops.geometry import Geometry, geometry
+from tinygen.ops.support.geometry import Geometry, geometry
 from tinygen.tensor import Parameter, Tensor
 
 Pair = int | tuple[int, int]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen.errors import arguments
 from tinygen.nn.init import Initialiser, normal
 from tinygen.nn.module import Module
 from tinygen.ops import getitem

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinygen import arguments
+from tinygen.errors import arguments
 from tinygen.nn.conv import Pair, short
 from tinygen.nn.init import Initialiser, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.ops import avg_pool2d, flatten, linear, max_pool2d, reshape, upsample
-from tinygen.ops.geometry import geometry
+from tinygen.ops.support.geometry import geometry
 from tinygen.tensor import Parameter, Tensor, constant
 
 

@@ -6,14 +6,14 @@ list, a tuple or a dict, belongs to the tree under its dotted name ("decoder.0.w
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from tinygen import checkpoint, hints
-from tinygen.calls import ExplainedCalls
-from tinygen.nn import tables
+from tinygen.errors import hints
+from tinygen.errors.calls import ExplainedCalls
 from tinygen.nn.watch import watched, watching
+from tinygen.runs import checkpoint
 from tinygen.tensor import Parameter, Tensor, array_of, as_array
 
 
@@ -206,7 +206,7 @@ class Module(metaclass=_Closing):
         return {e.name: e.value for e in self.attributes() if isinstance(e.value, np.random.Generator)}
 
     def save(self, path: str | Path) -> None:
-        """Write the state to one file, by `tinygen.checkpoint`; FloatingPointError if it holds NaN or infinity."""
+        """Write the state to one file, by `tinygen.runs.checkpoint`; FloatingPointError if it holds NaN or infinity."""
         state = self.state_dict()
         checkpoint.check_finite(type(self).__name__, state)
         checkpoint.save(path, state)
@@ -246,26 +246,15 @@ class Module(metaclass=_Closing):
         """What stands between the brackets of the repr: the arguments of a layer."""
         return ""
 
+    if TYPE_CHECKING:  # tables.py assigns the methods
+
+        def summary(self, *shapes: Sequence[int] | np.ndarray, **options: Any) -> str: ...
+        def gradient_norms(self, grads: Sequence[Tensor]) -> str: ...
+
     def __repr__(self) -> str:
         head = f"{type(self).__name__}({self.settings()}"
         lines = [f"{key}: {child!r}".replace("\n", "\n  ") for key, child in self.named_children()]
         return head + ")" if not lines else head + "\n  " + "\n  ".join(lines) + "\n)"
-
-    def summary(self, *shapes: Sequence[int] | np.ndarray, **options) -> str:
-        """The table of layers, with the shape of each output and its number of parameters.
-
-        `shapes` are those of one example, without the batch axis: `print(model.summary((28, 28, 1)))`. It runs the
-        model once on zeros, in eval mode; an input that is no real numbers, such as the indices of an Embedding, is
-        given as an array with its batch axis: `model.summary(labels[:1])`. `options` go to `forward`.
-        """
-        return tables.summary(self, shapes, options)
-
-    def gradient_norms(self, grads: Sequence[Tensor]) -> str:
-        """A table of ‖w‖, ‖∂L/∂w‖ and their ratio for `grads = grad(loss, model.parameters())`.
-
-        A ratio near 0 says that a layer doesn't learn, one that jumps from layer to layer that signals die or explode.
-        """
-        return tables.gradient_norms(self, grads)
 
 
 def _refuse_plain_data(who: str, inputs: tuple) -> None:

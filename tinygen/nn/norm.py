@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from tinygen import arguments, kernels
+from tinygen import kernels
+from tinygen.errors import arguments
 from tinygen.nn.module import Module
 from tinygen.ops import batch_norm, group_norm, layer_norm, leaky_relu, relu, silu
 from tinygen.tensor import Parameter, Tensor, array_of

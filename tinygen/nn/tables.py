@@ -2,28 +2,28 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tinygen.columns import columns
-from tinygen.nn.modes import evaluating
+from tinygen.io.table import columns
+from tinygen.nn.inference import evaluating
+from tinygen.nn.module import Module
 from tinygen.nn.watch import Call, watch
 from tinygen.op import no_grad
 from tinygen.tensor import Parameter, Tensor, array_of
-
-if TYPE_CHECKING:
-    from tinygen.nn.module import Module
 
 BENDS = {"relu": " + ReLU", "leaky_relu": " + LeakyReLU", "silu": " + SiLU"}  # that a layer makes in its own pass
 
 # -- the layers --------------------------------------------------------------------------------------------------------
 
 
-def summary(model: "Module", shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> str:
-    """One row per layer in the order of their calls, under the name of the part of the model that it belongs to.
+def summary(model: Module, *shapes: Sequence[int] | np.ndarray, **options: Any) -> str:
+    """The table of layers, with the shape of each output and its number of parameters.
 
-    A layer without parameters that keeps the shape (an activation, dropout) joins the row above.
+    `shapes` are those of one example, without the batch axis: `print(model.summary((28, 28, 1)))`. It runs the
+    model once on zeros, in eval mode; an input that is no real numbers, such as the indices of an Embedding, is
+    given as an array with its batch axis: `model.summary(labels[:1])`. `options` go to `forward`.
     """
     for shape in shapes:
         if not isinstance(shape, tuple | list | np.ndarray):
@@ -53,7 +53,7 @@ def summary(model: "Module", shapes: Sequence[Sequence[int] | np.ndarray], optio
     return columns([["Layer", "Output", "Parameters"], *rows, ["Total", "", f"{total:,}"]], numbers=1, ruled=True)
 
 
-def _calls(model: "Module", shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> list[Call]:
+def _calls(model: Module, shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> list[Call]:
     """Every module call of one pass over a batch, in eval mode; the modes are left as they were."""
     parameters = model.parameters()
     dtype = parameters[0].dtype if parameters else np.float32
@@ -77,8 +77,11 @@ def _shown(shape: Sequence[int]) -> str:
 # -- the gradients -----------------------------------------------------------------------------------------------------
 
 
-def gradient_norms(model: "Module", grads: Sequence[Tensor]) -> str:
-    """One row per Parameter: the length of its values, of its gradient, and their ratio."""
+def gradient_norms(model: Module, grads: Sequence[Tensor]) -> str:
+    """A table of ‖w‖, ‖∂L/∂w‖ and their ratio for `grads = grad(loss, model.parameters())`.
+
+    A ratio near 0 says that a layer doesn't learn, one that jumps from layer to layer that signals die or explode.
+    """
     named, arrays = model.named_parameters(), [array_of(g) for g in grads]
     if [p.shape for _, p in named] != [g.shape for g in arrays]:
         raise ValueError(
@@ -91,3 +94,7 @@ def gradient_norms(model: "Module", grads: Sequence[Tensor]) -> str:
         ratio = f"{slope / size:.3g}" if size else "-"
         rows.append([name, str(parameter.shape), f"{size:.3g}", f"{slope:.3g}", ratio])
     return columns([["Parameter", "Shape", "‖w‖", "‖∂L/∂w‖", "ratio"], *rows], numbers=3, ruled=True)
+
+
+Module.summary = summary
+Module.gradient_norms = gradient_norms

@@ -1,6 +1,5 @@
 """Derivative rules, one function per op: shape, elementwise, activation, reduce, linalg, conv, norm, resample, pool."""
 
-from tinygen.ops import operators
 from tinygen.ops.activation import (
     elu,
     gelu,
@@ -66,5 +65,6 @@ from tinygen.ops.shape import (
     sum_to,
     transpose,
 )
+from tinygen.ops.support import operators
 
 __all__ = [name for name, value in list(globals().items()) if callable(value)]

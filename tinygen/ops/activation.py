@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.ops.elementwise import bounded_square, elementwise, exp, gate, locked, minimum, select, tanh
-from tinygen.ops.once import fused
+from tinygen.ops.support.once import fused
 from tinygen.tensor import private
 
 

@@ -6,12 +6,13 @@ Freeze two of its arguments and it is linear in the third; those three linear ma
 of each is another of them, at every order. docs/convolution.md derives them.
 """
 
-from tinygen import arguments, kernels
+from tinygen import kernels
+from tinygen.errors import arguments
 from tinygen.op import op
 from tinygen.ops.activation import relu_vjp
-from tinygen.ops.geometry import check_image, geometry
-from tinygen.ops.once import fused
 from tinygen.ops.reduce import sum
+from tinygen.ops.support.geometry import check_image, geometry
+from tinygen.ops.support.once import fused
 
 
 @op

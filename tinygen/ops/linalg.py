@@ -4,9 +4,9 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.op import as_tensors, op
-from tinygen.ops.once import fused
 from tinygen.ops.reduce import sum
 from tinygen.ops.shape import broadcast_to, reshape, transpose
+from tinygen.ops.support.once import fused
 from tinygen.tensor import Tensor, array_of
 
 

@@ -16,9 +16,9 @@ from tinygen import kernels
 from tinygen.op import op
 from tinygen.ops.activation import sigmoid
 from tinygen.ops.elementwise import gate, sqrt
-from tinygen.ops.once import once
 from tinygen.ops.reduce import mean, sum
 from tinygen.ops.shape import getitem, reshape
+from tinygen.ops.support.once import once
 from tinygen.tensor import Tensor, constant, private
 
 

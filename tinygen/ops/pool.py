@@ -3,10 +3,11 @@
 Convention: where a window has several largest pixels, the gradient goes to the first of them, row by row, as in `max`.
 """
 
-from tinygen import arguments, kernels
+from tinygen import kernels
+from tinygen.errors import arguments
 from tinygen.op import op
-from tinygen.ops.geometry import Geometry, check_image, geometry
 from tinygen.ops.shape import reshape, scatter
+from tinygen.ops.support.geometry import Geometry, check_image, geometry
 
 
 @op

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from tinygen import arguments, kernels
+from tinygen import kernels
+from tinygen.errors import arguments
 from tinygen.op import as_tensors, op
-from tinygen.ops.geometry import check_image
+from tinygen.ops.support.geometry import check_image
 from tinygen.tensor import Tensor, private
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tinygen import hints
+from tinygen.errors import hints
 from tinygen.optim.adam import Adam, AdamW
 from tinygen.optim.clip import clip_by_norm
 from tinygen.optim.ema import EMA

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygen import arguments, kernels
+from tinygen import kernels
+from tinygen.errors import arguments
 from tinygen.tensor import Tensor, constant
 
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from tinygen import kernels
-from tinygen.calls import ExplainedCalls
-from tinygen.checkpoint import check_state
+from tinygen.errors.calls import ExplainedCalls
 from tinygen.optim.optimizer import fraction, parameter_list
+from tinygen.runs.checkpoint import check_state
 from tinygen.tensor import Parameter
 
 

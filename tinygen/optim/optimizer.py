@@ -12,10 +12,11 @@ from operator import is_
 
 import numpy as np
 
-from tinygen import arguments, kernels
-from tinygen.calls import ExplainedCalls
-from tinygen.checkpoint import check_state
+from tinygen import kernels
+from tinygen.errors import arguments
+from tinygen.errors.calls import ExplainedCalls
 from tinygen.nn.finite import origin
+from tinygen.runs.checkpoint import check_state
 from tinygen.tensor import Parameter, Tensor, array_of
 
 

@@ -11,7 +11,7 @@ A lambda is a schedule too: `warmup(lambda step: 1e-3 / (1 + step / 1000), steps
 import math
 from collections.abc import Callable
 
-from tinygen import arguments
+from tinygen.errors import arguments
 
 Schedule = Callable[[int], float]
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tinygen.output import warn
+from tinygen.io.output import warn
 
 
 def import_matplotlib() -> None:

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
-from tinygen import files
+from tinygen.io import files
 
 DPI = 144  # two pixels per point: sharp on a phone and in a notebook
 MARGIN, HEADING = 24, 48  # pixels: around a sheet of images, and for its title

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from tinygen import arguments
+from tinygen.errors import arguments
 from tinygen.plot.canvas import FAINT, PALETTE, TEXT, Picture, named_axes, write
 
 Curve = Sequence[float] | np.ndarray

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image  # comes with matplotlib
 
-from tinygen import arguments, files
+from tinygen.errors import arguments
+from tinygen.io import files
 from tinygen.plot.canvas import Picture, as_bytes, as_images
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from tinygen import arguments
+from tinygen.errors import arguments
 from tinygen.plot.canvas import (
     FAINT,
     HEADING,

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.arguments import whole
-from tinygen.columns import columns
+from tinygen.errors.arguments import whole
 from tinygen.grad import grad
+from tinygen.io.progress import progress
+from tinygen.io.table import columns
 from tinygen.op import trace
-from tinygen.progress import progress
 from tinygen.testing.battery import LARGE, LARGE_EXAMPLES, Shown, attempt, show
 from tinygen.testing.case import Case
 from tinygen.testing.cases import CASES

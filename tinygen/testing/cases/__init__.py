@@ -1,6 +1,6 @@
 """The table: one Case for every registered op, and for the compositions that are public beside them.
 
-The files mirror those of `tinygen/ops`; `tests/test_completeness.py` fails when the table and the registry differ.
+The files mirror those of `tinygen/ops`; `tests/testing/test_completeness.py` fails if table and registry differ.
 """
 
 from tinygen.testing.case import Case

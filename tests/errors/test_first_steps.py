@@ -1,0 +1,324 @@
+"""What users of PyTorch and NumPy type first: each line works, or its error says what to write instead."""
+
+import inspect
+import operator
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+from tinygen import data, functional, models, nn, optim
+from tinygen.distributions import Bernoulli, Normal
+from tinygen.errors import hints
+
+rng = np.random.default_rng(0)
+
+
+def vector():
+    return tg.Tensor([1.0, 2.0, 3.0])
+
+
+def weight():
+    return tg.Parameter([1.0, 2.0, 3.0])
+
+
+def loss():
+    return (weight() * 2.0).sum()
+
+
+def unet(size):
+    model = models.UNet(rng=np.random.default_rng(0), channels=16)
+    return model(np.zeros((1, size, size, 1), np.float32), np.zeros(1, int))
+
+
+def dense():
+    return nn.Dense(3, 4, rng=np.random.default_rng(0))
+
+
+# -- lines that work ---------------------------------------------------------------------------------------------------
+
+WORKS = {
+    "f'{loss:.3f}'": (lambda: f"{loss():.3f}", "12.000"),
+    "f'{loss:8.2e}'": (lambda: f"{loss():9.2e}", " 1.20e+01"),
+    "f'{vector}'": (lambda: f"{vector()}", str(vector())),
+    "int(loss)": (lambda: int(loss()), 12),
+    "float(loss)": (lambda: float(loss()), 12.0),
+    "round(loss, 1)": (lambda: round(loss(), 1), 12.0),
+    "sum of tensors": (lambda: sum([loss(), loss()]).item(), 24),
+    "total += loss": (lambda: operator.iadd(vector(), 1).numpy().tolist(), [2, 3, 4]),
+    "np.shape(tensor)": (lambda: (np.shape(weight()), np.ndim(weight()), np.size(weight())), ((3,), 1, 3)),
+    "w.data = w.data - g": (lambda: stepped().numpy().tolist(), [0, 1, 2]),
+    "Tensor of another library's array": (lambda: str(tg.Tensor(Foreign(np.float64)).dtype), "float64"),
+    "np.float32(2) * w": (lambda: (np.float32(2) * weight()).dtype, np.float32),
+    "hasattr": (lambda: (hasattr(tg, "tensr"), hasattr(weight(), "cuda"), hasattr(dense(), "cuda")), (False,) * 3),
+}
+
+
+class Foreign:
+    """What torch and pandas have in common."""
+
+    def __init__(self, dtype):
+        self.array = np.ones(3, dtype)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array.astype(dtype or self.array.dtype)
+
+
+def stepped():
+    w = weight()
+    w.data = w.data - 1.0 * tg.grad(w.sum(), w)
+    return w
+
+
+@pytest.mark.parametrize("line", WORKS)
+def test_it_works(line):
+    call, expected = WORKS[line]
+    assert call() == expected
+
+
+def test_plus_is_the_same_value_and_keeps_the_gradient():
+    w = weight()
+    y = +w
+    assert type(y) is tg.Tensor and tg.grad((y * y).sum(), w).numpy().tolist() == [2, 4, 6]
+    w.data = np.zeros(3, np.float32)
+    assert y.numpy().tolist() == [1, 2, 3]  # as any other op, it has seen the values of its time
+
+
+def test_a_constant_can_be_plotted_and_a_variable_says_what_to_write():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    (line,) = axes.plot(vector())
+    assert line.get_ydata(orig=False).tolist() == [1, 2, 3]
+    axes.scatter(vector(), vector())
+    for variable in (weight(), weight() * 2):
+        with pytest.raises(TypeError, match=r"\.numpy\(\)"):
+            axes.plot(variable)
+
+
+# -- lines whose error says what to write ------------------------------------------------------------------------------
+
+
+def in_place():
+    for w in [weight()]:
+        w -= 0.1 * vector()
+
+
+def data_in_place():
+    w = weight()
+    w.data -= 0.1 * vector()
+
+
+KERNEL = np.zeros((3, 3, 3, 4), np.float32)
+
+
+@tg.op
+def first_steps_mask(x):
+    return x.data, lambda g: g * (x.data > 0)
+
+
+tg.OPS.pop("first_steps_mask")
+
+SAYS = [
+    (lambda: f"{weight():.3f}", "a tensor of shape (3,) is not one number: sum or index it first"),
+    (lambda: int(weight()), "a tensor of shape (3,) is not one number"),
+    (
+        in_place,
+        "-=: variables and their data are read-only, got an assignment in place: call opt.step(grads), or write",
+    ),
+    (data_in_place, "or write w.data = w.data - lr * g"),
+    (lambda: tg.tensor([1, 2]), "tinygen.tensor is a module, not a function: write tinygen.Tensor(array)"),
+    (lambda: tg.zeros(3), "tinygen has no 'zeros': write tinygen.Tensor(np.zeros(shape, np.float32))"),
+    (lambda: hints.instead("plot", "tinygen") and tg.plots, "tinygen has no 'plots'"),
+    (lambda: tg.Adam, "tinygen has no 'Adam': write tinygen.optim.Adam"),
+    (lambda: tg.gaussian_kl, "write tinygen.functional.gaussian_kl"),
+    (lambda: tg.Linear, "write nn.Dense(in_features, out_features, rng=rng)"),
+    (
+        lambda: np.concatenate([vector(), weight()]),
+        "np.concatenate doesn't know about gradients: write tinygen.concat(",
+    ),
+    (lambda: np.mean(weight()), "write tinygen.mean, or pass tensor.numpy()"),
+    (lambda: np.linalg.norm(weight()), "write tinygen.norm, or pass tensor.numpy()"),
+    (lambda: np.square(weight()), "write x * x, or pass tensor.numpy()"),
+    (lambda: np.allclose(weight(), 0), "write a tinygen function, or pass tensor.numpy()"),
+    (lambda: nn.Linear(3, 4), "tinygen.nn has no 'Linear': write nn.Dense(in_features, out_features, rng=rng)"),
+    (lambda: nn.BatchNorm2d(3), "tinygen.nn has no 'BatchNorm2d': write nn.BatchNorm(channels)"),
+    (lambda: nn.MSELoss(), "write tinygen.functional.mse(x, target)"),
+    (lambda: nn.CrossEntropyLoss(), "write tinygen.functional.cross_entropy(logits, labels)"),
+    (lambda: nn.functional, "write `from tinygen import functional`"),
+    (lambda: nn.Parameter([1.0]), "write tinygen.Parameter"),
+    (lambda: functional.mse_loss(vector(), vector()), "write tinygen.functional.mse(x, target)"),
+    (lambda: functional.relu(vector()), "write tinygen.relu"),
+    (lambda: optim.lr_scheduler, "write optim.cosine, optim.step_decay or optim.warmup"),
+    (
+        lambda: optim.Adam(dense()),
+        "Adam: expected params to be a list of Parameters, got a Dense: write model.parameters()",
+    ),
+    (
+        lambda: optim.SGD(nn.Sequential(dense()), 0.1),
+        "SGD: expected params to be a list of Parameters, got a Sequential",
+    ),
+    (lambda: optim.EMA(dense()), "EMA: expected params to be a list of Parameters, got a Dense: write"),
+    (lambda: tg.grad(loss(), dense()), "xs[0] is a Module; write model.parameters()"),
+    (
+        lambda: optim.SGD([weight()], 0.1, 0.9),
+        "SGD: expected 2 positional arguments (params, lr), got 3: settings go by name, as",
+    ),
+    (
+        lambda: nn.Dense(3, 4),
+        "Dense: expected rng, got nothing: write Dense(in_features, out_features, rng=np.random.def",
+    ),
+    (lambda: nn.Dense(3, 4, rng), "settings go by name, as in Dense(in_features, out_features, rng=rng)"),
+    (lambda: nn.ReLU(inplace=True), "ReLU: expected no arguments, got inplace=True: write ReLU()"),
+    (lambda: tg.softmax(vector(), dim=0), "expected arguments among x, axis, got dim=0: write axis=0"),
+    (lambda: vector().sum(dim=0), "sum: expected arguments among axis, keepdims, got dim=0: write axis=0"),
+    (lambda: vector().mean(0, keepdim=True), "got keepdim=True: write keepdims=True"),
+    (lambda: functional.one_hot([0], num_classes=3), "got num_classes=3: write classes=3"),
+    (lambda: vector().softmax(0), "Tensor has no 'softmax': write tinygen.softmax"),
+    (lambda: vector().clamp(0, 1), "Tensor has no 'clamp': write tinygen.clip(x, low=low, high=high)"),
+    (lambda: vector().norm(), "Tensor has no 'norm': write tinygen.norm"),
+    (lambda: tg.backward, "write tinygen.grad(loss, parameters)"),
+    (lambda: tg.random, "write rng = np.random.default_rng(seed)"),
+    (lambda: optim.clip_grad_norm_, "write tinygen.optim.clip_by_norm(grads, limit)"),
+    (lambda: optim.Adam(dense().parameters), "got a method: write model.parameters()"),
+    (lambda: optim.Adam(dense().named_parameters()), "params[0] must be a Parameter, got a tuple: write"),
+    (lambda: optim.Adam([weight()], betas=0.9), "Adam: expected betas to be a pair of numbers, got 0.9"),
+    (lambda: dense().summary(3), "summary: expected the shape of one example, got 3: write summary((3,))"),
+    (lambda: nn.Conv2d(3, 4, 3), "Conv2d: expected rng, got nothing: write Conv2d("),
+    (lambda: nn.ConvTranspose2d(3, 4, 3), "ConvTranspose2d: expected rng, got nothing: write"),
+    (lambda: nn.Dropout(0.5), "Dropout: expected rng, got nothing: write Dropout(p, rng=np.random.default_rng(0))"),
+    (
+        lambda: nn.Conv2d(3, 4, 3, 2, 1, rng=rng),
+        "as in Conv2d(in_channels, out_channels, kernel_size, stride=2, padding=1)",
+    ),
+    (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "bias, init, dtype, got use_bias=False"),
+    (
+        lambda: tg.leaky_relu(vector(), 0.2),
+        "expected 1 positional argument (x), got 2: settings go by name, as in leaky_relu(x, negative_slope=0.2)",
+    ),
+    (lambda: tg.clip(vector(), 0, 1), "as in clip(x, low=0, high=1)"),
+    (lambda: tg.reshape(vector(), (3, 1)), "as in reshape(x, shape=(3, 1))"),
+    (lambda: tg.sum(vector(), 0), "as in sum(x, axis=0)"),
+    (lambda: tg.softmax(vector(), 0), "as in softmax(x, axis=0)"),
+    (lambda: functional.mse(vector(), vector(), "mean"), "as in mse(x, target, reduction='mean')"),
+    (lambda: tg.grad(first_steps_mask(w := weight()).sum(), w), "not bool: convert with array.astype(np.float32)"),
+    (lambda: tg.grad(first_steps_mask(w := weight()).sum(), w), "mask.astype(g.dtype), or tinygen.where(mask, g, 0.0)"),
+    (lambda: vector().view(3, 1), "Tensor has no 'view': write x.reshape(shape)"),
+    (lambda: vector().cuda(), "write nothing: tinygen computes on the CPU"),
+    (lambda: vector().exp(), "Tensor has no 'exp': write tinygen.exp"),
+    (lambda: weight().add_(1), "a Tensor never changes"),
+    (lambda: weight().grad_fn, "write tinygen.graph.text(x)"),
+    (lambda: vector().unsqueeze(0), "write x[:, None]"),
+    (lambda: dense().to("cpu"), "Dense has no 'to': write nothing: tinygen computes on the CPU"),
+    (lambda: dense().zero_grad(), "write opt.zero_grad()"),
+    (
+        lambda: data.DataLoader,
+        "tinygen.data has no 'DataLoader': write data.Batches((images, labels), batch_size, rng)",
+    ),
+    (lambda: data.MNIST, 'write data.load("mnist")'),
+    (
+        lambda: dense()([[1.0, 2.0, 3.0]]),
+        "Dense: expected a Tensor or an array, got [[1.0, 2.0, 3.0]]: write np.array(x",
+    ),
+    (lambda: nn.Sequential(dense())(None), "expected a Tensor or an array, got None"),
+    (
+        lambda: tg.conv2d(np.zeros((8, 8, 3), np.float32), KERNEL),
+        "got shape (8, 8, 3): x[None] adds the batch axis, x[..., None] the",
+    ),
+    (lambda: tg.conv2d(np.zeros((8, 8), np.float32), KERNEL), "got shape (8, 8): x[None, ..., None] adds the others"),
+    (lambda: Normal(0.0), "Normal: expected log_var, got nothing: write Normal(mu, log_var=...)"),
+    (lambda: Normal(0.0, 1.0), "Normal: expected 1 positional argument (mu), got 2: settings go by name"),
+    (lambda: optim.SGD([weight()], 0.1).step(loss()), "SGD: expected a list of gradients, got one Tensor: write step("),
+    (lambda: unet(27), "UNet: 4 must divide height and width, for they are halved twice; got (1, 27, 27, 1): pad x"),
+    (lambda: vector().item(), "a tensor of shape (3,) is not one number"),
+    (lambda: tg.Tensor(Foreign(np.int64)), "not int64: convert with array.astype(np.float32)"),
+    (lambda: tg.Tensor(np.array([1, 2])), "not int64: convert with array.astype(np.float32)"),
+    (lambda: tg.grad(weight() * 2.0, weight()), "sum it, or pass gy of that shape"),
+    (lambda: weight().__setitem__(0, 1.0), "a Tensor is an immutable value: build the new one with"),
+    (
+        lambda: tg.conv2d(np.zeros((1, 3, 8, 8), np.float32), np.zeros((3, 3, 3, 4), np.float32)),
+        "images are (N, H, W, C)",
+    ),
+    (lambda: dense()(tg.Tensor(np.zeros((2, 5), np.float32))), "Dense: expected x (..., 3), got (2, 5)"),
+]
+
+
+@pytest.mark.parametrize("call, words", [pytest.param(*row, id=row[1][:50]) for row in SAYS])
+def test_the_error_says_what_to_write(call, words):
+    with pytest.raises((TypeError, ValueError, AttributeError), match=re.escape(words)) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+# -- the tables --------------------------------------------------------------------------------------------------------
+
+OWNERS = {"tinygen.nn": nn, "tinygen.data": data, "tinygen.optim": optim, "Module": nn.Module}
+NAMES = [(owner, name, hint) for owner, table in hints._TABLES.items() for name, hint in table.items()]
+
+
+@pytest.mark.parametrize("owner, name, hint", [*NAMES, *(("", *row) for row in hints.FUNCTIONS.items())])
+def test_every_hint_names_what_exists(owner, name, hint):
+    """And no name has a hint that exists itself: nobody would ever read it."""
+    elsewhere = hints.Elsewhere(name, owner)
+    assert not owner or isinstance(vars(OWNERS[owner]).get(name, elsewhere), hints.Elsewhere)
+    for place, path in (("tinygen.", tg), ("nn.", nn), ("optim.", optim), ("data.", data), ("np.", np)):
+        for dotted in re.findall(rf"(?<![\w.]){re.escape(place)}([\w.]+)", hint):
+            value = path
+            for part in dotted.rstrip(".").split("."):
+                value = getattr(value, part)
+    for method in re.findall(r"\bmodel\.(\w+)", hint):
+        assert hasattr(nn.Module, method)
+
+
+def test_every_layer_and_optimizer_explains_a_call_without_arguments():
+    classes = [value for space in (nn, optim) for value in vars(space).values() if isinstance(value, type)]
+    for kind in [*classes, Normal, Bernoulli]:
+        needed = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
+        if needed and needed[0].kind not in (needed[0].VAR_POSITIONAL, needed[0].VAR_KEYWORD):
+            with pytest.raises(TypeError, match=f"^{kind.__name__}: expected {needed[0].name}.*, got nothing: write "):
+                kind()
+
+
+def test_every_op_with_settings_explains_them_by_position():
+    for name, op in tg.OPS.items():
+        parameters = inspect.signature(op).parameters.values()
+        inputs = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        if named and len(inputs) == len(list(parameters)) - len(named):
+            with pytest.raises(TypeError, match=rf"^{name}: .* as in {name}\(.*{named[0].name}=2"):
+                op(*[np.ones((2, 2), np.float32)] * len(inputs), 2)
+
+
+def test_names_that_are_only_explained_are_in_no_listing_and_free_to_use():
+    assert not {"view", "cuda", "exp", "add_"} & set(dir(vector()))
+    assert "fit" not in dir(dense()) and not hasattr(dense(), "fit")
+
+    class Own(nn.Module):
+        def __init__(self):
+            self.device = 3
+
+        def fit(self):
+            return self.device
+
+    assert Own().fit() == 3 and "fit" in dir(Own())
+
+
+# -- one hint about float64 --------------------------------------------------------------------------------------------
+
+
+def test_float64_data_in_a_float32_model_is_mentioned_once():
+    model, x = dense(), np.zeros((2, 3))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        hints.mention_float64.cache_clear()
+        for _ in range(3):
+            assert model(x).dtype == np.float64
+            assert dense()(tg.Tensor(x)).dtype == np.float64
+        dense()(x.astype(np.float32)), weight() * np.ones(3), nn.Dense(3, 4, rng=rng, dtype=np.float64)(x)
+    assert [str(w.message) for w in caught] == [str(caught[0].message)]
+    assert "x.astype(np.float32)" in str(caught[0].message)

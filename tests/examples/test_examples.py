@@ -1,0 +1,242 @@
+"""Every example runs, in a setting of seconds, and does what its docstring says on the embedded digits."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.examples import EXAMPLES, example
+from PIL import Image
+
+from tinygen.data import load
+from tinygen.models import load_run
+from tinygen.runs import loop
+
+
+def test_every_example_has_a_test_here():
+    tested = set(re.findall(r'example\("(\w+)"\)', Path(__file__).read_text(encoding="utf-8")))
+    assert {path.stem for path in EXAMPLES} == tested
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_opens_with_what_will_be_seen(path):
+    docstring = path.read_text(encoding="utf-8").split('"""')[1]
+    assert "You will see" in docstring
+
+
+def test_tour_writes_a_page_whose_pictures_exist(tmp_path, capsys):
+    figures = example("tour").main(out=tmp_path / "tour", quick=True, seed=3)
+    page = (tmp_path / "tour" / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    samples = ["samples_real.png", "samples_VAE.png", "samples_GAN.png", "samples_diffusion.png"]
+    assert pictures[:4] == samples and {"gan_film.gif", "diffusion_film.gif"} <= set(pictures)
+    for picture in pictures:
+        assert (tmp_path / "tour" / picture).stat().st_size > 1000
+    printed = capsys.readouterr().out
+    assert [name.partition(":")[0] for name in figures] == ["autoencoder", "VAE", "GAN", "diffusion"]
+    for name, value in figures.items():
+        assert f"{value:.4g}" in printed and f"{value:.4g}" in page and name.partition(": ")[2] in printed
+    assert "index.html" in printed
+
+    example("tour").main(out=tmp_path / "again", quick=True, quiet=True, seed=3)
+    assert capsys.readouterr().out == ""
+    logs = [(tmp_path / name / "log.jsonl").read_bytes() for name in ("tour", "again")]
+    assert logs[0] == logs[1] and logs[0]
+
+
+def test_tour_says_what_a_judge_makes_of_each_family():
+    tour = example("tour")
+    stop = {"family": "GAN", "samples": np.zeros((5, 8, 8, 1)), "density": "no", "encode": "no"}
+    stops = [tour.Stop(**stop, **dict.fromkeys(set(tour.Stop._fields) - stop.keys()))]
+    for found, verdict in (
+        ({"sure": 0.8, "rarest": 0.01}, "yes"),
+        ({"sure": 0.79, "rarest": 0.01}, "too few are clear"),
+        ({"sure": 0.9, "rarest": 0.0}, "not all classes"),
+    ):
+        judged = {"GAN": tour.Judged(found | {"test_sure": 0.97}, [])}
+        rows = tour.abilities_table(stops, judged).rows
+        assert [row[1] for row in rows] == [verdict, ""] and rows[1][2] == tour.percent(0.97)
+    assert tour.abilities_table(stops, {"GAN": tour.Judged({}, [])}).rows[0][1] == "yes, not judged"
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_tour_takes_a_folder_of_ones_own_pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, image in enumerate(load("digits").train_images[:100]):
+        Image.fromarray((255 * image[:, :, 0]).astype(np.uint8)).save(folder / f"{i}.png")
+    example("tour").main(data=str(folder), out=tmp_path / "tour", quick=True, quiet=True)
+    assert (tmp_path / "tour" / "index.html").exists()
+
+
+def test_conv_autoencoder_beats_pca_on_the_small_digits(tmp_path):
+    out = tmp_path / "run"
+    figures = example("conv_autoencoder").main(data="digits", epochs=10, batch_size=16, lr=4e-3, out=out, quiet=True)
+    assert figures["test"] < figures["pca"]
+    for picture in ("reconstructions", "latent", "between", "loss"):
+        assert (out / f"{picture}.png").stat().st_size > 1000
+    assert json.loads((out / "config.json").read_text(encoding="utf-8"))["config"]["epochs"] == 10
+    assert (out / "model.npz").exists()
+
+
+def test_linear_autoencoder_is_pca_and_is_not(tmp_path):
+    out = tmp_path / "run"
+    figures = example("linear_autoencoder_is_pca").main(data="digits", code=8, steps=1500, out=out, quiet=True)
+    assert figures["optimum"] <= figures["loss"] + 1e-9
+    assert figures["loss"] <= figures["optimum"] * 1.001
+    assert figures["overlap"] >= 0.999
+    assert figures["encoder"] < 0.9 and figures["decoder"] < 0.9  # the matrices are not the components ...
+    assert figures["reconstructions"] > 0.99 and figures["penalised decoder"] > 0.99  # ... and where these are found
+    for picture in ("encoder", "reconstructions", "penalised"):
+        assert (out / f"{picture}.png").stat().st_size > 1000
+
+
+def test_diffusion_2d_comes_nearer_to_the_data_than_its_noise(tmp_path):
+    out = tmp_path / "run"
+    settings = dict(steps=600, batch_size=128, points=1000, pairs=1, out=out, quiet=True)
+    ratios = example("diffusion_2d").main(toys=("moons",), **settings)
+    assert ratios.keys() == {"moons DDIM-50", "moons DDPM-1000"}
+    assert max(ratio for times in ratios.values() for ratio in times) < 3.9  # of noise itself: 4.3
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for picture in re.findall(r'<img src="([^"]+)"', page):
+        assert (out / picture).stat().st_size > 1000
+    assert (out / "moons.npz").exists()
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_diffusion_2d_trains_each_toy_with_each_seed(tmp_path, capsys):
+    ratios = example("diffusion_2d").main(toys=("ring", "swiss_roll"), seeds=2, out=tmp_path / "run", quick=True)
+    assert len(ratios) == 4 and {len(times) for times in ratios.values()} == {2}
+    printed = capsys.readouterr().out
+    for name in ratios:
+        assert name.replace(" ", ": ") in printed
+    assert len((tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_diffusion_digits_learns_and_draws(tmp_path):
+    out = tmp_path / "run"
+    settings = dict(data="digits", epochs=1, samples=64, out=out, quiet=True)
+    figures = example("diffusion_digits").main(**settings)
+    assert figures["test"] < 0.7  # 1 or so for no answer
+    assert figures["training"] < figures["samples"] < np.inf
+    assert figures["train_R"] < figures["R"] < np.inf  # by the judge
+    page = (out / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert {"samples.png", "strip.png", "denoising.gif"} <= set(pictures)
+    for picture in pictures:
+        assert (out / picture).stat().st_size > 1000
+    drawn = np.load(out / "samples.npy", allow_pickle=False)
+    assert drawn.shape == (64, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
+    assert (out / "model.npz").exists()
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_diffusion_digits_has_a_quick_setting(tmp_path, capsys):
+    figures = example("diffusion_digits").main(data="digits", out=tmp_path / "run", quick=True)
+    assert "Now open" in capsys.readouterr().out and np.isfinite(list(figures.values())).all()
+
+
+def test_dcgan_plays_and_is_judged(tmp_path):
+    out = tmp_path / "run"
+    options = dict(data="digits", epochs=3, batch_size=32, lr=2e-3, channels=8, samples=200)
+    figures = example("dcgan").main(**options, out=out, quiet=True)
+    assert figures["generated"] < figures["real"]
+    assert figures["train_R"] < figures["R"] < np.inf and 0 <= figures["rarest"] < 0.1
+    page = (out / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    shown = ["samples.png", "passed.png", "classes.png", "walk.png", "film.gif", "opinions.png", "losses.png"]
+    assert pictures == shown
+    for picture in pictures:
+        assert (out / picture).stat().st_size > 1000
+    drawn = np.load(out / "samples.npy", allow_pickle=False)
+    assert drawn.shape == (200, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
+    model = load_run(out)  # the averages, with statistics of their own
+    again = model.rejection_sample(500, np.random.default_rng(0))
+    assert abs(again.mean() - drawn.mean() / 255) < 0.02 and abs(again.std() - drawn.std() / 255) < 0.02
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_dcgan_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    dcgan, options = example("dcgan"), dict(data="digits", quick=True, quiet=True, resume=False)
+    figures = dcgan.main(**options, out=tmp_path / "a")
+    monkeypatch.setattr(dcgan.optim.EMA, "update", stop_at(3, dcgan.optim.EMA.update))
+    monkeypatch.setattr(loop, "SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        dcgan.main(**options, out=tmp_path / "b")
+    monkeypatch.undo()
+    assert dcgan.main(**options | dict(resume=True), out=tmp_path / "b") == figures
+    for name in ("model.npz", "samples.npy", "log.jsonl", "film.gif", "index.html"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def stop_at(count: int, update):
+    """`update`, but the call after so many is a Ctrl-C."""
+    calls = []
+
+    def stopping(self):
+        calls.append(0)
+        if len(calls) > count:
+            raise KeyboardInterrupt
+        update(self)
+
+    return stopping
+
+
+def test_gan_ring_counts_the_modes_of_each_seed(tmp_path, capsys):
+    out = tmp_path / "run"
+    figures = example("gan_ring").main(quick=True, seeds=2, out=out)
+    assert 0 <= figures["modes"] <= 8 and 0 <= figures["high_quality"] < 0.9  # of seconds not more
+    printed = capsys.readouterr().out
+    assert "seed 0:" in printed and "seed 1:" in printed and "0.9889 perfect" in printed
+    page = (out / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert pictures == ["samples.png", "training.gif", "strip.png", "loss.png"]
+    for picture in pictures:
+        assert (out / picture).stat().st_size > 1000
+    assert len((out / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+    assert load_run(out).sample(7, np.random.default_rng(0)).shape == (7, 2)
+
+
+def test_vae_finds_unseen_digits_more_probable_than_independent_pixels_do(tmp_path):
+    out = tmp_path / "run"
+    options = dict(epochs=15, map_epochs=3, batch_size=32, lr=5e-3, k=50)
+    figures = example("vae").main(data="digits", **options, out=out, quiet=True)
+    assert -figures["elbo"] > figures["nll"]  # L_50 is the tighter bound
+    assert figures["nll"] < figures["independent"] - 2
+    assert figures["elbo"] == pytest.approx(-figures["reconstruction"] - figures["kl"], rel=1e-6)
+    assert 2 <= figures["active"] <= 50
+    assert figures["train_R"] < figures["R"] < np.inf  # by the judge
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for picture in ("samples", "reconstructions", "manifold", "latent", "loss"):
+        assert (out / f"{picture}.png").stat().st_size > 1000 and f"{picture}.png" in page
+    assert (out / "model.npz").exists() and (out / "model_2d.npz").exists()
+
+
+def test_vae_logs_both_terms_and_is_reproducible(tmp_path):
+    for name in "ab":
+        example("vae").main(data="digits", quick=True, out=tmp_path / name, quiet=True, seed=4)
+    logs = [(tmp_path / name / "log.jsonl").read_text(encoding="utf-8") for name in "ab"]
+    assert logs[0] == logs[1]
+    line = json.loads(logs[0].splitlines()[0])
+    assert line["50 latents: reconstruction"] > 0 and line["50 latents: kl"] > 0
+
+
+def test_denoising_autoencoder_beats_the_best_linear_map_and_the_plain_one(tmp_path):
+    out = tmp_path / "run"
+    settings = dict(data="digits", epochs=5, batch_size=32, lr=4e-3, sd=0.3, out=out, quiet=True)
+    figures = example("denoising_autoencoder").main(**settings)
+    for damage in ("noise", "erasures"):
+        decibels = {who: figures[f"{damage}: {who}"] for who in ("damaged", "plain", "best linear", "denoising")}
+        assert decibels["denoising"] == max(decibels.values()) > decibels["damaged"] + 3
+        assert (out / f"{damage}.npz").exists()
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for picture in ("noise", "erasures", "between", "loss"):
+        assert (out / f"{picture}.png").stat().st_size > 1000 and f"{picture}.png" in page
+
+
+def test_no_warm_up_has_a_number_of_steps_of_its_own():
+    """`cosine` knows how long the run is and shortens its ramp; a ramp of 100 steps never ends in a run of 90."""
+    folder = EXAMPLES[0].parent
+    found = [path.name for path in folder.rglob("*.py") if "optim.warmup(" in path.read_text(encoding="utf-8")]
+    assert found == []

@@ -1,0 +1,166 @@
+"""Every option of every example and command: a value that can't work is refused in one line, and no file changes."""
+
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+from helpers.examples import EXAMPLES, example
+
+from tinygen.commands import COMMANDS
+from tinygen.runs.cli import Number, Several, Whole, start
+from tinygen.runs.run import open_run
+
+HOSTILE = {
+    int: ["0", "-1", str(-(10**30)), str(10**12), str(10**30), "1.5", "nan", "x", ""],
+    float: ["0", "-1", "-0.001", "nan", "inf", "-inf", "1e30", "-1e-300", "x", ""],
+}
+
+
+def options(program) -> dict:
+    """The options of a program that take a number: name to (type, check)."""
+    found = {}
+    for name, hint in get_type_hints(program, include_extras=True).items():
+        for check in getattr(hint, "__metadata__", ()):
+            if isinstance(check, Whole | Number):
+                found[name] = (float if isinstance(check, Number) else int, check)
+    return found
+
+
+def works(kind, check, text: str) -> bool:
+    """Whether this is a value of the option."""
+    try:
+        check("test", "option", kind(text))
+    except ValueError:
+        return False
+    return True
+
+
+def hostile(program) -> list[tuple[str, str]]:
+    """Options with values that can't work."""
+    return [
+        (name, value)
+        for name, (kind, check) in options(program).items()
+        for value in HOSTILE[kind]
+        if not works(kind, check, value)
+    ]
+
+
+def is_said(program, option: str, value: str, lines: list[str]) -> bool:
+    """Whether this is one line about the option: ours, or tyro's where the value is no number of this kind at all."""
+    name = f"--{option.replace('_', '-')}"
+    try:
+        options(program)[option][0](value)
+    except ValueError:
+        return len(lines) == 1 and any(words in lines[0] for words in (f"{name}: ", f"{name}="))
+    return len(lines) == 1 and f"expected {name} to be" in lines[0]
+
+
+def contents(folder: Path) -> dict:
+    """All files but the lock, which is there as long as this process remembers the refused attempt."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".tinygen.runs.lock"}
+
+
+@pytest.fixture
+def finished(tmp_path) -> Path:
+    """The folder of a finished run, with a file that the user keeps there."""
+    run = open_run(tmp_path / "run", {"lr": 1.0})
+    run.loop(losses=[1.0]).save()
+    run.finish({"test": 1.0})
+    run.path("model.npz").write_bytes(b"weights")
+    run.path("checkpoint (copy).npz").write_bytes(b"mine")
+    return tmp_path / "run"
+
+
+def ends(monkeypatch, capsys, program, name, *arguments) -> tuple[int, list[str]]:
+    """The exit code of `python NAME arguments`, and its lines on stderr."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        start(program)
+    return stop.value.code, capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+def test_an_example_refuses_what_cannot_work_before_it_touches_a_file(monkeypatch, capsys, finished, name):
+    program, before = example(name).main, contents(finished)
+    data = ["--data", "digits"] * ("data" in signature(program).parameters)
+    for option, value in hostile(program):
+        given = [*data, "--out", finished, "--overwrite", f"--{option.replace('_', '-')}={value}"]
+        code, lines = ends(monkeypatch, capsys, program, f"{name}.py", *given)
+        assert code == 2 and lines, (option, value)
+        assert is_said(program, option, value, lines), lines
+        assert contents(finished) == before, (option, value)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+def test_an_example_says_what_is_wrong_with_its_data_and_its_folder(monkeypatch, capsys, finished, tmp_path, name):
+    module, before = example(name), contents(finished)
+    (file := tmp_path / "file").write_bytes(b"mine")
+    (empty := tmp_path / "empty").mkdir()
+    wrong = [["--out", file, "--overwrite"], ["--out", file / "below"], ["--out", finished]]
+    if "data" in signature(module.main).parameters:
+        wrong += [["--out", finished, "--overwrite", "--data", data] for data in ("", "nope", file, empty)]
+        wrong = [["--data", "digits", *given] for given in wrong]
+    for given in wrong:
+        code, lines = ends(monkeypatch, capsys, module.main, f"{name}.py", *given)
+        assert code in (1, 2) and len(lines) == 1, (given, lines)
+        assert contents(finished) == before and file.read_bytes() == b"mine", given
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+def test_every_number_of_an_example_has_a_range(name):
+    program = example(name).main
+    numbers = {
+        option
+        for option, hint in get_type_hints(program).items()
+        if option != "return" and {int, float} & {hint, *get_args(hint)}
+    }
+    assert numbers and numbers == options(program).keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_refuses_what_cannot_work(monkeypatch, capsys, name):
+    program = COMMANDS[name]
+    first = {"summary": ["vae"], "sample": ["nowhere"], "judge": ["digits"]}.get(name, [])
+    for option, value in hostile(program):
+        code, lines = ends(monkeypatch, capsys, program, name, *first, f"--{option.replace('_', '-')}={value}")
+        assert code == 2 and is_said(program, option, value, lines), (option, value, lines)
+    every = {option for option, hint in get_type_hints(program).items() if {int, float} & {hint, *get_args(hint)}}
+    assert every == options(program).keys()
+
+
+def test_memory_that_runs_out_while_a_model_is_made_costs_no_run(monkeypatch, capsys, finished):
+    def greedy(*_, **__):
+        raise MemoryError("Unable to allocate 29 PiB")
+
+    module, before = example("vae"), contents(finished)
+    monkeypatch.setattr(module, "network", greedy)
+    given = ["--data", "digits", "--out", finished, "--overwrite"]
+    code, lines = ends(monkeypatch, capsys, module.main, "vae.py", *given)
+    assert (code, lines) == (1, ["vae.py: out of memory: Unable to allocate 29 PiB"]) and contents(finished) == before
+
+
+@pytest.mark.parametrize(
+    "name, given, says",
+    [
+        ("diffusion_digits", ["--channels", "10"], "channels must be a multiple of 16"),
+        ("dcgan", ["--batch-size", "64", "--limit", "20"], "leaves no batch of 64 from 20 rows"),
+        ("conv_autoencoder", ["--code", "65"], "between 1 and the 64 pixels"),
+        ("linear_autoencoder_is_pca", ["--code", "64"], "below the rank of the data, got 64"),
+        ("vae", ["--resume"], "got both"),
+    ],
+)
+def test_options_that_do_not_fit_each_other_or_the_data(monkeypatch, capsys, finished, name, given, says):
+    before = contents(finished)
+    given = ["--data", "digits", "--out", finished, "--overwrite", *given]
+    code, lines = ends(monkeypatch, capsys, example(name).main, f"{name}.py", *given)
+    assert code == 2 and len(lines) == 1 and says in lines[0], lines
+    assert contents(finished) == before
+
+
+def test_no_toy_is_no_choice(monkeypatch, capsys):
+    hint = get_type_hints(example("diffusion_2d").main, include_extras=True)["toys"]
+    assert any(isinstance(check, Several) for check in hint.__metadata__)
+    code, lines = ends(monkeypatch, capsys, example("diffusion_2d").main, "diffusion_2d.py", "--toys")
+    assert (code, len(lines)) == (2, 1)

@@ -1,0 +1,95 @@
+"""The examples, stopped in the middle of an epoch and resumed, end with the files of a run that never was stopped.
+
+And they train on a folder of anybody's pictures, whatever their number of classes, shapes and colours.
+"""
+
+import numpy as np
+import pytest
+from helpers.examples import EXAMPLES, example
+from PIL import Image
+
+from tinygen import nn, plot
+from tinygen.runs import loop
+
+OPTIONS = {  # of a run that takes no time, with the number of losses that it looks at
+    "conv_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, limit=64)),
+    "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=5, limit=96, judges=0)),
+    "denoising_autoencoder": (12, dict(data="digits", epochs=2, batch_size=32, limit=64)),
+    "diffusion_2d": (6, dict(toys=("moons",), seeds=2, steps=3, batch_size=16, points=20, pairs=1)),
+    "diffusion_digits": (8, dict(data="digits", epochs=2, channels=16, batch_size=32, samples=5, limit=96, judges=0)),
+    "gan_ring": (6, dict(steps=6, batch_size=16, width=8)),
+    "vae": (20, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, judges=0)),
+}
+ON_PICTURES = {  # of a run on a folder
+    "conv_autoencoder": dict(epochs=1, batch_size=8),
+    "dcgan": dict(epochs=1, channels=8, batch_size=8, samples=5, judges=0),
+    "denoising_autoencoder": dict(epochs=1, batch_size=8),
+    "diffusion_digits": dict(epochs=1, channels=16, batch_size=16, samples=5, judges=0),
+    "vae": dict(epochs=1, map_epochs=1, batch_size=8, k=2, judges=0),
+}
+
+
+class Killed(BaseException):
+    """As if the power had gone."""
+
+
+QUICK = "vae"  # the others take longer, and tests/runs/test_loop.py has their families
+
+
+def test_every_example_that_can_be_resumed_is_here():
+    found = {path.stem for path in EXAMPLES if "resume: bool" in path.read_text(encoding="utf-8")}
+    assert found == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_example_goes_on_where_it_was_killed(tmp_path, monkeypatch, profile, name):
+    if profile == "quick" and name != QUICK:
+        pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
+    module, (total, options) = example(name), OPTIONS[name]
+    monkeypatch.setattr(plot, "save", lambda *_, **__: None)
+    for pictures in ("pictures", "write_page"):  # of what is compared below, and slower than the rest
+        monkeypatch.setattr(module, pictures, lambda *_, **__: None, raising=False)
+    count, stop, finite = [0], [None], nn.finite
+
+    def counted(*args, **given):
+        count[0] += 1
+        if count[0] == stop[0]:
+            raise Killed
+        return finite(*args, **given)
+
+    def main(out, *, kill=None, resume=False):
+        count[0], stop[0] = 0, kill
+        return module.main(out=tmp_path / out, quiet=True, resume=resume, **options)
+
+    monkeypatch.setattr(nn, "finite", counted)
+    whole = main("whole")
+    assert count[0] == total
+    monkeypatch.setattr(loop, "monotonic", lambda: 100.0 * count[0])  # so that each step is worth a checkpoint
+    with pytest.raises(Killed):
+        main("run", kill=total - 1)
+    assert main("run", resume=True) == whole and count[0] == 2
+    compare(tmp_path / "whole", tmp_path / "run")
+    assert main("run", resume=True) == whole and count[0] == 0  # it was finished: nothing but figures again
+    compare(tmp_path / "whole", tmp_path / "run")
+
+
+def compare(whole, run):
+    names = sorted(path.name for path in whole.iterdir())
+    assert names == sorted(path.name for path in run.iterdir())
+    for name in names:
+        assert (whole / name).read_bytes() == (run / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", ON_PICTURES)
+def test_an_example_trains_on_ones_own_pictures(tmp_path, monkeypatch, profile, name):
+    if profile == "quick" and name != "conv_autoencoder":
+        pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
+    rng = np.random.default_rng(0)
+    for i in range(36):  # twelve classes; wide and high, grey and in colour
+        picture = rng.integers(256, size=(20 + i, 50 - i, 3) if i % 2 else (20 + i, 50 - i), dtype=np.uint8)
+        (tmp_path / "pictures" / f"kind {i % 12}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"kind {i % 12}" / f"{i}.png")
+    options = dict(data=str(tmp_path / "pictures"), out=tmp_path / "run", quiet=True)
+    figures = example(name).main(**options, **ON_PICTURES[name])
+    assert np.isfinite(list(figures.values())).all()
+    assert len(list((tmp_path / "run").glob("*.png"))) >= 3

@@ -1,0 +1,153 @@
+"""Ctrl-C and `kill`: the step at hand ends, a checkpoint is written, a line says how to go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from time import monotonic, sleep
+
+from helpers.paths import ROOT
+import pytest
+
+from tinygen.runs import checkpoint
+from tinygen.io.progress import progress
+from tinygen.runs.run import open_run
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+def mine(*_):
+    """A handler of the user's own."""
+
+
+@pytest.fixture
+def own_handler(number):
+    before = signal.signal(number, mine)
+    yield
+    signal.signal(number, before)
+
+
+@BOTH
+@pytest.mark.usefixtures("own_handler")
+def test_the_handler_is_there_for_the_loop_only(tmp_path, number):
+    def now():
+        return signal.getsignal(number)
+
+    loop = open_run(tmp_path, {}).loop()
+    epochs = loop.epochs(2)
+    assert now() is mine
+    for _ in epochs:
+        assert now() is not mine
+        for _ in loop.steps(range(2)):
+            assert now() is not mine
+        assert now() is not mine
+    assert now() is mine
+    for _ in open_run(tmp_path / "b", {}).loop().steps(range(3)):
+        break
+    assert now() is mine
+    try:
+        for _ in progress(open_run(tmp_path / "c", {}).loop().steps(range(3)), quiet=True):
+            1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        assert now() is mine
+
+
+@BOTH
+def test_a_first_signal_lets_the_step_end_and_a_second_one_ends_it(tmp_path, number):
+    run, done = open_run(tmp_path, {}), []
+    loop = run.loop(done=done)
+    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch and 2 steps; with --resume the same command"):
+        for epoch in loop.epochs(3):
+            for step in loop.steps(range(3)):
+                if (epoch, step) == (2, 1):
+                    signal.raise_signal(number)
+                done.append(step)
+    assert done == [0, 1, 2, 0, 1] and loop.path.exists()
+    with pytest.raises(KeyboardInterrupt) as at_once:
+        for _ in open_run(tmp_path / "b", {}).loop().steps(range(3)):
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            done.append("never")
+    assert "never" not in done and str(at_once.value) == ""
+    assert not list((tmp_path / "b").glob("*.npz"))
+
+
+def test_ctrl_c_between_the_steps_of_two_epochs_waits_for_the_end_of_the_epoch(tmp_path):
+    run, log = open_run(tmp_path, {}), []
+    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch;"):
+        for epoch in run.loop(log=log).epochs(3):
+            signal.raise_signal(signal.SIGINT)
+            log.append(epoch)
+    assert log == [1]
+
+
+@BOTH
+def test_whoever_ignores_a_signal_goes_on_ignoring_it(tmp_path, number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        for _ in open_run(tmp_path, {}).loop().steps(range(2)):
+            signal.raise_signal(number)
+            assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        for step in open_run(tmp_path, {}).loop().steps(range(2)):
+            seen.append((step, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(0, before), (1, before)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
+def test_an_example_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
+    options = dict(data="digits", epochs=40, batch_size=16, limit=16, out=tmp_path)
+    command = [sys.executable, str(ROOT / "examples" / "conv_autoencoder.py"), "--quiet"]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    signal.signal(signal.SIGINT, ignoring)
+    began = monotonic()
+    while not (tmp_path / "log.jsonl").exists() or not (tmp_path / "log.jsonl").read_bytes():
+        assert run.poll() is None and monotonic() - began < 120
+        sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=120)
+    assert (run.returncode, out) == (130, ""), err
+    assert "; with --resume the same command goes on from there" in err.splitlines()[-1] and "Traceback" not in err
+    _, info = checkpoint.load(tmp_path / "checkpoint.npz")
+    assert f"stopped after {info['epoch']} epoch" in err and 1 <= info["epoch"] < 40
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
+@pytest.mark.parametrize("seconds", [0.2, 1.5])
+@pytest.mark.parametrize(
+    "command", [["check"], ["bench", "mlp_ddpm_2d"], ["warm"], ["data", "mnist"]], ids=lambda c: c[0]
+)
+@pytest.mark.usefixtures("not_quick")
+def test_a_command_stops_without_a_traceback(command, seconds):
+    """As a terminal sends it: to the process and to all that it started."""
+    ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tinygen", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGINT, ignoring)
+    sleep(0.5 + seconds)  # NumPy is there by then
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    interrupted = (130, -signal.SIGINT)  # a shell calls both 130; Python may choose the second during an import
+    assert run.returncode in (*interrupted, 0) and "Traceback" not in err, err
+    assert seconds < 1 or run.returncode != 130 or err.splitlines()[-1] == f"{command[0]}: stopped"

@@ -1,0 +1,155 @@
+"""The page stands on its own: its pictures exist, its text is escaped, nothing comes from elsewhere."""
+
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tinygen import plot
+from tinygen.io.progress import digits
+from tinygen.runs.page import Report, Section, Shown, Table, write_page
+from tinygen.runs.run import Result, open_run
+
+VOID = {"meta", "img", "br"}
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1) | st.just("<b>&amp;\"'{x}")
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: each tag that opens must close; keeps the texts, the images and all attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.texts, self.images, self.attributes = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.attributes += attributes
+        if tag == "img":
+            self.images.append(dict(attributes))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and self.open[-1] != "style":
+            self.texts.append((self.open[-1], data.strip()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    for name in ("loss.png", 'a "b" & <c>.png', "steps.gif"):
+        Image.new("L", (30, 20)).save(folder / name)
+    return folder
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_every_text_arrives_as_it_was_written(folder, title, text, figure, alt):
+    page = write_page(
+        folder,
+        title=title,
+        intro=text,
+        results=[Result(figure, 13.1043, text, title)],
+        sections=[Section(title, f"{text}\n\n{figure}", "loss.png", alt)],
+    )
+    read = Page(page.read_text(encoding="utf-8"))
+    assert read.texts == [
+        ("title", title), ("h1", title), ("p", text),
+        ("th", "Figure"), ("th", "Value"), ("th", "Reference"), ("th", "Verdict"),
+        ("th", figure), ("td", "13.1043"), ("td", text), ("td", title),
+        ("h2", title), ("p", text), ("p", figure),
+    ]  # fmt: skip
+    assert [image["alt"] for image in read.images] == [alt]
+
+
+def test_every_picture_exists_and_nothing_is_loaded_from_elsewhere(folder):
+    names = sorted(path.name for path in folder.iterdir() if path.suffix != ".html")
+    sections = [Section(name, picture=name, alt="a picture") for name in names]
+    text = write_page(folder, title="Run", intro="", sections=[*sections, Section("Words only", "Text")]).read_text()
+    page = Page(text)
+    assert [unquote(image["src"]) for image in page.images] == names and len(names) == 3
+    for image in page.images:
+        assert (folder / unquote(image["src"])).is_file()
+        assert (image["width"], image["height"], image["loading"]) == ("30", "20", "lazy")
+    links = [unquote(value) for name, value in page.attributes if name in ("src", "href")]
+    assert set(links) == set(names) and "//" not in text and "@import" not in text and "url(" not in text
+
+
+def test_a_page_without_its_pictures_is_refused_before_it_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"section 'Loss' shows .*loss.png, which does not exist"):
+        write_page(tmp_path, title="Run", intro="", sections=[Section("Loss", picture="loss.png", alt="a curve")])
+    Image.new("L", (3, 2)).save(tmp_path / "loss.png")
+    with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
+        write_page(tmp_path, title="Run", intro="", sections=[Section("Loss", picture="loss.png")])
+    assert not (tmp_path / "index.html").exists()
+
+
+@given(TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False))
+def test_a_table_names_its_columns_and_each_cell_again_for_narrow_screens(folder, name, cell, value):
+    table = Table((name, "what", cell), [(cell, name, "1"), (name, value, cell)])
+    page = write_page(folder, title="Run", intro="", sections=[Section("Figures", table=table)])
+    read = Page(page.read_text(encoding="utf-8"))
+    heads = [text for tag, text in read.texts if tag == "th"]
+    assert heads == [name.capitalize(), "What", cell.capitalize(), cell, name]
+    assert [text for tag, text in read.texts if tag == "td"] == [name, "1", digits(value), cell]
+    assert [value for key, value in read.attributes if key == "data-title"] == ["what", cell] * 2
+
+
+def test_pictures_stand_side_by_side_each_with_its_caption(folder):
+    shown = [Shown("loss.png", "a curve", "<the loss>"), Shown("steps.gif", "a film")]
+    page = write_page(folder, title="Run", intro="", sections=[Section("Both", beside=shown, least=200)])
+    read = Page(page.read_text(encoding="utf-8"))
+    assert [(image["src"], image["alt"]) for image in read.images] == [("loss.png", "a curve"), ("steps.gif", "a film")]
+    assert [text for tag, text in read.texts if tag == "figcaption"] == ["<the loss>"]
+    assert ("style", "--least: 200px") in read.attributes
+    with pytest.raises(FileNotFoundError, match=r"section 'Both' shows .*none.png"):
+        write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("none.png", "a curve")])])
+    with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
+        write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("loss.png", "")])])
+
+
+# ---- pictures that can't be made -------------------------------------------------------------------------------------
+
+DIGIT = np.zeros((4, 8, 8, 1), np.float32)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError("no room"), ValueError("NaN")])
+def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, monkeypatch, capsys, error):
+    def fail(*_, **__):
+        raise error
+
+    run = open_run(tmp_path, {})
+    report = Report(run)
+    report.save("good.png", plot.image_grid, DIGIT)
+    (tmp_path / "bad.png").write_bytes(b"of an earlier run")
+    report.save("bad.png", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(plot, "save_gif", fail)
+        report.save_gif("bad.gif", DIGIT, fps=8)
+    bad, good = Shown("bad.png", "it"), Shown("good.png", "it")
+    sections = [Section(name, "", name, "it") for name in ("good.png", "bad.png", "bad.gif")]
+    sections.append(Section("both", beside=[bad, good]))
+    report.page(title="A run", intro="of all", sections=sections)
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert [image["src"] for image in page.images] == ["good.png", "good.png"]
+    assert [text for tag, text in page.texts if tag == "h2"] == ["good.png", "both"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "could not be made" in line] == [
+        f"{tmp_path}: {name} could not be made: {error}" for name in ("bad.png", "bad.gif")
+    ]
+    assert not (tmp_path / "bad.png").exists() and lines[-1].endswith("index.html")
+
+
+def test_a_page_that_fails_costs_one_line(tmp_path, capsys):
+    (tmp_path / "index.html").mkdir()
+    Report(open_run(tmp_path, {})).page(title="A run", intro="of all", sections=[])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "index.html could not be made" in line

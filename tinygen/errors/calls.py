@@ -1,0 +1,99 @@
+"""Error messages for calls that don't fit a signature: what was expected, what was given, how to write the call.
+
+Python's own TypeError names the method `__init__` and counts arguments. These messages say that settings go by name,
+and which ones there are. They are made only after a call has failed, so calls that fit cost nothing.
+"""
+
+import inspect
+import reprlib
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from tinygen.errors.hints import KEYWORDS
+
+
+def check_call(who: str, signature: inspect.Signature, args: tuple, settings: Mapping[str, Any]) -> None:
+    """Raises the TypeError for arguments that do not fit the signature; returns if they do."""
+    try:
+        signature.bind(*args, **settings)
+    except TypeError as error:
+        raise TypeError(f"{who}: {_mistake(who, signature, args, settings) or error}") from None
+
+
+def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapping[str, Any]) -> str:
+    known = signature.parameters
+    inputs = [p for p in known.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p for p in known.values() if p.kind is p.KEYWORD_ONLY]
+    names, kinds = [p.name for p in inputs], {p.kind for p in known.values()}
+    if len(args) > len(inputs) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        free = [p.name for p in named if p.name not in settings and p.name != "rng"]
+        extra = args[len(inputs) :]
+        meant = [f"{name}={_short(value)}" for name, value in zip(free, extra)]
+        if any(isinstance(value, np.random.Generator) for value in extra):
+            meant = ["rng=rng"]
+        as_in = f"settings go by name, as in {who}({', '.join(names + meant)})"
+        hint = as_in if meant else f"write {_call(who, known)}"
+        count = f"{len(inputs)} positional argument" + "s" * (len(inputs) != 1)
+        return f"expected {count} ({', '.join(names)}), got {len(args)}: {hint}"
+    unknown = [name for name in settings if name not in known]
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        given = f"got {unknown[0]}={_short(settings[unknown[0]])}"
+        if not known:
+            return f"expected no arguments, {given}: write {who}()"
+        ours = KEYWORDS.get(unknown[0])
+        hint = f": write {ours}={_short(settings[unknown[0]])}" if ours in known else ""
+        return f"expected arguments among {', '.join(n for n in known if n != 'self')}, {given}{hint}"
+    absent = [p.name for p in inputs[len(args) :] + named if p.default is p.empty and p.name not in settings]
+    return f"expected {', '.join(absent)}, got nothing: write {_call(who, known)}" if absent else ""
+
+
+def _call(who: str, parameters: Mapping[str, inspect.Parameter]) -> str:
+    """A correct call, with every argument that has no default."""
+    needed = [p for p in parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    values = {"rng": "np.random.default_rng(0)"}
+    shown = [f"{p.name}={values.get(p.name, '...')}" if p.kind is p.KEYWORD_ONLY else p.name for p in needed]
+    return f"{who}({', '.join(shown)})"
+
+
+def _short(value: Any) -> str:
+    """A value as a message shows it; an array or a Tensor would fill the line."""
+    return reprlib.repr(value) if isinstance(value, int | float | str | tuple | None) else "..."
+
+
+def explained(function: Callable) -> Callable:
+    """`function`, with the error of `check_call` for a call that doesn't fit its signature."""
+
+    @wraps(function)
+    def call(*args, **settings):
+        try:
+            return function(*args, **settings)
+        except TypeError:
+            check_call(function.__name__, inspect.signature(function), args, settings)
+            raise
+
+    return call
+
+
+class ExplainedCalls(type):
+    """A metaclass: a constructor call that doesn't fit raises the error of `check_call`; help() shows its signature."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        found: list[inspect.Parameter] = []
+        for base in cls.__mro__[:-1]:
+            others = [p for p in found if p.kind is p.VAR_KEYWORD]  # passed on to the base class
+            if "__init__" in vars(base) and (others or not found):
+                own = list(inspect.signature(base.__init__).parameters.values())[1:]  # without self
+                found = [p for p in found if p not in others]
+                found += [p for p in own if p.name not in {q.name for q in found}]
+        return inspect.Signature(sorted(found, key=lambda p: p.kind))
+
+    def __call__(cls, *args, **settings):
+        try:
+            return super().__call__(*args, **settings)
+        except TypeError:
+            check_call(cls.__name__, cls.__signature__, args, settings)
+            raise

@@ -1,0 +1,1 @@
+"""How good is a model: metrics, a classifier of the images, scores of samples."""

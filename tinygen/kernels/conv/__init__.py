@@ -1,0 +1,1 @@
+"""Convolutions: `choice` says which algorithm serves, each of the other files is one of them."""

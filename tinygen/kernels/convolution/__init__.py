@@ -1,1 +1,0 @@
-"""The fast ways through a convolution, one file each; `conv.py`, one floor up, says which one is taken."""

@@ -1,0 +1,1 @@
+"""How a CPU is used: compiler, vectors, memory, threads. Every reader may skip this folder."""

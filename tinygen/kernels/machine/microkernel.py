@@ -1,0 +1,157 @@
+"""The matrix product that convolutions are made of: tiles of the result whose sums never leave the registers.
+
+Every entry of x that a tile loads meets all columns of the tile, every vector of w all its rows, so that the processor
+multiplies instead of waiting for memory. The innermost loop is put together by hand, one machine instruction each: no
+compiler keeps the sums in registers by itself.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from tinygen.kernels.machine.jit import INNER, piece
+from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTOR, WIDE, address, everywhere, load, store, vector_at
+
+COLUMNS = 2 * LANES
+# Rows of a tile: with two vectors each, the sums of a tall one fill nearly all registers.
+TALL = 14 if WIDE else 6
+ROWS = 8 if WIDE else 4
+
+
+@piece
+def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at, y_row, n, m):
+    """y (N, M) = start + x (N, K) @ w (K, M), all float32 in flat arrays, each from its `at` on; LANES divides M.
+
+    The K numbers of a row of x are (groups, runs, count) = `sizes`, and number (p, q, j) of row i stands at x_at +
+    i · walk[0] + p · walk[1] + q · walk[2] + j · walk[3]: so the windows of images are read where they lie, and so is a
+    transpose. w is contiguous. Row i of y begins at y_at + i · y_row, and of start likewise: with `start_row` 0 all
+    rows start alike. A sum runs in the order of w, whatever rows are asked for together.
+    """
+    # Images are often 28 pixels wide, or 14, or 7; but the sums of seven rows don't fit into the fewer registers.
+    height = TALL if n % TALL == 0 else 7 if WIDE and n % 7 == 0 and n % ROWS else ROWS
+    for j in range(0, m, COLUMNS):
+        wide = j + COLUMNS <= m
+        i = 0
+        while i < n:
+            left = n - i
+            if not wide:
+                rows = ROWS if left >= ROWS else 1
+            elif not WIDE and left >= TALL + ROWS:
+                rows = TALL
+            elif left >= height:
+                rows = height
+            elif start_row == 0 and n >= height:
+                i, rows = n - height, height  # some rows once more: dearer than nothing, cheaper than one by one
+            else:
+                rows = 4 if left >= 4 else 3 if left == 3 else 1
+            at, before, to = x_at + i * walk[0], start_at + i * start_row + j, y_at + i * y_row + j
+            if not wide and rows == ROWS:
+                tile(ROWS, 1, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            elif not wide:
+                tile(1, 1, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            elif rows == TALL:
+                tile(TALL, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            elif rows == ROWS:
+                tile(ROWS, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            elif WIDE and rows == 7:
+                tile(7, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            elif WIDE and rows == 4:  # else that is ROWS
+                tile(4, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            elif rows == 3:
+                tile(3, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            else:
+                tile(1, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            i += rows
+
+
+def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+    """`multiply` for a few rows and as many columns as `vectors` hold; both numbers stand in the call as they are."""
+    groups, runs, count = sizes
+    for r in range(rows):
+        for v in range(0, vectors * LANES, LANES):
+            total = load(start, start_at + r * start_row + v)
+            for k in range(groups * runs * count):
+                p, q, j = k // (runs * count), k // count % runs, k % count
+                entry = x[x_at + r * walk[0] + p * walk[1] + q * walk[2] + j * walk[3]]
+                total = total + entry * load(w, w_at + k * w_row + v)
+            store(y, y_at + r * y_row + v, total)
+
+
+@overload(tile, prefer_literal=True, jit_options=INNER)
+def _tile_overload(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+    machine_tile = _machine_tile(rows.literal_value, vectors.literal_value)
+
+    def chosen(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+        machine_tile(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row)
+
+    return chosen
+
+
+def _machine_tile(rows: int, vectors: int):
+    """`tile` as machine code: rows · vectors sums in registers, and the loops around what is done with them."""
+
+    @intrinsic
+    def machine_tile(typingctx, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+        n = types.intp
+        arguments = x, n, types.UniTuple(n, 4), types.UniTuple(n, 3), w, n, n, start, n, n, y, n, n
+        return types.void(*arguments), lambda *code: _generate(rows, vectors, *code)
+
+    return machine_tile
+
+
+def _generate(rows, vectors, context, builder, signature, args):
+    x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row = args
+    x_type, w_type, start_type, y_type = (signature.args[i] for i in (0, 4, 7, 10))
+    x_row, x_group, x_run, x_step = (builder.extract_value(walk, i) for i in range(4))
+    groups, runs, count = (builder.extract_value(sizes, i) for i in range(3))
+    cells = [(r, v) for r in range(rows) for v in range(vectors)]
+    number = count.type
+
+    def on(pointer, *steps):
+        """The pointer, moved on by a sum of products of two integers."""
+        for times, size in steps:
+            pointer = builder.gep(pointer, [builder.mul(number(times) if isinstance(times, int) else times, size)])
+        return pointer
+
+    x_first = address(context, builder, x_type, x, x_at)
+    w_first = address(context, builder, w_type, w, w_at)
+    start_first = address(context, builder, start_type, start, start_at)
+    y_first = address(context, builder, y_type, y, y_at)
+    sums = {cell: cgutils.alloca_once(builder, VECTOR) for cell in cells}  # LLVM makes registers of these
+    for r, v in cells:
+        place = vector_at(builder, on(start_first, (r, start_row), (v, number(LANES))))
+        builder.store(builder.load(place, align=4), sums[r, v])
+    # A pointer for three rows: one step, or two, the processor adds by itself as it loads. The steps are hidden from
+    # LLVM, which would make the pointers a chain of sums, each waiting for the one before.
+    hide = ir.InlineAsm(ir.FunctionType(number, [number]), "", "=r,0")
+    step = builder.call(hide, [x_row])
+    thirds = [builder.call(hide, [builder.mul(number(r), x_row)]) for r in range(3, rows, 3)]
+
+    with cgutils.for_range(builder, groups) as group, cgutils.for_range(builder, runs) as run:
+        x_here = on(x_first, (group.index, x_group), (run.index, x_run))
+        w_here = on(w_first, (builder.mul(builder.add(builder.mul(group.index, runs), run.index), count), w_row))
+        with cgutils.for_range(builder, count) as loop:
+            x_now, w_now = on(x_here, (loop.index, x_step)), on(w_here, (loop.index, w_row))
+            columns = [builder.load(vector_at(builder, on(w_now, (v, number(LANES)))), align=4) for v in range(vectors)]
+            pointers = [x_now, *(builder.gep(x_now, [third]) for third in thirds)]
+            for r in range(rows):
+                entry = everywhere(builder, builder.load(on(pointers[r // 3], (r % 3, step))))
+                for v in range(vectors):
+                    product = builder.fmul(entry, columns[v], flags=FLAGS)
+                    builder.store(builder.fadd(builder.load(sums[r, v]), product, flags=FLAGS), sums[r, v])
+            end = builder.block
+        _never_unrolled(builder.module, end.terminator)
+
+    for r, v in cells:
+        place = vector_at(builder, on(y_first, (r, y_row), (v, number(LANES))))
+        builder.store(builder.load(sums[r, v]), place, align=4)
+    return context.get_dummy_value()
+
+
+def _never_unrolled(module, branch):
+    """Tell LLVM to leave a loop, whose last instruction this is: with several steps in one, registers run out."""
+    disable = module.add_metadata(["llvm.loop.unroll.disable"])
+    loop = module.add_metadata([disable, disable])
+    loop.operands = [loop, disable]  # what tells one loop from another is that its node names itself
+    branch.set_metadata("llvm.loop", loop)

@@ -1,0 +1,142 @@
+"""exp, tanh and their like for one float32, made of arithmetic alone: a loop over them runs on vectors.
+
+A library's exp, called for one number after the other, takes longer than the memory does. As arithmetic it becomes
+vector code: x = k ln 2 + f with a whole k and |f| <= ½ ln 2; e^f is a polynomial, and 2^k the float whose exponent bits
+say k + 127. From exp come the sigmoid, tanh and, times a smooth factor, the tail of the normal distribution. The
+polynomials are minimax fits (`tools/fit_polynomials.py` finds them); every function is within a few units in the last
+place, for every float: NaN stays NaN, overflow is infinite, underflow gradual.
+"""
+
+import numpy as np
+from numba.extending import register_jitable
+
+from tinygen.kernels.machine.jit import INNER, compiled
+
+# No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
+EXACT = {"contract", "nsz"}
+exact = register_jitable(fastmath=EXACT, **INNER)
+exact_kernel = compiled(fastmath=EXACT)
+f32, i32 = np.float32, np.int32  # a number without one of these would make the arithmetic twice as wide
+
+# -- exp ---------------------------------------------------------------------------------------------------------------
+
+LOG2_E = f32(1.4426950408889634)
+LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)  # the first has 10 bits, so k times it is exact
+ROUNDER, ROUNDER_BITS = f32(3 << 22), i32(0x4B400000)  # so large a float has no fraction: adding it rounds
+
+
+@exact
+def _split(high, low):
+    """(k, f) with high + low = k ln 2 + f, for a `low` that is small or 0."""
+    rounded = f32((high + low) * LOG2_E + ROUNDER)
+    k = rounded - ROUNDER
+    return i32(rounded.view(i32) - ROUNDER_BITS), high - k * LN2_HIGH - k * LN2_LOW + low
+
+
+@exact
+def _expm1_near_0(f):
+    """e^f - 1 for |f| <= ½ ln 2."""
+    q = f32(1.39012911e-3)
+    q = q * f + f32(8.363147014e-3)
+    q = q * f + f32(4.166685337e-2)
+    q = q * f + f32(1.666657728e-1)
+    q = q * f + f32(4.999999955e-1)
+    return q * f * f + f
+
+
+@exact
+def _two_to(k):
+    """2^k, for -126 <= k <= 127."""
+    return i32(i32(k + i32(127)) << i32(23)).view(f32)
+
+
+@exact
+def _exp_of_sum(high, low):
+    k, f = _split(high, low)
+    half = i32(k >> i32(1))  # in two steps: the product may reach 2^-149 and 2^128, one factor may not
+    return (f32(1) + _expm1_near_0(f)) * _two_to(half) * _two_to(i32(k - half))
+
+
+@exact
+def exp(x):
+    x = f32(-104) if x < f32(-104) else f32(89) if x > f32(89) else x  # beyond, it is 0 or infinite as it is here
+    return _exp_of_sum(x, f32(0))
+
+
+@exact
+def exp_remainder(x):
+    """e^x - 1 - x, near 0 by its series x²/2! + x³/3! + ... + x¹²/12!, where differences lose their digits."""
+    near = f32(-1) if x < f32(-1) else f32(1) if x > f32(1) else x
+    r = f32(4.175351398e-09)
+    r = r * near + f32(5.010421677e-08)
+    r = r * near + f32(5.511463845e-07)
+    r = r * near + f32(5.511463845e-06)
+    r = r * near + f32(4.960317460e-05)
+    r = r * near + f32(3.968253968e-04)
+    r = r * near + f32(2.777777778e-03)
+    r = r * near + f32(1.666666667e-02)
+    r = r * near + f32(8.333333333e-02)
+    r = r * near + f32(3.333333333e-01)
+    r = f32(0.5) * near * near * (r * near + f32(1))
+    return r if abs(x) <= f32(1) else exp(x) - f32(1) - (f32(89) if x > f32(89) else x)  # there e^x is infinite
+
+
+# -- what is made of it ------------------------------------------------------------------------------------------------
+
+
+@exact
+def sigmoids(x):
+    """σ(x) and σ(-x): of e = exp(-|x|), which never overflows, one is 1/(1 + e) and the other e/(1 + e)."""
+    e = exp(-abs(x))
+    large = f32(1) / (f32(1) + e)
+    small = e * large
+    return (small, large) if x < f32(0) else (large, small)
+
+
+@exact
+def tanh(x):
+    """m/(m + 2) with m = e^2|x| - 1 = 2^k (e^f - 1) + (2^k - 1), which keeps its digits near 0."""
+    a = f32(10) if abs(x) > f32(10) else abs(x)  # tanh 10 is 1 to a float32
+    k, f = _split(f32(2) * a, f32(0))
+    scale = _two_to(k)
+    m = scale * _expm1_near_0(f) + (scale - f32(1))
+    y = m / (m + f32(2))
+    return -y if x < f32(0) else y
+
+
+@exact
+def log1p(e):
+    """log(1 + e) = 2 artanh(s/2) with s = e/(1 + e/2), for 0 <= e <= 1."""
+    s = e / (f32(1) + f32(0.5) * e)
+    z = s * s  # at most 4/9
+    p = f32(5.246293574e-4)
+    p = p * z + f32(2.205862648e-3)
+    p = p * z + f32(1.250238304e-2)
+    p = p * z + f32(8.333329993e-2)
+    return s + s * (p * z)
+
+
+@exact
+def normal(x):
+    """Φ(x), x held within ±15, and exp(-x²/2), all that is needed of the normal distribution.
+
+    Φ(-a) = exp(-a²/2) R(a), and (a + 3) R(a) is so smooth that a polynomial in (a - 3)/(a + 3) is enough. In the tail
+    a² has to be exact: the square of the upper 12 bits of a is, and what is missing is small.
+    """
+    a = f32(15) if abs(x) > f32(15) else abs(x)  # Φ(-15) is 0 to a float32
+    upper = i32(f32(a).view(i32) & i32(-4096)).view(f32)
+    e = _exp_of_sum(f32(-0.5) * upper * upper, f32(-0.5) * (a - upper) * (a + upper))
+    u = f32(1) / (a + f32(3))
+    z = (a - f32(3)) * u
+    r = f32(5.451355027e-5)
+    r = r * z + f32(-1.993897395e-4)
+    r = r * z + f32(-9.472222343e-4)
+    r = r * z + f32(1.013508755e-3)
+    r = r * z + f32(6.936854643e-3)
+    r = r * z + f32(-1.046151832e-2)
+    r = r * z + f32(-4.725801750e-2)
+    r = r * z + f32(2.300176303e-1)
+    r = r * z + f32(-5.093321735e-1)
+    r = r * z + f32(7.290836926e-1)
+    tail = e * (r * u)
+    return (tail, -a, e) if x < f32(0) else (f32(1) - tail, a, e)

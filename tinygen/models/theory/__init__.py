@@ -1,0 +1,1 @@
+"""Models whose answer is known in closed form: Wiener filter, Gaussian mixtures, games."""

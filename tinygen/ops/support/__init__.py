@@ -1,0 +1,1 @@
+"""What several ops share: the geometry of windows, broadcasting, the operators of a Tensor."""
