@@ -1,4 +1,4 @@
-"""Settings of the whole suite: the profiles (TINYGEN_PROFILE = quick, full or long), the ledger, and `--op NAME`."""
+"""Settings of the whole suite: profiles (TINYGEN_PROFILE = quick, full, long), the coverage table, and `--op NAME`."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ from helpers.profiles import grows
 from hypothesis import HealthCheck, Phase, settings
 
 from tinygen.testing import CASES
-from tinygen.testing.ledger import PROFILES, Ledger
+from tinygen.testing.coverage import PROFILES, Coverage
 
-# Each worker keeps one processor busy by itself: helpers would be in the way. Tests of threads ask for more.
+# Each worker keeps one processor busy, so more threads would only get in the way. Tests of threads set their own.
 for library in ("TINYGEN", "OPENBLAS", "OMP"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -23,17 +23,17 @@ PROFILE = os.environ.get("TINYGEN_PROFILE", "quick")
 if PROFILE not in PROFILES:
     raise pytest.UsageError(f"TINYGEN_PROFILE: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
 
-LEDGER = Ledger()
+COVERAGE = Coverage()
 BATTERY = Path(__file__).with_name("testing") / "test_properties.py"
 
 for name, examples in zip(PROFILES, (15, 100, 1000)):
     settings.register_profile(
         name,
-        max_examples=examples,  # of a test that doesn't say; the battery asks for what the ledger wants
-        deadline=None,  # a kernel that compiles on its first call is not slow
+        max_examples=examples,  # of a test without its own number; the battery uses the minima of the coverage table
+        deadline=None,  # a kernel compiles on its first call
         derandomize=name != "long",
         print_blob=True,
-        phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line, and says little here
+        phases=[phase for phase in Phase if phase is not Phase.explain],  # it traces every line: slow
         database=None if name != "long" else settings.default.database,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
@@ -52,13 +52,13 @@ def not_quick(profile):
 
 
 @pytest.fixture(scope="session")
-def ledger() -> Ledger:
-    return LEDGER
+def coverage() -> Coverage:
+    return COVERAGE
 
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():
-    """Ctrl-C raises here, though a shell that starts a process in the background has it ignored."""
+    """Ctrl-C raises KeyboardInterrupt, even if a shell started the suite in the background and ignores the signal."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -77,9 +77,9 @@ def judges(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def compiled():
-    """Every kernel compiled for both dtypes: numba can't while a test has replaced np.empty.
+    """Compile every kernel for both dtypes: numba can't compile while a test has replaced np.empty.
 
-    One worker begins at one end and the next at the other, so that each finds on disk what the other has compiled.
+    Workers start from opposite ends of the list, so that each finds on disk what the other has compiled.
     """
     from tinygen import kernels
     from tinygen.bench import workloads
@@ -115,64 +115,65 @@ def compiled():
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_first(request):
-    """Before the first test, if any test asks for it: later each worker would compile on its way what it comes upon."""
+    """Compile before the first test if any test needs it; otherwise every worker compiles the same kernels again."""
     if any("compiled" in item.fixturenames for item in request.session.items):
         request.getfixturevalue("compiled")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--op", help="run the properties of this op only, and judge its rows of the ledger")
-    parser.addoption("--deeper", action="store_true", help="leave out the tests that are the same in every profile")
+    parser.addoption("--op", help="run the properties of this op only, and check its rows of the coverage table")
+    parser.addoption("--deeper", action="store_true", help="skip the tests that are the same in every profile")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "properties: the battery for each op, and the ledger that counts its examples")
+    config.addinivalue_line("markers", "properties: the battery for each op, whose examples the coverage table counts")
 
 
 def pytest_collection_modifyitems(config, items):
     name, deeper = config.getoption("--op"), config.getoption("--deeper")
 
-    def wanted(item) -> bool:
-        about = getattr(item, "callspec", None) and item.callspec.params.get("op")
-        return (name is None or about in (None, name)) and (not deeper or grows(item))
+    def selected(item) -> bool:
+        op = getattr(item, "callspec", None) and item.callspec.params.get("op")
+        return (name is None or op in (None, name)) and (not deeper or grows(item))
 
-    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-    items[:] = [item for item in items if wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not selected(item)])
+    items[:] = [item for item in items if selected(item)]
 
 
-# -- the ledger: filled in every worker, judged by the process that started them ---------------------------------------
+# -- the coverage table: every worker counts, the main process adds up and compares ------------------------------------
 
 
 def pytest_sessionfinish(session):
     config = session.config
-    if hasattr(config, "workeroutput"):  # this is a worker of pytest-xdist: what it returns goes to the one below
-        config.workeroutput["ledger"] = LEDGER.pack()
+    if hasattr(config, "workeroutput"):  # a worker of pytest-xdist: pytest_testnodedown receives this
+        config.workeroutput["coverage"] = COVERAGE.pack()
         return
-    config.complaints = LEDGER.complaints(_judged(config), PROFILE) if _complete(session) else []
-    if config.complaints:
+    config.uncovered = COVERAGE.missing(_cases(config), PROFILE) if _complete(session) else []
+    if config.uncovered:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
-    LEDGER.merge(getattr(node, "workeroutput", {}).get("ledger", [[], []]))
+    COVERAGE.merge(getattr(node, "workeroutput", {}).get("coverage", [[], []]))
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    complaints = getattr(config, "complaints", [])
-    if complaints:
-        terminalreporter.section("ledger: too little was shown", red=True)
-        for line in complaints:
+    uncovered = getattr(config, "uncovered", [])
+    if uncovered:
+        terminalreporter.section("coverage table: too few examples", red=True)
+        for line in uncovered:
             terminalreporter.line(line, red=True)
 
 
-def _judged(config) -> list:
+def _cases(config) -> list:
+    """The cases whose rows are compared: all, or that of `--op`."""
     name = config.getoption("--op")
     return list(CASES.values()) if name is None else [CASES[name]] if name in CASES else []
 
 
 def _complete(session) -> bool:
-    """Whether every property test was meant to run: not one file, not -k, not a look at what there is."""
+    """Whether every property test was meant to run: not one file, not -k, not --collect-only."""
     config = session.config
     if config.option.collectonly or session.shouldstop or session.shouldfail:
         return False
@@ -182,7 +183,7 @@ def _complete(session) -> bool:
 
 
 def _all_properties(config) -> bool:
-    """Whether the files that fill the ledger are among those that were asked for."""
+    """Whether the file that fills the coverage table is among the requested ones."""
     asked = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     whole = all("::" not in argument for argument in config.args)
     return whole and any(BATTERY == path or path in BATTERY.parents for path in asked)

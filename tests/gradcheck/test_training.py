@@ -180,4 +180,4 @@ def test_one_op_in_one_file_is_not_measured_by_the_coverage_table():
     found = subprocess.run(
         command, cwd=root, capture_output=True, text=True, env=os.environ | {"TINYGEN_PROFILE": "quick"}
     )
-    assert found.returncode == 0 and "too little was shown" not in found.stdout, found.stdout
+    assert found.returncode == 0 and "too few examples" not in found.stdout, found.stdout

@@ -39,7 +39,7 @@ PROPERTIES, LOCKS = "tests/testing/test_properties.py", "tests/testing/test_comp
 CANARIES = {  # what is wrong: (what is put in place of what, where it must be noticed, a word of the complaint)
     "an op without a case": ('CASES["canary"] = Case(**case)', "", LOCKS, "canary"),
     "a wrong derivative": ("lambda g: 3 * g", "lambda g: 2 * g", PROPERTIES, "its derivative in x"),
-    "nothing but empty arrays": ("int(rng.integers(3))", "0", PROPERTIES, "was shown 0 times"),
+    "nothing but empty arrays": ("int(rng.integers(3))", "0", PROPERTIES, "was tested by 0 examples"),
     "NaN": ("return 3 * x.data,", "return np.nan * x.data,", PROPERTIES, "differs from the oracle"),
     "a kernel without a reference": ("CASES[", "kernels.TWINS['canary'] = 'conv'\nCASES[", LOCKS, "has no twin"),
     "an expired waiver": (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinygen import OPS, Tensor, grad
 from tinygen.testing import CASES
-from tinygen.testing.ledger import SHARES, minimum
+from tinygen.testing.coverage import SHARES, minimum
 from tinygen.testing.properties import PROPERTIES
 from tinygen.testing.strategies import examples
 
@@ -27,7 +27,7 @@ def cells(properties):
 
 
 @pytest.mark.parametrize(("op", "prop"), cells([prop for prop in PROPERTIES if prop not in SHARES]))
-def test_every_op_has_every_property(op, prop, ledger, profile):
+def test_every_op_has_every_property(op, prop, coverage, profile):
     case, measure = CASES[op], PROPERTIES[prop].measure
     arguments = set(PROPERTIES[prop].arguments(case))
 
@@ -35,19 +35,19 @@ def test_every_op_has_every_property(op, prop, ledger, profile):
     @given(example=examples(case), seed=st.integers(0, 2**32 - 1))
     def holds(example, seed):
         shown = measure(case, *example, np.random.default_rng(seed))
-        ledger.enter(op, prop, shown)
+        coverage.add(op, prop, shown)
         assume(arguments <= set(shown))  # an example that says nothing runs like the others, but doesn't count
 
     holds()
 
 
 @pytest.mark.parametrize(("op", "prop"), cells(SHARES))
-def test_arrays_without_entries_and_of_different_shapes(op, prop, ledger, profile, compiled):
+def test_arrays_without_entries_and_of_different_shapes(op, prop, coverage, profile, compiled):
     case, measure = CASES[op], PROPERTIES[prop].measure
     with mock.patch.multiple(np, empty=_filled, empty_like=_filled_like):
         for seed in range(minimum(prop, profile)):
             rng = np.random.default_rng(seed)
-            ledger.enter(op, prop, measure(case, *case.sample(rng), rng))
+            coverage.add(op, prop, measure(case, *case.sample(rng), rng))
 
 
 def test_astype_rounds_and_brings_gradients_back_in_their_own_type():

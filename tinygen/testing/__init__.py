@@ -5,7 +5,7 @@
     tinygen.testing.strategies        hypothesis strategies: memory layouts, shapes, convolutions (needs tinygen[test])
 
 To read: case.py (what a row is), cases/ (the rows), properties.py (what every op has to have), values.py and
-derivatives.py (how that is measured), battery.py (putting both together), ledger.py (proof that it was done).
+derivatives.py (how that is measured), battery.py (putting both together), coverage.py (proof that it was done).
 """
 
 from tinygen.testing.battery import check_op

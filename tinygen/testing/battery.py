@@ -8,8 +8,8 @@ import numpy as np
 
 from tinygen.tensor import Tensor
 from tinygen.testing.case import Case
+from tinygen.testing.coverage import SHARES
 from tinygen.testing.large import large
-from tinygen.testing.ledger import SHARES
 from tinygen.testing.measure import Failure
 from tinygen.testing.properties import PROPERTIES, Property
 

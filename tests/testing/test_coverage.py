@@ -1,4 +1,4 @@
-"""The ledger: it counts by op, argument and property, adds up over processes, and says what is missing in words."""
+"""The coverage table counts by op, argument and property, adds up over processes, and names what is missing."""
 
 from dataclasses import replace
 from datetime import date
@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygen.testing import CASES, Waiver
-from tinygen.testing.ledger import MINIMA, PROFILES, SHARES, Ledger, minimum
+from tinygen.testing.coverage import MINIMA, PROFILES, SHARES, Coverage, minimum
 from tinygen.testing.properties import PROPERTIES
 
 CONV, ADD, SIN = CASES["conv2d"], CASES["add"], CASES["sin"]
 
 
 def filled(case, profile, *, but=()):
-    """A ledger in which everything was shown often enough, but for some properties."""
-    ledger = Ledger()
+    """A table in which every property except some has enough examples."""
+    coverage = Coverage()
     for prop in PROPERTIES.values():
         for _ in range(minimum(prop.name, profile) if prop.name not in but else 0):
-            ledger.enter(case.name, prop.name, prop.arguments(case))
-    return ledger
+            coverage.add(case.name, prop.name, prop.arguments(case))
+    return coverage
 
 
 def test_every_property_has_a_minimum_in_every_profile():
@@ -32,61 +32,61 @@ def test_every_property_has_a_minimum_in_every_profile():
         assert len(numbers) == len(PROFILES) and list(numbers) == sorted(numbers) and numbers[0] >= 25
 
 
-def test_an_empty_ledger_misses_every_cell():
-    lines = Ledger().complaints([CONV], "quick")
-    assert 'conv2d, argument w: "order 1" was shown 0 times, not 25' in lines
-    assert 'conv2d: "layout" was shown 0 times, not 25' in lines
+def test_an_empty_table_misses_every_cell():
+    lines = Coverage().missing([CONV], "quick")
+    assert 'conv2d, argument w: "order 1" was tested by 0 examples, expected 25' in lines
+    assert 'conv2d: "layout" was tested by 0 examples, expected 25' in lines
     assert len(lines) == sum(len(prop.arguments(CONV)) for prop in PROPERTIES.values())
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("case", [CONV, ADD, SIN])
-def test_a_full_ledger_has_no_complaint(case, profile):
-    assert filled(case, profile).complaints([case], profile) == []
+def test_a_full_table_misses_nothing(case, profile):
+    assert filled(case, profile).missing([case], profile) == []
 
 
 @pytest.mark.parametrize("prop", PROPERTIES)
 def test_one_missing_property_is_named(prop):
     case = next(c for c in CASES.values() if PROPERTIES[prop].arguments(c))
-    lines = filled(case, "quick", but=[prop]).complaints([case], "quick")
+    lines = filled(case, "quick", but=[prop]).missing([case], "quick")
     assert len(lines) == len(PROPERTIES[prop].arguments(case))
     assert all(f'"{prop}"' in line for line in lines)
 
 
 def test_each_argument_is_counted_by_itself():
-    ledger = filled(ADD, "quick", but=["order 1"])
+    coverage = filled(ADD, "quick", but=["order 1"])
     for _ in range(25):
-        ledger.enter("add", "order 1", ["a"])
-    assert ledger.complaints([ADD], "quick") == ['add, argument b: "order 1" was shown 0 times, not 25']
+        coverage.add("add", "order 1", ["a"])
+    assert coverage.missing([ADD], "quick") == ['add, argument b: "order 1" was tested by 0 examples, expected 25']
 
 
 @pytest.mark.parametrize(("prop", "share"), SHARES.items())
 def test_a_share_is_of_all_examples(prop, share):
-    ledger = filled(ADD, "quick", but=[prop])
+    coverage = filled(ADD, "quick", but=[prop])
     tries = 1000
     for i in range(tries):
-        ledger.enter("add", prop, ["*"] if i < share * tries - 1 else [])
-    wanted = round(share * tries)
-    assert ledger.complaints([ADD], "quick") == [f'add: "{prop}" was shown {wanted - 1} times, not {wanted}']
-    ledger.enter("add", prop, ["*"])
-    ledger.enter("add", prop, ["*"])
-    assert ledger.complaints([ADD], "quick") == []
+        coverage.add("add", prop, ["*"] if i < share * tries - 1 else [])
+    least = round(share * tries)
+    assert coverage.missing([ADD], "quick") == [f'add: "{prop}" was tested by {least - 1} examples, expected {least}']
+    coverage.add("add", prop, ["*"])
+    coverage.add("add", prop, ["*"])
+    assert coverage.missing([ADD], "quick") == []
 
 
-def test_ledgers_of_several_processes_add_up():
-    whole, parts = Ledger(), [Ledger(), Ledger()]
+def test_tables_of_several_processes_add_up():
+    whole, parts = Coverage(), [Coverage(), Coverage()]
     for i in range(10):
-        parts[i % 2].enter("add", "order 1", ["a"] if i < 4 else ["a", "b"])
+        parts[i % 2].add("add", "order 1", ["a"] if i < 4 else ["a", "b"])
     for part in parts:
         whole.merge(part.pack())
     assert whole.shown == {("add", "a", "order 1"): 10, ("add", "b", "order 1"): 6}
     assert whole.tried == {("add", "order 1"): 10}
 
 
-def test_a_waiver_excuses_one_property():
-    excused = replace(SIN, waivers=(Waiver("layout", "a test", date.max),))
-    lines = Ledger().complaints([excused], "quick")
-    assert len(lines) == len(Ledger().complaints([SIN], "quick")) - 1
+def test_a_waiver_exempts_one_property():
+    exempt = replace(SIN, waivers=(Waiver("layout", "a test", date.max),))
+    lines = Coverage().missing([exempt], "quick")
+    assert len(lines) == len(Coverage().missing([SIN], "quick")) - 1
     assert not any("layout" in line for line in lines)
 
 
