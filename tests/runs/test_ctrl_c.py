@@ -5,14 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from time import monotonic, sleep
 
-from helpers.paths import ROOT
 import pytest
+from helpers.paths import ROOT
 
-from tinygen.runs import checkpoint
 from tinygen.io.progress import progress
+from tinygen.runs import checkpoint
 from tinygen.runs.run import open_run
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

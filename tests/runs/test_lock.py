@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tinygen.runs import checkpoint, lock
 from tinygen.io import files
+from tinygen.runs import checkpoint, lock
 from tinygen.runs.run import RunError, open_run
 
 HOLD = """

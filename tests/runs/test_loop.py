@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen.runs import loop as module
 from tinygen import models, nn, optim
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.data import Batches, load
-from tinygen.runs.loop import restore, snapshot
-from tinygen.models import non_saturating
 from tinygen.io.progress import progress
+from tinygen.models import non_saturating
+from tinygen.runs import loop as module
+from tinygen.runs.checkpoint import CheckpointError
+from tinygen.runs.loop import restore, snapshot
 from tinygen.runs.run import open_run
 
 IMAGES = load("digits").train_images[:22]  # three batches, the last one smaller

@@ -25,10 +25,10 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
-from tinygen.errors import arguments
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.data import DataError
+from tinygen.errors import arguments
 from tinygen.io.output import forgiving_output, warn
+from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.run import RunError
 
 # ---- what an option may be -----------------------------------------------------------------------------------------

@@ -21,14 +21,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinygen.runs import checkpoint
-from tinygen.runs.checkpoint import CheckpointError
-from tinygen.io.table import columns
 from tinygen.io.files import real, replace
-from tinygen.runs.lock import Lock, hold
-from tinygen.runs.loop import Loop
 from tinygen.io.output import say
 from tinygen.io.progress import digits, number
+from tinygen.io.table import columns
+from tinygen.runs import checkpoint
+from tinygen.runs.checkpoint import CheckpointError
+from tinygen.runs.lock import Lock, hold
+from tinygen.runs.loop import Loop
 from tinygen.runs.record import (
     CONFIG,
     RunError,
