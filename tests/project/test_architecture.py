@@ -1,171 +1,123 @@
-"""The house: who may import whom, what stays outside, and how long a file may grow. Read from the source, not run."""
+"""The architecture: which part may import which, what is never done, and how long a file may be.
+
+These tests parse the source and run none of it, except where they look at what an import loads.
+"""
 
 import ast
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
+from helpers.architecture import (
+    HEIGHT,
+    MODULES,
+    ONLY_IN,
+    PACKAGE,
+    PROJECT,
+    imports_of,
+    name_of,
+    part_of,
+    tree_of,
+    wrong_way,
+)
 from helpers.paths import ROOT
-
-PACKAGE = sorted((ROOT / "tinygen").rglob("*.py"))
-PROJECT = sorted(p for part in ("tinygen", "examples", "tests", "tools") for p in (ROOT / part).rglob("*.py"))
-
-# From the ground up. A module may import from the floors below its own, and from what stands to its left on its own.
-FLOORS = [
-    "errors io",
-    "kernels",
-    "tensor op grad",
-    "ops",
-    "functional derivatives graph gradcheck",
-    "data plot runs",  # these know no engine: arrays, files and pictures only
-    "testing",
-    "nn optim distributions",
-    "evaluate models",
-    "bench commands __main__",
-]
-HEIGHT = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms.split())}
-WITHOUT_ENGINE = {*FLOORS[0].split(), *FLOORS[1].split(), *FLOORS[5].split()}
-
-
-def name_of(path: Path) -> str:
-    """tinygen/nn/layers.py is tinygen.nn.layers, tinygen/nn/__init__.py is tinygen.nn."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(path): path for path in PACKAGE}
-
-
-def room_of(module: str) -> str:
-    """The room below tinygen that a module stands in: `nn` for tinygen.nn.layers; "" for tinygen itself."""
-    return module.partition(".")[2].partition(".")[0]
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def at(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT)}:{line}"
 
 
-@cache
-def imports_of(path: Path) -> list[tuple[int, str, str]]:
-    """Each import of a file, those inside functions too, as (line, module, name); not those for type checkers alone."""
-    package = name_of(path).split(".") if path.name == "__init__.py" else name_of(path).split(".")[:-1]
-    found, todo = [], [tree_of(path)]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            continue
-        if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name, "") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:  # `from tinygen.nn import init` imports a module, not a name
-                inner = f"{module}.{alias.name}"
-                found.append((node.lineno, inner, "") if inner in MODULES else (node.lineno, module, alias.name))
-        todo += ast.iter_child_nodes(node)
-    return found
-
-
 def calls(path: Path) -> list[tuple[ast.Call, str]]:
-    """Every call of a file, with the last part of the name that is called: `load` for np.load(...)."""
+    """Every call in a file, with the last part of the called name: `load` for np.load(...)."""
     found = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     return [(n, n.func.attr if isinstance(n.func, ast.Attribute) else getattr(n.func, "id", "")) for n in found]
 
 
-# -- who may import whom -----------------------------------------------------------------------------------------------
+# -- imports -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_module_has_a_floor():
-    rooms = {room_of(name) for name in MODULES} - {""}
-    assert rooms <= HEIGHT.keys(), "say in FLOORS on which floor it stands"
+def test_every_part_has_a_floor():
+    parts = {part_of(name) for name in MODULES} - {""}
+    assert parts == HEIGHT.keys(), "edit FLOORS in tests/helpers/architecture.py"
 
 
-def wrong_way(room: str, other: str, name: str) -> str:
-    """Why `room` may not import `other`; empty if it may."""
-    if not other:  # the roof, which shows what is below: of it only the version may be read from below
-        return (
-            "" if name == "__version__" or room in FLOORS[-1].split() else f"{name} is taken from the top of the house"
-        )
-    if room in WITHOUT_ENGINE and other not in WITHOUT_ENGINE:
-        return f"{room} needs no engine, and no {other}"
-    down = HEIGHT[other][0] < HEIGHT[room][0] or (HEIGHT[other][0] == HEIGHT[room][0] and HEIGHT[other] <= HEIGHT[room])
-    return "" if down else f"{room} imports {other}, which stands above it"
+def test_every_folder_is_a_package():
+    """A folder without `__init__.py` is left out of the wheel."""
+    assert [str(path) for path in PACKAGE if not path.with_name("__init__.py").exists()] == []
 
 
 def test_imports_point_down():
-    found = [
-        f"{at(path, line)}: {why}"
-        for path in PACKAGE
-        for line, module, name in imports_of(path)
-        if room_of(name_of(path)) and module.split(".")[0] == "tinygen"
-        and (why := wrong_way(room_of(name_of(path)), room_of(module), name))
-    ]  # fmt: skip
+    found = []
+    for path in PACKAGE:
+        part = part_of(name_of(path))
+        for line, module, name in imports_of(path):
+            if part and module.split(".")[0] == "tinygen" and (why := wrong_way(part, part_of(module), name)):
+                found.append(f"{at(path, line)}: {why}")
     assert found == []
 
 
 def test_the_rule_itself():
-    assert wrong_way("ops", "nn", "Module") == "ops imports nn, which stands above it"
-    assert wrong_way("tensor", "grad", "grad") == "tensor imports grad, which stands above it"
-    assert wrong_way("plot", "tensor", "Tensor") == "plot needs no engine, and no tensor"
-    assert wrong_way("nn", "", "grad") == "grad is taken from the top of the house"
+    assert wrong_way("ops", "nn", "Module") == "ops imports nn, which is above it"
+    assert wrong_way("tensor", "grad", "grad") == "tensor imports grad, which is above it"
+    assert wrong_way("plot", "tensor", "Tensor") == "plot works without the engine, but imports tensor"
+    assert "import it from the file that defines it" in wrong_way("nn", "", "grad")
     assert wrong_way("nn", "ops", "conv2d") == wrong_way("runs", "", "__version__") == wrong_way("nn", "nn", "") == ""
 
 
-def test_no_module_imports_itself_in_a_circle():
+def test_imports_for_type_checkers_count(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.architecture.ROOT", tmp_path)
+    path = tmp_path / "tinygen" / "tensor.py"
+    path.parent.mkdir()
+    path.write_text("if TYPE_CHECKING:\n    from tinygen.nn import Module\n")
+    assert imports_of(path) == [(2, "tinygen.nn", "Module")]
+
+
+def test_no_modules_import_each_other_in_a_circle():
     below = {name: {m for _, m, _ in imports_of(path)} & MODULES.keys() for name, path in MODULES.items()}
-    below["tinygen"] = set()  # its __version__ is read from below; what it shows is not
+    below["tinygen"] = set()  # the lower parts read its __version__; what it imports comes after
     while below:
         ground = {name for name, others in below.items() if not others & (below.keys() - {name})}
         assert ground, f"a circle among {sorted(below)}"
         below = {name: others for name, others in below.items() if name not in ground}
 
 
-def test_only_plot_imports_matplotlib_and_only_tests_import_test_tools():
-    rooms = {"matplotlib": "plot", "torch": "bench", "hypothesis": "testing", "pytest": "testing"}
-    found = [
-        at(path, line)
-        for path in PACKAGE
-        for line, module, _ in imports_of(path)
-        if room_of(name_of(path)) != rooms.get(module.split(".")[0], room_of(name_of(path)))
-    ]
+def test_matplotlib_torch_and_test_tools_are_imported_in_one_part_each():
+    found = []
+    for path in PACKAGE:
+        part = part_of(name_of(path))
+        found += [at(path, n) for n, module, _ in imports_of(path) if ONLY_IN.get(module.split(".")[0], part) != part]
     assert found == []
 
 
 def loaded_by(code: str) -> set[str]:
-    """The packages that are in memory after `code`, in a fresh process."""
+    """The top-level packages that are loaded after `code` ran in a new process."""
     command = [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     return {name.split(".")[0] for name in run.stdout.split() if not name.startswith("_")}
 
 
 def test_importing_tinygen_loads_numpy_and_nothing_else():
-    """Not matplotlib, torch, SciPy, numba, nor the tools of tests and downloads: each is loaded where it is needed."""
+    """Not matplotlib, torch, SciPy or numba, and no tools for tests or downloads: each is imported on first use."""
     numpy = loaded_by("import numpy, numpy.random")
     assert loaded_by("import tinygen") - numpy - set(sys.stdlib_module_names) == {"tinygen"}
 
 
-def test_importing_any_room_but_plot_loads_no_plots_and_no_test_tools():
-    rooms = [m for m in MODULES if m.count(".") == 1 and room_of(m) not in {"plot", "bench", "commands"}]
-    loaded = loaded_by("\n".join(f"import {module}" for module in rooms))
+def test_importing_any_part_but_plot_loads_no_plots_and_no_test_tools():
+    parts = [m for m in MODULES if m.count(".") == 1 and part_of(m) not in {"plot", "bench", "commands"}]
+    loaded = loaded_by("\n".join(f"import {module}" for module in parts))
     assert not loaded & {"matplotlib", "torch", "hypothesis", "pytest", "pooch", "tqdm", "tyro"}
 
 
-# -- what is not done here ---------------------------------------------------------------------------------------------
+# -- what is never done ------------------------------------------------------------------------------------------------
 
 UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "imp", "runpy", "builtins"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}  # by their bare names: model.eval() is another matter
 
 
 def test_no_code_comes_out_of_data():
-    """No pickle, no evaluated text, no import by a computed name: a file that is opened can't run."""
+    """No pickle, no evaluated text, no import by a computed name: reading a file never runs it."""
     found = []
     for path in [p for p in PROJECT if "tests" not in p.parts]:
         for node in ast.walk(tree_of(path)):
@@ -177,12 +129,12 @@ def test_no_code_comes_out_of_data():
             found += [at(path, node.lineno)] * (full in UNSAFE_CALLS or name == "import_module")
             if full.split(".")[-1] in ("load", "read_array") and full.startswith(("np.", "numpy.")):
                 safe = any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords)
-                found += [f"{at(path, node.lineno)}: say allow_pickle=False"] * (not safe)
+                found += [f"{at(path, node.lineno)}: pass allow_pickle=False"] * (not safe)
     assert found == []
 
 
 def test_kernels_are_exact_about_nan_and_inf():
-    """`fastmath` is a named set without nnan, ninf and afn; no loop is `parallel`, so no sum is split by luck."""
+    """`fastmath` is a set without nnan, ninf and afn; no loop is `parallel`, so the order of a sum is fixed."""
     found = []
     for path in PACKAGE:
         named = {ast.unparse(n.targets[0]): n.value for n in tree_of(path).body if isinstance(n, ast.Assign)}
@@ -204,10 +156,10 @@ RANDOM_NAMES = {"Generator", "default_rng", "SeedSequence", "BitGenerator", "PCG
 
 
 def test_randomness_comes_from_a_generator_that_is_passed():
-    """No draw from NumPy's or Python's global state; no generator hidden in a module, where it would outlive a call."""
+    """Nothing is drawn from the global state of NumPy or Python, and no module keeps a generator between calls."""
     found = []
     for path in PROJECT:
-        looks = path.name == "test_walk.py"  # it looks whether the global states have moved
+        looks = path.name == "test_walk.py"  # it tests that the global states don't change
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
                 found += [at(path, node.lineno)] * (node.attr not in RANDOM_NAMES and not looks)
@@ -224,13 +176,13 @@ def test_randomness_comes_from_a_generator_that_is_passed():
     assert found == []
 
 
-def test_a_mistake_of_the_user_is_never_an_assert():
-    """Asserts vanish under `python -O`: errors are exceptions."""
+def test_errors_are_exceptions_and_never_asserts():
+    """`python -O` removes asserts."""
     found = [at(path, n.lineno) for path in PACKAGE for n in ast.walk(tree_of(path)) if isinstance(n, ast.Assert)]
     assert found == []
 
 
-# -- how it reads ------------------------------------------------------------------------------------------------------
+# -- readability -------------------------------------------------------------------------------------------------------
 
 
 def test_every_file_opens_with_a_sentence():
@@ -244,7 +196,7 @@ def test_every_file_opens_with_a_sentence():
 
 @pytest.mark.parametrize("part, limit", [("tinygen", 350), ("examples", 350), ("tests", 420), ("tools", 350)])
 def test_files_stay_short_enough_to_read(part, limit):
-    """Split by idea where one grows over the limit."""
+    """Split a file that grows over the limit by idea."""
     sizes = {
         str(p.relative_to(ROOT)): len(p.read_text("utf-8").splitlines())
         for p in PROJECT
