@@ -1,4 +1,4 @@
-"""Pictures of recipes show what is there: every graph can be read back from its drawing."""
+"""The text, DOT and Mermaid of a computation graph: the edges can be read back from each of them."""
 
 import re
 from collections import Counter
@@ -13,21 +13,21 @@ from tinygen import graph
 
 
 def programs():
-    """A list of tensors, each made from earlier ones, the last from all that were left over; and their names."""
+    """A list of tensors, each computed from earlier ones, and a name for each."""
 
     @st.composite
     def program(choose):
-        made = [tg.Parameter(np.zeros(2)) for _ in range(choose(st.integers(1, 3)))]
+        tensors = [tg.Parameter(np.zeros(2)) for _ in range(choose(st.integers(1, 3)))]
         for _ in range(choose(st.integers(0, 12))):
-            a, b = (made[choose(st.integers(0, len(made) - 1))] for _ in "ab")
-            made.append(choose(st.sampled_from([tg.tanh, tg.exp]))(a) if choose(st.booleans()) else tg.mul(a, b))
-        return made, {f"t{i}": tensor for i, tensor in enumerate(made)}
+            a, b = (tensors[choose(st.integers(0, len(tensors) - 1))] for _ in "ab")
+            tensors.append(choose(st.sampled_from([tg.tanh, tg.exp]))(a) if choose(st.booleans()) else tg.mul(a, b))
+        return tensors, {f"t{i}": tensor for i, tensor in enumerate(tensors)}
 
     return program()
 
 
 def edges_of(y, names):
-    """(parent, child) for all that y is made from, by name, as often as it is used."""
+    """How often each edge (parent, child) occurs in the graph of y, by name."""
     called = {tensor.node: name for name, tensor in names.items()}
     seen, todo, edges = {y.node}, [y.node], Counter()
     while todo:
@@ -40,10 +40,10 @@ def edges_of(y, names):
     return edges
 
 
-def read_text(drawing):
-    """The edges of a drawing by `graph.text`, in which every tensor has a name."""
+def read_text(output):
+    """The edges in the output of `graph.text`; every tensor must have a name."""
     edges, numbers, open_lines = Counter(), {}, {}
-    for line in drawing.splitlines():
+    for line in output.splitlines():
         indent, label, number = re.fullmatch(r"((?:│  |├─ )*)(\S+)(?: = \w+)?(?: .*?(#\d+)?)?", line).groups()
         folded = re.search(r"\((t\d+)\)", line)
         depth = len(indent) // 3
@@ -59,26 +59,26 @@ def read_text(drawing):
     return Counter((numbers.get(a, a), numbers.get(b, b)) for a, b in edges.elements())
 
 
-def read_arrows(drawing, arrow, label):
-    """The edges of a drawing by `dot` or `mermaid`."""
-    names = {key: name for key, name in re.findall(label, drawing)}
-    return Counter((names[a], names[b]) for a, b in re.findall(rf"(n\d+) {arrow} (n\d+)$", drawing, re.MULTILINE))
+def read_arrows(output, arrow, label):
+    """The edges in the output of `graph.dot` or `graph.mermaid`."""
+    names = {key: name for key, name in re.findall(label, output)}
+    return Counter((names[a], names[b]) for a, b in re.findall(rf"(n\d+) {arrow} (n\d+)$", output, re.MULTILINE))
 
 
 @given(programs())
 def test_a_text_can_be_read_back(program):
-    made, names = program
-    y = made[-1]
-    drawing = graph.text(y, names=names)
-    assert read_text(drawing) == edges_of(y, names)
-    drawn = re.findall(r"(t\d+) = ", drawing)
-    assert len(drawn) == len(set(drawn))  # each step once
+    tensors, names = program
+    y = tensors[-1]
+    output = graph.text(y, names=names)
+    assert read_text(output) == edges_of(y, names)
+    printed = re.findall(r"(t\d+) = ", output)
+    assert len(printed) == len(set(printed))  # each node once
 
 
 @given(programs())
 def test_dot_and_mermaid_can_be_read_back(program):
-    made, names = program
-    y = made[-1]
+    tensors, names = program
+    y = tensors[-1]
     assert read_arrows(graph.dot(y, names=names), "->", r'(n\d+) \[label="(t\d+)') == edges_of(y, names)
     assert read_arrows(graph.mermaid(y, names=names), "-->", r'(n\d+)[(\[]+"(t\d+)') == edges_of(y, names)
 
@@ -114,7 +114,7 @@ def test_quotes_in_names_are_escaped():
     assert '"the #quot;w#quot;<br/>(2,)"' in graph.mermaid(w * 2, names={'the "w"': w})
 
 
-def test_a_long_recipe_is_elided_and_says_so():
+def test_a_large_graph_is_shortened_with_a_note():
     y = tg.Parameter(np.ones(2))
     for _ in range(20_000):
         y = y + 1
@@ -122,13 +122,13 @@ def test_a_long_recipe_is_elided_and_says_so():
     assert len(lines) == 20
     assert "⋮ 19,982 more lines" in lines
     assert lines[-1].startswith("variable")
-    assert "19,981 earlier steps are not drawn" in graph.dot(y, limit=20)
-    assert "19,981 earlier steps are not drawn" in graph.mermaid(y, limit=20)
+    assert "19,981 earlier nodes are not shown" in graph.dot(y, limit=20)
+    assert "19,981 earlier nodes are not shown" in graph.mermaid(y, limit=20)
     assert graph.dot(y, limit=20).count("->") == graph.mermaid(y, limit=20).count("->") == 20
 
 
-def test_what_has_no_recipe_is_refused_in_words():
-    with pytest.raises(TypeError, match="graph: this is a constant, without a recipe"):
+def test_a_tensor_without_a_graph_is_refused():
+    with pytest.raises(TypeError, match="graph: expected a tensor made from variables, got a constant"):
         graph.text(tg.Tensor([1.0]))
     w = tg.Parameter(np.ones(2))
     y = (w * w).sum()
