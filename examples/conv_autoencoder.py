@@ -71,10 +71,11 @@ def main(
 
     losses, tests = [], []  # squared error per image: of each batch, and on the test images after each epoch
     loop = run.loop(model=model, opt=opt, batches=batches, losses=losses, tests=tests)
+    model.loss = nn.finite(model.loss, after=loop)  # NaN or infinity stops the run, and the error names the op
     for epoch in loop.epochs(epochs):
         for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
-            loss = nn.finite(model.loss, batch, after=loop)
+            loss = model.loss(batch)
             opt.step(grad(loss, params))
             losses.append(loss.item())
             bar.show(loss=np.mean(losses[-100:]))

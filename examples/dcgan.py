@@ -100,11 +100,12 @@ def main(
     scores, frames = [], []  # the figures SCORES of each step; images for the film
     players = dict(gan=gan, g_opt=g_opt, d_opt=d_opt, average=average)
     loop = run.loop(**players, batches=batches, rng=rng, scores=scores, frames=frames)
+    against = nn.finite(against, after=loop)  # NaN or infinity stops the run, and the error names the op
     for epoch in loop.epochs(epochs):
         for real in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             g_opt.lr = d_opt.lr = schedule(g_opt.steps)
             fake = generator(gan.noise(len(real), rng))
-            d_loss, s_real, s_fake = nn.finite(against, real, fake.detach(), after=loop)
+            d_loss, s_real, s_fake = against(real, fake.detach())
             d_opt.step(grad(d_loss, d_params))
             g_loss = non_saturating.g_loss(discriminator(fake))
             g_opt.step(grad(g_loss, g_params))

@@ -95,12 +95,12 @@ def main(
         schedule = optim.cosine(lr, total=epochs * len(batches), warmup=100)
         losses = []  # squared error per image, of each batch
         loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, losses=losses)
+        model.loss = nn.finite(model.loss, after=loop)  # NaN or infinity stops the run, and the error names the op
         for epoch in loop.epochs(epochs):
             label = f"{name}, epoch {epoch}/{epochs}"
             for batch in (bar := progress(loop.steps(batches), label=label, quiet=quiet)):
                 opt.lr = schedule(opt.steps)
-                # it sees the damaged, is asked for the clean
-                loss = nn.finite(model.loss, batch, rng, corrupt=corrupt, after=loop)
+                loss = model.loss(batch, rng, corrupt=corrupt)
                 opt.step(grad(loss, params))
                 losses.append(loss.item())
                 bar.show(loss=np.mean(losses[-100:]))

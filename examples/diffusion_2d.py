@@ -126,9 +126,10 @@ def train(
     schedule = optim.cosine(lr, total=steps, warmup=100)
     losses = []
     loop = run.loop(model=model, opt=opt, average=average, rng=rng, losses=losses)  # each training has its checkpoint
+    model.loss = nn.finite(model.loss, after=loop)  # NaN or infinity stops the run, and the error names the op
     for step in (bar := progress(loop.steps(range(steps)), label=label, quiet=quiet)):
         opt.lr = schedule(step)
-        loss = nn.finite(model.loss, draw(batch_size, rng), rng, after=loop)
+        loss = model.loss(draw(batch_size, rng), rng)
         opt.step(grad(loss, params))
         average.update()
         losses.append(loss.item())

@@ -82,17 +82,18 @@ def main(
     losses, tests = [], []  # squared error per pixel: of each batch, and on test images after each epoch
     history = dict(losses=losses, tests=tests)
     loop = run.loop(model=model, opt=opt, average=average, batches=batches, rng=rng, history=history)
+    model.loss = nn.finite(model.loss, after=loop)  # NaN or infinity stops the run, and the error names the op
     for epoch in loop.epochs(epochs):
         for batch in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             opt.lr = schedule(opt.steps)
-            loss = nn.finite(model.loss, 2 * batch - 1, rng, after=loop)  # pixels in [-1, 1]
+            loss = model.loss(2 * batch - 1, rng)  # pixels in [-1, 1]
             opt.step(grad(loss, params))
             average.update()
             losses.append(loss.item())
             bar.show(loss=np.mean(losses[-100:]))
         with average.applied(), no_grad():
             rng_of_test = np.random.default_rng(0)  # the same noise each time
-            tests.append(nn.finite(model.loss, 2 * test[:500] - 1, rng_of_test, after=loop).item())
+            tests.append(model.loss(2 * test[:500] - 1, rng_of_test).item())
         run.log(len(losses), test=tests[-1])
         if not quiet:
             print(f"epoch {epoch}: {tests[-1]:.4f} squared error per pixel of test images")

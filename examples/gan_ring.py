@@ -121,6 +121,7 @@ def train(
         return non_saturating.d_loss(D(real), D(fake))
 
     loop = run.loop(gan=gan, g_opt=g_opt, d_opt=d_opt, average=average, rng=rng, seen=seen)
+    told_apart = nn.finite(told_apart, after=loop)  # NaN or infinity stops the run, and the error names the op
     for step in (bar := progress(loop.steps(range(steps)), label=f"seed {seed}", quiet=quiet)):
         if step in looks:
             seen["logits"].append(map_of(D))
@@ -129,7 +130,7 @@ def train(
         real, _ = data.ring(batch_size, rng, sd=SD)
         fake = gan(gan.noise(batch_size, rng))
 
-        d_loss = nn.finite(told_apart, real, fake.detach(), after=loop)
+        d_loss = told_apart(real, fake.detach())
         too_steep = gradient_penalty(D, real, fake, rng, slope=0.0)
         d_opt.step(grad(d_loss + penalty * too_steep, d_params))
 

@@ -57,15 +57,16 @@ def train(
     schedule = optim.cosine(lr, total=epochs * len(batches), warmup=100)
     trained, tested, seen = [], [], []  # the last: both terms of each batch of this epoch, summed over its images
     loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, trained=trained, tested=tested, seen=seen)
+    model.terms = nn.finite(model.terms, after=loop)  # NaN or infinity stops the run, and the error names the op
     for _ in (bar := progress(loop.epochs(epochs), label=label, quiet=quiet)):
         for batch in loop.steps(batches):
             opt.lr = schedule(opt.steps)
             pixels = binarise(batch, rng)  # new ones each time
-            reconstruction, kl = nn.finite(model.terms, pixels, rng, after=loop)
+            reconstruction, kl = model.terms(pixels, rng)
             opt.step(grad(reconstruction + beta * kl, params))
             seen.append((len(batch) * reconstruction.item(), len(batch) * kl.item()))
         with no_grad():
-            terms = nn.finite(model.terms, test, np.random.default_rng(TEST_SEED), after=loop)
+            terms = model.terms(test, np.random.default_rng(TEST_SEED))
         means = np.sum(seen, axis=0) / len(images)
         seen.clear()
         trained.append(means.sum())

@@ -22,9 +22,10 @@ def train(trip: Trip, steps: int) -> tuple[ConvAutoencoder, list[float], list[fl
     opt, schedule = optim.Adam(params), optim.cosine(2e-3, total=steps)
     losses, tests = [], []
     batches = Batches(images, 32 if trip.small else 128, rng).forever()
+    model.loss = nn.finite(model.loss)  # NaN or infinity stops the run, and the error names the op
     for step in (bar := progress(range(1, steps + 1), label="autoencoder", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
-        loss = nn.finite(model.loss, next(batches), after=f"{opt.steps} steps")
+        loss = model.loss(next(batches))
         opt.step(grad(loss, params))
         losses.append(loss.item())
         if step % max(1, steps // 20) == 0:

@@ -27,9 +27,10 @@ def train(trip: Trip, steps: int) -> tuple[Diffusion, optim.EMA, list[float], li
     schedule = optim.cosine(3e-3 if trip.small else 2e-3, total=steps, warmup=100)
     losses, tests = [], []
     batches = Batches(images, 64 if trip.small else 32, rng).forever()
+    model.loss = nn.finite(model.loss)  # NaN or infinity stops the run, and the error names the op
     for step in (bar := progress(range(1, steps + 1), label="diffusion", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
-        loss = nn.finite(model.loss, next(batches), rng, after=f"{opt.steps} steps")
+        loss = model.loss(next(batches), rng)
         opt.step(grad(loss, params))
         average.update()
         losses.append(loss.item())

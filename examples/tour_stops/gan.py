@@ -46,11 +46,12 @@ def train(trip: Trip, steps: int) -> Game:
     def answers(real: np.ndarray, fake: Tensor) -> tuple[Tensor, Tensor]:
         return discriminator(real), discriminator(fake)
 
+    answers = nn.finite(answers)  # NaN or infinity stops the run, and the error names the op
     for step in (bar := progress(range(1, steps + 1), label="GAN", quiet=trip.quiet)):
         g_opt.lr = d_opt.lr = schedule(step - 1)
         real = next(batches)
         fake = generator(gan.noise(len(real), rng))
-        s_real, s_fake = nn.finite(answers, real, fake.detach(), after=f"{g_opt.steps} steps")
+        s_real, s_fake = answers(real, fake.detach())
         d_loss = non_saturating.d_loss(s_real, s_fake)
         slope = 4 * GAMMA / 2 * r1_penalty(discriminator, real) if step % 4 == 0 else 0  # each fourth step, for all
         d_opt.step(grad(d_loss + slope, d_params))

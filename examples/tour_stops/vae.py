@@ -24,9 +24,10 @@ def train(trip: Trip, steps: int) -> tuple[VAE, list[float], list[float]]:
     opt, schedule = optim.Adam(params), optim.cosine(3e-3, total=steps, warmup=100)
     losses, tests = [], []
     batches = Batches(images, 32 if trip.small else 128, rng).forever()
+    model.terms = nn.finite(model.terms)  # NaN or infinity stops the run, and the error names the op
     for step in (bar := progress(range(1, steps + 1), label="VAE", quiet=trip.quiet)):
         opt.lr = schedule(opt.steps)
-        reconstruction, kl = nn.finite(model.terms, next(batches), rng, after=f"{opt.steps} steps")
+        reconstruction, kl = model.terms(next(batches), rng)
         loss = reconstruction + kl
         opt.step(grad(loss, params))
         losses.append(loss.item())

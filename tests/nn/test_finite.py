@@ -59,7 +59,7 @@ def test_the_op_and_the_layer_are_named_wherever_they_are(data):
     model, x = Model(network(depth, 3, place, way)), rng().normal(size=(2, 3)).astype(np.float32)
     before, draws = model.state_dict(), rng(7)
     with pytest.raises(FloatingPointError) as error:
-        nn.finite(model.loss, x, draws)
+        nn.finite(model.loss)(x, draws)
     index = 2 * place + 1
     where = f"encoder.{index}" if index < depth else f"decoder.{index - depth}"
     assert f"{way} in net.{where} (Planted) made the first" in str(error.value)
@@ -75,25 +75,25 @@ def test_a_parameter_that_was_no_number_before_is_named(index, value):
     with pytest.raises(
         FloatingPointError, match=rf"the parameter {name} was {'nan' if value != value else 'infinite'}"
     ):
-        nn.finite(model.loss, np.ones((2, 3), np.float32), rng())
+        nn.finite(model.loss)(np.ones((2, 3), np.float32), rng())
 
 
 def test_data_that_are_no_numbers_are_named():
     x = np.array([[1, np.nan, 2]], np.float32)
     with pytest.raises(FloatingPointError, match=r"its argument 0 \(1, 3\) was nan somewhere before; look at the data"):
-        nn.finite(Model(network(1, 3, 0, None)).loss, x, rng())
+        nn.finite(Model(network(1, 3, 0, None)).loss)(x, rng())
     answer = tg.Parameter(np.ones(3)) * np.array([1.0, np.nan, 1.0])
-    with pytest.raises(FloatingPointError, match=r"its argument 0 \(3,\) was nan .* let finite\(\) call what made it"):
-        nn.finite(tg.sum, answer)
+    with pytest.raises(FloatingPointError, match=r"its argument 0 \(3,\) was nan .* guard the function that made it"):
+        nn.finite(tg.sum)(answer)
 
 
 def test_what_is_finite_passes_through_and_draws_as_often():
     model, x = VAE.dense((5,), (4,), 2, rng=rng()), np.ones((3, 5), np.float32)
     draws = [rng(3), rng(3)]
     for _ in range(3):
-        terms, plain = nn.finite(model.terms, x, draws[0]), model.terms(x, draws[1])
+        terms, plain = nn.finite(model.terms)(x, draws[0]), model.terms(x, draws[1])
         assert [t.item() for t in terms] == [t.item() for t in plain]
-    assert nn.finite(model.loss, x, draws[0], beta=2.0).item() == model.loss(x, draws[1], beta=2.0).item()
+    assert nn.finite(model.loss)(x, draws[0], beta=2.0).item() == model.loss(x, draws[1], beta=2.0).item()
     assert draws[0].bit_generator.state == draws[1].bit_generator.state
 
 
@@ -107,42 +107,43 @@ def test_the_same_draws_are_looked_at_again(seed):
 
     draws = rng(seed)
     if rng(seed).random() < 0.5:
-        assert np.isfinite(nn.finite(Lucky().loss, tg.Tensor([1.0]), draws).item())
+        assert np.isfinite(nn.finite(Lucky().loss)(tg.Tensor([1.0]), draws).item())
     else:
         with pytest.raises(FloatingPointError, match="log outside of all layers made the first, of inputs up to 0"):
-            nn.finite(Lucky().loss, tg.Tensor([1.0]), draws)
+            nn.finite(Lucky().loss)(tg.Tensor([1.0]), draws)
 
 
 def test_the_loss_may_be_any_function_and_its_model_an_argument():
     net, x = nn.Sequential(nn.Dense(2, 2, rng=rng()), Planted("log")), np.ones((1, 2), np.float32)
-    with pytest.raises(FloatingPointError, match=r"the loss is nan, .* log in 1 \(Planted\) made the first"):
-        nn.finite(lambda net, x: net(x).sum(), net, x)
+    with pytest.raises(FloatingPointError, match=r"the loss is nan in call 1, .* log in 1 \(Planted\) made the first"):
+        nn.finite(lambda net, x: net(x).sum())(net, x)
     with pytest.raises(FloatingPointError, match=r"log in critic.1 \(Planted\) made the first"):
-        nn.finite(lambda x, *, critic: critic(x).sum(), x, critic=net)
+        nn.finite(lambda x, *, critic: critic(x).sum())(x, critic=net)
     with pytest.raises(FloatingPointError, match=r"log in net.1 \(Planted\) made the first"):
-        nn.finite(lambda x: net(x).sum(), x)
+        nn.finite(lambda x: net(x).sum())(x)
     with pytest.raises(FloatingPointError, match="log in a Planted made the first"):
-        nn.finite([lambda x, net=net: net(x).sum()][0], x)
+        nn.finite([lambda x, net=net: net(x).sum()][0])(x)
 
 
-@pytest.mark.parametrize("after, says", [("3 steps", "nan after 3 steps, and"), ("", "nan, and the weights")])
+@pytest.mark.parametrize("after, says", [("3 steps", "nan after 3 steps, and"), ("", "nan in call 1, and the weights")])
 def test_the_error_says_how_far_the_run_had_come(after, says):
     with pytest.raises(FloatingPointError, match=f"the loss is {says}"):
-        nn.finite(lambda x: tg.log(x).sum(), tg.Tensor([-1.0]), after=after)
+        nn.finite(lambda x: tg.log(x).sum(), after=after)(tg.Tensor([-1.0]))
 
 
 def test_a_loop_is_such_a_text(tmp_path):
     loop = open_run(tmp_path, {}).loop()
+    log = nn.finite(lambda x: tg.log(x).sum(), after=loop)
     with pytest.raises(FloatingPointError, match="the loss is infinite after 1 epoch and 2 steps, and"):
         for epoch in loop.epochs(3):
             for step in loop.steps(range(3)):
-                nn.finite(lambda x: tg.log(x).sum(), tg.Tensor([0.0 if (epoch, step) == (2, 2) else 1.0]), after=loop)
+                log(tg.Tensor([0.0 if (epoch, step) == (2, 2) else 1.0]))
 
 
 def test_what_changes_from_call_to_call_is_not_blamed_on_an_op():
     answers = iter([np.inf, 1.0])
     with pytest.raises(FloatingPointError, match="computed again it is finite"):
-        nn.finite(lambda: tg.Tensor(next(answers)))
+        nn.finite(lambda: tg.Tensor(next(answers)))()
 
 
 def test_a_run_stops_within_the_step_and_the_weights_have_not_moved():
@@ -153,7 +154,7 @@ def test_a_run_stops_within_the_step_and_the_weights_have_not_moved():
     with pytest.raises(FloatingPointError) as error:
         for _ in range(100):
             before = model.state_dict()
-            loss = nn.finite(model.loss, x, rng(steps))
+            loss = nn.finite(model.loss)(x, rng(steps))
             opt.step(tg.grad(loss, params))
             steps += 1
     assert 0 < steps < 100 and opt.steps == steps

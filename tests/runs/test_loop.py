@@ -36,7 +36,7 @@ def autoencoder(rng):
 
     def step(batch, rng):
         opt.lr = schedule(opt.steps)
-        loss = nn.finite(model.loss, batch)
+        loss = nn.finite(model.loss)(batch)
         opt.step(tg.grad(loss, params))
         return loss.item()
 
@@ -49,7 +49,7 @@ def vae(rng):
     opt = optim.RMSprop(params, 1e-2)
 
     def step(batch, rng):
-        loss = nn.finite(model.loss, (rng.random(batch.shape) < batch).astype(np.float32), rng)
+        loss = nn.finite(model.loss)((rng.random(batch.shape) < batch).astype(np.float32), rng)
         opt.step(tg.grad(loss, params))
         return loss.item()
 
@@ -63,7 +63,7 @@ def diffusion(rng):
     opt, average = optim.AdamW(params, 1e-2), optim.EMA(params, 0.9)
 
     def step(batch, rng):
-        loss = nn.finite(model.loss, 2 * batch.reshape(-1, 64) - 1, rng)
+        loss = nn.finite(model.loss)(2 * batch.reshape(-1, 64) - 1, rng)
         opt.step(tg.grad(loss, params))
         average.update()
         return loss.item()

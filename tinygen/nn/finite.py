@@ -1,17 +1,20 @@
-"""A loss that is no number stops the run before the weights move, and names the op and the layer that made it.
+"""A guard for losses: NaN or infinity stops the run before the weights move, and the error names the op and the layer.
 
-    loss = nn.finite(model.loss, batch, rng, after=loop)  # model.loss(batch, rng)
-    opt.step(grad(loss, params))
+    model.loss = nn.finite(model.loss, after=loop)
+    for batch in loop.steps(batches):
+        loss = model.loss(batch, rng)
+        opt.step(grad(loss, params))
 
-As long as all numbers are finite, this only looks at the data, the weights and the loss. Otherwise it computes the same
-again, from the same random numbers, and watches every op; the backward pass too, once an optimizer refuses a step.
+As long as all numbers are finite, the guard only looks at the data, the weights and the loss. Otherwise it computes the
+same again, from the same random numbers, and watches every op; the backward pass too, if an optimizer refuses a step.
 """
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from operator import attrgetter
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -22,48 +25,61 @@ from tinygen.nn.watch import watch, watching
 from tinygen.op import no_grad, takes_output, trace
 from tinygen.tensor import Node, Parameter, Tensor, array_of, constant
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def finite(f: Callable, *args, after: object = "", **options) -> Any:
-    """f(*args, **options), if that is finite: a tensor, or a tuple of them.
 
-    Else raises FloatingPointError: it names the first op on the way to the result that turned finite inputs into NaN or
-    infinity, and the layer that called it; or the parameter or argument that was not finite before, or the running
-    statistic that is not finite any more; these are refused even where an activation hides them from the result. Then
-    running statistics and generators are what they were. What stays unnoticed is an op inside f that overflows where
-    an activation hides it: relu(-inf) is 0, and so is its slope.
+def finite(f: Callable[P, T], *, after: object = "") -> Callable[P, T]:
+    """The function f, which returns a tensor or a tuple of them, with a check that its result is finite.
+
+    A call of the new function raises FloatingPointError for a result that is not. The error names the first op on the
+    way to it that turned finite inputs into NaN or infinity, and the layer that called this op; or the parameter, the
+    argument or the running statistic that is not finite itself. These three are refused even where an activation hides
+    them from the result. Running statistics and generators are then what they were before the call. One case stays
+    unnoticed: an op inside f that overflows where an activation hides it, since relu(-inf) is 0 and so is its slope.
+
     Layers are named as parts of the model whose method f is, of models among its arguments, and of those in variables
-    that a local f uses. How far the run had come is in `after`, whose text the error quotes: a loop, or "3 steps".
+    that a local f uses. The error quotes the text of `after`, which tells how far the run has come, for instance a
+    loop of `Run.loop`; without it, the error counts calls.
     """
-    attempt = watching.last = _Attempt(f, args, options)
-    with np.errstate(all="ignore"):  # it is said below, once and where
-        result = f(*args, **options)
-        bad = [part for part in _parts(result) if not _is_finite(part)]
-        spoilt = attempt.not_finite_before() or ("" if bad else attempt.not_finite_now())
-    if not bad and not spoilt:
-        return result
-    cause = spoilt or attempt.again(_cause)
-    attempt.restore(attempt.before)
-    name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
-    is_what = f"is {_worst(bad[0])}" if bad else "hides what is not finite"
-    when = f" after {after}" if str(after) else ""
-    raise FloatingPointError(f"{name} {is_what}{when}, and the weights were not moved: {cause}")
+    calls = 0
+
+    @wraps(f)
+    def guarded(*args: P.args, **options: P.kwargs) -> T:
+        nonlocal calls
+        attempt = watching.last = _Attempt(f, args, options)
+        with np.errstate(all="ignore"):  # NaN and infinity are reported below, with their cause
+            result = f(*args, **options)
+            bad = [part for part in _parts(result) if not _is_finite(part)]
+            spoilt = attempt.not_finite_before() or ("" if bad else attempt.not_finite_now())
+        calls += 1
+        if not bad and not spoilt:
+            return result
+        cause = spoilt or attempt.again(_cause)
+        attempt.restore(attempt.before)
+        name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
+        is_what = f"is {_worst(bad[0])}" if bad else "hides what is not finite"
+        when = f"after {after}" if str(after) else f"in call {calls}"
+        raise FloatingPointError(f"{name} {is_what} {when}, and the weights were not moved: {cause}")
+
+    return guarded
 
 
 def origin(parameter: Parameter) -> tuple[str, str]:
     """The name of a parameter whose gradient is not finite, and in words the op that made it so, as far as known.
 
-    Both come from the last call of `finite` in this thread, of which the forward and the backward pass are computed
-    again, every op watched.
+    Both come from the last call of a guarded function in this thread: its forward and its backward pass are computed
+    again, with every op watched.
     """
     attempt = watching.last
     if attempt is None:
-        return "", "nn.finite(model.loss, ...) around the loss would name the op"
+        return "", "with model.loss = nn.finite(model.loss) before the loop, this error names the op"
     name = next((name for name, *_, part in attempt.parts if part is parameter), "")
     return name, attempt.again(_backward_cause)
 
 
 class _Attempt:
-    """A call of `finite`: all that it takes to make it again."""
+    """A call of a guarded function, and all that it takes to repeat it."""
 
     def __init__(self, f: Callable, args: tuple, options: dict):
         self.f, self.args, self.options, self.models = f, args, options, _models(f, args, options)
@@ -99,7 +115,7 @@ class _Attempt:
         for name, value in [*enumerate(self.args), *self.options.items()]:
             if isinstance(value, np.ndarray | Tensor) and value.dtype.kind == "f" and not _is_finite(value):
                 made = isinstance(value, Tensor) and value.requires_grad
-                hint = "let finite() call what made it, to see where" if made else "look at the data"
+                hint = "guard the function that made it with nn.finite, to see where" if made else "look at the data"
                 return f"its argument {name} {value.shape} was {_worst(value)} somewhere before; {hint}"
         return ""
 
