@@ -11,11 +11,9 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load, specimens
 from tinygen.evaluate import metrics
-from tinygen.io.progress import progress
 from tinygen.models import ConvAutoencoder
+from tinygen.runs import Page, Result, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Limit, Rate, Seed, Size, before_work, command, start
-from tinygen.runs.page import Report
-from tinygen.runs.run import Result, figures_table, open_run
 
 
 @command
@@ -98,11 +96,11 @@ def main(
     rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{code}": np.clip(by_pca[first], 0, 1)}
     between = model.interpolate(codes[first], 12)
     few = labels < 10  # classes: an eye tells no more colours apart
-    report = Report(run)
-    report.save("reconstructions.png", plot.reconstructions, test[first], rows)
-    report.save("latent.png", plot.latent_map, metrics.pca_2d(codes)[few], labels[few])
-    report.save("between.png", plot.image_grid, between, columns=12, title="from one digit to the next")
-    report.save("loss.png", curves, losses, tests, {f"PCA-{code}, test": reference})
+    page = Page(run)
+    page.save("reconstructions.png", plot.reconstructions, test[first], rows)
+    page.save("latent.png", plot.latent_map, metrics.pca_2d(codes)[few], labels[few])
+    page.save("between.png", plot.image_grid, between, columns=12, title="from one digit to the next")
+    page.save("loss.png", curves, losses, tests, {f"PCA-{code}, test": reference})
     if not quiet:
         print(f"pictures: {run.folder}")
     return figures

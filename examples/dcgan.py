@@ -13,12 +13,10 @@ import numpy as np
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load
 from tinygen.evaluate.scoring import by_class, judge_samples
-from tinygen.io.progress import progress
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
+from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
-from tinygen.runs.page import Report, Section
-from tinygen.runs.run import Result, figures_table, open_run
 from tinygen.tensor import Tensor
 
 
@@ -140,14 +138,14 @@ def main(
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
-    report = Report(run)
-    pictures(report, drawn, passed, walked, frames, np.array(scores))
+    page = Page(run)
+    pictures(page, drawn, passed, walked, frames, np.array(scores))
     sections = list(SECTIONS)
     if judged.classes is not None:
         stacked = by_class(passed[:100], judged.classes[:100], len(digits.classes))
-        report.save("classes.png", plot.image_grid, stacked, columns=len(digits.classes))
+        page.save("classes.png", plot.image_grid, stacked, columns=len(digits.classes))
         sections.insert(2, CLASSES)
-    report.page(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
+    page.write(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
     return figures
 
 
@@ -180,7 +178,7 @@ def eight_bits(images: np.ndarray) -> np.ndarray:
 
 
 def pictures(
-    report: Report,
+    page: Page,
     drawn: np.ndarray,
     passed: np.ndarray,
     walked: np.ndarray,
@@ -188,11 +186,11 @@ def pictures(
     scores: np.ndarray,
 ) -> None:
     """Samples, those that passed, the walk, the film, and the scores (steps, 4) as curves."""
-    report.save("samples.png", plot.image_grid, drawn[:100], columns=10)
-    report.save("passed.png", plot.image_grid, passed[:100], columns=10)
-    report.save("walk.png", plot.image_grid, walked, columns=10)
+    page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
+    page.save("passed.png", plot.image_grid, passed[:100], columns=10)
+    page.save("walk.png", plot.image_grid, walked, columns=10)
     film = np.stack([plot.tiled(frame / np.float32(255), columns=6) for frame in frames])
-    report.save_gif("film.gif", film.repeat(2, axis=1).repeat(2, axis=2), fps=8)
+    page.save_gif("film.gif", film.repeat(2, axis=1).repeat(2, axis=2), fps=8)
     parts = min(100, len(scores))
     smooth = np.array([part.mean(axis=0) for part in np.array_split(scores, parts)])  # (parts, 4)
     curves = dict(zip(SCORES, smooth.T))
@@ -200,8 +198,8 @@ def pictures(
     opinions = {"real images": curves["real"], "generated images": curves["generated"]}
     losses = {"discriminator": curves["d_loss"], "generator": curves["g_loss"]}
     guess = {"can't tell": 0.5}
-    report.save("opinions.png", plot.loss_curves, opinions, reference=guess, ylabel="mean of D(x)", **steps)
-    report.save("losses.png", plot.loss_curves, losses, ylabel="loss, nats", **steps)
+    page.save("opinions.png", plot.loss_curves, opinions, reference=guess, ylabel="mean of D(x)", **steps)
+    page.save("losses.png", plot.loss_curves, losses, ylabel="loss, nats", **steps)
 
 
 SCORES = "d_loss", "g_loss", "real", "generated"

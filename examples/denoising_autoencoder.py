@@ -13,11 +13,9 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load, specimens
 from tinygen.evaluate import metrics
-from tinygen.io.progress import progress
 from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, wiener_filter
+from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Limit, Rate, Seed, Share, Weight, before_work, command, start
-from tinygen.runs.page import Report, Section
-from tinygen.runs.run import Result, figures_table, open_run
 
 TEST_SEED = 15  # of the damage to the test images, whatever `seed` is: figures can be compared
 
@@ -128,18 +126,18 @@ def main(
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
-    report = Report(run)
+    page = Page(run)
     for name, rows in sheets.items():
-        report.save(name, plot.reconstructions, test[first], rows)
+        page.save(name, plot.reconstructions, test[first], rows)
     codes = models["noise"].encode(test[first])
     between = models["noise"].interpolate(codes, 10)
-    report.save("between.png", plot.image_grid, between, columns=10)
+    page.save("between.png", plot.image_grid, between, columns=10)
     parts = min(100, epochs * len(batches))
     smooth = {name: [part.mean() for part in np.array_split(losses, parts)] for name, losses in curves.items()}
     steps = epochs * len(batches) * (np.arange(parts) + 1) / parts
     labels = dict(xlabel="step", ylabel="squared error per image")
-    report.save("loss.png", plot.loss_curves, smooth, x=steps, **labels, log=True)
-    report.page(title="To undo damage", intro=INTRO, results=results, sections=SECTIONS)
+    page.save("loss.png", plot.loss_curves, smooth, x=steps, **labels, log=True)
+    page.write(title="To undo damage", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
 

@@ -14,11 +14,9 @@ import numpy as np
 
 from tinygen import data, grad, nn, optim, plot
 from tinygen.evaluate import metrics
-from tinygen.io.progress import progress
 from tinygen.models import Diffusion, PointDenoiser, cosine_schedule
+from tinygen.runs import Page, Result, Run, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Rate, Samples, Seed, Several, before_work, command, start
-from tinygen.runs.page import Report, Section
-from tinygen.runs.run import Result, Run, figures_table, open_run
 
 Toys = Annotated[tuple[Literal["ring", "moons", "swiss_roll"], ...], Several("toy")]
 TOYS = {"ring": data.ring, "moons": data.moons, "swiss_roll": data.swiss_roll}
@@ -106,13 +104,13 @@ def main(
     figures_table(results, quiet=quiet)
     run.finish({name: np.mean(times) for name, times in ratios.items()})
 
-    report = Report(run)
-    pictures(report, sheets, films, curves, steps)
+    page = Page(run)
+    pictures(page, sheets, films, curves, steps)
     intro = (
         "A small network learnt to tell points from noise, and here noise becomes points. Samples are held against as "
         "many real points by their sliced Wasserstein distance, and so are real points: that is the floor."
     )
-    report.page(title="Points out of noise", intro=intro, results=results, sections=SECTIONS)
+    page.write(title="Points out of noise", intro=intro, results=results, sections=SECTIONS)
     return ratios
 
 
@@ -157,21 +155,21 @@ def density(points: np.ndarray, *, size: int = 160, reach: float = 2.3) -> np.nd
     return np.exp(-1e4 / len(points) * counts)[:, :, None]
 
 
-def pictures(report: Report, sheets: dict, films: dict, curves: dict, steps: int) -> None:
+def pictures(page: Page, sheets: dict, films: dict, curves: dict, steps: int) -> None:
     """Samples beside data; the way from noise, a row for each toy, and as a GIF; the loss."""
     titles = ["data", *SAMPLERS] * len(sheets)
     sheet = np.stack([density(x) for row in sheets.values() for x in row])
-    report.save("samples.png", plot.image_grid, sheet, columns=3, titles=titles)
+    page.save("samples.png", plot.image_grid, sheet, columns=3, titles=titles)
     films = {toy: np.stack([density(x) for x in film]) for toy, film in films.items()}  # (51, size, size, 1)
     looks = [0, 24, 32, 38, 44, 50]  # of the 51 states
     strip = np.concatenate([film[looks] for film in films.values()])
     titles = [f"t = {FEW[i]}" for i in looks] * len(films)
-    report.save("strip.png", plot.image_grid, strip, columns=6, titles=titles)
+    page.save("strip.png", plot.image_grid, strip, columns=6, titles=titles)
     film = np.concatenate(list(films.values()), axis=2)  # side by side
-    report.save_gif("reverse.gif", film, fps=12)
+    page.save_gif("reverse.gif", film, fps=12)
     parts = min(100, steps)
     at = steps * (np.arange(parts) + 1) / parts
-    report.save("loss.png", plot.loss_curves, curves, x=at, xlabel="step", ylabel="error per coordinate")
+    page.save("loss.png", plot.loss_curves, curves, x=at, xlabel="step", ylabel="error per coordinate")
 
 
 SECTIONS = [

@@ -13,12 +13,10 @@ from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load
 from tinygen.evaluate import metrics
 from tinygen.evaluate.scoring import judge_samples
-from tinygen.io.progress import progress
 from tinygen.models import Diffusion
 from tinygen.op import no_grad
+from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, before_work, command, start
-from tinygen.runs.page import Report, Section
-from tinygen.runs.run import Result, figures_table, open_run
 
 
 @command
@@ -114,13 +112,13 @@ def main(
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
-    report = Report(run)
-    pictures(report, drawn, states, losses, tests)
+    page = Page(run)
+    pictures(page, drawn, states, losses, tests)
     intro = (
         f"A U-Net saw {len(train):,} digits of “{digits.name}” with noise in them and learnt to tell the two apart. "
         "To draw a digit it starts from nothing but noise."
     )
-    report.page(title="Digits out of noise", intro=intro, results=results, sections=SECTIONS)
+    page.write(title="Digits out of noise", intro=intro, results=results, sections=SECTIONS)
     return figures
 
 
@@ -147,17 +145,17 @@ def against(drawn: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str,
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
 
-def pictures(report: Report, drawn: np.ndarray, states: list, losses: list[float], tests: list[float]) -> None:
+def pictures(page: Page, drawn: np.ndarray, states: list, losses: list[float], tests: list[float]) -> None:
     """Samples; six of them on their way, and what the network makes out in them; 25 of them as a GIF; the loss."""
-    report.save("samples.png", plot.image_grid, drawn[:100], columns=10)
+    page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
     chosen = states[::5]  # 11 of the 51
     times = "t = " + ", ".join(str(state.t) for state in chosen)
     for name, images in (("strip", [s.x[:6] for s in chosen]), ("guesses", [s.x_0[:6] for s in chosen])):
         rows = np.stack(images, axis=1).reshape(-1, *drawn.shape[1:])  # one digit in each row
-        report.save(f"{name}.png", plot.image_grid, pixels(rows), columns=len(chosen), title=times)
+        page.save(f"{name}.png", plot.image_grid, pixels(rows), columns=len(chosen), title=times)
     film = np.stack([plot.tiled(pixels(state.x), columns=5) for state in states[::2]])
     film = film.repeat(2, axis=1).repeat(2, axis=2)
-    report.save_gif("denoising.gif", film, fps=8)
+    page.save_gif("denoising.gif", film, fps=8)
     parts = min(100, len(losses))
     smooth = [part.mean() for part in np.array_split(losses, parts)]
     steps = {
@@ -165,7 +163,7 @@ def pictures(report: Report, drawn: np.ndarray, states: list, losses: list[float
         "test": len(losses) * (np.arange(len(tests)) + 1) / len(tests),
     }
     curves, labels = {"training": smooth, "test": tests}, dict(xlabel="step", ylabel="squared error per pixel")
-    report.save("loss.png", plot.loss_curves, curves, x=steps, **labels, log=True)
+    page.save("loss.png", plot.loss_curves, curves, x=steps, **labels, log=True)
 
 
 SECTIONS = [

@@ -13,11 +13,9 @@ import numpy as np
 
 from tinygen import Tensor, data, grad, nn, no_grad, optim, plot
 from tinygen.evaluate import metrics
-from tinygen.io.progress import progress
 from tinygen.models import DenseGAN, gradient_penalty, non_saturating
+from tinygen.runs import Page, Result, Run, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Rate, Seed, Size, Weight, before_work, command, start
-from tinygen.runs.page import Report, Section
-from tinygen.runs.run import Result, Run, figures_table, open_run
 
 SD, CENTRES = 0.01, data.ring_centres()  # the ring of VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018)
 POINTS = 2500  # samples that are counted, as in these papers
@@ -65,7 +63,7 @@ def main(
     with before_work():
         run = open_run(out, config, model={"DenseGAN": sizes}, resume=resume, overwrite=overwrite, quiet=quiet)
 
-    found, report = [], Report(run)
+    found, page = [], Page(run)
     for this in range(seed, seed + seeds):
         rng, began = np.random.default_rng(this), perf_counter()
         gan = DenseGAN(**sizes, rng=rng)
@@ -76,7 +74,7 @@ def main(
             found.append(metrics.mode_coverage(gan.sample(POINTS, rng), CENTRES, SD))
             if this == seed:
                 gan.save(run.path("model.npz"))
-                pictures(report, gan.sample(100_000, rng), seen, steps, rng)
+                pictures(page, gan.sample(100_000, rng), seen, steps, rng)
         run.log(steps, seed=this, **found[-1]._asdict())
         if not quiet:
             print(f"seed {this}: {found[-1].high_quality:.2%} good samples, {perf_counter() - began:.0f} s")
@@ -94,7 +92,7 @@ def main(
     ]
     figures_table(results, quiet=quiet)
     run.finish(figures)
-    report.page(title="A GAN on a ring", intro=INTRO, results=results, sections=SECTIONS)
+    page.write(title="A GAN on a ring", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
 
@@ -183,24 +181,24 @@ def density(points: np.ndarray, centre: tuple[float, float], reach: float, *, si
     return np.exp(-counts / max(1, dark))[:, :, None]
 
 
-def pictures(report: Report, samples: np.ndarray, seen: dict[str, list], steps: int, rng: np.random.Generator) -> None:
+def pictures(page: Page, samples: np.ndarray, seen: dict[str, list], steps: int, rng: np.random.Generator) -> None:
     """Samples beside data, the film and six frames of it, the losses."""
     real, _ = data.ring(len(samples), rng, sd=SD)
     views = [density(x, *view) for view in (((0, 0), 1.3), ((1, 0), 0.05)) for x in (real, samples)]
     titles = ["data", "samples", "one mode of the data", "of the samples"]
-    report.save("samples.png", plot.image_grid, np.stack(views), columns=4, titles=titles)
+    page.save("samples.png", plot.image_grid, np.stack(views), columns=4, titles=titles)
 
     film = np.stack([frame(*look) for look in zip(seen["logits"], seen["samples"])])
-    report.save_gif("training.gif", film, fps=8)
+    page.save_gif("training.gif", film, fps=8)
     chosen = np.linspace(0, len(film) - 1, 6).astype(int)
     titles = [f"step {frame_times(steps)[i]}" for i in chosen]
-    report.save("strip.png", plot.image_grid, film[chosen], columns=3, titles=titles)
+    page.save("strip.png", plot.image_grid, film[chosen], columns=3, titles=titles)
 
     parts = min(200, steps)
     losses = {"D": seen["d_loss"], "G": seen["g_loss"]}
     curves = {name: [part.mean() for part in np.array_split(loss, parts)] for name, loss in losses.items()}
     at, ends = steps * (np.arange(parts) + 1) / parts, {"2 log 2": 2 * np.log(2), "log 2": np.log(2)}
-    report.save("loss.png", plot.loss_curves, curves, x=at, reference=ends, xlabel="step", ylabel="nats")
+    page.save("loss.png", plot.loss_curves, curves, x=at, reference=ends, xlabel="step", ylabel="nats")
 
 
 INTRO = """The generator turns 16 random numbers into a point of the plane. It never sees data: all that it learns comes

@@ -16,11 +16,9 @@ import numpy as np
 from tinygen import grad, optim, plot
 from tinygen.data import load
 from tinygen.evaluate import metrics
-from tinygen.io.progress import progress
 from tinygen.models import LinearAutoencoder
+from tinygen.runs import Page, Result, figures_table, open_run, progress
 from tinygen.runs.cli import Count, Rate, Seed, Size, Weight, before_work, command, start
-from tinygen.runs.page import Report
-from tinygen.runs.run import Result, figures_table, open_run
 
 
 def same_covariance(images: np.ndarray) -> np.ndarray:
@@ -127,13 +125,13 @@ def main(
         quiet=quiet,
     )
     run.finish(figures)
-    report = Report(run)
+    page = Page(run)
 
     def pair(found: np.ndarray, name: str, file: str) -> None:
         signs = np.sign((found * pca.components).sum(axis=1, keepdims=True))  # a direction has no sign of its own
         unit = signs * found / np.linalg.norm(found, axis=1, keepdims=True)
         left, right = (rows[:20].reshape(-1, *shape) for rows in (unit, pca.components))
-        report.save(file, plot.images_pair, left, right, titles=(name, "principal components"), columns=5)
+        page.save(file, plot.images_pair, left, right, titles=(name, "principal components"), columns=5)
 
     pair(w_e.T, "columns of W_e", "encoder.png")
     pair(components(root @ w_d), "from Cov(z)^½ W_d", "reconstructions.png")

@@ -16,9 +16,8 @@ from tinygen import plot
 from tinygen.data import load
 from tinygen.evaluate.scoring import Judged, judge_samples
 from tinygen.io.table import columns
+from tinygen.runs import Page, Panel, Section, Table, open_run
 from tinygen.runs.cli import Seed, before_work, command, start
-from tinygen.runs.page import Report, Section, Shown, Table
-from tinygen.runs.run import open_run
 
 SURE, MOST = 0.8, 0.8  # the judge is sure of a sample from this probability on, and should be of this share of them
 
@@ -71,8 +70,8 @@ def main(
         run = open_run(out, config, **about, overwrite=overwrite, quiet=quiet)
     if not quiet:
         print(digits)
-    report = Report(run)
-    trip = Trip(digits, run, report, seed, budget.samples, quiet)
+    page = Page(run)
+    trip = Trip(digits, run, page, seed, budget.samples, quiet)
     stops = [
         autoencoder.visit(trip, budget.autoencoder),
         vae.visit(trip, budget.vae),
@@ -91,16 +90,16 @@ def main(
     run.finish(figures)
     if not quiet:
         print(printed(families), printed(abilities), sep="\n\n")
-    report.page(
+    page.write(
         title="A tour of tinygen",
         intro=f"Four families of models, built from scratch and trained on {len(digits.train_images):,} images of the "
         f"data set “{digits.name}”, and shown beside test images that they never saw.",
         sections=[
-            Section("Side by side", SIDE_BY_SIDE, beside=samples_of(trip, stops, judged)),
+            Section("Side by side", SIDE_BY_SIDE, panels=samples_of(trip, stops, judged)),
             Section("Four families", FAMILIES, table=families),
             Section("What each can do", ABILITIES, table=abilities),
             *(section for stop in stops for section in stop.sections),
-            Section("How they learnt", LEARNT, beside=[stop.loss for stop in stops], least=300),
+            Section("How they learnt", LEARNT, panels=[stop.loss for stop in stops], min_width=300),
         ],
     )
     return figures
@@ -153,16 +152,16 @@ def printed(table: Table) -> str:
 # ---- the page ------------------------------------------------------------------------------------------------------
 
 
-def samples_of(trip: Trip, stops: list[Stop], judged: dict[str, Judged]) -> list[Shown]:
+def samples_of(trip: Trip, stops: list[Stop], judged: dict[str, Judged]) -> list[Panel]:
     """Thirty test digits, and as many samples of each family that can draw, as pictures to stand side by side."""
-    trip.report.save("samples_real.png", plot.image_grid, trip.digits.test_images[:30], columns=5)
-    beside = [Shown("samples_real.png", "Real test digits", "real")]
+    trip.page.save("samples_real.png", plot.image_grid, trip.digits.test_images[:30], columns=5)
+    beside = [Panel("samples_real.png", "Real test digits", "real")]
     for stop in stops:
         if stop.samples is not None:
             name, found = f"samples_{stop.family}.png", judged[stop.family].figures
-            trip.report.save(name, plot.image_grid, stop.samples[:30], columns=5)
+            trip.page.save(name, plot.image_grid, stop.samples[:30], columns=5)
             caption = stop.family + (f", {100 * found['sure']:.0f} % clear" if found else "")
-            beside.append(Shown(name, f"Samples of the {stop.family}", caption))
+            beside.append(Panel(name, f"Samples of the {stop.family}", caption))
     return beside
 
 

@@ -14,11 +14,9 @@ import numpy as np
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load, specimens
 from tinygen.evaluate.scoring import judge_samples
-from tinygen.io.progress import progress
 from tinygen.models import VAE
+from tinygen.runs import Page, Result, Run, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
-from tinygen.runs.page import Report, Section
-from tinygen.runs.run import Result, Run, figures_table, open_run
 
 TEST_SEED = 500  # of the one draw of binary test images, whatever `seed` is: figures can be compared
 PAPER = "86.76 Burda et al. (L_5000, 3280 epochs)"
@@ -174,14 +172,14 @@ def main(
     run.finish(figures)
 
     first, few = specimens(labels), labels < 10  # classes on the map: an eye tells no more colours apart
-    report, codes = Report(run), flat.encode(test)[0]
-    report.save("samples.png", plot.image_grid, drawn[:100], columns=10)
-    report.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))
-    report.save("manifold.png", plot.image_grid, flat.decode(prior_grid(15)), columns=15)
-    report.save("latent.png", plot.latent_map, codes[few], labels[few])
+    page, codes = Page(run), flat.encode(test)[0]
+    page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
+    page.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))
+    page.save("manifold.png", plot.image_grid, flat.decode(prior_grid(15)), columns=15)
+    page.save("latent.png", plot.latent_map, codes[few], labels[few])
     curves, nll = {"training": trained, "test": tested}, {f"NLL by L_{k}": figures["nll"]}
-    report.save("loss.png", plot.loss_curves, curves, reference=nll, ylabel="negative ELBO, nats per image")
-    report.page(title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
+    page.save("loss.png", plot.loss_curves, curves, reference=nll, ylabel="negative ELBO, nats per image")
+    page.write(title="A variational autoencoder", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
 

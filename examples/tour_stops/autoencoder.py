@@ -7,9 +7,8 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, specimens
 from tinygen.evaluate import metrics
-from tinygen.io.progress import progress
 from tinygen.models import ConvAutoencoder
-from tinygen.runs.page import Section, Shown
+from tinygen.runs import Panel, Section, progress
 from tour_stops.stop import Stop, Trip, loss_picture
 
 
@@ -48,7 +47,7 @@ def visit(trip: Trip, steps: int) -> Stop:
     codes, first = model.encode(test), specimens(labels)
     rows = {"autoencoder": model.reconstruct(test[first]), "PCA": np.clip(by_pca[first], 0, 1)}
     curves = {"training": losses, "test": tests}
-    save, beside = trip.report.save, {"PCA-10, test": error}
+    save, beside = trip.page.save, {"PCA-10, test": error}
     save("autoencoder_reconstructions.png", plot.reconstructions, test[first], rows)
     save("autoencoder_codes.png", plot.latent_map, metrics.pca_2d(codes), labels)
     save("autoencoder_between.png", plot.image_grid, model.interpolate(codes[first][:6], 10), columns=10)
@@ -64,7 +63,7 @@ def visit(trip: Trip, steps: int) -> Stop:
         encode="10 numbers",
         samples=None,
         sections=SECTIONS,
-        loss=Shown("autoencoder_loss.png", "Loss of the autoencoder", "autoencoder"),
+        loss=Panel("autoencoder_loss.png", "Loss of the autoencoder", "autoencoder"),
     )
 
 

@@ -6,9 +6,8 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches
-from tinygen.io.progress import progress
 from tinygen.models import Diffusion
-from tinygen.runs.page import Section, Shown
+from tinygen.runs import Panel, Section, progress
 from tour_stops.stop import Stop, Trip, frames_of, loss_picture
 
 
@@ -53,13 +52,13 @@ def visit(trip: Trip, steps: int) -> Stop:
         samples = pixels(model.sample(trip.samples, rng, steps=30))
         states = list(model.reverse(36, rng, steps=30))
     frames = [frames_of(pixels(state.x)) for state in states]
-    trip.report.save_gif("diffusion_film.gif", frames, fps=8)
+    trip.page.save_gif("diffusion_film.gif", frames, fps=8)
     chosen = states[::3]  # 11 of the 31
     rows = [np.stack([getattr(s, part)[:4] for s in chosen], axis=1) for part in ("x", "x_0")]  # (4, 11, H, W, C)
     images = pixels(np.concatenate(rows)).reshape(-1, *samples.shape[1:])
-    trip.report.save("diffusion_strip.png", plot.image_grid, images, columns=len(chosen))
+    trip.page.save("diffusion_strip.png", plot.image_grid, images, columns=len(chosen))
     curves = {"training": losses, "test": tests}
-    trip.report.save("diffusion_loss.png", loss_picture, curves, steps, "squared error per pixel", log=True)
+    trip.page.save("diffusion_loss.png", loss_picture, curves, steps, "squared error per pixel", log=True)
     return Stop(
         family="diffusion",
         parameters=sum(p.size for p in model.parameters()),
@@ -71,7 +70,7 @@ def visit(trip: Trip, steps: int) -> Stop:
         encode="no",
         samples=samples,
         sections=SECTIONS,
-        loss=Shown("diffusion_loss.png", "Loss of the diffusion model", "diffusion"),
+        loss=Panel("diffusion_loss.png", "Loss of the diffusion model", "diffusion"),
     )
 
 

@@ -7,10 +7,9 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim
 from tinygen.data import Batches
-from tinygen.io.progress import progress
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
-from tinygen.runs.page import Section, Shown
+from tinygen.runs import Panel, Section, progress
 from tinygen.tensor import Tensor
 from tour_stops.stop import Stop, Trip, frames_of, loss_picture
 
@@ -78,9 +77,9 @@ def visit(trip: Trip, steps: int) -> Stop:
     seconds = perf_counter() - began
     with game.average.applied():  # the game circles, and the middle is better than the ends
         samples = game.gan.sample(trip.samples, np.random.default_rng(trip.seed))
-    trip.report.save_gif("gan_film.gif", game.frames, fps=8)
+    trip.page.save_gif("gan_film.gif", game.frames, fps=8)
     curves = {"discriminator": game.d_losses, "generator": game.g_losses}
-    trip.report.save("gan_loss.png", loss_picture, curves, steps, "loss, nats")
+    trip.page.save("gan_loss.png", loss_picture, curves, steps, "loss, nats")
     return Stop(
         family="GAN",
         parameters=sum(p.size for p in game.gan.parameters()),
@@ -92,7 +91,7 @@ def visit(trip: Trip, steps: int) -> Stop:
         encode="no",
         samples=samples,
         sections=SECTIONS,
-        loss=Shown("gan_loss.png", "Losses of the GAN", "GAN: neither has to fall while the images get better"),
+        loss=Panel("gan_loss.png", "Losses of the GAN", "GAN: neither has to fall while the images get better"),
     )
 
 

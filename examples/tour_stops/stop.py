@@ -6,8 +6,7 @@ import numpy as np
 
 from tinygen import plot
 from tinygen.data import Dataset
-from tinygen.runs.page import Report, Section, Shown
-from tinygen.runs.run import Run
+from tinygen.runs import Page, Panel, Run, Section
 
 
 class Trip(NamedTuple):
@@ -15,7 +14,7 @@ class Trip(NamedTuple):
 
     digits: Dataset
     run: Run
-    report: Report
+    page: Page
     seed: int
     samples: int  # of each family that can draw
     quiet: bool
@@ -39,7 +38,7 @@ class Stop(NamedTuple):
     encode: str  # whether it can say what an image is made of
     samples: np.ndarray | None  # (N, H, W, C) in [0, 1], if it can draw any
     sections: list[Section]
-    loss: Shown  # its loss as a curve
+    loss: Panel  # its loss as a curve
 
 
 def loss_picture(curves: dict[str, list[float]], steps: int, ylabel: str, **options) -> plot.Picture:

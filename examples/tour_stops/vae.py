@@ -6,9 +6,8 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, specimens
-from tinygen.io.progress import progress
 from tinygen.models import VAE
-from tinygen.runs.page import Section, Shown
+from tinygen.runs import Panel, Section, progress
 from tour_stops.stop import Stop, Trip, loss_picture
 
 
@@ -54,8 +53,8 @@ def visit(trip: Trip, steps: int) -> Stop:
     draw = mu + np.exp(log_var / 2) * rng.standard_normal(mu.shape, dtype=mu.dtype)
     rows = {"mean of q(z|x)": model.decode(mu), "draw from it": model.decode(draw)}
     curves, beside = {"training": losses, "test": tests}, {"independent": independent}
-    trip.report.save("vae_reconstructions.png", plot.reconstructions, test[first], rows)
-    trip.report.save("vae_loss.png", loss_picture, curves, steps, "negative ELBO, nats per image", reference=beside)
+    trip.page.save("vae_reconstructions.png", plot.reconstructions, test[first], rows)
+    trip.page.save("vae_loss.png", loss_picture, curves, steps, "negative ELBO, nats per image", reference=beside)
     return Stop(
         family="VAE",
         parameters=sum(p.size for p in model.parameters()),
@@ -67,7 +66,7 @@ def visit(trip: Trip, steps: int) -> Stop:
         encode=f"a distribution over {model.latent} numbers",
         samples=model.sample(trip.samples, rng),
         sections=SECTIONS,
-        loss=Shown("vae_loss.png", "Loss of the VAE", "VAE"),
+        loss=Panel("vae_loss.png", "Loss of the VAE", "VAE"),
     )
 
 

@@ -8,8 +8,8 @@ import scipy.spatial
 from tinygen.data import Dataset, load
 from tinygen.evaluate import classifier as room
 from tinygen.evaluate.scoring import by_class, eight_bits, judge_samples
+from tinygen.io import checkpoint
 from tinygen.models import Judge, load_judge, train_judge
-from tinygen.runs import checkpoint
 from tinygen.runs.run import figures_table
 
 

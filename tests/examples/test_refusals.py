@@ -59,7 +59,7 @@ def is_said(program, option: str, value: str, lines: list[str]) -> bool:
 
 def contents(folder: Path) -> dict:
     """All files but the lock, which is there as long as this process remembers the refused attempt."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".tinygen.runs.lock"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".tinygen.lock"}
 
 
 @pytest.fixture

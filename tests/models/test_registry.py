@@ -13,9 +13,9 @@ from PIL import Image
 
 from tinygen import __main__, models
 from tinygen.data import Batches
+from tinygen.io import checkpoint
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.models.registry import BUILDERS
-from tinygen.runs import checkpoint
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.run import RunError, open_run
 
 SAMPLERS = [name for name in SMALL if "Autoencoder" not in name]

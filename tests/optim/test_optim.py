@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygen as tg
 from tinygen import kernels, optim
-from tinygen.runs import checkpoint
+from tinygen.io import checkpoint
 
 seeds = st.integers(0, 2**32 - 1)
 rates = st.floats(1e-4, 0.5)

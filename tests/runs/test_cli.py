@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygen.data import DataError
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.runs import cli
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.cli import Count, Failed, NewFile, Rate, Refused, Seed, Several, Whole, before_work, command, start
 from tinygen.runs.run import RunError
 

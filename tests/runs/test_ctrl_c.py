@@ -10,8 +10,8 @@ from time import monotonic, sleep
 import pytest
 from helpers.paths import ROOT
 
+from tinygen.io import checkpoint
 from tinygen.io.progress import progress
-from tinygen.runs import checkpoint
 from tinygen.runs.run import open_run
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tinygen.io import files
-from tinygen.runs import checkpoint, lock
+from tinygen.io import checkpoint, files
+from tinygen.runs import lock
 from tinygen.runs.run import RunError, open_run
 
 HOLD = """
@@ -41,7 +41,7 @@ sys.stdin.read()
 SAVE = """
 import sys
 import numpy as np
-from tinygen.runs import checkpoint
+from tinygen.io import checkpoint
 for i in range(int(sys.argv[2])):
     checkpoint.save(sys.argv[1], {"x": np.full(3000, i)}, {"i": i})
 """

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 import tinygen as tg
 from tinygen import models, nn, optim
 from tinygen.data import Batches, load
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.progress import progress
 from tinygen.models import non_saturating
 from tinygen.runs import loop as module
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.loop import restore, snapshot
 from tinygen.runs.run import open_run
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tinygen import plot
-from tinygen.io.progress import digits
-from tinygen.runs.page import Report, Section, Shown, Table, write_page
+from tinygen.io.table import format_number
+from tinygen.runs.page import Page, Panel, Section, Table, write_page
 from tinygen.runs.run import Result, open_run
 
 VOID = {"meta", "img", "br"}
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1) | st.just("<b>&amp;\"'{x}")
 
 
-class Page(HTMLParser):
-    """Reads a page strictly: each tag that opens must close; keeps the texts, the images and all attributes."""
+class Reader(HTMLParser):
+    """Parses a page strictly: each tag that opens must close; keeps the texts, the images and all attributes."""
 
     def __init__(self, text):
         super().__init__()
@@ -60,7 +60,7 @@ def test_every_text_arrives_as_it_was_written(folder, title, text, figure, alt):
         results=[Result(figure, 13.1043, text, title)],
         sections=[Section(title, f"{text}\n\n{figure}", "loss.png", alt)],
     )
-    read = Page(page.read_text(encoding="utf-8"))
+    read = Reader(page.read_text(encoding="utf-8"))
     assert read.texts == [
         ("title", title), ("h1", title), ("p", text),
         ("th", "Figure"), ("th", "Value"), ("th", "Reference"), ("th", "Verdict"),
@@ -74,7 +74,7 @@ def test_every_picture_exists_and_nothing_is_loaded_from_elsewhere(folder):
     names = sorted(path.name for path in folder.iterdir() if path.suffix != ".html")
     sections = [Section(name, picture=name, alt="a picture") for name in names]
     text = write_page(folder, title="Run", intro="", sections=[*sections, Section("Words only", "Text")]).read_text()
-    page = Page(text)
+    page = Reader(text)
     assert [unquote(image["src"]) for image in page.images] == names and len(names) == 3
     for image in page.images:
         assert (folder / unquote(image["src"])).is_file()
@@ -96,24 +96,24 @@ def test_a_page_without_its_pictures_is_refused_before_it_is_written(tmp_path):
 def test_a_table_names_its_columns_and_each_cell_again_for_narrow_screens(folder, name, cell, value):
     table = Table((name, "what", cell), [(cell, name, "1"), (name, value, cell)])
     page = write_page(folder, title="Run", intro="", sections=[Section("Figures", table=table)])
-    read = Page(page.read_text(encoding="utf-8"))
+    read = Reader(page.read_text(encoding="utf-8"))
     heads = [text for tag, text in read.texts if tag == "th"]
     assert heads == [name.capitalize(), "What", cell.capitalize(), cell, name]
-    assert [text for tag, text in read.texts if tag == "td"] == [name, "1", digits(value), cell]
+    assert [text for tag, text in read.texts if tag == "td"] == [name, "1", format_number(value), cell]
     assert [value for key, value in read.attributes if key == "data-title"] == ["what", cell] * 2
 
 
 def test_pictures_stand_side_by_side_each_with_its_caption(folder):
-    shown = [Shown("loss.png", "a curve", "<the loss>"), Shown("steps.gif", "a film")]
-    page = write_page(folder, title="Run", intro="", sections=[Section("Both", beside=shown, least=200)])
-    read = Page(page.read_text(encoding="utf-8"))
+    shown = [Panel("loss.png", "a curve", "<the loss>"), Panel("steps.gif", "a film")]
+    page = write_page(folder, title="Run", intro="", sections=[Section("Both", panels=shown, min_width=200)])
+    read = Reader(page.read_text(encoding="utf-8"))
     assert [(image["src"], image["alt"]) for image in read.images] == [("loss.png", "a curve"), ("steps.gif", "a film")]
     assert [text for tag, text in read.texts if tag == "figcaption"] == ["<the loss>"]
-    assert ("style", "--least: 200px") in read.attributes
+    assert ("style", "--min-width: 200px") in read.attributes
     with pytest.raises(FileNotFoundError, match=r"section 'Both' shows .*none.png"):
-        write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("none.png", "a curve")])])
+        write_page(folder, title="Run", intro="", sections=[Section("Both", panels=[Panel("none.png", "a curve")])])
     with pytest.raises(ValueError, match=r"loss.png needs an `alt`"):
-        write_page(folder, title="Run", intro="", sections=[Section("Both", beside=[Shown("loss.png", "")])])
+        write_page(folder, title="Run", intro="", sections=[Section("Both", panels=[Panel("loss.png", "")])])
 
 
 # ---- pictures that can't be made -------------------------------------------------------------------------------------
@@ -127,29 +127,29 @@ def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, monkeypat
         raise error
 
     run = open_run(tmp_path, {})
-    report = Report(run)
-    report.save("good.png", plot.image_grid, DIGIT)
+    page = Page(run)
+    page.save("good.png", plot.image_grid, DIGIT)
     (tmp_path / "bad.png").write_bytes(b"of an earlier run")
-    report.save("bad.png", fail)
+    page.save("bad.png", fail)
     with monkeypatch.context() as patch:
         patch.setattr(plot, "save_gif", fail)
-        report.save_gif("bad.gif", DIGIT, fps=8)
-    bad, good = Shown("bad.png", "it"), Shown("good.png", "it")
+        page.save_gif("bad.gif", DIGIT, fps=8)
+    bad, good = Panel("bad.png", "it"), Panel("good.png", "it")
     sections = [Section(name, "", name, "it") for name in ("good.png", "bad.png", "bad.gif")]
-    sections.append(Section("both", beside=[bad, good]))
-    report.page(title="A run", intro="of all", sections=sections)
-    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
-    assert [image["src"] for image in page.images] == ["good.png", "good.png"]
-    assert [text for tag, text in page.texts if tag == "h2"] == ["good.png", "both"]
+    sections.append(Section("both", panels=[bad, good]))
+    page.write(title="A run", intro="of all", sections=sections)
+    read = Reader((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert [image["src"] for image in read.images] == ["good.png", "good.png"]
+    assert [text for tag, text in read.texts if tag == "h2"] == ["good.png", "both"]
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if "could not be made" in line] == [
-        f"{tmp_path}: {name} could not be made: {error}" for name in ("bad.png", "bad.gif")
+    assert [line for line in lines if "could not be written" in line] == [
+        f"{tmp_path}: {name} could not be written: {error}" for name in ("bad.png", "bad.gif")
     ]
     assert not (tmp_path / "bad.png").exists() and lines[-1].endswith("index.html")
 
 
 def test_a_page_that_fails_costs_one_line(tmp_path, capsys):
     (tmp_path / "index.html").mkdir()
-    Report(open_run(tmp_path, {})).page(title="A run", intro="of all", sections=[])
+    Page(open_run(tmp_path, {})).write(title="A run", intro="of all", sections=[])
     (line,) = capsys.readouterr().out.splitlines()
-    assert "index.html could not be made" in line
+    assert "index.html could not be written" in line

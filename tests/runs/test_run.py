@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.runs import lock
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.run import Result, RunError, figures_table, open_run, read_config
 
 # ---- the run's folder ----------------------------------------------------------------------------------------------

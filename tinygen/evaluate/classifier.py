@@ -15,10 +15,10 @@ import numpy as np
 from tinygen import functional, nn, optim
 from tinygen.data import Batches, Dataset, mnist
 from tinygen.grad import grad
+from tinygen.io import checkpoint
 from tinygen.io.output import warn
 from tinygen.io.progress import progress
 from tinygen.nn.inference import in_batches
-from tinygen.runs import checkpoint
 from tinygen.tensor import Tensor
 
 FEATURES = 84

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from tinygen.io.output import forgiving, say
+from tinygen.io.table import format_number
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ class Progress(Generic[T]):
 
     def show(self, **figures: float) -> None:
         """Set figures beside the bar, `bar.show(loss=0.12)`; each stays until it is set again."""
-        self._figures |= {name: number(name, value) for name, value in figures.items()}
+        self._figures |= {name: as_number(name, value) for name, value in figures.items()}
 
     def __iter__(self) -> Iterator[T]:
         if self._display is None:
@@ -110,19 +111,12 @@ def _clock(seconds: float) -> str:
 
 
 def _words(figures: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {digits(value, 4)}" for name, value in figures.items())
+    return "  ".join(f"{name} {format_number(value, 4)}" for name, value in figures.items())
 
 
-def number(name: str, value) -> int | float:
+def as_number(name: str, value) -> int | float:
     """A plain int or float, from any number, NumPy scalar or tensor of one element (whose graph is let go)."""
     try:
         return int(value) if isinstance(value, Integral) else float(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the figure {name!r} must be one number, got {type(value).__name__}") from error
-
-
-def digits(value: float | str, count: int = 6) -> str:
-    """A number as a reader wants it: whole ones in full, others to a few digits; a string as it is."""
-    if isinstance(value, str | Integral):
-        return str(value)
-    return f"{float(value):.{count}g}"

@@ -1,6 +1,14 @@
-"""Text in aligned columns: what every table that is printed is made of."""
+"""Numbers and tables as plain text."""
 
 from collections.abc import Sequence
+from numbers import Integral
+
+
+def format_number(value: float | str, digits: int = 6) -> str:
+    """A number as text: integers in full, floats with `digits` significant digits; a string stays as it is."""
+    if isinstance(value, str | Integral):
+        return str(value)
+    return f"{float(value):.{digits}g}"
 
 
 def columns(rows: Sequence[Sequence[str]], *, numbers: int = 0, ruled: bool = False) -> str:

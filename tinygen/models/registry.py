@@ -13,12 +13,12 @@ import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
+from tinygen.io import checkpoint
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
 from tinygen.models.diffusion import Diffusion
 from tinygen.models.gan import DCGAN, DenseGAN
 from tinygen.models.vae import VAE
-from tinygen.runs import checkpoint
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.record import RunError, read_config
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {

@@ -12,8 +12,8 @@ import numpy as np
 
 from tinygen.errors import hints
 from tinygen.errors.calls import ExplainedCalls
+from tinygen.io import checkpoint
 from tinygen.nn.watch import watched, watching
-from tinygen.runs import checkpoint
 from tinygen.tensor import Parameter, Tensor, array_of, as_array
 
 
@@ -206,7 +206,7 @@ class Module(metaclass=_Closing):
         return {e.name: e.value for e in self.attributes() if isinstance(e.value, np.random.Generator)}
 
     def save(self, path: str | Path) -> None:
-        """Write the state to one file, by `tinygen.runs.checkpoint`; FloatingPointError if it holds NaN or infinity."""
+        """Write the state to one file, by `tinygen.io.checkpoint`; FloatingPointError if it holds NaN or infinity."""
         state = self.state_dict()
         checkpoint.check_finite(type(self).__name__, state)
         checkpoint.save(path, state)

@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors.calls import ExplainedCalls
+from tinygen.io.checkpoint import check_state
 from tinygen.optim.optimizer import fraction, parameter_list
-from tinygen.runs.checkpoint import check_state
 from tinygen.tensor import Parameter
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.errors.calls import ExplainedCalls
+from tinygen.io.checkpoint import check_state
 from tinygen.nn.finite import origin
-from tinygen.runs.checkpoint import check_state
 from tinygen.tensor import Parameter, Tensor, array_of
 
 

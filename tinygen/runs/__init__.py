@@ -1,1 +1,25 @@
-"""Everything around a training loop: the run folder, the loop, checkpoints, the page, the command line."""
+"""Everything around a training loop: the run's folder, progress, checkpoints, the page, options. Never the loop itself.
+
+Reading order: run (the folder of a run and the table of results), record (its `config.json`), lock (one process per
+folder), loop (stop and resume), page (`index.html`), cli (options, errors and exit codes of a command line).
+"""
+
+from tinygen.io.checkpoint import CheckpointError
+from tinygen.io.progress import progress
+from tinygen.runs.page import Page, Panel, Section, Table
+from tinygen.runs.record import RunError
+from tinygen.runs.run import Result, Run, figures_table, open_run
+
+__all__ = [
+    "CheckpointError",
+    "Page",
+    "Panel",
+    "Result",
+    "Run",
+    "RunError",
+    "Section",
+    "Table",
+    "figures_table",
+    "open_run",
+    "progress",
+]

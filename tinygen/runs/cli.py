@@ -27,8 +27,8 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from tinygen.data import DataError
 from tinygen.errors import arguments
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.output import forgiving_output, warn
-from tinygen.runs.checkpoint import CheckpointError
 from tinygen.runs.run import RunError
 
 # ---- what an option may be -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-NAME = ".tinygen.runs.lock"
+NAME = ".tinygen.lock"
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # a link of that name could lead to another user's file
 _FAR = 2**30  # the byte that Windows locks; it can't be read, so it is beyond the end of the file
 _HELD: weakref.WeakValueDictionary[Path, "Lock"] = weakref.WeakValueDictionary()  # of this process

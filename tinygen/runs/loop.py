@@ -22,8 +22,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from tinygen.io import checkpoint
 from tinygen.io.files import replace
-from tinygen.runs import checkpoint
 
 T = TypeVar("T")
 SECONDS = 60.0  # between checkpoints inside an epoch: what a power cut may cost

@@ -1,23 +1,31 @@
-"""The page that shows a run: one `index.html` beside its pictures, with nothing to load from anywhere else."""
+"""The page of a run: `index.html` beside its pictures, a single file that loads nothing from elsewhere.
+
+page = Page(run)
+page.save("samples.png", plot.image_grid, samples, columns=10)
+page.write(title="A VAE", intro="...", results=results, sections=[Section("Samples", "...", "samples.png", "...")])
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-from PIL import Image
 
-from tinygen import plot
 from tinygen.io.files import replace
-from tinygen.io.progress import digits
+from tinygen.io.table import format_number
 from tinygen.runs.run import Result, Run
 
+if TYPE_CHECKING:  # matplotlib and Pillow are imported where a picture is written or measured
+    from tinygen.plot import Picture
 
-class Shown(NamedTuple):
-    """A picture of several that stand side by side: its file name, what it shows, and a caption."""
+# -- the parts of a page -----------------------------------------------------------------------------------------------
+
+
+class Panel(NamedTuple):
+    """One of several pictures side by side: its file name, a description for readers who can't see it, a caption."""
 
     picture: str
     alt: str
@@ -25,77 +33,91 @@ class Shown(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The names of the columns, and rows of as many cells; the first cell names its row."""
+    """Column names, and rows with one cell per column; the first cell of a row is its heading."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str | float]]
 
 
 class Section(NamedTuple):
-    """A heading, a text (a blank line parts paragraphs), and perhaps a picture: its file name, and what it shows.
+    """A heading, a text whose paragraphs are separated by blank lines, and optionally pictures or a table.
 
-    Or several pictures side by side, as many as the screen has room for if each gets `least` pixels; or a table.
+    `picture` is a file name and `alt` describes it. `panels` are pictures side by side, each at least `min_width`
+    pixels wide. `table` comes below the text.
     """
 
     heading: str
     text: str = ""
     picture: str = ""
     alt: str = ""
-    beside: Sequence[Shown] = ()
-    least: int = 150
+    panels: Sequence[Panel] = ()
+    min_width: int = 150
     table: Table | None = None
 
 
-class Report:
-    """The pictures of a run and its page. One that can't be drawn or written costs a line, never the run.
+class Page:
+    """Writes the pictures of a run and its page. A picture that can't be written costs one line, never the run.
 
-    The page leaves out what is missing. Call `run.finish` before: a picture can be made again, with --resume.
+    The page leaves out missing pictures. Call `run.finish` first: pictures can be made again with --resume.
     """
 
     def __init__(self, run: Run):
-        self.run, self._missing = run, set()
+        self.run = run
+        self._missing: set[str] = set()
 
-    def save(self, name: str, draw: Callable[..., plot.Picture], *args: Any, **options: Any) -> None:
-        """Write the picture `draw(*args, **options)` as PNG."""
+    def save(self, name: str, draw: "Callable[..., Picture]", *args: Any, **options: Any) -> None:
+        """Write the picture `draw(*args, **options)` to the PNG file `name` in the folder of the run."""
+        from tinygen import plot
+
         self._try(name, lambda path: plot.save(draw(*args, **options), path))
 
     def save_gif(self, name: str, frames: Sequence[np.ndarray], *, fps: float) -> None:
-        """Write a film as GIF; its last frame stays for a while, so that it can be looked at."""
+        """Write images (H, W, C) to the GIF file `name` at `fps` frames per second; the last frame stays longer."""
+        from tinygen import plot
+
         self._try(name, lambda path: plot.save_gif(np.stack([*frames, *[frames[-1]] * 15]), path, fps=fps))
 
-    def page(self, *, sections: Sequence[Section], **about: Any) -> None:
-        """Write `index.html` as `write_page` does, and say where it is."""
-        there = [section for section in map(self._present, sections) if section.picture not in self._missing]
-        if self._try("index.html", lambda path: write_page(path.parent, sections=there, **about)):
+    def write(
+        self, *, title: str, intro: str, results: Sequence[Result] = (), sections: Sequence[Section] = ()
+    ) -> None:
+        """Write `index.html` with the arguments of `write_page`, and print where it is."""
+        present = [section for section in map(self._present, sections) if section.picture not in self._missing]
+        content = dict(title=title, intro=intro, results=results, sections=present)
+        if self._try("index.html", lambda path: write_page(path.parent, **content)):
             self.run.say(f"Now open {self.run.path('index.html')}")
 
     def _present(self, section: Section) -> Section:
-        return section._replace(beside=[shown for shown in section.beside if shown.picture not in self._missing])
+        return section._replace(panels=[panel for panel in section.panels if panel.picture not in self._missing])
 
     def _try(self, name: str, write: Callable[[Path], Any]) -> bool:
+        """Whether `write` could write this file; if not, a line is printed and nothing of that name is left."""
         path = self.run.path(name)
         try:
             write(path)
         except (OSError, MemoryError, ValueError) as error:
             with suppress(OSError):
-                path.unlink()  # the rest of it, or an older one
+                path.unlink()  # incomplete, or from an earlier run
             self._missing.add(name)
-            self.run.say(f"{name} could not be made: {error}")
+            self.run.say(f"{name} could not be written: {error}")
             return False
         return True
+
+
+# -- HTML --------------------------------------------------------------------------------------------------------------
 
 
 def write_page(
     folder: str | Path, *, title: str, intro: str, results: Sequence[Result] = (), sections: Sequence[Section] = ()
 ) -> Path:
-    """Write `index.html` into the folder of a run and return its path.
+    """Write `index.html` into `folder` and return its path: title, introduction, table of results, sections.
 
-    Pictures are named relative to the folder, and must exist by now and say in `alt` what they show.
+    Pictures are named relative to `folder`. Raises FileNotFoundError for a picture that does not exist, ValueError for
+    one without `alt`.
     """
     folder = Path(folder)
     body = [f"<h1>{escape(title)}</h1>", _paragraphs(intro)]
-    body += [_table(Table(Result._fields, [Result(*row) for row in results]))] if results else []
-    body += [_section(folder, Section(*section)) for section in sections]
+    body += [_table(Table(Result._fields, results))] if results else []
+    body += [_section(folder, section) for section in sections]
     page = folder / "index.html"
     replace(page, _PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body)).encode())
     return page
@@ -104,15 +126,17 @@ def write_page(
 def _section(folder: Path, section: Section) -> str:
     parts = [f"<h2>{escape(section.heading)}</h2>", _paragraphs(section.text)]
     if section.table:
-        parts.append(_table(Table(*section.table)))
+        parts.append(_table(section.table))
     if section.picture:
         parts.append(_image(folder, section.heading, section.picture, section.alt))
-    if section.beside:
-        parts.append(_beside(folder, section))
+    if section.panels:
+        parts.append(_panels(folder, section))
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 
 def _image(folder: Path, heading: str, picture: str, alt: str) -> str:
+    from PIL import Image
+
     path = folder / picture
     if not path.is_file():
         raise FileNotFoundError(f"write_page: section {heading!r} shows {path}, which does not exist")
@@ -125,20 +149,20 @@ def _image(folder: Path, heading: str, picture: str, alt: str) -> str:
     return f'<a href="{source}">{image}</a>'  # on a phone, a tap shows it in full size
 
 
-def _beside(folder: Path, section: Section) -> str:
+def _panels(folder: Path, section: Section) -> str:
     figures = []
-    for shown in (Shown(*each) for each in section.beside):
-        image = _image(folder, section.heading, shown.picture, shown.alt)
-        caption = f"<figcaption>{escape(shown.caption)}</figcaption>" if shown.caption else ""
+    for panel in section.panels:
+        image = _image(folder, section.heading, panel.picture, panel.alt)
+        caption = f"<figcaption>{escape(panel.caption)}</figcaption>" if panel.caption else ""
         figures.append(f"<figure>{image}{caption}</figure>")
-    return f'<div class="beside" style="--least: {section.least}px">\n' + "\n".join(figures) + "\n</div>"
+    return f'<div class="panels" style="--min-width: {section.min_width}px">\n' + "\n".join(figures) + "\n</div>"
 
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(name.capitalize())}</th>' for name in table.head)
     rows = []
     for row in table.rows:
-        name, *cells = (escape(digits(cell)) for cell in row)
+        name, *cells = (escape(format_number(cell)) for cell in row)
         titled = (f'<td data-title="{escape(title)}">{cell}</td>' for title, cell in zip(table.head[1:], cells))
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(titled)}</tr>')
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
@@ -174,7 +198,7 @@ main { max-width: 50rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 3rem 0 .5rem; }
 p { margin: 0 0 1rem; max-width: 42rem; }
-.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr)); gap: 1rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--min-width)), 1fr)); gap: 1rem; }
 figure { margin: 0; }
 figcaption { color: var(--faint); font-size: .875rem; margin-top: .35rem; }
 img { display: block; max-width: 100%; height: auto; border-radius: .5rem; background: #ffffff; }

@@ -21,12 +21,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tinygen.io import checkpoint
+from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.files import real, replace
 from tinygen.io.output import say
-from tinygen.io.progress import digits, number
-from tinygen.io.table import columns
-from tinygen.runs import checkpoint
-from tinygen.runs.checkpoint import CheckpointError
+from tinygen.io.progress import as_number
+from tinygen.io.table import columns, format_number
 from tinygen.runs.lock import Lock, hold
 from tinygen.runs.loop import Loop
 from tinygen.runs.record import (
@@ -161,7 +161,9 @@ class Run:
         No clock time enters it, so that the same run writes the same bytes. JSON knows no NaN or infinity: they are
         written as the strings "nan", "inf", "-inf".
         """
-        line = {"step": number("step", step)} | {name: _strict(number(name, value)) for name, value in figures.items()}
+        line = {"step": as_number("step", step)} | {
+            name: _strict(as_number(name, value)) for name, value in figures.items()
+        }
         with self.path(LOG).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
@@ -188,7 +190,7 @@ class Run:
 
     def finish(self, figures: Mapping[str, float]) -> None:
         """Write `figures.json`, what came out: so the run is finished, and a new one may begin in this folder."""
-        figures = {name: _strict(number(name, value)) for name, value in figures.items()}
+        figures = {name: _strict(as_number(name, value)) for name, value in figures.items()}
         text = json.dumps(figures, indent=2, allow_nan=False)
         replace(self.path(FIGURES), (text + "\n").encode())
         self._lock = None
@@ -218,7 +220,7 @@ class Result(NamedTuple):
 
 def figures_table(rows: Sequence[Result], *, quiet: bool = False) -> str:
     """Print results as an aligned table of plain text, and return it."""
-    cells = [Result._fields, *(tuple(digits(cell) for cell in Result(*row)) for row in rows)]
+    cells = [Result._fields, *(tuple(format_number(cell) for cell in Result(*row)) for row in rows)]
     text = columns(cells, ruled=True)
     if not quiet:
         say(text)

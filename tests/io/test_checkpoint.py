@@ -15,8 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygen.runs import checkpoint
-from tinygen.runs.checkpoint import CheckpointError
+from tinygen.io import checkpoint
+from tinygen.io.checkpoint import CheckpointError
 
 DTYPES = ["bool", "int8", "uint16", "int32", "int64", "uint64", "float16", "float32", "float64"]
 names = st.from_regex(r"[A-Za-z0-9_.]{1,12}", fullmatch=True)
