@@ -1,4 +1,4 @@
-"""`python -m tinygen COMMAND`: the rest is imported inside, where Ctrl-C ends quietly."""
+"""`python -m tinygen COMMAND`: the entry point of the commands."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The commands of `python -m tinygen`: each is a function here, and its arguments are the options."""
+"""The commands of `python -m tinygen`: one function per command, whose arguments are the options."""
 
 import json as json_format
 import sys

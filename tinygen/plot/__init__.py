@@ -1,8 +1,10 @@
-"""Pictures of a run: image grids, reconstructions, signed filters, latent maps, loss curves, GIFs.
+"""Pictures of a run: image grids, reconstructions, pairs of filters, latent maps, loss curves, GIFs.
 
-The only part that imports matplotlib, and never pyplot: no global state, no display. Arrays in, a `Picture` out, which
-`save` writes. Images are (N, H, W, 1) or (N, H, W, 3) in [0, 1]; each of their pixels becomes a square block of the
-picture, nothing is blurred. Texts are shown as they are: a $ begins no formula.
+Each function takes arrays and returns a `Picture`, which `save` writes. Images are (N, H, W, 1) or (N, H, W, 3) with
+values in [0, 1]; each pixel becomes a square block, without interpolation. Texts are shown literally: "$x$" is not
+typeset as a formula. This is the only package that imports matplotlib; it never imports pyplot, so it needs no display.
+
+Reading order: canvas (what all pictures share), images, maps, curves, films; backend (the import of matplotlib).
 """
 
 from tinygen.plot import backend  # first, because it imports matplotlib
