@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygen as tg
 from tinygen import nn, optim
-from tinygen.nn.watch import watching
+from tinygen.nn.watching import watching
 
 bad = st.sampled_from([np.nan, np.inf, -np.inf])
 

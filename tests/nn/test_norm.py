@@ -148,7 +148,10 @@ ones = tg.Tensor(np.ones(6))
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: nn.GroupNorm(2, 6, activation="gelu"), 'GroupNorm: activation must be None, "relu".*got .gelu.*layer'),
+        (
+            lambda: nn.GroupNorm(2, 6, activation="relu6"),
+            'GroupNorm: .* activation to be None, "relu".*got .relu6.*layer',
+        ),
         (lambda: tg.group_norm(x, ones, ones, num_groups=4), "6 channels don't split into 4 equal groups"),
         (lambda: tg.group_norm(x, ones, ones, num_groups=0), "6 channels don't split into 0"),
         (lambda: tg.group_norm(x, ones[:5], ones, num_groups=2), r"weight and bias should be \(6,\), got \(5,\)"),

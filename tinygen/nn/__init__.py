@@ -1,19 +1,26 @@
-"""Layers and the tree that holds them: read module, sequential, init, conv, layers, embedding, norm, activation."""
+"""Layers and the trees that hold them.
+
+Read tree, module, sequential, init, dense, conv, norm, activation, named_activation; then pool, shape, dropout,
+embedding; summary, debug (on watching), inference and torch are tools around a model.
+"""
 
 import sys
 
 from tinygen.errors import hints
-from tinygen.nn import init, tables
+from tinygen.nn import init
 from tinygen.nn.activation import ELU, GELU, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from tinygen.nn.conv import Conv2d, ConvTranspose2d
+from tinygen.nn.debug import finite
+from tinygen.nn.dense import Dense
+from tinygen.nn.dropout import Dropout
 from tinygen.nn.embedding import Embedding
-from tinygen.nn.finite import finite
 from tinygen.nn.inference import evaluating
-from tinygen.nn.layers import AvgPool2d, Dense, Dropout, Flatten, MaxPool2d, Reshape, Upsample
 from tinygen.nn.module import Module
 from tinygen.nn.norm import BatchNorm, GroupNorm, LayerNorm
+from tinygen.nn.pool import AvgPool2d, MaxPool2d, Upsample
 from tinygen.nn.sequential import Sequential
-from tinygen.nn.watch import watch
+from tinygen.nn.shape import Flatten, Reshape
+from tinygen.nn.watching import watch
 
 __all__ = [
     "ELU",

@@ -1,4 +1,4 @@
-"""The bends between layers, as modules for a `Sequential`; in a `forward` of your own, call the ops directly."""
+"""Activations as layers of a `Sequential`; in a `forward` of your own, call the ops directly."""
 
 from tinygen.errors import arguments
 from tinygen.nn.module import Module
@@ -7,7 +7,7 @@ from tinygen.tensor import Tensor
 
 
 class Identity(Module):
-    """x as it is: a place where something could stand."""
+    """x itself: takes the place of a layer that is left out."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
@@ -21,7 +21,7 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x where it is positive, else negative_slope · x."""
+    """x where x is positive, else negative_slope · x."""
 
     def __init__(self, negative_slope: float = 0.01):
         self.negative_slope = arguments.real("LeakyReLU", "negative_slope", negative_slope)
@@ -34,7 +34,7 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """x where it is positive, else alpha · (eˣ - 1)."""
+    """x where x is positive, else alpha · (eˣ - 1)."""
 
     def __init__(self, alpha: float = 1.0):
         self.alpha = arguments.real("ELU", "alpha", alpha)
@@ -68,7 +68,7 @@ class SiLU(Module):
 
 
 class GELU(Module):
-    """x Φ(x), with the exact normal distribution function."""
+    """x Φ(x), with the exact normal distribution function Φ."""
 
     def forward(self, x: Tensor) -> Tensor:
         return gelu(x)

@@ -1,57 +1,59 @@
-"""Normalisation: entries that belong together get mean 0 and variance 1, then a learnt scale and shift per channel.
+"""Normalisation: each group of entries gets mean 0 and variance 1, then a learnt scale and shift per channel.
 
-What belongs together: BatchNorm, one channel of all examples; GroupNorm, a group of channels of one example; LayerNorm,
-one position. Channels come last, and variances are divided by n. An activation that follows costs least as part of the
-layer, in the same pass over memory: `activation="relu"`, "silu", or "leaky_relu" with its `negative_slope`.
+A group is one channel of all examples (BatchNorm), some channels of one example (GroupNorm), or one position
+(LayerNorm). Channels come last, and variances are divided by n. `activation` is None or a name; "relu", "silu" and
+"leaky_relu" (with `negative_slope`) run in the same pass over memory, any other as an op of its own.
 """
 
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.nn.module import Module
-from tinygen.ops import batch_norm, group_norm, layer_norm, leaky_relu, relu, silu
+from tinygen.nn.named_activation import activate, check_activation, shown
+from tinygen.ops import batch_norm, group_norm, layer_norm
 from tinygen.tensor import Parameter, Tensor, array_of
+
+FUSED = (None, "relu", "leaky_relu", "silu")  # activations of the normalising ops themselves
 
 
 class _Norm(Module):
-    """The scale `weight` and the shift `bias` of each channel, (C,) both, and the check that x has these channels."""
+    """Scale `weight` (C,) and shift `bias` (C,) of the channels, and the check that x has these channels."""
 
-    def __init__(self, channels: int, eps: float, activation: str | None, negative_slope: float, dtype: type):
-        if activation not in (None, "relu", "leaky_relu", "silu"):
-            raise ValueError(
-                f'{type(self).__name__}: activation must be None, "relu", "leaky_relu" or "silu", got {activation!r}; '
-                "let any other follow as a layer of its own"
-            )
-        self.channels, self.eps = channels, arguments.real(type(self).__name__, "eps", eps, above=0)
-        self.activation = activation
-        self.negative_slope = arguments.real(type(self).__name__, "negative_slope", negative_slope)
+    def __init__(self, channels: int, eps: float, activation: str | None, negative_slope: float, dtype: DTypeLike):
+        name = type(self).__name__
+        self.channels, self.eps = channels, arguments.real(name, "eps", eps, above=0)
+        self.activation, self.negative_slope = check_activation(name, activation, negative_slope)
         self.weight = Parameter(np.ones(channels, dtype))
         self.bias = Parameter(np.zeros(channels, dtype))
 
     def check(self, x: Tensor) -> None:
         if x.ndim < 2 or x.shape[-1] != self.channels:
-            raise ValueError(f"{type(self).__name__}: x {x.shape} should be (N, ..., {self.channels}), channels last")
+            raise ValueError(
+                f"{type(self).__name__}: expected x (N, ..., {self.channels}), channels last, got {x.shape}"
+            )
 
-    @property
-    def form(self) -> dict:
-        """The settings that all normalising ops share."""
-        return dict(eps=self.eps, activation=self.activation, negative_slope=self.negative_slope)
+    def _applied(self, norm, x: Tensor, **form) -> Tensor:
+        """The normalising op, then the activation, which the op does itself if it can."""
+        if self.activation in FUSED:
+            form |= {"activation": self.activation, "negative_slope": self.negative_slope}
+            return norm(x, self.weight, self.bias, eps=self.eps, **form)
+        z = norm(x, self.weight, self.bias, eps=self.eps, **form)
+        return activate(z, self.activation, self.negative_slope)
 
     def settings(self) -> str:
-        slope = f", negative_slope={self.negative_slope}" if self.activation == "leaky_relu" else ""
-        bend = f", activation={self.activation!r}{slope}" if self.activation else ""
-        return f"{self.channels}, eps={self.eps}{bend}"
+        return f"{self.channels}, eps={self.eps}{shown(self.activation, self.negative_slope)}"
 
 
 class BatchNorm(_Norm):
     """x (N, ..., C) normalised per channel over the batch and all positions (Ioffe & Szegedy 2015).
 
-    In training by the batch's own mean and variance, and running = (1 - momentum) · running + momentum · batch follows
-    them (with the unbiased variance, as in PyTorch); in eval mode by the running ones. Raises ValueError for a training
-    batch with only one value per channel.
+    Training uses the batch's own mean and variance, and updates running = (1 - momentum) · running + momentum · batch
+    (with the unbiased variance, as in PyTorch); eval mode uses the running ones. Raises ValueError for a training batch
+    with only one value per channel.
     """
 
     buffers = ("running_mean", "running_var")
@@ -64,11 +66,11 @@ class BatchNorm(_Norm):
         momentum: float = 0.1,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        dtype: type = np.float32,
+        dtype: DTypeLike = np.float32,
     ):
         (num_features,) = arguments.sizes("BatchNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)
-        self.momentum = arguments.real("BatchNorm", "momentum, the share of the new batch,", momentum, least=0, most=1)
+        self.momentum = arguments.real("BatchNorm", "momentum, the weight of the new batch,", momentum, least=0, most=1)
         self.running_mean = np.zeros(num_features, dtype)
         self.running_var = np.ones(num_features, dtype)
 
@@ -76,25 +78,21 @@ class BatchNorm(_Norm):
         self.check(x)
         if not self.training:
             scale = self.weight / np.sqrt(self.running_var + self.eps)
-            return self._bent((x - self.running_mean) * scale + self.bias)
+            return activate((x - self.running_mean) * scale + self.bias, self.activation, self.negative_slope)
         n = math.prod(x.shape[:-1])
         if n < 2:
             raise ValueError(
-                f"BatchNorm: training needs two values per channel or more, got x {x.shape}; or call eval()"
+                f"BatchNorm: expected at least two values per channel in training, got x {x.shape}: "
+                "use a larger batch, or call eval()"
             )
         moments = kernels.moments(array_of(x)[None], self.channels)  # (1, 2, C)
         mean, var = moments[0]
-        self.running_mean = self._followed(self.running_mean, mean)
-        self.running_var = self._followed(self.running_var, var * (n / (n - 1)))
-        return batch_norm(x, self.weight, self.bias, **self.form, moments=moments)
+        self.running_mean = self._updated(self.running_mean, mean)
+        self.running_var = self._updated(self.running_var, var * (n / (n - 1)))
+        return self._applied(batch_norm, x, moments=moments)
 
-    def _bent(self, z: Tensor) -> Tensor:
-        if self.activation == "leaky_relu":
-            return leaky_relu(z, negative_slope=self.negative_slope)
-        return {None: lambda z: z, "relu": relu, "silu": silu}[self.activation](z)
-
-    def _followed(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore", invalid="ignore"):  # what float32 can't hold is infinite, and stays so
+    def _updated(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):  # a value beyond float32 becomes infinity, and stays it
             mixed = kernels.mixed(running, batch, 1 - self.momentum).astype(running.dtype)
         return np.where(np.isinf(running), running, mixed)
 
@@ -113,17 +111,17 @@ class GroupNorm(_Norm):
         eps: float = 1e-5,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        dtype: type = np.float32,
+        dtype: DTypeLike = np.float32,
     ):
         num_groups, num_channels = arguments.sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
-            raise ValueError(f"GroupNorm: {num_channels} channels don't split into {num_groups} equal groups")
+            raise ValueError(f"GroupNorm: expected num_groups to divide {num_channels} channels, got {num_groups}")
         super().__init__(num_channels, eps, activation, negative_slope, dtype)
         self.num_groups = num_groups
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return group_norm(x, self.weight, self.bias, num_groups=self.num_groups, **self.form)
+        return self._applied(group_norm, x, num_groups=self.num_groups)
 
     def settings(self) -> str:
         return f"{self.num_groups}, {super().settings()}"
@@ -139,11 +137,11 @@ class LayerNorm(_Norm):
         eps: float = 1e-5,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        dtype: type = np.float32,
+        dtype: DTypeLike = np.float32,
     ):
         (num_features,) = arguments.sizes("LayerNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return layer_norm(x, self.weight, self.bias, **self.form)
+        return self._applied(layer_norm, x)

@@ -16,7 +16,7 @@ from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.errors.calls import ExplainedCalls
 from tinygen.io.checkpoint import check_state
-from tinygen.nn.finite import origin
+from tinygen.nn.debug import origin
 from tinygen.tensor import Parameter, Tensor, array_of
 
 

@@ -13,15 +13,15 @@ import math
 from collections.abc import Callable
 from functools import wraps
 from operator import attrgetter
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.grad import reachable
-from tinygen.nn.module import Module
-from tinygen.nn.watch import watch, watching
+from tinygen.nn.tree import Tree
+from tinygen.nn.watching import watch, watching
 from tinygen.op import no_grad, takes_output, trace
 from tinygen.tensor import Node, Parameter, Tensor, array_of, constant
 
@@ -51,11 +51,11 @@ def finite(f: Callable[P, T], *, after: object = "") -> Callable[P, T]:
         with np.errstate(all="ignore"):  # NaN and infinity are reported below, with their cause
             result = f(*args, **options)
             bad = [part for part in _parts(result) if not _is_finite(part)]
-            spoilt = attempt.not_finite_before() or ("" if bad else attempt.not_finite_now())
+            problem = attempt.not_finite_before() or ("" if bad else attempt.not_finite_now())
         calls += 1
-        if not bad and not spoilt:
+        if not bad and not problem:
             return result
-        cause = spoilt or attempt.again(_cause)
+        cause = problem or attempt.again(_cause)
         attempt.restore(attempt.before)
         name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
         is_what = f"is {_worst(bad[0])}" if bad else "hides what is not finite"
@@ -66,7 +66,7 @@ def finite(f: Callable[P, T], *, after: object = "") -> Callable[P, T]:
 
 
 def origin(parameter: Parameter) -> tuple[str, str]:
-    """The name of a parameter whose gradient is not finite, and in words the op that made it so, as far as known.
+    """For a parameter whose gradient is not finite: its name, and a text that names the op that caused it, if known.
 
     Both come from the last call of a guarded function in this thread: its forward and its backward pass are computed
     again, with every op watched.
@@ -106,9 +106,9 @@ class _Attempt:
                 setattr(owner, key, value.copy())
 
     def not_finite_before(self) -> str:
-        """In words: the first parameter or argument that is not finite itself, if there is one."""
+        """A text that names the first parameter or argument that is not finite; "" if there is none."""
         arrays = [part.data for *_, part in self.parts if isinstance(part, Parameter)]
-        if not math.isfinite(sum(map(np.vdot, arrays, arrays))):  # one pass, which large numbers make infinite too
+        if not math.isfinite(sum(map(np.vdot, arrays, arrays))):  # one cheap pass; large numbers overflow it too
             for name, *_, part in self.parts:
                 if isinstance(part, Parameter) and not _is_finite(part):
                     return f"the parameter {name} was {_worst(part)} before; a smaller learning rate may help"
@@ -120,7 +120,7 @@ class _Attempt:
         return ""
 
     def not_finite_now(self) -> str:
-        """In words: the first running statistic that the call moved and that is not finite now, if there is one."""
+        """A text that names the first running statistic that the call made NaN or infinite; "" if there is none."""
         for name, owner, key, value in self.parts:
             if key in owner.buffers and (now := getattr(owner, key)) is not value and not _is_finite(now):
                 if _is_finite(value):
@@ -129,7 +129,7 @@ class _Attempt:
         return ""
 
     def again(self, look: Callable[[list, list, list], str]) -> str:
-        """What `look` returns for the results, op calls and models of a second call, which changes no state."""
+        """`look` of the results, op calls and models of a second call, which leaves all state as it was."""
         now = self.state()
         self.restore(self.before)
         try:
@@ -141,7 +141,7 @@ class _Attempt:
             self.restore(now)
 
 
-_HELD = (Parameter, np.ndarray, np.random.Generator)  # what a call may change or be spoilt by
+_HELD = (Parameter, np.ndarray, np.random.Generator)  # state that a call reads or changes
 
 
 def _parts(result: Any) -> list:
@@ -167,11 +167,11 @@ class Call(NamedTuple):
     op: Callable
     inputs: tuple[Tensor, ...]
     output: Tensor
-    inside: tuple[Module, ...]
+    inside: tuple[Tree, ...]
 
 
 class _Calls(list):
-    """What `trace` appends to: it writes beside each op call where in the model it was made."""
+    """The list that `trace` appends to: it adds to each op call the modules that it was made in."""
 
     def append(self, call: tuple) -> None:
         op, inputs, _, output = call
@@ -179,8 +179,8 @@ class _Calls(list):
 
 
 def _cause(parts: list, calls: list[Call], models: list) -> str:
-    """In words: the op that made the first NaN or infinity on the way to a result."""
-    makers = {id(call.output.data): call for call in reversed(calls)}  # the first, where an op passed an array on
+    """A text that names the op that made the first NaN or infinity on the way to a result."""
+    makers = {id(call.output.data): call for call in reversed(calls)}  # the first op that returned an array
     bad = next((part for part in parts if not _is_finite(part)), None)
     if bad is None:
         return "computed again it is finite, so it depends on something that changes between two calls"
@@ -195,7 +195,7 @@ def _cause(parts: list, calls: list[Call], models: list) -> str:
 
 
 def _backward_cause(parts: list, calls: list[Call], models: list) -> str:
-    """In words: the op whose derivative rule made the first NaN or infinity of the backward pass."""
+    """A text that names the op whose derivative rule made the first NaN or infinity of the backward pass."""
     inside = {id(call.output.node): call.inside for call in calls}
     for part in parts:
         if isinstance(part, Tensor) and part.requires_grad and (found := _first_bad_rule(part)):
@@ -206,8 +206,10 @@ def _backward_cause(parts: list, calls: list[Call], models: list) -> str:
 
 
 def _first_bad_rule(y: Tensor) -> tuple[Node, Tensor] | None:
-    """The walk of `grad`, up to the first rule whose result is not finite: its node, and the gradient it was given."""
-    gradients = {y.node: constant(np.ones(y.shape, y.dtype))}
+    """The backward pass up to the first rule whose result is not finite: its node, and the gradient of that node."""
+    if y.node is None:
+        return None
+    gradients: dict[Node, Tensor] = {y.node: constant(np.ones(y.shape, y.dtype))}
     with no_grad():
         for node in sorted(reachable(y.node), key=attrgetter("birth"), reverse=True):
             g, output = gradients.pop(node), None if node.output is None else constant(node.output, node)
@@ -223,17 +225,18 @@ def _reach(tensors: list | tuple) -> float:
     return max((float(np.abs(x.data).max()) for x in tensors if x.size), default=0.0)
 
 
-def _models(f: Callable, args: tuple, options: dict) -> list[tuple[str, Module]]:
-    """The models that f is seen to use, each with what stands before the names of its parts."""
+def _models(f: Callable, args: tuple, options: dict) -> list[tuple[str, Tree]]:
+    """The models that f uses, as far as they can be found, each with a prefix for the names of its parts."""
     found = [("", getattr(f, "__self__", None)), *(("", value) for value in args)]
     found += [(f"{name}.", value) for name, value in options.items()]
-    code, cells = getattr(f, "__code__", None), getattr(f, "__closure__", None) or ()
-    found += [(f"{name}.", cell.cell_contents) for name, cell in zip(code.co_freevars if cells else (), cells)]
-    return [(prefix, model) for prefix, model in found if isinstance(model, Module)]
+    if isinstance(f, FunctionType):
+        cells = zip(f.__code__.co_freevars, f.__closure__ or ())
+        found += [(f"{name}.", cell.cell_contents) for name, cell in cells]
+    return [(prefix, model) for prefix, model in found if isinstance(model, Tree)]
 
 
-def _where(inside: tuple[Module, ...], models: list[tuple[str, Module]]) -> str:
-    """The innermost module by its dotted name, if it has one in these models."""
+def _where(inside: tuple[Tree, ...], models: list[tuple[str, Tree]]) -> str:
+    """The innermost module, by its dotted name if it belongs to one of these models."""
     names = {}
     for prefix, model in models:
         for name, module in model.named_modules():

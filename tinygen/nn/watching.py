@@ -1,4 +1,4 @@
-"""Seeing every call of a module in a stretch of code: the table of layers is made from it."""
+"""Record the calls of modules in a stretch of code: tables of layers and error messages are made from them."""
 
 import threading
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Call(NamedTuple):
-    """One finished call: the module, what it was given, what it answered."""
+    """One finished call: the module, its inputs, its output."""
 
     module: Any
     inputs: tuple
@@ -15,9 +15,9 @@ class Call(NamedTuple):
 
 
 class _Watching(threading.local):
-    calls: list[Call] | None = None
-    last: Any = None  # the last call of `nn.finite`: a step that is refused looks there for the op to name
-    inside: tuple = ()  # the modules whose calls are not finished, the outermost first
+    calls: list[Call] | None = None  # None outside of `watch`
+    inside: tuple = ()  # the modules whose calls are not finished, outermost first
+    last: Any = None  # the last call of `nn.finite`, from which a refused step finds the op that caused it
 
 
 watching = _Watching()
@@ -26,19 +26,21 @@ watching = _Watching()
 @contextmanager
 def watch() -> Iterator[list[Call]]:
     """Collect every module call of this thread, in the order in which they finish: inner ones before outer ones."""
-    before, watching.calls = watching.calls, []
+    before, calls = watching.calls, []
+    watching.calls = calls
     try:
-        yield watching.calls
+        yield calls
     finally:
         watching.calls = before
 
 
 def watched(module: Any, inputs: tuple, options: dict) -> Any:
-    """A module's answer, entered in `watching`."""
+    """The output of a module, whose call is recorded."""
     before, watching.inside = watching.inside, (*watching.inside, module)
     try:
         output = module.forward(*inputs, **options)
     finally:
         watching.inside = before
-    watching.calls.append(Call(module, inputs, output))
+    if watching.calls is not None:
+        watching.calls.append(Call(module, inputs, output))
     return output

@@ -1,4 +1,4 @@
-"""What a model looks like as text: its layers with their shapes, and its gradients with their sizes."""
+"""Tables of a model: its layers with their shapes, and its gradients with their norms."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,17 @@ import numpy as np
 
 from tinygen.io.table import columns
 from tinygen.nn.inference import evaluating
-from tinygen.nn.module import Module
-from tinygen.nn.watch import Call, watch
+from tinygen.nn.named_activation import title
+from tinygen.nn.tree import Tree
+from tinygen.nn.watching import Call, watch
 from tinygen.op import no_grad
 from tinygen.tensor import Parameter, Tensor, array_of
-
-BENDS = {"relu": " + ReLU", "leaky_relu": " + LeakyReLU", "silu": " + SiLU"}  # that a layer makes in its own pass
 
 # -- the layers --------------------------------------------------------------------------------------------------------
 
 
-def summary(model: Module, *shapes: Sequence[int] | np.ndarray, **options: Any) -> str:
-    """The table of layers, with the shape of each output and its number of parameters.
-
-    `shapes` are those of one example, without the batch axis: `print(model.summary((28, 28, 1)))`. It runs the
-    model once on zeros, in eval mode; an input that is no real numbers, such as the indices of an Embedding, is
-    given as an array with its batch axis: `model.summary(labels[:1])`. `options` go to `forward`.
-    """
+def summary(model: Tree, *shapes: Sequence[int] | np.ndarray, **options: Any) -> str:
+    """The table of layers; `Module.summary` explains the arguments."""
     for shape in shapes:
         if not isinstance(shape, tuple | list | np.ndarray):
             raise TypeError(f"summary: expected the shape of one example, got {shape!r}: write summary(({shape!r},))")
@@ -37,24 +31,25 @@ def summary(model: Module, *shapes: Sequence[int] | np.ndarray, **options: Any) 
     for module, _, output in _calls(model, shapes, options):
         owner, shape = id(module) in owners, _output_shape(output)
         if module.named_children() and not owner:
-            continue  # a container: its parts have rows
+            continue  # a container, whose parts have rows
         part, _, key = names.get(id(module), "").rpartition(".")
         if part != section:
             rows += [[part, "", ""]] if part else []
             section = part
-        kind = type(module).__name__ + BENDS.get(getattr(module, "activation", None), "")
+        applied = getattr(module, "activation", None)
+        kind = type(module).__name__ + (f" + {title(applied)}" if isinstance(applied, str) else "")
         if not owner and len(rows) > len(shapes) and rows[-1][1] == shape:
             rows[-1][0] += f" + {kind}"
             continue
         label = f"  {kind}" if part else f"{key}: {kind}" if key.isidentifier() else kind
         size = sizes.pop(id(module), None if owner else 0)
-        rows.append([label, shape, "shared" if size is None else f"{size:,}"])  # shared: used again, counted above
+        rows.append([label, shape, "shared" if size is None else f"{size:,}"])  # shared: counted above
     rows += [[f"{names[key]} (not used)", "", f"{size:,}"] for key, size in sizes.items() if size]
     return columns([["Layer", "Output", "Parameters"], *rows, ["Total", "", f"{total:,}"]], numbers=1, ruled=True)
 
 
-def _calls(model: Module, shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> list[Call]:
-    """Every module call of one pass over a batch, in eval mode; the modes are left as they were."""
+def _calls(model: Tree, shapes: Sequence[Sequence[int] | np.ndarray], options: Mapping[str, Any]) -> list[Call]:
+    """Every module call of one forward pass, in eval mode."""
     parameters = model.parameters()
     dtype = parameters[0].dtype if parameters else np.float32
     inputs = [x if isinstance(x, np.ndarray) else Tensor(np.zeros((1, *x), dtype)) for x in shapes]
@@ -77,11 +72,8 @@ def _shown(shape: Sequence[int]) -> str:
 # -- the gradients -----------------------------------------------------------------------------------------------------
 
 
-def gradient_norms(model: Module, grads: Sequence[Tensor]) -> str:
-    """A table of ‖w‖, ‖∂L/∂w‖ and their ratio for `grads = grad(loss, model.parameters())`.
-
-    A ratio near 0 says that a layer doesn't learn, one that jumps from layer to layer that signals die or explode.
-    """
+def gradient_norms(model: Tree, grads: Sequence[Tensor]) -> str:
+    """The table of the norms of weights and gradients, as `Module.gradient_norms` explains."""
     named, arrays = model.named_parameters(), [array_of(g) for g in grads]
     if [p.shape for _, p in named] != [g.shape for g in arrays]:
         raise ValueError(
@@ -94,7 +86,3 @@ def gradient_norms(model: Module, grads: Sequence[Tensor]) -> str:
         ratio = f"{slope / size:.3g}" if size else "-"
         rows.append([name, str(parameter.shape), f"{size:.3g}", f"{slope:.3g}", ratio])
     return columns([["Parameter", "Shape", "‖w‖", "‖∂L/∂w‖", "ratio"], *rows], numbers=3, ruled=True)
-
-
-Module.summary = summary
-Module.gradient_norms = gradient_norms

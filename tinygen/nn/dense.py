@@ -1,0 +1,57 @@
+"""Dense, the fully connected layer."""
+
+import math
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygen.errors import arguments
+from tinygen.nn.init import Initialiser, first_values, glorot_uniform
+from tinygen.nn.module import Module
+from tinygen.nn.named_activation import activate, check_activation, shown
+from tinygen.ops import linear, reshape
+from tinygen.tensor import Parameter, Tensor
+
+
+class Dense(Module):
+    """y = f(x W + b) over the last axis: (..., in_features) to (..., out_features).
+
+    weight (in_features, out_features), bias (out_features,). The activation f is None or a name such as "relu".
+    """
+
+    torch_axes: ClassVar = {"weight": (1, 0)}  # PyTorch has (out, in)
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        rng: np.random.Generator,
+        bias: bool = True,
+        activation: str | None = None,
+        negative_slope: float = 0.01,
+        init: Initialiser = glorot_uniform,
+        dtype: DTypeLike = np.float32,
+    ):
+        arguments.generator("Dense", rng)
+        in_features, out_features = arguments.sizes("Dense", in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.activation, self.negative_slope = check_activation("Dense", activation, negative_slope)
+        shape = fans = in_features, out_features
+        self.weight = Parameter(first_values("Dense", init, rng, shape, fans, dtype))
+        self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1:] != (self.in_features,):
+            flat = math.prod(x.shape[1:]) == self.in_features
+            hint = "put nn.Flatten() before it" if flat else "was the model made for inputs of another size?"
+            raise ValueError(f"Dense: expected x (..., {self.in_features}), got {x.shape}: {hint}")
+        rows = x if x.ndim == 2 else reshape(x, shape=(math.prod(x.shape[:-1]), self.in_features))
+        y = rows @ self.weight if self.bias is None else linear(rows, self.weight, self.bias)
+        y = y if x.ndim == 2 else reshape(y, shape=(*x.shape[:-1], self.out_features))
+        return y if self.activation is None else activate(y, self.activation, self.negative_slope)
+
+    def settings(self) -> str:
+        bias = ", bias=False" if self.bias is None else ""
+        return f"{self.in_features}, {self.out_features}{bias}{shown(self.activation, self.negative_slope)}"
