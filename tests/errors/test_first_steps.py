@@ -196,7 +196,7 @@ SAYS = [
         lambda: nn.Conv2d(3, 4, 3, 2, 1, rng=rng),
         "as in Conv2d(in_channels, out_channels, kernel_size, stride=2, padding=1)",
     ),
-    (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "bias, init, dtype, got use_bias=False"),
+    (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "init, dtype, got use_bias=False: write bias=False"),
     (
         lambda: tg.leaky_relu(vector(), 0.2),
         "expected 1 positional argument (x), got 2: settings go by name, as in leaky_relu(x, negative_slope=0.2)",

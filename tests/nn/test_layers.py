@@ -196,25 +196,6 @@ def test_shapes_go_round(seed):
     assert nn.Identity()(x) is x
 
 
-ACTIVATIONS = {
-    "ReLU": lambda x: max(x, 0),
-    "LeakyReLU": lambda x: max(x, 0.01 * x),
-    "ELU": lambda x: x if x > 0 else math.expm1(x),
-    "Sigmoid": lambda x: 1 / (1 + math.exp(-x)),
-    "Tanh": math.tanh,
-    "SiLU": lambda x: x / (1 + math.exp(-x)),
-    "GELU": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
-    "Softplus": lambda x: math.log1p(math.exp(x)),
-}
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-@given(x=st.floats(-30, 30))
-def test_activation(name, x):
-    found = getattr(nn, name)()(tg.Tensor(np.array(x))).item()
-    assert found == pytest.approx(ACTIVATIONS[name](x), rel=1e-13, abs=1e-14)
-
-
 # -- normalisation -----------------------------------------------------------------------------------------------------
 
 
@@ -286,66 +267,6 @@ def test_dropout_keeps_the_expectation(seed, p):
     if p > 0.01:
         assert not np.array_equal(layer(variable).data, y.data)  # the next draw is another
     assert layer.eval()(variable) is variable
-
-
-# -- beginnings --------------------------------------------------------------------------------------------------------
-
-
-def recorded(make):
-    """The layer with all weights 1, and the fans that it told its initialiser."""
-    fans = []
-    layer = make(lambda rng, shape, fan, dtype: fans.append(fan) or np.ones(shape, dtype))
-    return layer, fans[0]
-
-
-@given(k=pairs, s=pairs, d=pairs, c=sizes, o=sizes, transposed=st.booleans())
-def test_fans_count_connections(k, s, d, c, o, transposed):
-    """With ones everywhere an output counts its inputs, a gradient its outputs: far from the border, the fans."""
-    kind = nn.ConvTranspose2d if transposed else nn.Conv2d
-    options = dict(stride=s, dilation=d, rng=np.random.default_rng(0), dtype=np.float64)
-    layer, (fan_in, fan_out) = recorded(lambda init: kind(c, o, k, init=init, **options))
-    x = tg.Parameter(np.ones((1, 24, 24, c)))
-    y = layer(x)
-    middle = [slice(9, 9 + 6) for _ in range(2)]  # whole periods of stride 1, 2 and 3, away from the border
-    halfway = [slice(n // 2, n // 2 + 6) for n in y.shape[1:3]]
-    slopes = tg.grad(y.sum(), x).data
-    if transposed:
-        assert y.data[0, halfway[0], halfway[1]].mean() == pytest.approx(fan_in, rel=1e-12)
-        assert slopes[0, middle[0], middle[1]].mean() == pytest.approx(fan_out, rel=1e-12)
-    else:
-        assert y.data[0, :2, :2].mean() == pytest.approx(fan_in, rel=1e-12)
-        assert slopes[0, middle[0], middle[1]].mean() == pytest.approx(fan_out, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("init", "variance", "bounded"),
-    [
-        (nn.init.he_normal, 2 / 30, False),
-        (nn.init.he_uniform, 2 / 30, True),
-        (nn.init.glorot_normal, 2 / 50, False),
-        (nn.init.glorot_uniform, 2 / 50, True),
-        (nn.init.normal(0.02), 0.02**2, False),
-    ],
-)
-@given(seed=seeds)
-def test_initialisers(init, variance, bounded, seed):
-    """Mean 0 and the variance promised, within six standard errors (of a normal: no distribution here has more)."""
-    shape, n = (40, 100), 4000
-    w = init(np.random.default_rng(seed), shape, (30.0, 20.0), np.float64)
-    assert abs(w.mean()) <= 6 * math.sqrt(variance / n)
-    assert abs(w.var() / variance - 1) <= 6 * math.sqrt(2 / n)
-    assert (np.abs(w).max() <= math.sqrt(3 * variance)) == bounded
-    single = init(np.random.default_rng(seed), shape, (30.0, 20.0), np.float32)
-    assert single.dtype == np.float32
-    np.testing.assert_array_equal(single, w.astype(np.float32))  # one seed, one network in both dtypes
-
-
-def test_layers_begin_as_glorot_says_with_biases_at_zero():
-    layer = nn.Dense(400, 300, rng=np.random.default_rng(0))
-    assert layer.weight.dtype == layer.bias.dtype == np.float32
-    assert layer.weight.data.var() == pytest.approx(2 / 700, rel=6 * math.sqrt(2 / 120_000))
-    assert not layer.bias.data.any()
-    assert not nn.Dense(4, 3, rng=np.random.default_rng(0), init=nn.init.zeros).weight.data.any()
 
 
 @pytest.mark.parametrize("name", LAYERS)

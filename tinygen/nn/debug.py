@@ -225,7 +225,7 @@ def _reach(tensors: list | tuple) -> float:
     return max((float(np.abs(x.data).max()) for x in tensors if x.size), default=0.0)
 
 
-def _models(f: Callable, args: tuple, options: dict) -> list[tuple[str, Tree]]:
+def _models(f: Any, args: tuple, options: dict) -> list[tuple[str, Tree]]:
     """The models that f uses, as far as they can be found, each with a prefix for the names of its parts."""
     found = [("", getattr(f, "__self__", None)), *(("", value) for value in args)]
     found += [(f"{name}.", value) for name, value in options.items()]
