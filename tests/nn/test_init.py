@@ -72,5 +72,5 @@ def test_layers_start_with_glorot_weights_and_zero_biases():
 
 
 def test_an_initialiser_is_a_function():
-    with pytest.raises(TypeError, match="init to be a function, got 'he': write init=nn.init.he_normal"):
+    with pytest.raises(TypeError, match=r"init to be a function, got 'he': write init=nn.init.he_normal"):
         nn.Dense(3, 4, rng=np.random.default_rng(0), init="he")
