@@ -3,20 +3,23 @@
 import sys
 
 try:
-    from tinygen.runs.cli import chosen, deferred, one_line
+    from tinygen.runs.cli import deferred, one_line_errors, parse
 except KeyboardInterrupt:
     sys.exit(130)
 
+ABOUT = (
+    "Check derivative rules, list data, sample from trained models, measure speed. COMMAND --help shows its options."
+)
+
 
 def main() -> None:
-    with one_line(*sys.argv[1:2] or ["tinygen"]):
-        import tyro
+    with one_line_errors(*sys.argv[1:2] or ["tinygen"]):
+        import tyro  # here, where Ctrl-C prints one line and no traceback
 
         from tinygen import commands
 
         calls = {name: deferred(function) for name, function in commands.COMMANDS.items()}
-        about = dict(prog="python -m tinygen", description=commands.__doc__)
-        chosen(tyro.extras.subcommand_cli_from_dict, calls, **about)()
+        parse(tyro.extras.subcommand_cli_from_dict, calls, prog="python -m tinygen", description=ABOUT)()
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def told(monkeypatch):
 
 
 def test_all_take_turns_after_a_warm_up(told):
-    measured = training.measure("vae_mlp", ["nchw", "channels_last"], threads=1, pairs=4, say=lambda _: None)
+    measured = training.measure("vae_mlp", ["nchw", "channels_last"], threads=1, pairs=4, log=lambda _: None)
     turns = [who for who, what in told if what == f"train {round(training.TURN / 8)}"]
     assert turns == [TINYGEN, NCHW, LAST] * 4  # so many steps that the slowest takes its time
     assert [what for who, what in told if who == NCHW][:3] == ["start", "train 3", "train 3"]
@@ -125,7 +125,7 @@ def test_all_take_turns_after_a_warm_up(told):
 
 def test_a_mode_that_does_not_compile_is_left_out_with_a_word(told):
     said = []
-    measured = training.measure("vae_mlp", ["nchw", "compiled"], threads=1, pairs=2, say=said.append)
+    measured = training.measure("vae_mlp", ["nchw", "compiled"], threads=1, pairs=2, log=said.append)
     assert set(measured.ms) == {TINYGEN, NCHW}
     assert "vae_mlp: torch.compile is left out, for it doesn't work here: torch compiled: no compiler" in said
     assert (COMPILED, "end") in told
@@ -281,8 +281,8 @@ def test_a_name_that_it_does_not_know_is_refused_with_those_that_it_does():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("--kernels", "--epoch"), "are different measurements: give one"),
-        (("conv_ae", "--startup"), "are different measurements: give one"),
+        (("--kernels", "--epoch"), "expected one of --kernels, --epoch, --startup or names of models, got several"),
+        (("conv_ae", "--startup"), "expected one of --kernels, --epoch, --startup or names of models, got several"),
         (("--pairs", "0"), "bench: expected --pairs to be a whole number of at least 1, got 0"),
         (("--threads", "-1"), "bench: expected --threads to be a whole number of at least 1, got -1"),
         (("--compile",), "--compile is a mode of PyTorch: add --vs torch"),
@@ -317,7 +317,7 @@ def test_single_convolutions_are_listed_in_every_direction(tmp_path):
 def test_an_epoch_sees_every_image():
     if not mnist_is_present():
         pytest.skip("MNIST isn't on this machine")
-    (row,) = epoch.measure([], threads=1, limit=128 * 23 + 1, say=lambda _: None)
+    (row,) = epoch.measure([], threads=1, limit=128 * 23 + 1, log=lambda _: None)
     assert row["batches"] == 24 and row["seconds"] > 0 and 20 < row["loss"] < 150
     assert epoch.ratio([row]) is None and epoch.ratio([row, {"seconds": 9e9}, {"seconds": 1e9}]) < 1e-6
     assert epoch.table([row]).splitlines()[-1].startswith("tinygen ")

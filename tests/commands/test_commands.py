@@ -21,7 +21,7 @@ def test_check_lists_the_ops_that_it_is_given(tmp_path):
     assert [(row["op"], row["argument"]) for row in rows] == [("relu", "x"), ("conv2d", "x"), ("conv2d", "w")]
     assert all(row["ok"] for row in rows) and "2 ops, 3 arguments: all right" in run.stdout
     unknown = tinygen("check", "relu", "rellu")
-    assert unknown.returncode == 2 and "no op 'rellu'" in unknown.stderr and "Traceback" not in unknown.stderr
+    assert unknown.returncode == 2 and "got 'rellu'" in unknown.stderr and "Traceback" not in unknown.stderr
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -81,23 +81,23 @@ def test_summary_refuses_an_image_size_in_one_line():
     assert "30" in run.stderr and "Traceback" not in run.stderr
 
 
-def test_judge_is_trained_once_and_says_how_good_it_is(capsys):
-    """In this process, where judges are kept apart from the user's."""
-    from tinygen.commands import judge
+def test_evaluate_trains_the_classifier_once_and_prints_its_accuracy(capsys):
+    """In this process, where classifiers are kept apart from the user's."""
+    from tinygen.commands import evaluate
 
-    judge("digits")
+    evaluate("digits")
     capsys.readouterr()
-    judge("digits")
+    evaluate("digits")
     found, accuracy = capsys.readouterr().out.splitlines()  # no progress of a training any more
     assert "1437 + 360 images" in found
     assert float(re.search(r"([\d.]+)% of the test images", accuracy).group(1)) > 92
 
 
-def test_judge_refuses_pictures_without_classes_in_one_line(tmp_path):
+def test_evaluate_refuses_pictures_without_classes_in_one_line(tmp_path):
     from PIL import Image
 
     for i in range(12):
         Image.new("L", (9, 9), 20 * i).save(tmp_path / f"{i}.png")
-    run = tinygen("judge", str(tmp_path))
+    run = tinygen("evaluate", str(tmp_path))
     assert run.returncode == 2
     assert "one class only" in run.stderr and "Traceback" not in run.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygen.bench import workloads
-from tinygen.bench.processes import TINYGEN, Runner, Say, Worker, Workers
+from tinygen.bench.processes import TINYGEN, Log, Runner, Worker, Workers
 from tinygen.bench.training import FIRST, check_losses
 from tinygen.data import load
 from tinygen.io.table import columns
@@ -18,7 +18,7 @@ from tinygen.io.table import columns
 TURN = 20  # batches
 
 
-def measure(modes: list[str], *, threads: int, limit: int = 60_000, say: Say = print) -> list[dict]:
+def measure(modes: list[str], *, threads: int, limit: int = 60_000, log: Log = print) -> list[dict]:
     """Seconds and mean loss of the epoch for tinygen and for PyTorch in each mode."""
     load("mnist")  # so that a download, or what is wrong with it, is seen; the workers find it where it was put
     with tempfile.TemporaryDirectory() as folder, Workers() as workers:
@@ -39,7 +39,7 @@ def measure(modes: list[str], *, threads: int, limit: int = 60_000, say: Say = p
                 check_losses("epoch", losses)
             elif turn % 8 == 0:
                 times = ", ".join(f"{runner} {spent:.1f} s" for runner, spent in seconds.items())
-                say(f"{len(losses[TINYGEN])} of {total} batches: {times}")
+                log(f"{len(losses[TINYGEN])} of {total} batches: {times}")
     return [
         {
             "runner": str(runner),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.bench.layers import DIRECTIONS, LAYERS
-from tinygen.bench.processes import TINYGEN, BenchError, Runner, Say, Worker, Workers
+from tinygen.bench.processes import TINYGEN, BenchError, Log, Runner, Worker, Workers
 from tinygen.bench.report import in_brackets, quartiles
 from tinygen.io.table import columns
 
@@ -22,14 +22,14 @@ class Timed(NamedTuple):
     ms: dict[Runner, np.ndarray]
 
 
-def measure(modes: list[str], *, threads: int, pairs: int, say: Say = print) -> tuple[list[Timed], float]:
+def measure(modes: list[str], *, threads: int, pairs: int, log: Log = print) -> tuple[list[Timed], float]:
     """Time every layer in every direction; also the flops per second of NumPy's own matrix product."""
     found = []
     with Workers() as workers:
         for runner in [TINYGEN, *(Runner("torch", mode) for mode in modes)]:
             workers[runner] = Worker(runner, "layers", threads=threads)
         for i, layer in enumerate(LAYERS):
-            say(f"{i + 1} of {len(LAYERS)}: {layer}")
+            log(f"{i + 1} of {len(LAYERS)}: {layer}")
             for j, direction in enumerate(DIRECTIONS):
                 check_norms(f"{layer}, {direction}", workers.ask(f"select {i} {j}"))
                 slowest = max(answer["ms"] for answer in workers.ask("run 3").values())
@@ -76,7 +76,7 @@ def table(rows: list[dict]) -> str:
     return columns(lines, numbers=len(lines[0]) - 2, ruled=True)
 
 
-def legend(sgemm: float, versus: bool) -> str:
+def legend(sgemm: float, *, versus: bool) -> str:
     text = (
         "ms: median of a call, without its bias; /2: stride 2; N: images.\n"
         "GFLOP/s: of the convolution as it is defined, however few multiplications a kernel gets away with; NumPy's\n"

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 from tinygen.bench.machine import busy_seconds
 from tinygen.runs.cli import Failed
 
-Say = Callable[[str], None]  # prints a line about how far things are
+Log = Callable[[str], None]  # prints a line about the progress
 
 
 class BenchError(Failed):

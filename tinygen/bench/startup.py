@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygen.bench.processes import BenchError, Say
+from tinygen.bench.processes import BenchError, Log
 
 IMPORT = "from time import perf_counter as now; start = now(); import {}; print(now() - start)"
 FIRST_STEP = """
@@ -22,17 +22,17 @@ print(now() - start)
 """  # the import of numba is part of the step: it comes with the first kernel
 
 
-def measure(*, versus: bool, tries: int = 5, say: Say = print) -> dict[str, float]:
+def measure(*, versus: bool, tries: int = 5, log: Log = print) -> dict[str, float]:
     """Seconds by what they are spent on, each in a fresh process; imports are the median of `tries` in turn."""
     names = ("tinygen", "torch") if versus else ("tinygen",)
     for name in names:
         seconds(IMPORT.format(name))  # brings the files into memory
-    say("imports")
+    log("imports")
     imports = [[seconds(IMPORT.format(name)) for name in names] for _ in range(tries)]
     found = {f"import {name}": float(median) for name, median in zip(names, np.median(imports, axis=0))}
     with tempfile.TemporaryDirectory() as folder:
         for cache in ("empty", "filled"):
-            say(f"first step of conv_ae, compiler's cache {cache}")
+            log(f"first step of conv_ae, compiler's cache {cache}")
             found[f"first step, {cache} cache"] = seconds(FIRST_STEP, {"NUMBA_CACHE_DIR": folder})
     return found
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.bench import workloads
-from tinygen.bench.processes import TINYGEN, BenchError, Runner, Say, Worker, Workers
+from tinygen.bench.processes import TINYGEN, BenchError, Log, Runner, Worker, Workers
 
 FIRST = 3  # steps whose losses must agree
 TOLERANCE = 1e-4  # relative
@@ -29,14 +29,14 @@ class Measured(NamedTuple):
 
 
 def measure(
-    workload: str, modes: Sequence[str], *, threads: int, pairs: int, batch_size: int | None = None, say: Say = print
+    workload: str, modes: Sequence[str], *, threads: int, pairs: int, batch_size: int | None = None, log: Log = print
 ) -> Measured:
     """Let tinygen, and PyTorch in `modes`, train `workload` in turn, `pairs` times each, after a warm-up."""
     with tempfile.TemporaryDirectory() as folder, Workers() as workers:
         arrays = Path(folder, "arrays.npz")
         np.savez(arrays, **workloads.arrays(workload, batch_size=batch_size))
         setting = dict(task="training", threads=threads, workload=workload, arrays=str(arrays))
-        say(f"{workload}: warming up")
+        log(f"{workload}: warming up")
         with Workers({TINYGEN: Worker(TINYGEN, **setting)}) as before:
             before.ask("train 1")  # compiles what isn't on disk yet: the memory for that belongs to no training
         losses = {}
@@ -47,7 +47,7 @@ def measure(
             except BenchError as error:
                 if runner.mode != "compiled":
                     raise
-                say(f"{workload}: torch.compile is left out, for it doesn't work here: {error}")
+                log(f"{workload}: torch.compile is left out, for it doesn't work here: {error}")
                 if runner in workers:
                     workers.pop(runner).close()
         check_losses(workload, losses)
@@ -58,10 +58,10 @@ def measure(
             rounds.append({runner: answer["ms"] for runner, answer in workers.ask(f"train {steps}").items()})
             if i in (0, pairs // 2):
                 times = ", ".join(f"{runner} {ms:.3g} ms" for runner, ms in rounds[-1].items())
-                say(f"{workload}: round {i + 1} of {pairs}: {times}")
+                log(f"{workload}: round {i + 1} of {pairs}: {times}")
         disturbance = strangers()
         if disturbance > QUIET:
-            say(f"{workload}: other programs kept {disturbance:.0%} of a processor busy: these times may mean little")
+            log(f"{workload}: other programs kept {disturbance:.0%} of a processor busy: these times may mean little")
         megabytes = {runner: answer["megabytes"] for runner, answer in workers.ask("peak").items()}
         work = workers[TINYGEN].ask("flops")
     ms = {runner: np.array([times[runner] for times in rounds]) for runner in workers}

@@ -7,7 +7,7 @@ Batches, and the noise that goes with them, are drawn once and used in every ste
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from tinygen.tensor import Tensor
 
 Arrays = dict[str, np.ndarray]
 Step = Callable[[], float]  # trains once and returns the loss
+
+Name = Literal["conv_ae", "vae_mlp", "dcgan", "unet_ddpm", "mlp_ddpm_2d"]
 
 T = 1000  # noise levels of the two diffusion models
 
@@ -133,7 +135,7 @@ def diffusion(lr: float) -> Callable[[nn.Module, Arrays], Step]:
     return train
 
 
-WORKLOADS = {
+WORKLOADS: dict[Name, Workload] = {
     "conv_ae": Workload(ConvAutoencoder, images, train_autoencoder, 128),
     "vae_mlp": Workload(DenseVAE, rows_and_codes, train_vae, 128, images=False),
     "dcgan": Workload(DCGAN, reals_and_noise, train_gan, 64),

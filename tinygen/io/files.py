@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import platform
 import re
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep, time
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # process ids mean something on one machine only
 _TEMPORARY = re.compile(r"\.tinygen-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
@@ -56,6 +57,12 @@ def replace(path: str | Path, content: bytes) -> None:
     """Replace the content of a file in one step."""
     with replacing(path) as file:
         file.write(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON to a file, and create its folder if necessary."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def _clear(folder: Path) -> None:

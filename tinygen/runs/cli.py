@@ -1,6 +1,6 @@
-"""What every command line needs: ranges of options, checks before any work, one line and an exit code for an error.
+"""Command lines: options with ranges, checks before any work, and one line plus an exit code for each error.
 
-The keyword arguments of a function are the options, and their annotations say what is allowed:
+The keyword arguments of a function are the options, and their annotations define what is allowed:
 
     @command
     def main(*, epochs: Count = 5, lr: Rate = 1e-3, out: Path = Path("runs/ae")) -> None:
@@ -11,7 +11,7 @@ The keyword arguments of a function are the options, and their annotations say w
     if __name__ == "__main__":
         start(main)
 
-The exit codes are 0; 1 if data, files or numbers stop the program; 2 if the options can't work; 130 after Ctrl-C.
+Exit codes: 0; 1 if data, files, memory or numbers stop the program; 2 if the options can't work; 130 after Ctrl-C.
 """
 
 import io
@@ -21,21 +21,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial, wraps
-from inspect import signature
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 from tinygen.data import DataError
 from tinygen.errors import arguments
 from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.output import forgiving_output, warn
-from tinygen.runs.run import RunError
+from tinygen.runs.record import RunError
 
-# ---- what an option may be -----------------------------------------------------------------------------------------
+# -- values of options -------------------------------------------------------------------------------------------------
 
 
 class Whole(NamedTuple):
-    """Whole numbers from `least` to `most`."""
+    """Integers from `least` to `most`."""
 
     least: int
     most: int
@@ -46,7 +46,7 @@ class Whole(NamedTuple):
 
 
 class Number(NamedTuple):
-    """Finite numbers within those bounds that are not None."""
+    """Finite numbers with `least` <= value <= `most` and `above` < value < `below`; None means no bound."""
 
     least: float | None = None
     above: float | None = None
@@ -54,11 +54,11 @@ class Number(NamedTuple):
     below: float | None = None
 
     def __call__(self, who: str, what: str, value: Any) -> float:
-        return arguments.real(who, what, value, **self._asdict())
+        return arguments.real(who, what, value, least=self.least, above=self.above, most=self.most, below=self.below)
 
 
 class Several(NamedTuple):
-    """At least one value; a value given twice counts once."""
+    """One or more values; duplicates are dropped."""
 
     kind: str
 
@@ -69,7 +69,7 @@ class Several(NamedTuple):
 
 
 class NewFile(NamedTuple):
-    """A file that can be written, with this suffix if one is given."""
+    """A path for a file to write, with this suffix if one is given."""
 
     suffix: str = ""
 
@@ -81,10 +81,10 @@ class NewFile(NamedTuple):
 
 
 Count = Annotated[int, Whole(1, 10**9)]  # epochs, steps, repetitions
-Limit = Annotated[int | None, Whole(2, 10**9)]  # of the images that are read; None for all
-Batch = Annotated[int, Whole(1, 65_536)]  # examples in a step
+Limit = Annotated[int | None, Whole(2, 10**9)]  # number of images to read; None for all
+Batch = Annotated[int, Whole(1, 65_536)]  # examples per step
 Size = Annotated[int, Whole(1, 4096)]  # channels, units, latents: memory grows with the square
-Samples = Annotated[int, Whole(5, 10**6)]  # images to sample and evaluate: at least judging.LEAST
+Samples = Annotated[int, Whole(5, 10**6)]  # images to sample and evaluate; the evaluation needs at least 5
 Judges = Annotated[int, Whole(0, 100)]  # classifiers that evaluate the samples
 Seed = Annotated[int, Whole(0, 2**63 - 1)]
 Rate = Annotated[float, Number(above=0, most=1)]  # learning rates
@@ -107,15 +107,15 @@ def checked(who: str, function: Callable, values: dict[str, Any]) -> dict[str, A
     return found
 
 
-# ---- a function as a command ---------------------------------------------------------------------------------------
+# -- a function as a command -------------------------------------------------------------------------------------------
 
 
 class Refused(ValueError):
-    """These options can't work; nothing was written or deleted."""
+    """The options can't work; nothing was written or deleted."""
 
 
 class Failed(RuntimeError):
-    """This can't be done here, through no fault of the program."""
+    """The program is right, but what it needs is missing on this machine."""
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def before_work() -> Iterator[None]:
 
 
 def command(function: Callable) -> Callable:
-    """Wrap a function: its options are checked before it begins, and a failing `print` can't end it."""
+    """Wrap a function: its options are checked before it starts, and a failing `print` can't end it."""
     file = Path(function.__code__.co_filename).name
     who = file if function.__name__ == "main" else function.__name__
 
@@ -148,11 +148,11 @@ def command(function: Callable) -> Callable:
 
 
 def _check_environment() -> None:
-    """Raise ValueError if an environment variable that the kernels read has a value that they don't know."""
+    """Raise ValueError if an environment variable for the kernels has an unknown value."""
     from tinygen import kernels
 
     kernels.choice()
-    if os.environ.get("TINYGEN_NUM_THREADS"):  # else there is nothing to check, and the import would cost a second
+    if os.environ.get("TINYGEN_NUM_THREADS"):  # otherwise there is nothing to check, and the import takes a second
         from tinygen.kernels.machine.threads import num_threads
 
         num_threads()
@@ -160,60 +160,76 @@ def _check_environment() -> None:
 
 def start(main: Callable) -> None:
     """Run an example from the command line: the keyword arguments of its `main` are the options."""
-    with one_line(Path(sys.argv[0]).name):
+    with one_line_errors(Path(sys.argv[0]).name):
         import tyro
 
-        chosen(tyro.cli, deferred(main))()
+        parse(tyro.cli, deferred(main))()
 
 
 def deferred(function: Callable) -> Callable:
-    """A function with the same options that returns the call instead of making it."""
+    """A function with the same options that returns the call instead of making it; for tyro."""
+    import tyro
 
     @wraps(function)
     def call(*positional: Any, **options: Any) -> Callable:
         return partial(function, *positional, **options)
 
+    parameters = []
+    for parameter in signature(function, eval_str=True).parameters.values():
+        hint = parameter.annotation
+        kinds = get_args(get_args(hint)[0] if hasattr(hint, "__metadata__") else hint)
+        if type(None) in kinds and isinstance(kinds[0], type):  # the help shows INT instead of {None}|INT
+            hint = Annotated[hint, tyro.conf.arg(metavar=kinds[0].__name__.upper())]
+        parameters.append(parameter.replace(annotation=hint))
+    call.__signature__ = Signature(parameters)
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del call.__wrapped__
     return call
 
 
-def chosen(parse: Callable, *arguments: Any, **settings: Any) -> Callable:
-    """What `parse`, a function of tyro, makes of the command line; Refused, in one line, where tyro draws a box."""
+# -- the command line, and how a program ends --------------------------------------------------------------------------
+
+
+def parse(parser: Callable, *arguments: Any, **options: Any) -> Callable:
+    """The call that a parser of tyro finds on the command line; Refused, in one line, where tyro prints a box."""
+    import tyro
+
     if empty := [option for option in sys.argv[1:] if option == "" or option.endswith("=")]:
         given = f"{empty[0]!r}" if empty[0] else "an empty text"
         raise Refused(f"expected a value for every option, got {given}: write one, or leave the option out")
     box = io.StringIO()
     try:
         with redirect_stderr(box), redirect_stdout(sys.stdout or io.StringIO()):  # there may be no standard output
-            return parse(*arguments, **settings)
+            return parser(*arguments, **options, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as end:
         if end.code:
-            raise Refused(_unboxed(box.getvalue())) from None
+            raise Refused(_text_of(box.getvalue())) from None
         raise
 
 
-def _unboxed(box: str) -> str:
-    """The words in a box of tyro's, without its heading, frame and colours."""
+def _text_of(box: str) -> str:
+    """The text in a box that tyro prints, without its heading, frame and colours."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()[1:]
     parts = re.split(r"^[─╰╯-]{3,}$", "\n".join(line.strip("│ ") for line in lines), flags=re.MULTILINE)
     return "; ".join(" ".join(part.split()) for part in parts if part.strip())
 
 
 @contextmanager
-def one_line(name: str) -> Iterator[None]:
-    """Errors that a user can cause end the program with one line on stderr and an exit code; others are bugs."""
+def one_line_errors(name: str) -> Iterator[None]:
+    """An error that a user can cause ends the program with one line on stderr and an exit code; others are bugs."""
     with forgiving_output():
         try:
             yield
         except Refused as error:
-            _leave(name, str(error), 2)
+            _exit(name, str(error), 2)
         except MemoryError as error:
-            _leave(name, f"out of memory: {str(error) or 'something smaller may fit'}", 1)
+            _exit(name, f"out of memory: {str(error) or 'something smaller may fit'}", 1)
         except (Failed, DataError, OSError, RunError, CheckpointError, FloatingPointError) as error:
-            _leave(name, str(error), 1)
+            _exit(name, str(error), 1)
         except KeyboardInterrupt as stop:
-            _leave(name, str(stop) or "stopped", 130)
+            _exit(name, str(stop) or "stopped", 130)
 
 
-def _leave(name: str, text: str, code: int) -> None:
+def _exit(name: str, text: str, code: int) -> None:
     warn(f"{name}: {' '.join(text.removeprefix(f'{name}: ').split())}")
     sys.exit(code)
