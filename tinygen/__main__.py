@@ -7,9 +7,7 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 
-ABOUT = (
-    "Check derivative rules, list data, sample from trained models, measure speed. COMMAND --help shows its options."
-)
+ABOUT = "Check derivative rules, list data, sample from trained models, measure speed; COMMAND --help explains each."
 
 
 def main() -> None:

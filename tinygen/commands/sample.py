@@ -18,7 +18,7 @@ def sample(
     seed: Seed = 0,
     out: Annotated[Path | None, NewFile(".png")] = None,
 ) -> None:
-    """Sample from the model of a finished run: write a picture of the samples, and their values to a .npy file beside it.
+    """Sample from the model of a finished run: write a picture of the samples, and their values to a .npy file.
 
     Args:
         run: folder of the run.
