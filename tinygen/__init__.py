@@ -8,7 +8,7 @@ import sys
 
 from tinygen import functional, graph, nn, optim
 from tinygen.derivatives import batch_jacobian, hessian, hvp, jacobian, jvp, vjp
-from tinygen.errors import hints
+from tinygen.errors import hints, names
 from tinygen.functional import log_softmax, min, norm, softmax
 from tinygen.grad import grad
 from tinygen.gradcheck import GradientError, check
@@ -51,5 +51,6 @@ def __getattr__(name: str):
     raise hints.missing(sys.modules[__name__], name)
 
 
-hints.point_elsewhere(Tensor, [*hints.FUNCTIONS, *hints.IN_PLACE, *_ops, "log_softmax", "norm", "softmax"])
-sys.modules["tinygen.tensor"].__class__ = hints.NoFunction  # PyTorch users write tinygen.tensor([1.0, 2.0])
+hints.point_elsewhere(Tensor, [*names.FUNCTIONS, *names.IN_PLACE, *_ops, "log_softmax", "norm", "softmax"])
+for _name in ("tensor", "graph", "gradcheck"):  # functions elsewhere: PyTorch users write tinygen.tensor([1.0, 2.0])
+    sys.modules[f"tinygen.{_name}"].__class__ = hints.NoFunction

@@ -1,18 +1,20 @@
-"""What can be said with the ops: softmax, norms and every loss. No derivative rule stands here.
+"""Compositions of ops: softmax, norms and losses. They contain no derivative rules, because their ops have them.
 
-A loss has one number per entry, and `reduction` names how they become one:
+A loss has a value for each entry, and `reduction` turns these values into one number:
 
-    "batchmean"  summed over each example, averaged over the batch (axis 0): squared error per image, nats per image
-    "mean"       averaged over all entries: batchmean divided by the number of entries of an example
-    "sum"        summed over everything
-    "none"       left as they are
+    "batchmean"  the sum over each example, averaged over the batch (axis 0): squared error per image, nats per image
+    "mean"       the average over all entries: batchmean divided by the number of entries of an example
+    "sum"        the sum over all entries
+    "none"       no reduction: the values of all entries
 
-The default is "batchmean" throughout: it is the loss of one example, so that its parts add up (reconstruction + KL).
-Every loss raises ValueError for shapes that differ, since (N, 1) against (N,) would quietly become (N, N).
+The default is "batchmean" everywhere: it is the loss of one example, so its parts add up (reconstruction + KL).
+A loss of arrays with different shapes raises ValueError, because (N, 1) and (N,) would silently broadcast to (N, N).
+
+In the examples, `np` is NumPy, `tg` is tinygen and `F` is this module.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 
 import numpy as np
@@ -23,6 +25,8 @@ from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
 from tinygen.ops import clip, exp, exp_remainder, log, log1p, logistic_loss, logsumexp, max, sqrt, squared_error, where
 from tinygen.tensor import Tensor, array_of, constant
+
+Target = Tensor | np.ndarray | float
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "batchmean": lambda entries: entries.sum() * (1 / len(entries)),
@@ -36,31 +40,45 @@ _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @explained
 def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """xᵢ - log Σⱼ exp(xⱼ) along `axis`."""
+    """The logarithm of `softmax`, xᵢ - log Σⱼ exp(xⱼ) along `axis`, for x of any shape; the result has the shape of x.
+
+    >>> F.log_softmax(np.array([0.0, np.log(3.0)])).numpy().round(4).tolist()
+    [-1.3863, -0.2877]
+    """
     (x,) = as_tensors((x,))
     largest = x.data.max(axis=axis, keepdims=True, initial=-np.inf)
-    x = x - constant(largest)  # changes nothing but the rounding of large entries
+    x = x - constant(largest)  # the same result, with smaller rounding errors for large entries
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
 @explained
 def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """exp(xᵢ) / Σⱼ exp(xⱼ): positive numbers that sum to 1 along `axis`."""
+    """Probabilities exp(xᵢ) / Σⱼ exp(xⱼ), which sum to 1 along `axis`, for logits x of any shape.
+
+    >>> F.softmax(np.array([0.0, np.log(3.0)])).numpy().round(4).tolist()
+    [0.25, 0.75]
+    """
     return exp(log_softmax(x, axis=axis))
 
 
 @explained
 def norm(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-    """The Euclidean length √Σx² along `axis`; its gradient x/‖x‖ is taken to be 0 where x is 0."""
+    """The Euclidean norm √Σx² along `axis`, by default of all entries; its gradient x/‖x‖ is defined as 0 at x = 0.
+
+    `keepdims` keeps each reduced axis with size 1.
+
+    >>> F.norm(np.array([[3.0, 4.0], [0.0, 2.0]]), axis=1)
+    Tensor([5., 2.], shape=(2,), float64)
+    """
     (x,) = as_tensors((x,))
-    unit = constant(_unit(x.data, axis))
-    x = x / unit  # exact, because it is a power of two: squares neither overflow nor vanish
-    length = sqrt((x * x).sum(axis=axis, keepdims=True)) * unit
-    return length if keepdims else length.sum(axis=axis)  # a sum of one entry, to drop the axes
+    scale = constant(_power_of_two(x.data, axis))
+    x = x / scale  # exact, and the squares neither overflow nor underflow
+    length = sqrt((x * x).sum(axis=axis, keepdims=True)) * scale
+    return length if keepdims else length.sum(axis=axis)  # the axes have size 1: the sum only drops them
 
 
-def _unit(x: np.ndarray, axis) -> np.ndarray:
-    """The largest power of two within the entries along `axis`, or 1 if they are zeros or not finite."""
+def _power_of_two(x: np.ndarray, axis) -> np.ndarray:
+    """The largest power of two ≤ max |x| along `axis`; 1 where that is 0 or not finite."""
     largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
     exponent = np.where(np.isfinite(largest) & (largest > 0), np.frexp(largest)[1] - 1, 0)
     return np.ldexp(x.dtype.type(1), exponent)
@@ -68,44 +86,68 @@ def _unit(x: np.ndarray, axis) -> np.ndarray:
 
 @explained
 def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-    """The smallest entry along `axis`; at a tie the gradient goes to the first."""
+    """The smallest entry along `axis`, by default of all entries; among equal ones, the first gets the gradient."""
     (x,) = as_tensors((x,))
     return -max(-x, axis=axis, keepdims=keepdims)
 
 
 @explained
-def one_hot(labels: np.ndarray, classes: int, *, dtype: type = np.float32) -> Tensor:
-    """Class numbers of any shape to rows of `classes` entries, (..., classes): 1 at the label, else 0; a constant.
+def one_hot(labels: np.ndarray | Sequence[int], classes: int, *, dtype: type = np.float32) -> Tensor:
+    """A constant (..., classes) that is 1 at each label and 0 elsewhere, for class numbers `labels` of any shape (...).
 
-    Raises TypeError for labels that aren't integers, ValueError for those outside 0..classes - 1.
+    Raises TypeError for labels that aren't integers, ValueError for labels outside 0..classes - 1.
+
+    >>> F.one_hot([2, 0], 3)
+    Tensor([[0., 0., 1.],
+            [1., 0., 0.]], shape=(2, 3), float32)
     """
     classes = arguments.whole("one_hot", "classes", classes, least=1)
     labels = arguments.indices("one_hot", "labels", array_of(labels), classes)
-    return Tensor((labels[..., None] == np.arange(classes)).astype(dtype))
+    return Tensor((labels[..., None] == np.arange(classes)).astype(arguments.float_dtype("one_hot", dtype)))
 
 
 # -- losses of real numbers --------------------------------------------------------------------------------------------
 
 
 @explained
-def mse(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
-    """Squared error (x - t)²; by default per example, as in -log of a Gaussian, not per entry."""
+def mse(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
+    """Squared error (x - t)² of a prediction x (N, ...) and a target t of the same shape, or a number for all entries.
+
+    By default it is summed over each example, as in -log of a Gaussian density; PyTorch's default is "mean".
+    Raises ValueError for different shapes and for an unknown reduction.
+
+    >>> x, target = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 4.0]])
+    >>> F.mse(x, target).item()  # (2² + 3²) / 2 examples
+    6.5
+    >>> F.mse(x, target, reduction="mean").item()  # (2² + 3²) / 4 entries
+    3.25
+    """
     x, target = _matched("mse", x, target, reduction)
     return _REDUCTIONS[reduction](squared_error(x, target))
 
 
 @explained
-def l1(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
-    """Absolute error |x - t|, with gradient 0 where they are equal."""
+def l1(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
+    """Absolute error |x - t| of arrays of the same shape (N, ...); its gradient is 0 where they are equal.
+
+    Raises ValueError for different shapes and for an unknown reduction.
+
+    >>> F.l1(np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0).item()  # (1 + 0 + 1 + 2) / 2 examples
+    2.0
+    """
     x, target = _matched("l1", x, target, reduction)
     return _REDUCTIONS[reduction](absolute(x - target))
 
 
 @explained
-def huber(
-    x: Tensor, target: Tensor | np.ndarray | float, *, delta: float = 1.0, reduction: str = "batchmean"
-) -> Tensor:
-    """½ e² for an error |e| = |x - t| up to `delta`, and delta · (|e| - ½ delta) beyond (Huber 1964)."""
+def huber(x: Tensor, target: Target, *, delta: float = 1.0, reduction: str = "batchmean") -> Tensor:
+    """Huber loss of e = x - t, arrays of the same shape (N, ...): e²/2 if |e| ≤ delta, else delta · (|e| - delta/2).
+
+    Raises ValueError for different shapes, delta ≤ 0 and an unknown reduction. Source: Huber 1964.
+
+    >>> F.huber(np.array([0.5, 3.0]), 0.0, reduction="none").numpy().tolist()
+    [0.125, 2.5]
+    """
     x, target = _matched("huber", x, target, reduction)
     delta = arguments.real("huber", "delta", delta, above=0)
     error = x - target
@@ -117,88 +159,97 @@ def huber(
 
 
 @explained
-def bce(p: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
-    """Binary cross-entropy -t log p - (1 - t) log(1 - p) of probabilities p, for targets t in [0, 1].
+def bce(p: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
+    """Binary cross-entropy -t log p - (1 - t) log(1 - p), in nats, of probabilities p and targets t in [0, 1].
 
-    It is 0 where p is exactly 0 or 1 and right, infinite where p is 0 or 1 and wrong. Logits keep the digits that
-    1 - p loses: prefer `bce_with_logits`. Raises ValueError for p or t outside [0, 1].
+    p and t have the same shape (N, ...). A certain prediction, p = 0 or p = 1, costs 0 if it is right and infinity if
+    it is wrong. Prefer `bce_with_logits`: 1 - p loses digits that a logit keeps. Raises ValueError for different
+    shapes, for p or t outside [0, 1], and for an unknown reduction.
     """
     p, target = _matched("bce", p, target, reduction)
-    _check_unit_interval("bce", "the prediction", p, "apply sigmoid first, or call bce_with_logits")
-    _check_unit_interval("bce", "the target", target, "scale it first, as in pixels / 255")
+    arguments.between("bce", "the prediction", p.data, 0, 1, hint="apply sigmoid first, or call bce_with_logits")
+    arguments.between("bce", "the target", target.data, 0, 1, hint=_SCALE)
     t, s = target, 1 - target
-    yes = t * log(where(t.data > 0, p, 1.0))  # where a term has weight 0, its logarithm isn't asked for
+    yes = t * log(where(t.data > 0, p, 1.0))  # where a term has weight 0, its logarithm is not computed
     no = s * log1p(where(s.data > 0, -p, 0.0))
     return _REDUCTIONS[reduction](-(yes + no))
 
 
 @explained
-def bce_with_logits(x: Tensor, target: Tensor | np.ndarray | float, *, reduction: str = "batchmean") -> Tensor:
-    """Binary cross-entropy of p = σ(x), exact for every finite logit x; its gradient is σ(x) - t.
+def bce_with_logits(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
+    """Binary cross-entropy, in nats, of p = σ(x) for logits x, exact for every finite x; its gradient is σ(x) - t.
 
-    Raises ValueError for targets outside [0, 1].
+    x and the targets t in [0, 1] have the same shape (N, ...). Raises ValueError for different shapes, for targets
+    outside [0, 1], and for an unknown reduction.
+
+    >>> round(F.bce_with_logits(np.array([[0.0, 100.0]]), np.array([[1.0, 0.0]])).item(), 4)  # log 2 + 100
+    100.6931
     """
     x, target = _matched("bce_with_logits", x, target, reduction)
-    _check_unit_interval("bce_with_logits", "the target", target, "scale it first, as in pixels / 255")
+    arguments.between("bce_with_logits", "the target", target.data, 0, 1, hint=_SCALE)
     return _REDUCTIONS[reduction](logistic_loss(x, target))
 
 
 @explained
-def cross_entropy(logits: Tensor, labels: np.ndarray, *, reduction: str = "batchmean") -> Tensor:
-    """-log softmax(logits)[label] for logits (N, K) and one class number 0..K-1 per example, labels (N,).
+def cross_entropy(logits: Tensor, labels: np.ndarray | Sequence[int], *, reduction: str = "batchmean") -> Tensor:
+    """Cross-entropy -log softmax(logits)[label], in nats, of logits (N, K) and labels (N,), class numbers 0..K-1.
 
-    One number per example, so "batchmean" and "mean" agree. Raises TypeError for labels that aren't integers.
+    There is one value per example, so "batchmean" and "mean" are equal. Raises ValueError for other shapes, for labels
+    out of range, and for an unknown reduction; TypeError for labels that aren't integers.
+
+    >>> logits = np.log([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
+    >>> round(F.cross_entropy(logits, [0, 2]).item(), 4)  # -(log 0.5 + log 0.8) / 2
+    0.4581
     """
     (logits,) = as_tensors((logits,))
-    labels = np.asarray(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+    shape = np.shape(array_of(labels))
+    if logits.ndim != 2 or shape != logits.shape[:1]:
+        rows = ": of one-hot rows take .argmax(axis=1)" if shape[1:] and shape == logits.shape else ""
         raise ValueError(
-            f"cross_entropy: expected logits (N, K) and labels (N,), got {logits.shape} and {labels.shape}; "
-            "labels are class numbers: of one-hot rows take .argmax(axis=1)"
+            f"cross_entropy: expected logits (N, K) and class numbers (N,), got {logits.shape} and {shape}{rows}"
         )
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: labels are class numbers, so integers, not {labels.dtype}")
-    _check_reduction("cross_entropy", reduction, labels.shape)
     n, k = logits.shape
-    if n and not (0 <= labels.min() and labels.max() < k):
-        raise ValueError(f"cross_entropy: labels lie in {labels.min()}..{labels.max()}, but {k} logits name 0..{k - 1}")
+    labels = arguments.indices("cross_entropy", "labels", array_of(labels), k)
+    _check_reduction("cross_entropy", reduction, shape)
     return _REDUCTIONS[reduction](-log_softmax(logits)[np.arange(n), labels])
 
 
 @explained
 def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") -> Tensor:
-    """KL(N(μ, diag σ²) ‖ N(0, I)) = ½ Σ (μ² + σ² - 1 - log σ²), where log_var = log σ² is the log of the variance.
+    """KL divergence of N(μ, diag σ²) from N(0, I), in nats: ½ Σ (μ² + σ² - 1 - log σ²).
 
-    (Kingma & Welling 2014, appendix B.)
+    μ and log_var = log σ², the logarithm of the variance, have the same shape (N, ...). Raises ValueError for different
+    shapes and for an unknown reduction. Source: Kingma & Welling 2014, appendix B.
+
+    >>> F.gaussian_kl(np.array([[1.0, 2.0]]), np.zeros((1, 2))).item()  # (1² + 2²) / 2
+    2.5
     """
     mu, log_var = _matched("gaussian_kl", mu, log_var, reduction, names=("mu", "log_var"))
     return _REDUCTIONS[reduction](0.5 * (mu * mu + exp_remainder(log_var)))
 
 
-# -- what the losses ask of their arguments ----------------------------------------------------------------------------
+# -- checks of the arguments of a loss ---------------------------------------------------------------------------------
+
+_SCALE = "scale it first, as in pixels / 255"
 
 
 def _matched(who: str, x, target, reduction: str, *, names=("the prediction", "the target")) -> tuple[Tensor, Tensor]:
-    """Both as Tensors of one shape; a target that is a plain number stands for all entries."""
+    """Both as Tensors of one shape; a target that is a plain number applies to all entries."""
     shape, other = np.shape(array_of(x)), np.shape(array_of(target))
     if shape != other and not isinstance(target, Real):
-        raise ValueError(f"{who}: {names[0]} has shape {shape} but {names[1]} has {other}; reshape one of them")
+        expected = f"expected {names[0]} and {names[1]} to have the same shape"
+        raise ValueError(f"{who}: {expected}, got {shape} and {other}: reshape one of them")
     _check_reduction(who, reduction, shape)
-    return as_tensors((x, target))
+    x, target = as_tensors((x, target))
+    return x, target
 
 
 def _check_reduction(who: str, reduction: str, shape: tuple[int, ...]) -> None:
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"{who}: reduction must be one of {', '.join(map(repr, _REDUCTIONS))}, got {reduction!r}")
+    arguments.choice(who, "reduction", reduction, _REDUCTIONS)
     if reduction in ("batchmean", "mean") and (not shape or 0 in shape):
-        raise ValueError(f"{who}: reduction {reduction!r} has nothing to average over in shape {shape}")
-
-
-def _check_unit_interval(who: str, what: str, x: Tensor, advice: str) -> None:
-    if x.size and (x.data.min() < 0 or x.data.max() > 1):
-        raise ValueError(f"{who}: {what} must lie in [0, 1], got {x.data.min()}..{x.data.max()}: {advice}")
+        raise ValueError(f'{who}: expected entries to average over, got shape {shape}: write reduction="sum" or "none"')
 
 
 def __getattr__(name: str):
-    """Only called for a name that is not here."""
+    """Called only for a name that does not exist."""
     raise hints.missing(sys.modules[__name__], name)

@@ -1,4 +1,4 @@
-"""Losses and softmax: their values and gradients in closed form, at ordinary numbers, at ±10⁴, and where they break."""
+"""Losses and softmax against closed forms: values and gradients at ordinary numbers, at ±10⁴, and wrong arguments."""
 
 import mpmath
 import numpy as np
@@ -20,7 +20,7 @@ def sigmoid(x):
 
 
 def close(found, expected, rtol=1e-13, unit=1.0):
-    """Equal to `rtol` of the numbers that were subtracted on the way, which here are of the size of `unit` or more."""
+    """Equal up to `rtol` times the size of the intermediate results, which is at least `unit`."""
     scale = np.maximum(np.abs(expected).max(initial=0), unit)
     np.testing.assert_allclose(getattr(found, "data", found), expected, rtol=0, atol=rtol * scale)
 
@@ -81,13 +81,13 @@ def test_value_and_gradient_under_every_reduction(name, seed, shape):
         close(found, value(x, t).sum() * weight, unit=weight * x.size)
         close(tg.grad(found, variable), slope(x, t) * weight, unit=weight)
     close(loss(tg.Parameter(x), t, reduction="none"), value(x, t))
-    close(loss(tg.Parameter(x), t), value(x, t).sum() / shape[0])  # batchmean is what nothing means
+    close(loss(tg.Parameter(x), t), value(x, t).sum() / shape[0])  # batchmean is the default
 
 
 NEAR_ZERO = {  # name: (a loss of small numbers, the same to 60 digits)
     "gaussian_kl in log_var": (lambda x: F.gaussian_kl(0 * x, x), lambda x: (mpmath.expm1(x) - x) / 2),
     "gaussian_kl in mu": (lambda x: F.gaussian_kl(x, 0 * x), lambda x: x**2 / 2),
-    "bce of a rightly improbable class": (lambda x: F.bce(abs(x), 0.0), lambda x: -mpmath.log1p(-abs(x))),
+    "bce of a class that is improbable and absent": (lambda x: F.bce(abs(x), 0.0), lambda x: -mpmath.log1p(-abs(x))),
     "bce_with_logits of a certain class": (
         lambda x: F.bce_with_logits(-4 / abs(x) ** 0.1, 0.0),
         lambda x: mpmath.log1p(mpmath.exp(-4 / abs(x) ** mpmath.mpf("0.1"))),
@@ -212,7 +212,7 @@ def test_bce_with_logits_at_extremes(t):
 
     x = tg.Parameter(np.array(EXTREMES))
     targets = np.full(x.shape, t)
-    mpmath.mp.dps = 5000  # 1 + exp(-10⁴) has to keep both
+    mpmath.mp.dps = 5000  # so that 1 + exp(-10⁴) keeps both terms
     try:
         values, slopes = ([exact(f, a, t) for a in EXTREMES] for f in (value, slope))
     finally:
@@ -293,7 +293,7 @@ def test_shapes_that_would_broadcast_are_refused(loss):
 
 
 @pytest.mark.parametrize("loss", [F.mse, F.l1, F.huber, F.bce, F.bce_with_logits])
-def test_one_number_as_target_stands_for_all(loss):
+def test_one_number_as_target_applies_to_all_entries(loss):
     np.testing.assert_array_equal(loss(x31 / 2, 0.25).data, loss(x31 / 2, np.full((3, 1), 0.25)).data)
 
 
@@ -307,7 +307,7 @@ def test_a_wrong_reduction_lists_the_legal_ones(loss):
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), ()])
 def test_an_average_over_nothing_is_refused(shape):
-    with pytest.raises(ValueError, match="nothing to average"):
+    with pytest.raises(ValueError, match=r"mse: expected entries to average over, got shape .*: write reduction="):
         F.mse(np.ones(shape), np.ones(shape))
     assert F.mse(np.ones(shape), np.ones(shape), reduction="sum").item() == 0
 
@@ -315,15 +315,39 @@ def test_an_average_over_nothing_is_refused(shape):
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
-        (lambda: F.bce(2 * x3, x3), ValueError, "prediction must lie in .* call bce_with_logits"),
-        (lambda: F.bce(x3, 255 * x3), ValueError, "target must lie in .* pixels / 255"),
-        (lambda: F.bce_with_logits(x3, -x3), ValueError, "target must lie in"),
+        (
+            lambda: F.bce(2 * x3, x3),
+            ValueError,
+            r"bce: expected the prediction to be in \[0, 1\], got 2..2: .* call bce_with_logits",
+        ),
+        (
+            lambda: F.bce(x3, 255 * x3),
+            ValueError,
+            r"bce: expected the target to be in \[0, 1\], got 255..255: .* pixels / 255",
+        ),
+        (
+            lambda: F.bce_with_logits(x3, -x3),
+            ValueError,
+            r"bce_with_logits: expected the target to be in \[0, 1\], got -1..-1",
+        ),
         (lambda: F.huber(x3, x3, delta=0), ValueError, "expected delta to be a number above 0, got 0"),
-        (lambda: F.cross_entropy(x3, np.zeros(3, int)), ValueError, r"logits \(N, K\)"),
-        (lambda: F.cross_entropy(x31, np.zeros((3, 1), int)), ValueError, "argmax"),
-        (lambda: F.cross_entropy(x31, np.zeros(3)), TypeError, "integers, not float64"),
-        (lambda: F.cross_entropy(x31, np.array([0, 0, 1])), ValueError, r"0\.\.1, but 1 logits"),
-        (lambda: F.cross_entropy(x31, np.array([0, 0, -1])), ValueError, r"-1\.\.0"),
+        (
+            lambda: F.cross_entropy(x3, np.zeros(3, int)),
+            ValueError,
+            r"expected logits \(N, K\) and class numbers \(N,\), got \(3,\) and \(3,\)$",
+        ),
+        (lambda: F.cross_entropy(x31, np.zeros((3, 1), int)), ValueError, r"of one-hot rows take .argmax\(axis=1\)"),
+        (
+            lambda: F.cross_entropy(x31, np.zeros(3)),
+            TypeError,
+            r"expected labels to be integers in 0\.\.0, got float64",
+        ),
+        (
+            lambda: F.cross_entropy(x31, np.array([0, 0, 1])),
+            ValueError,
+            r"expected labels to be integers in 0\.\.0, got 0\.\.1",
+        ),
+        (lambda: F.cross_entropy(x31, np.array([0, 0, -1])), ValueError, r"got -1\.\.0"),
     ],
 )
 def test_errors_say_what_to_do(call, kind, words):

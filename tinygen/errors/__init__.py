@@ -1,1 +1,4 @@
-"""What a caller is told: checks of arguments, calls that do not fit a signature, names that other libraries use."""
+"""Errors that name the fix: checks of arguments, calls that do not fit a signature, names from other libraries.
+
+Every message is one line of the form `who: expected ..., got ...: write ...`. Read `arguments`, `calls`, `hints`.
+"""

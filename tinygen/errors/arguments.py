@@ -1,16 +1,23 @@
 """Checks of arguments that many functions share; each returns the checked value, a number as a plain Python number.
 
 NumPy numbers are accepted wherever a Python number is. They become Python numbers here, because a NumPy float64 would
-promote float32 arrays to float64, and a Python number never does. Every message names the function (`who`) and the
-argument (`what`), and says what was expected, what was given and, if there is a `hint`, what to write instead.
+promote float32 arrays to float64, and a Python number never does. Every message has the form
+`who: expected WHAT to be ..., got ...`, followed by `: hint` if there is one; `who` is the function that was called.
 """
 
 import math
 import operator
+import reprlib
+from collections.abc import Iterable
+from contextlib import suppress
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+Choice = TypeVar("Choice")
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
 
 
 def whole(who: str, what: str, value: Any, *, least: int | None = None, most: int | None = None, hint: str = "") -> int:
@@ -61,7 +68,7 @@ def real(
 def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
     """One whole number for both axes, or a pair (height, width) of them, none below `least`; ValueError otherwise."""
     if type(value) is tuple and [type(each) for each in value] == [int, int] and min(value) >= least:
-        return value  # nearly always, and each call of a convolution asks
+        return value  # the usual case, first because every call of a convolution comes here
     both = tuple(value) if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) else (value, value)
     try:
         height, width = (whole(who, what, each, least=least) for each in both)
@@ -69,6 +76,14 @@ def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
         expected = f"a whole number of at least {least}, or a pair of them (height, width)"
         raise ValueError(_message(who, what, expected, value, "")) from None
     return height, width
+
+
+def python_number(value: Any) -> Any:
+    """A NumPy number, or an array of no axes, as a Python number; anything else as it is."""
+    return value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
+
+
+# -- arrays ------------------------------------------------------------------------------------------------------------
 
 
 def indices(who: str, what: str, value: Any, count: int) -> np.ndarray:
@@ -82,16 +97,57 @@ def indices(who: str, what: str, value: Any, count: int) -> np.ndarray:
     return array.astype(np.intp)
 
 
+def between(who: str, what: str, array: np.ndarray, low: float, high: float, *, hint: str = "") -> np.ndarray:
+    """`array` itself; ValueError if an entry is below `low` or above `high`. NaN passes."""
+    if array.size and (array.min() < low or array.max() > high):
+        given = f"{array.min():.6g}..{array.max():.6g}"
+        hint = f": {hint}" * bool(hint)
+        raise ValueError(f"{who}: expected {what} to be in [{low:g}, {high:g}], got {given}{hint}")
+    return array
+
+
+# -- other values ------------------------------------------------------------------------------------------------------
+
+
+def choice(who: str, what: str, value: Any, options: Iterable[Choice]) -> Choice:
+    """The one of the `options` that `value` is; ValueError with the list of them if it is none."""
+    options = tuple(options)
+    for option in options:
+        if value is option or (type(value) is type(option) and value == option):
+            return option
+    expected = "one of " + ", ".join(map(repr, options))
+    raise ValueError(_message(who, what, expected, value, ""))
+
+
+def float_dtype(who: str, dtype: Any) -> np.dtype:
+    """`dtype` as np.float32 or np.float64; TypeError for any other, because only those have gradients here."""
+    for kind in (np.float32, np.float64):
+        with suppress(TypeError):
+            if dtype is not None and np.dtype(dtype) == kind:
+                return np.dtype(kind)
+    given = dtype.__name__ if isinstance(dtype, type) else shown(dtype)
+    raise TypeError(f"{who}: expected dtype to be np.float32 or np.float64, got {given}")
+
+
 def generator(who: str, rng: Any) -> np.random.Generator:
-    """`rng` itself; TypeError unless it is a NumPy Generator, because tinygen draws from nothing hidden."""
+    """`rng` itself; TypeError unless it is a NumPy Generator, because tinygen has no hidden random state."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(_message(who, "rng", "a numpy.random.Generator", rng, "pass rng=np.random.default_rng(0)"))
     return rng
 
 
-def python_number(value: Any) -> Any:
-    """A NumPy number, or an array of no axes, as a Python number; anything else as it is."""
-    return value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 60
+_brief.maxtuple = _brief.maxlist = 8
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, short and on one line."""
+    if getattr(value, "ndim", 0):
+        return f"{'an array' if isinstance(value, np.ndarray) else f'a {type(value).__name__}'} of shape {value.shape}"
+    return " ".join(_brief.repr(value).split())
 
 
 def _unboxed(value: Any) -> Any:
@@ -102,9 +158,9 @@ def _unboxed(value: Any) -> Any:
 
 def _range(**bounds: float | None) -> str:
     words = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
-    said = [f"{words[name]} {bound}" for name, bound in bounds.items() if bound is not None]
-    return (" of " if said and said[0].startswith("at") else " ") * bool(said) + " and ".join(said)
+    limits = [f"{words[name]} {bound}" for name, bound in bounds.items() if bound is not None]
+    return (" of " if limits and limits[0].startswith("at") else " ") * bool(limits) + " and ".join(limits)
 
 
 def _message(who: str, what: str, expected: str, value: Any, hint: str) -> str:
-    return f"{who}: expected {what} to be {expected}, got {value!r}" + (f": {hint}" if hint else "")
+    return f"{who}: expected {what} to be {expected}, got {shown(value)}" + (f": {hint}" if hint else "")

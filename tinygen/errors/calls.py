@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.errors.hints import KEYWORDS
+from tinygen.errors.names import KEYWORDS
 
 
 def check_call(who: str, signature: inspect.Signature, args: tuple, settings: Mapping[str, Any]) -> None:

@@ -1,0 +1,53 @@
+"""The tables of names from other libraries: every hint names what exists."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+from tinygen import data, nn, optim
+from tinygen.errors import hints, names
+
+OWNERS = {"tinygen.nn": nn, "tinygen.data": data, "tinygen.optim": optim, "Module": nn.Module}
+ROWS = [(owner, name, hint) for owner, table in hints.TABLES.items() for name, hint in table.items()]
+
+
+@pytest.mark.parametrize("owner, name, hint", [*ROWS, *(("", *row) for row in names.FUNCTIONS.items())])
+def test_every_hint_names_what_exists(owner, name, hint):
+    """And no name with a hint exists itself, because then its hint could never be shown."""
+    elsewhere = hints.Elsewhere(name, owner)
+    assert not owner or isinstance(vars(OWNERS[owner]).get(name, elsewhere), hints.Elsewhere)
+    for place, path in (("tinygen.", tg), ("nn.", nn), ("optim.", optim), ("data.", data), ("np.", np)):
+        for dotted in re.findall(rf"(?<![\w.]){re.escape(place)}([\w.]+)", hint):
+            value = path
+            for part in dotted.rstrip(".").split("."):
+                value = getattr(value, part)
+    for method in re.findall(r"\bmodel\.(\w+)", hint):
+        assert hasattr(nn.Module, method)
+
+
+def test_a_name_with_a_hint_is_not_listed_and_free_to_use():
+    assert not {"view", "cuda", "exp", "add_"} & set(dir(tg.Tensor([1.0])))
+    assert "fit" not in dir(nn.ReLU()) and not hasattr(nn.ReLU(), "fit")
+
+    class Own(nn.Module):
+        def __init__(self):
+            self.device = 3
+
+        def fit(self):
+            return self.device
+
+    assert Own().fit() == 3 and "fit" in dir(Own())
+
+
+def test_a_name_that_a_module_imports_for_its_own_use_is_no_hint():
+    assert hints.instead("as_tensors", "tinygen") == hints.instead("array_of", "tinygen") == ""
+    assert hints.instead("mse", "tinygen") == "tinygen.functional.mse"
+    assert hints.instead("exp", "tinygen.functional") == "tinygen.exp"
+
+
+@pytest.mark.parametrize("module", [tg.tensor, tg.graph, tg.gradcheck])
+def test_a_module_with_the_name_of_a_function_says_what_to_write(module):
+    with pytest.raises(TypeError, match=r"^tinygen\.\w+ is a module, not a function: write tinygen\."):
+        module(1.0)
