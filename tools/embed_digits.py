@@ -1,7 +1,7 @@
-"""How `tinygen/data/digits.npz` was made from `digits.csv.gz`: 64 pixels (0 to 16) and the label in each row.
+"""Make `tinygen/data/digits.npz` from `digits.csv.gz`, whose rows are 64 pixels (0 to 16) and a label.
 
 Usage: python tools/embed_digits.py digits.csv.gz
-The CSV is the test part of the UCI digits as scikit-learn carries it; credits stand in `tinygen/data/digits.py`.
+The CSV file is the test part of the UCI digits, as in scikit-learn; `tinygen/data/digits.py` names its authors.
 """
 
 import gzip
@@ -16,6 +16,7 @@ TARGET = Path(__file__).parents[1] / "tinygen" / "data" / "digits.npz"
 
 
 def main(csv: str) -> None:
+    """Check the hash of the CSV file, then write the arrays."""
     text = gzip.decompress(Path(csv).read_bytes())
     found = hashlib.sha256(text).hexdigest()
     if found != CSV_SHA256:

@@ -40,7 +40,7 @@ def test_data_lists_the_sets_and_shows_one():
     listed, shown = tinygen("data"), tinygen("data", "digits")
     assert listed.returncode == shown.returncode == 0
     assert "digits" in listed.stdout and "mnist" in listed.stdout
-    assert "CC BY 4.0" in shown.stdout and "1437 + 360" in shown.stdout
+    assert "CC BY 4.0" in shown.stdout and "1437 training + 360 test images" in shown.stdout
 
 
 def test_data_refuses_a_name_that_it_does_not_know_in_one_line():
@@ -89,7 +89,7 @@ def test_evaluate_trains_the_classifier_once_and_prints_its_accuracy(capsys):
     capsys.readouterr()
     evaluate("digits")
     found, accuracy = capsys.readouterr().out.splitlines()  # no progress of a training any more
-    assert "1437 + 360 images" in found
+    assert "1437 training + 360 test images" in found
     assert float(re.search(r"([\d.]+)% of the test images", accuracy).group(1)) > 92
 
 

@@ -1,4 +1,4 @@
-"""Every row once an epoch, in an order that the rng decides; and a resumed stream is the one that was stopped."""
+"""Each epoch contains each row once, in an order that depends on the rng; a resumed loop continues exactly."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ def make(rows, size, seed, **options):
 
 
 @given(ROWS, SIZES, SEEDS, st.booleans())
-def test_each_epoch_visits_each_row_once(rows, size, seed, shuffle):
+def test_each_epoch_contains_each_row_once(rows, size, seed, shuffle):
     batches = make(rows, size, seed, shuffle=shuffle)
     for epoch in range(3):
         assert batches.epoch == epoch
@@ -41,7 +41,7 @@ def test_drop_last_leaves_whole_batches_of_different_rows(rows, size, seed):
 
 
 @given(ROWS, SIZES, SEEDS, st.booleans(), st.integers(0, 200))
-def test_a_resumed_stream_is_the_same_stream(rows, size, seed, shuffle, stop):
+def test_a_resumed_loop_continues_exactly(rows, size, seed, shuffle, stop):
     drop_last = size <= rows and stop % 2 == 0
     first = make(rows, size, seed, shuffle=shuffle, drop_last=drop_last)
     for _ in itertools.islice(first.forever(), stop):
@@ -58,7 +58,7 @@ def test_a_resumed_stream_is_the_same_stream(rows, size, seed, shuffle, stop):
 
 
 @given(ROWS, SIZES, SEEDS, st.data())
-def test_a_state_saved_inside_the_loop_counts_the_batch_in_hand(rows, size, seed, data):
+def test_a_state_saved_inside_the_loop_counts_the_current_batch_as_done(rows, size, seed, data):
     never_stopped = make(rows, size, seed)
     whole = [batch.tolist() for _ in range(2) for batch in never_stopped]
     stop = data.draw(st.integers(1, len(never_stopped)))
@@ -70,13 +70,13 @@ def test_a_state_saved_inside_the_loop_counts_the_batch_in_hand(rows, size, seed
             break
     resumed = make(rows, size, seed)
     resumed.load_state_dict(state)
-    for batches in (resumed, running):  # after a restart, and after a mere break
+    for batches in (resumed, running):  # after a restart, and after a `break`
         rest = [batch.tolist() for _ in range(batches.epoch, 2) for batch in batches]
         assert done + rest == whole
 
 
 @given(st.integers(1, 20), SIZES, SEEDS)
-def test_several_arrays_come_in_step(rows, size, seed):
+def test_several_arrays_give_matching_rows(rows, size, seed):
     images = np.arange(rows * 6, dtype=np.float32).reshape(rows, 2, 3)
     labels = np.arange(rows)
     for batch, label in Batches((images, labels), size, np.random.default_rng(seed)):
@@ -93,13 +93,13 @@ def test_one_array_gives_arrays_and_a_tuple_of_one_gives_tuples():
 
 @given(SEEDS)
 def test_epochs_and_seeds_differ_and_one_number_is_drawn(seed):
-    rng, twin = np.random.default_rng(seed), np.random.default_rng(seed)
+    rng, counterpart = np.random.default_rng(seed), np.random.default_rng(seed)
     batches = Batches(np.arange(100), 100, rng)
     orders = [batch.tolist() for batch in itertools.islice(batches.forever(), 3)]
     orders += [batch.tolist() for batch in Batches(np.arange(100), 100, rng)]
     assert len({tuple(order) for order in (*orders, range(100))}) == 5
-    twin.integers(2**63, size=2)
-    assert rng.bit_generator.state == twin.bit_generator.state
+    counterpart.integers(2**63, size=2)
+    assert rng.bit_generator.state == counterpart.bit_generator.state
 
 
 def test_without_shuffling_the_order_is_kept_and_no_rng_is_needed():
@@ -137,7 +137,7 @@ def test_errors(arguments, error, message):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"rows": 11}, ValueError, r"saved with rows 11 \(here 10\)"),
+        ({"rows": 11}, ValueError, r"got rows 11 \(here 10\)"),
         ({"batch_size": 3, "drop_last": True}, ValueError, r"batch_size 3 \(here 4\), drop_last True \(here False\)"),
         ({"extra": 1}, ValueError, "expected a state with .* got .*'extra'"),
         ({"position": -1}, ValueError, "expected position to be a whole number of at least 0, got -1"),

@@ -1,13 +1,15 @@
-"""MNIST by name: where it is looked for, what is done when it is missing or wrong, and what it holds.
+"""MNIST: where its files are looked for, what happens if one is missing or damaged, and what they contain.
 
-Most tests run on a small stand-in (same file names, pinned hashes, a mirror on this very machine); those on the real
-files need the folder TINYGEN_DATA.
+Most tests run on small substitutes with the same file names, and a mirror on this machine. The tests of the real files
+need the folder TINYGEN_DATA.
 """
 
 import gzip
 import hashlib
 import os
-import struct
+import signal
+import subprocess
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,20 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.data_files import idx_bytes
 
 from tinygen.data import DataError, load, load_mnist, mnist, read_idx
+from tinygen.io import files
 
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # of the digits 0 to 9
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
-def encode(array):
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
-
 @pytest.fixture
 def contents(monkeypatch, tmp_path):
-    """The stand-in: file name -> content; nothing on this machine yet, and mirrors that do not answer."""
+    """Small substitutes for the files, content by file name; none is on this machine yet, and there are no mirrors."""
     rng = np.random.default_rng(0)
     arrays = {
         "train-images-idx3-ubyte": rng.integers(256, size=(5, 28, 28), dtype=np.uint8),
@@ -36,18 +36,18 @@ def contents(monkeypatch, tmp_path):
         "t10k-images-idx3-ubyte": rng.integers(256, size=(2, 28, 28), dtype=np.uint8),
         "t10k-labels-idx1-ubyte": rng.integers(10, size=2, dtype=np.uint8),
     }
-    files = {name: (a.shape, hashlib.sha256(encode(a)).hexdigest()) for name, a in arrays.items()}
+    files = {name: (a.shape, hashlib.sha256(idx_bytes(a)).hexdigest()) for name, a in arrays.items()}
     monkeypatch.setattr(mnist, "FILES", files)
     monkeypatch.setattr(mnist, "MIRRORS", ())
     monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path / "cache" / "mnist")
     monkeypatch.delenv("TINYGEN_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return {name: encode(a) for name, a in arrays.items()}
+    return {name: idx_bytes(a) for name, a in arrays.items()}
 
 
 @pytest.fixture
 def mirror(tmp_path):
-    """A web server for the folder tmp_path/"mirror"; yields the folder and its address."""
+    """A web server for the folder tmp_path/mirror; yields the folder and its address."""
     folder = tmp_path / "mirror"
     folder.mkdir()
 
@@ -85,7 +85,7 @@ def assert_is(dataset, contents):
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("subfolder", ["mnist", "."])
-def test_it_is_found_in_the_data_folder(contents, monkeypatch, tmp_path, subfolder, zipped):
+def test_files_are_found_in_the_data_folder(contents, monkeypatch, tmp_path, subfolder, zipped):
     put(tmp_path / "data" / subfolder, contents, zipped=zipped)
     assert not mnist.mnist_is_present()
     monkeypatch.setenv("TINYGEN_DATA", str(tmp_path / "data"))
@@ -111,7 +111,7 @@ def test_a_cached_file_is_hashed_again(contents):
         load_mnist(quiet=True)
 
 
-def test_it_is_downloaded_once(contents, mirror, monkeypatch, capsys):
+def test_a_file_is_downloaded_once(contents, mirror, monkeypatch, capsys):
     folder, address = mirror
     put(folder, contents)
     monkeypatch.setattr(mnist, "MIRRORS", (address,))
@@ -122,7 +122,7 @@ def test_it_is_downloaded_once(contents, mirror, monkeypatch, capsys):
     assert_is(load_mnist(), contents)
 
 
-def test_quiet_is_quiet(contents, mirror, monkeypatch, capsys):
+def test_quiet_prints_nothing(contents, mirror, monkeypatch, capsys):
     folder, address = mirror
     put(folder, contents)
     monkeypatch.setattr(mnist, "MIRRORS", (address,))
@@ -131,7 +131,7 @@ def test_quiet_is_quiet(contents, mirror, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("wrong", [None, b"another file", "truncated"])
-def test_a_mirror_without_the_right_file_is_passed_over(contents, mirror, monkeypatch, wrong):
+def test_a_mirror_without_the_right_file_is_skipped(contents, mirror, monkeypatch, wrong):
     folder, address = mirror
     put(folder / "good", contents)
     for name, content in contents.items():
@@ -141,16 +141,33 @@ def test_a_mirror_without_the_right_file_is_passed_over(contents, mirror, monkey
     assert_is(load_mnist(quiet=True), contents)
 
 
-def test_a_failed_download_says_why_and_leaves_nothing(contents, mirror, monkeypatch):
+def test_a_failed_download_tells_the_reasons_and_leaves_no_file(contents, mirror, monkeypatch):
     folder, address = mirror
-    put(folder, dict.fromkeys(contents, b"a page that says sorry"))
+    put(folder, dict.fromkeys(contents, b"an error page"))
     monkeypatch.setattr(mnist, "MIRRORS", (address, f"{address}nowhere/"))
-    with pytest.raises(ConnectionError, match=r"(?s)not an IDX file.*nowhere/: 404.*TINYGEN_DATA"):
+    with pytest.raises(ConnectionError, match=r"(?s)expected an IDX file.*nowhere/: 404.*TINYGEN_DATA"):
         load_mnist(quiet=True)
-    assert list(mnist.cache_folder().iterdir()) == []
+    assert not mnist.cache_folder().exists()
 
 
-def test_without_leave_to_download_it_names_the_places(contents, monkeypatch, tmp_path):
+def test_a_download_that_is_killed_leaves_nothing_behind(contents, mirror, monkeypatch):
+    folder, address = mirror
+    put(folder, contents)
+    monkeypatch.setattr(mnist, "MIRRORS", (address,))
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    cache = mnist.cache_folder()
+    cache.mkdir(parents=True)
+    (cache / f".tinygen-{files.HOST}-{dead.stdout.strip()}-00000000.tmp").write_bytes(b"killed while it was written")
+    monkeypatch.setattr(mnist, "parse_idx_gz", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        load_mnist(quiet=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(mnist, "cache_folder", lambda: cache)
+    mnist.files.replace(cache / "next.gz", b"")
+    assert [path.name for path in cache.iterdir()] == ["next.gz"]
+
+
+def test_without_download_the_error_names_the_folders(contents, monkeypatch, tmp_path):
     monkeypatch.setenv("TINYGEN_DATA", str(tmp_path / "data"))
     with pytest.raises(FileNotFoundError) as caught:
         load_mnist(download=False)
@@ -158,7 +175,7 @@ def test_without_leave_to_download_it_names_the_places(contents, monkeypatch, tm
         assert str(place) in str(caught.value)
 
 
-def test_the_mirrors_are_asked_over_https():
+def test_the_mirrors_use_https():
     assert len(mnist.MIRRORS) == 2 and all(mirror.startswith("https://") for mirror in mnist.MIRRORS)
 
 
@@ -172,14 +189,14 @@ def real_file(name):
     return path
 
 
-def test_the_real_digits_are_what_they_claim():
+def test_the_real_digits_have_the_published_statistics():
     for name in mnist.FILES:
         real_file(name)
     dataset = load_mnist(download=False)
     assert dataset.train_images.shape == (60000, 28, 28, 1) and dataset.test_images.shape == (10000, 28, 28, 1)
     assert np.bincount(dataset.train_labels).tolist() == TRAIN_COUNTS
     assert np.bincount(dataset.test_labels).tolist() == TEST_COUNTS
-    # The mean and standard deviation that everyone normalises MNIST with, to the digits given.
+    # The mean and standard deviation that PyTorch's examples normalise MNIST with, to the digits given there.
     assert round(dataset.train_images.mean(dtype=np.float64), 4) == 0.1307
     assert round(dataset.train_images.std(dtype=np.float64), 4) == 0.3081
 
@@ -203,4 +220,4 @@ def test_a_thousand_corruptions_of_a_real_file_are_refused_or_exact(name, tmp_pa
             assert np.array_equal(read_idx(path, shape=shape, sha256=sha256), expected)
         except DataError:
             refused += 1
-    assert refused > 980  # a few bytes of a gzip header carry nothing
+    assert refused > 980  # a few bytes of a gzip header have no meaning

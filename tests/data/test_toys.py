@@ -1,4 +1,4 @@
-"""The toys have the densities they claim: each statistic is held to what a right sampler exceeds once in 10⁹ runs."""
+"""The toys have their densities: a correct sampler fails each statistical test once in 10⁹ runs."""
 
 import numpy as np
 import pytest
@@ -66,17 +66,17 @@ def test_swiss_roll(seed):
     t = t.astype(np.float64)
     assert_uniform(t, 1.5 * np.pi, 4.5 * np.pi)
     curve = np.stack([t * np.cos(t), t * np.sin(t)], axis=1) / (4.5 * np.pi)
-    np.testing.assert_allclose(points, curve, rtol=0, atol=2e-6)  # t came back in float32: 1e-6 at 14
+    np.testing.assert_allclose(points, curve, rtol=0, atol=2e-6)  # t is rounded to float32: 1e-6 at 14
 
 
 @given(SEEDS, st.sampled_from([moons, swiss_roll]))
 def test_the_noise_of_the_curves(seed, toy):
     clean, _ = toy(4000, np.random.default_rng(seed), sd=0)
-    points, _ = toy(4000, np.random.default_rng(seed), sd=0.2)  # the same draws, then the noise
+    points, _ = toy(4000, np.random.default_rng(seed), sd=0.2)  # the same draws, followed by the noise
     assert_normal_noise(points - clean, 0.2)
 
 
-def test_the_papers_settings_are_the_defaults():
+def test_the_defaults_are_those_of_the_papers():
     angle = np.arange(8) * np.pi / 4
     np.testing.assert_allclose(ring_centres(), np.stack([np.cos(angle), np.sin(angle)], axis=1), atol=1e-15)
     assert sorted(map(tuple, grid_centres())) == [(x, y) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)]
@@ -104,7 +104,7 @@ def test_errors(toy):
         toy(2.5, rng)
     with pytest.raises(TypeError, match=rf"{name}: expected rng to be a numpy.* got 0: pass rng=np\.random"):
         toy(10, 0)
-    with pytest.raises(ValueError, match=f"{name}: sd .* got nan"):
+    with pytest.raises(ValueError, match=f"{name}: expected sd, .* got nan"):
         toy(10, rng, sd=float("nan"))
 
 

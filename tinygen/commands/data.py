@@ -24,7 +24,7 @@ def data(
         found = load(name, quiet=quiet)
         print(f"{found}\nsource:  {found.source}\nlicence: {found.licence}\nsha-256: {found.sha256()}")
         return
-    rows = [["name", "train", "test", "image", "here", "licence", "source"]]
+    rows = [["name", "train", "test", "image", "on this machine", "licence", "source"]]
     for entry in list_datasets():
         here = "yes" if entry.present else "no"
         cells = entry.name, entry.train, entry.test, entry.shape, here, entry.licence, entry.source

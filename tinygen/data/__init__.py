@@ -1,14 +1,14 @@
-"""Data to learn from: real digits that come with the package, MNIST by name, toys, and your own pictures.
+"""Data sets: real digits that come with the package, MNIST by name, toy densities, and your own pictures.
 
-Read `dataset` (what a data set is), `digits`, `batches`; then `toys` and `factors` (data made to order), `folder`
-(your pictures), and `mnist` with `idx` (files that are not trusted). `catalogue` knows them all by name.
-Nothing here knows of tensors or models; every random draw takes an explicit `rng`.
+Reading order: `dataset` (what a data set is), `digits` and `batches`; then `toys` and `factors` (generated data),
+`folder` with `pictures` (your own image files), and `mnist` with `idx` (files from outside, which are checked).
+`catalogue` loads a data set by its name. Nothing here imports tensors or models; every random draw takes an `rng`.
 """
 
 import sys
 
 from tinygen.data.batches import Batches
-from tinygen.data.catalogue import list_datasets, load, names
+from tinygen.data.catalogue import list_datasets, load
 from tinygen.data.dataset import DataError, Dataset, specimens
 from tinygen.data.digits import load_digits
 from tinygen.data.factors import KINDS, Factors, render_shapes, shapes
@@ -32,7 +32,6 @@ __all__ = [
     "load_folder",
     "load_mnist",
     "moons",
-    "names",
     "read_idx",
     "render_shapes",
     "ring",
@@ -44,5 +43,5 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """Only called for a name that is not here."""
+    """Called only for a name that this module does not have."""
     raise hints.missing(sys.modules[__name__], name)

@@ -1,4 +1,4 @@
-"""Batches in a random order that can be stopped anywhere and resumed exactly."""
+"""Batches in a random order, with a position that can be saved and resumed exactly."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,12 +8,12 @@ from tinygen.errors import arguments
 
 
 class Batches:
-    """The rows of one or several arrays, in batches; each pass of a `for` loop is one epoch in a new random order.
+    """The rows of one or several arrays in batches; each pass of a `for` loop is one epoch, in a new random order.
 
-    `arrays` is one array (N, ...) or several with the same N, which then come in step as a tuple.
-    One number is drawn from `rng`, when the object is made; it and the epoch's number give the epoch's order, so three
-    integers are the whole state. A loop left early leaves the position where it is, and the next loop goes on there.
-    Raises TypeError or ValueError if the arguments do not fit, or would give no batch at all.
+    `arrays` is one array (N, ...), or several arrays with the same N, whose batches are tuples of matching rows.
+    A single number is drawn from `rng`, in the constructor. The order of an epoch depends on this number and on the
+    number of the epoch, so three integers are the whole state. After a `break`, the next loop continues in the epoch.
+    Raises TypeError or ValueError if the arguments do not fit together or give no batch.
     """
 
     def __init__(
@@ -37,12 +37,10 @@ class Batches:
         self.batch_size = arguments.whole("Batches", "batch_size", batch_size, least=1)
         if drop_last and self.batch_size > self.rows:
             raise ValueError(f"Batches: drop_last leaves no batch of {self.batch_size} from {self.rows} rows")
-        if shuffle:
-            arguments.generator("Batches (with shuffle=True)", rng)
         self.shuffle, self.drop_last = shuffle, drop_last
-        self.seed = int(rng.integers(2**63)) if shuffle else 0
+        self.seed = int(arguments.generator("Batches (with shuffle=True)", rng).integers(2**63)) if shuffle else 0
         self.epoch = 0  # epochs finished
-        self.position = 0  # batches handed out in this one
+        self.position = 0  # batches of the current epoch that were yielded
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -50,34 +48,34 @@ class Batches:
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
-        """The batches that are left of this epoch, each a copy (B, ...) of its rows."""
+        """The remaining batches of this epoch, each a copy (B, ...) of its rows."""
         order = self._order()
         while self.position < len(self):
             rows = order[self.position * self.batch_size :][: self.batch_size]
-            self.position += 1  # before the batch goes out: a state saved in the loop counts it as done
+            self.position += 1  # before `yield`: a state saved in the loop's body counts this batch as done
             yield self.arrays[0][rows] if self.single else tuple(array[rows] for array in self.arrays)
         self.epoch, self.position = self.epoch + 1, 0
 
     def forever(self) -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
-        """The batches of epoch after epoch, without an end: for loops that count steps."""
+        """The batches of one epoch after another, without end, for loops that count steps."""
         while True:
             yield from self
 
     def state_dict(self) -> dict[str, int | bool]:
-        """Where this object is, as plain numbers; in a loop the batch in hand counts as done."""
+        """The position as plain numbers; inside a loop, the current batch counts as done."""
         return {name: getattr(self, name) for name in (*_POSITION, *_SETTINGS)}
 
     def load_state_dict(self, state: dict[str, int | bool]) -> None:
-        """Go on exactly where `state` was saved: same order, same position. Not to be called inside a loop over it.
+        """Continue exactly where `state` was saved, in the same order. Don't call it inside a loop over this object.
 
-        Raises ValueError, before anything changes, if `state` is of other data or another batch size.
+        Raises ValueError, and changes nothing, if the data or the batch size differ.
         """
         mine = self.state_dict()
         if state.keys() != mine.keys():
             raise ValueError(f"Batches: expected a state with {sorted(mine)}, got {sorted(state)}")
         differences = [f"{name} {state[name]} (here {mine[name]})" for name in _SETTINGS if state[name] != mine[name]]
         if differences:
-            raise ValueError(f"Batches: the state was saved with {', '.join(differences)}: make both the same")
+            raise ValueError(f"Batches: expected a state of the same data and settings, got {', '.join(differences)}")
         self.seed, self.epoch, self.position = (
             arguments.whole("Batches", key, state[key], least=0) for key in _POSITION
         )

@@ -1,4 +1,4 @@
-"""The data sets that have a name: what there is, and one function to load any of them."""
+"""The data sets with a name: a list of them, and one function that loads any of them."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.folder import load_folder
 from tinygen.io.files import printable
 
-LEAST = 10  # pictures in a folder: with fewer a single one would test
+MIN_PICTURES = 10  # in a folder; with fewer, the test part would be a single picture
 
 
 class Entry(NamedTuple):
-    """One line of the catalogue."""
+    """What `list_datasets` tells about one data set."""
 
     name: str
     train: int  # images
@@ -21,27 +21,22 @@ class Entry(NamedTuple):
     shape: tuple[int, int, int]  # (H, W, C)
     source: str
     licence: str
-    present: bool  # on this machine: `load` needs no network
+    present: bool  # on this machine, so that `load` needs no network
 
 
 def list_datasets() -> list[Entry]:
-    """What can be loaded by name, with its size, origin and licence; nothing is loaded for it."""
+    """The data sets with a name, with size, source and licence; this loads none of them."""
     return [
         Entry("digits", digits.NUM_TRAIN, digits.NUM_TEST, (8, 8, 1), digits.SOURCE, digits.LICENCE, True),
         Entry("mnist", 60000, 10000, (28, 28, 1), mnist.SOURCE, mnist.LICENCE, mnist.mnist_is_present()),
     ]
 
 
-def names() -> tuple[str, ...]:
-    """The names that `load` knows."""
-    return ("digits", "mnist")
-
-
 def load(name: str | os.PathLike, *, quiet: bool = False) -> Dataset:
-    """Load a data set by its name, or a folder of pictures by its path as `load_folder` does with its defaults.
+    """Load a data set by name, or a folder of pictures by its path with the defaults of `load_folder`.
 
-    MNIST is downloaded if this machine lacks it. Raises DataError for what is neither a name nor a folder, and for a
-    folder with fewer than ten pictures: two of ten test.
+    MNIST is downloaded if it is not on this machine; `quiet` turns messages and progress bars off.
+    Raises DataError for anything else, and for a folder with fewer than 10 pictures.
     """
     if name == "digits":
         return digits.load_digits()
@@ -50,10 +45,8 @@ def load(name: str | os.PathLike, *, quiet: bool = False) -> Dataset:
     if os.fspath(name) and Path(name).is_dir():
         pictures = load_folder(name, quiet=quiet)
         count = len(pictures.train_images) + len(pictures.test_images)
-        if count < LEAST:
-            found = (
-                f"{printable(name)}: expected {LEAST} pictures at the very least to train and to test, found {count}"
-            )
-            raise DataError(found)
+        if count < MIN_PICTURES:
+            raise DataError(f"{printable(name)}: expected at least {MIN_PICTURES} pictures, got {count}: add more")
         return pictures
-    raise DataError(f"load: expected one of {', '.join(names())}, or a folder of pictures; got '{printable(name)}'")
+    known = ", ".join(entry.name for entry in list_datasets())
+    raise DataError(f"load: expected {known} or a folder of pictures, got '{printable(name)}'")

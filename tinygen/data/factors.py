@@ -1,6 +1,6 @@
-"""Images made from known factors: one coloured shape on black, whose kind, area, place and hue are on record.
+"""Images with known factors of variation: one coloured shape on black, with a kind, an area, a position and a hue.
 
-What a latent code should discover is here a table, so that "this direction means larger" can be measured.
+The factors that a latent code should discover are known here, so "this direction means larger" can be measured.
 """
 
 from dataclasses import dataclass
@@ -11,60 +11,60 @@ from tinygen.errors import arguments
 
 KINDS = ("circle", "square", "triangle")
 AREAS = (0.03, 0.12)
-PLACES = (0.31, 0.69)  # the tip of the largest triangle is 0.304 above its centroid: every shape fits
-SUB_ROWS = 16  # horizontal cuts through each row of pixels
+POSITIONS = (0.31, 0.69)  # every shape fits: the tip of the largest triangle is 0.304 above its centroid
+SUB_ROWS = 16  # scan lines in each row of pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What was drawn in each of N images; lengths in units of the image's side, y downwards.
+    """The factors of N images; the side of an image has length 1, and y points down.
 
-    Raises ValueError if the arrays differ in length or hold a value that no shape has.
+    Raises ValueError for arrays of different lengths, an unknown kind or a negative area.
     """
 
-    kind: np.ndarray  # (N,) integers that index KINDS
-    area: np.ndarray  # (N,) covered part of the image
-    x: np.ndarray  # (N,) centroid, from the left edge
-    y: np.ndarray  # (N,) centroid, from the top edge
+    kind: np.ndarray  # (N,) integers, indices into KINDS
+    area: np.ndarray  # (N,) share of the image that the shape covers
+    x: np.ndarray  # (N,) distance of the centroid from the left edge
+    y: np.ndarray  # (N,) distance of the centroid from the top edge
     hue: np.ndarray  # (N,) in [0, 1): red 0, green 1/3, blue 2/3
 
     def __post_init__(self):
         shapes = {name: np.shape(array) for name, array in vars(self).items()}
         if len(set(shapes.values())) != 1 or len(shapes["kind"]) != 1:
-            raise ValueError(f"Factors: expected five arrays (N,) of one length, got {shapes}")
+            raise ValueError(f"Factors: expected five arrays of one shape (N,), got {shapes}")
         if not np.isin(self.kind, range(len(KINDS))).all():
-            raise ValueError(f"Factors: kind should index {KINDS}, got {np.unique(self.kind)}")
+            raise ValueError(f"Factors: expected kind to be in 0..2, indices into KINDS, got {np.unique(self.kind)}")
         if not np.all(np.asarray(self.area) >= 0):
-            raise ValueError(f"Factors: area should be at least 0, got {np.min(self.area)}")
+            raise ValueError(f"Factors: expected area to be at least 0, got {np.min(self.area)}")
 
     def __len__(self) -> int:
         return len(self.kind)
 
 
 def shapes(n: int, rng: np.random.Generator, *, size: int = 16) -> tuple[np.ndarray, Factors]:
-    """Draw n images (n, size, size, 3), float32 in [0, 1], with independent, uniform factors."""
+    """Draw n images (n, size, size, 3), float32 in [0, 1], and their factors, which are independent and uniform."""
     arguments.whole("shapes", "n", n, least=0)
     arguments.generator("shapes", rng)
     factors = Factors(
         kind=rng.integers(len(KINDS), size=n),
         area=rng.uniform(*AREAS, n),
-        x=rng.uniform(*PLACES, n),
-        y=rng.uniform(*PLACES, n),
+        x=rng.uniform(*POSITIONS, n),
+        y=rng.uniform(*POSITIONS, n),
         hue=rng.uniform(0, 1, n),
     )
     return render_shapes(factors, size=size), factors
 
 
 def render_shapes(factors: Factors, *, size: int = 16) -> np.ndarray:
-    """The images (N, size, size, 3), float32 in [0, 1], of the given factors; the same factors, the same image.
+    """The images (N, size, size, 3), float32 in [0, 1], with these factors; nothing is random.
 
-    A pixel's brightness is the part of it that the shape covers, so that the pixels' sum is the shape's area.
+    The brightness of a pixel is the share of it that the shape covers, so the mean over the pixels is the area.
     """
     arguments.whole("render_shapes", "size", size, least=1)
     coverage = np.zeros((len(factors), size, size))  # (N, H, W)
     left = np.arange(size) / size  # (W,) the left edges of the pixels
     x = np.asarray(factors.x)[:, None, None]
-    for sub_row in range(SUB_ROWS):  # one cut through each row of pixels; a loop, to keep the memory at N·H·W
+    for sub_row in range(SUB_ROWS):  # one scan line in each row of pixels; a loop keeps the memory at N·H·W
         y = (np.arange(size) + (sub_row + 0.5) / SUB_ROWS) / size  # (H,)
         half = _half_width(factors, y - np.asarray(factors.y)[:, None])[..., None]  # (N, H, 1)
         overlap = np.minimum(x + half, left + 1 / size) - np.maximum(x - half, left)  # (N, H, W)
@@ -73,7 +73,7 @@ def render_shapes(factors: Factors, *, size: int = 16) -> np.ndarray:
 
 
 def _half_width(factors, dy):
-    """Half the length of the cut through each shape at height dy below its centroid, (N, H)."""
+    """Half the width of each shape at height dy below its centroid, (N, H)."""
     area, kind = np.asarray(factors.area)[:, None], np.asarray(factors.kind, np.int64)[:, None]
     circle = np.sqrt(np.maximum(area / np.pi - dy**2, 0))
     side = np.sqrt(area)
@@ -85,6 +85,6 @@ def _half_width(factors, dy):
 
 
 def _colour(hue):
-    """The pure colour of each hue, (N, 3): its strongest channel is 1, its weakest 0."""
-    distance = np.abs((6 * np.asarray(hue)[:, None] + [0, 4, 2]) % 6 - 3)  # from the opposite colour, in sixths
+    """The saturated colour of each hue, (N, 3): its strongest channel is 1, its weakest 0."""
+    distance = np.abs((6 * np.asarray(hue)[:, None] + [0, 4, 2]) % 6 - 3)  # from the opposite hue, in sixths
     return np.clip(distance - 1, 0, 1)

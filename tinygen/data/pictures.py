@@ -1,4 +1,4 @@
-"""Image files below a folder: finding them, and reading one without trusting it."""
+"""Image files in a folder: finding them, and reading one without trusting its content."""
 
 import os
 import warnings
@@ -9,19 +9,29 @@ import numpy as np
 
 from tinygen.data.dataset import DataError
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names; a file's own name doesn't matter
+FORMATS = (
+    "BMP",
+    "GIF",
+    "JPEG",
+    "PNG",
+    "PPM",
+    "TIFF",
+    "WEBP",
+)  # Pillow's names; the content decides
 SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
-MODES = {1: "L", 3: "RGB"}  # Pillow's names for grey and colour
-MAX_PIXELS = 2**26  # of one picture, decoded: below 1 GB while it is made smaller
+MODES = {1: "L", 3: "RGB"}  # number of channels: Pillow's mode
+MAX_PIXELS = 2**26  # of one picture: it takes less than 1 GB of memory until it is resized
 
 
 def picture_names(root: Path) -> Iterator[str]:
-    """The pictures below `root` as relative names with forward slashes, in no particular order.
+    """The paths of all pictures in `root` and its subfolders, relative, with forward slashes, in no particular order.
 
-    Links are followed, except to a folder that they are in. Hidden files and folders (".name") are left out. A link
-    that leads nowhere counts as a picture, so that reading it fails and names it.
+    Links are followed, except to a folder that contains them. Hidden files and folders (".name") are left out. A broken
+    link counts as a picture, so that reading it raises an error with its name.
     """
-    todo: list[tuple[str, frozenset[str]]] = [(os.fspath(root), frozenset())]  # a folder, and the real ones around it
+    todo: list[tuple[str, frozenset[str]]] = [
+        (os.fspath(root), frozenset())
+    ]  # a folder, and the real folders around it
     while todo:
         folder, around = todo.pop()
         real = os.path.realpath(folder)
@@ -44,19 +54,20 @@ def _is_picture(entry: os.DirEntry) -> bool:
 
 
 def read_picture(path: Path, size: tuple[int, int], channels: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """A picture as float32 (H, W, channels) in [0, 1], and the size (H, W) that it has in its file.
+    """A picture as float32 (H, W, channels) in [0, 1], and its size (H, W) in the file.
 
-    It is turned upright, put on white where it is transparent, cropped around its centre to the shape of `size`, and
-    resized. Raises an exception of some kind for anything but a whole picture of at most MAX_PIXELS.
+    It is turned upright as its EXIF data say, laid on white where it is transparent, cropped around its centre to the
+    aspect ratio of `size`, and resized. Raises an exception of any type unless it is a complete picture of at most
+    MAX_PIXELS pixels.
     """
-    from PIL import Image, ImageOps  # here, since only a folder of pictures needs it
+    from PIL import Image, ImageOps  # here, because only a folder of pictures needs it
 
     height, width = size
     with _open(path) as picture:
-        if picture.width * picture.height > MAX_PIXELS:  # known from its header, before anything is decoded
+        if picture.width * picture.height > MAX_PIXELS:  # read from the header, before the pixels are decoded
             raise _too_large()
-        if picture.mode.startswith(("I", "F")):  # Pillow would clip these to 8 bits without a word
-            raise DataError(f"more than 8 bits per channel (mode {picture.mode}); save it with 8")
+        if picture.mode.startswith(("I", "F")):  # Pillow would silently clip these to 8 bits
+            raise DataError(f"expected 8 bits per channel, got more (mode {picture.mode}): save it with 8")
         before = picture.height, picture.width
         picture = ImageOps.exif_transpose(picture).convert("RGBA")
     paper = Image.new("RGBA", picture.size, "white")
@@ -77,4 +88,4 @@ def _open(path: Path):
 
 
 def _too_large() -> DataError:
-    return DataError(f"expected at most {MAX_PIXELS:,} pixels, got more: make it smaller")
+    return DataError(f"expected at most {MAX_PIXELS:,} pixels, got more: resize it")

@@ -1,6 +1,8 @@
-"""Point clouds in the plane whose density is known: the smallest data on which a generative model can fail visibly.
+"""Points in the plane from known densities: the smallest data on which the failures of a generative model are visible.
 
-Each function draws n points and says where each came from: `points, labels = ring(1000, rng)`, points float32 (n, 2).
+Each function draws n points (n, 2), float32, with the part of the density that each comes from (n,):
+
+    points, labels = ring(1000, rng)
 """
 
 import numpy as np
@@ -11,7 +13,7 @@ from tinygen.errors import arguments
 def ring(
     n: int, rng: np.random.Generator, *, modes: int = 8, radius: float = 1.0, sd: float = 0.01
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A balanced mixture of Gaussians evenly spaced on a circle; labels (n,) int64 say which one.
+    """A mixture of `modes` equal Gaussians, evenly spaced on a circle; the labels, int64, are indices of the Gaussians.
 
     The defaults are the ring of PacGAN (Lin et al. 2018) and VEEGAN (Srivastava et al. 2017).
     """
@@ -19,7 +21,7 @@ def ring(
 
 
 def grid(n: int, rng: np.random.Generator, *, side: int = 5, sd: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """A balanced mixture of side² Gaussians on a square grid, two apart; labels (n,) int64 say which one.
+    """A mixture of side² equal Gaussians on a square grid of spacing 2; the labels, int64, are their indices.
 
     The defaults are the grid of PacGAN and VEEGAN: 25 centres at {-4, -2, 0, 2, 4}².
     """
@@ -27,7 +29,7 @@ def grid(n: int, rng: np.random.Generator, *, side: int = 5, sd: float = 0.05) -
 
 
 def moons(n: int, rng: np.random.Generator, *, sd: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Two half circles of radius 1 that reach into each other; labels (n,) int64: 0 the upper, 1 the lower one."""
+    """Two interleaving half circles of radius 1; the labels, int64, are 0 for the upper and 1 for the lower one."""
     _check("moons", n, rng, sd)
     labels = rng.integers(2, size=n)
     angle = rng.uniform(0, np.pi, n)
@@ -37,9 +39,9 @@ def moons(n: int, rng: np.random.Generator, *, sd: float = 0.05) -> tuple[np.nda
 
 
 def swiss_roll(n: int, rng: np.random.Generator, *, sd: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
-    """A spiral of one and a half turns that ends on the unit circle; labels (n,) float32: the angle, uniform.
+    """A spiral of one and a half turns, t/(4.5π)·(cos t, sin t) with t uniform in [1.5π, 4.5π].
 
-    The curve is t/(4.5π)·(cos t, sin t) for t from 1.5π to 4.5π.
+    The labels, float32, are the angles t.
     """
     _check("swiss_roll", n, rng, sd)
     t = rng.uniform(1.5 * np.pi, 4.5 * np.pi, n)
@@ -48,13 +50,13 @@ def swiss_roll(n: int, rng: np.random.Generator, *, sd: float = 0.01) -> tuple[n
 
 
 def ring_centres(*, modes: int = 8, radius: float = 1.0) -> np.ndarray:
-    """The means of `ring`, (modes, 2) float64, counter-clockwise from (radius, 0); modes are counted with them."""
+    """The means of the Gaussians of `ring`, (modes, 2) float64, counter-clockwise from (radius, 0)."""
     angle = 2 * np.pi * np.arange(arguments.whole("ring", "modes", modes, least=1)) / modes
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def grid_centres(*, side: int = 5) -> np.ndarray:
-    """The means of `grid`, (side², 2) float64, row by row from the lower left."""
+    """The means of the Gaussians of `grid`, (side², 2) float64, row by row from the lower left."""
     line = 2.0 * np.arange(arguments.whole("grid", "side", side, least=1)) - (side - 1)
     y, x = np.meshgrid(line, line, indexing="ij")
     return np.stack([x.ravel(), y.ravel()], axis=1)
@@ -70,7 +72,7 @@ def _check(who, n, rng, sd):
     arguments.whole(who, "n", n, least=0)
     arguments.generator(who, rng)
     if not sd >= 0:
-        raise ValueError(f"{who}: sd is a standard deviation and should be at least 0, got {sd!r}")
+        raise ValueError(f"{who}: expected sd, a standard deviation, to be at least 0, got {sd!r}")
 
 
 def _blur(points, rng, sd):
