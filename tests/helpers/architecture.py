@@ -54,6 +54,11 @@ def part_of(module: str) -> str:
     return module.partition(".")[2].partition(".")[0]
 
 
+def part_of_path(path: Path) -> str:
+    """The part of tinygen that a file belongs to."""
+    return part_of(name_of(path))
+
+
 @cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
@@ -97,7 +102,7 @@ def wrong_way(part: str, other: str, name: str) -> str:
 
 TEMPLATE = f"""# Architecture
 
-<!-- Written by `{COMMAND}` from tests/helpers/architecture.py: edit that file, not this page. -->
+<!-- Written by `{COMMAND}` from tests/helpers/architecture.py: don't edit this page. -->
 
 Imports point down. A part may import from the floors below its own, and from the parts to its left on its own floor.
 Imports inside functions and imports for type checkers count too. No modules import each other in a circle.

@@ -17,8 +17,8 @@ from helpers.architecture import (
     PACKAGE,
     PROJECT,
     imports_of,
-    name_of,
     part_of,
+    part_of_path,
     tree_of,
     wrong_way,
 )
@@ -51,7 +51,7 @@ def test_every_folder_is_a_package():
 def test_imports_point_down():
     found = []
     for path in PACKAGE:
-        part = part_of(name_of(path))
+        part = part_of_path(path)
         for line, module, name in imports_of(path):
             if part and module.split(".")[0] == "tinygen" and (why := wrong_way(part, part_of(module), name)):
                 found.append(f"{at(path, line)}: {why}")
@@ -86,7 +86,7 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_matplotlib_torch_and_test_tools_are_imported_in_one_part_each():
     found = []
     for path in PACKAGE:
-        part = part_of(name_of(path))
+        part = part_of_path(path)
         found += [at(path, n) for n, module, _ in imports_of(path) if ONLY_IN.get(module.split(".")[0], part) != part]
     assert found == []
 

@@ -1,19 +1,20 @@
-"""Every code block of the README and the docs is run: a page that lies fails the suite."""
+"""Every code block in the documentation runs, every link leads to a file or a heading, and the pages are complete."""
 
 import doctest
 import re
 
 import pytest
+from helpers.pages import PAGES, blocks, is_session
 from helpers.paths import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
 
 
 @pytest.fixture
 def registry():
-    """Leaves OPS as it was: a page may define an op."""
+    """Restores OPS: a page may define an op."""
     from tinygen import OPS
 
     before = dict(OPS)
@@ -23,14 +24,12 @@ def registry():
 
 
 @pytest.mark.usefixtures("registry")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_the_code_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
     names = {"__name__": page.stem}
-    for number, match in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8"))):
-        code = match.group(1)
-        line = page.read_text(encoding="utf-8")[: match.start(1)].count("\n")
-        if code.lstrip().startswith(">>>"):
+    for number, (line, code) in enumerate(blocks(page)):
+        if is_session(code):
             test = doctest.DocTestParser().get_doctest(code, names, f"{page.name} block {number}", page.name, line)
             runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
             runner.run(test, clear_globs=False)
@@ -40,14 +39,34 @@ def test_the_code_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
             exec(compile("\n" * line + code, str(page), "exec"), names)
 
 
+def prose(page) -> str:
+    """A page without its code blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page) -> set[str]:
+    """The anchors of the headings, as GitHub makes them: lower case, no punctuation, hyphens for spaces."""
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(prose(page))}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_links_of_a_page_lead_somewhere(page):
-    for target in LINK.findall(page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    wrong = []
+    for link in LINK.findall(prose(page)):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            wrong.append(link)
+    assert wrong == []
 
 
 def test_there_are_pages_with_code():
-    assert sum(len(BLOCK.findall(page.read_text(encoding="utf-8"))) for page in PAGES) >= 10
+    assert sum(len(blocks(page)) for page in PAGES) >= 10
+
+
+def test_the_index_links_to_every_page():
+    linked = set(LINK.findall(prose(ROOT / "docs" / "index.md")))
+    assert {page.name for page in PAGES if page.parent.name == "docs"} - linked == {"index.md"}
 
 
 def test_the_page_of_rules_names_every_op():
@@ -56,3 +75,23 @@ def test_the_page_of_rules_names_every_op():
     page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     missing = [name for name, op in OPS.items() if op.__module__.startswith("tinygen.") and f"`{name}`" not in page]
     assert not missing
+
+
+# -- the glossary ------------------------------------------------------------------------------------------------------
+
+GLOSSARY = ROOT / "docs" / "glossary.md"
+
+
+def entries() -> dict[str, str]:
+    """Each term of the glossary, with its explanation."""
+    _, *parts = re.split(r"^## +", GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {term.strip(): text for term, _, text in (part.partition("\n") for part in parts)}
+
+
+def test_each_term_of_the_glossary_has_a_short_explanation_and_a_link_to_its_use():
+    assert len(entries()) >= 50
+    assert [term for term, text in entries().items() if not LINK.search(text) or len(text.split()) > 60] == []
+
+
+def test_the_terms_of_the_glossary_are_in_alphabetical_order():
+    assert list(entries()) == sorted(entries(), key=str.lower)
