@@ -1,4 +1,4 @@
-"""jvp, vjp, jacobian, hvp and hessian against derivatives worked out by hand, in NumPy."""
+"""jvp, vjp, jacobian, hvp and hessian against derivatives by hand, written in NumPy."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_the_jacobian_of_each_example(seed, n, k, m):
     rng = np.random.default_rng(seed)
     x, w = rng.normal(size=(n, k)), rng.normal(size=(k, m))
     close(tg.batch_jacobian(lambda x: layer(x, w), x), np.einsum("ij,nj->nji", w, slope_of_layer(x, w)))
-    images = rng.normal(size=(n, k, 2, 1))  # more axes than one, in and out
+    images = rng.normal(size=(n, k, 2, 1))  # several axes, of x and of f(x)
     found = tg.batch_jacobian(lambda x: (x * x).sum(axis=3), images)
     close(found, np.einsum("nab,ac,bd->nabcd", 2 * images[..., 0], np.eye(k), np.eye(2))[..., None])
     close(tg.batch_jacobian(lambda x: (x**3).sum(axis=(1,)), x), 3 * x**2)  # one number per example
@@ -68,12 +68,12 @@ def test_the_jacobian_of_each_example_can_be_part_of_a_loss():
 
 
 @pytest.mark.parametrize("mix", [lambda x: x - x.mean(axis=0), lambda x: x[::-1], lambda x: tg.softmax(x, axis=0)])
-def test_examples_that_are_mixed_have_no_jacobians_of_their_own(mix):
+def test_batch_jacobian_refuses_a_function_that_mixes_examples(mix):
     with pytest.raises(ValueError, match=r"got an f that mixes examples: write jacobian\(f, x\)"):
         tg.batch_jacobian(mix, np.array([[0.1, 0.4], [0.2, -1.0], [3.0, 0.0]]))
 
 
-def test_a_jacobian_that_does_not_fit_says_what_to_write():
+def test_a_jacobian_that_does_not_fit_into_memory_is_refused():
     x = np.zeros((1000, 784), np.float32)
     with pytest.raises(ValueError, match=r"got \(1000, 10, 1000, 784\), 29.2 GiB: .* write batch_jacobian\(f, x\)"):
         jacobian(lambda x: x[:, :10], x)
@@ -104,7 +104,7 @@ def test_the_hessian_of_logsumexp_is_the_covariance_of_its_softmax(seed):
     )
 
 
-def test_three_derivatives_by_putting_one_into_the_other():
+def test_the_jacobian_of_a_hessian_is_the_third_derivative():
     x = np.array([0.3, -1.2])
     third = jacobian(lambda x: hessian(lambda x: tg.sin(x).sum(), x, create_graph=True), x)
     true = np.zeros((2, 2, 2))
@@ -112,7 +112,7 @@ def test_three_derivatives_by_putting_one_into_the_other():
     close(third, true)
 
 
-def test_create_graph_lets_a_jvp_into_a_loss():
+def test_a_jvp_with_create_graph_can_be_part_of_a_loss():
     x = tg.Tensor(np.array([0.5, 2.0]), requires_grad=True)
     _, moved = jvp(tg.exp, [x], [np.ones(2)], create_graph=True)
     close(tg.grad((moved * moved).sum(), x), 2 * np.exp(2 * x.numpy()))  # moved is eˣ
@@ -124,7 +124,7 @@ def test_a_variable_stays_in_its_graph():
     close(tg.grad(slope, w), 4.0)
 
 
-def test_one_variable_in_two_places_has_two_derivatives():
+def test_one_variable_as_two_arguments_has_two_derivatives():
     w = tg.Tensor(np.array(3.0), requires_grad=True)
     assert [g.item() for g in vjp(tg.sub, w, w)[1](np.array(1.0))] == [1, -1]
     assert jvp(tg.sub, [w, w], [np.array(1.0), np.array(2.0)])[1].item() == -1
@@ -151,7 +151,7 @@ def test_pull_works_more_than_once():
     assert pull(np.ones(2))[0].numpy().tolist() == pull(np.ones(2))[0].numpy().tolist() == [1, 1]
 
 
-def test_mistakes_are_named():
+def test_wrong_arguments_are_refused():
     with pytest.raises(
         ValueError, match=r"jvp: expected one t for each x and of its shape, got xs \[\(2,\)\] and ts \[\(3,\)\]"
     ):

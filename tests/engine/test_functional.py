@@ -183,6 +183,18 @@ def test_norm_and_min(seed, n, d):
     close(tg.grad(F.min(x), x), (x.data == x.data.min()).astype(float))
 
 
+@pytest.mark.parametrize("dtype, most", [(np.float32, 120), (np.float64, 1000)])
+@given(data=st.data(), axis=st.sampled_from([None, 0, -1, (0, 1)]), keepdims=st.booleans(), seed=seeds)
+def test_norm_in_another_unit(dtype, most, data, axis, keepdims, seed):
+    unit = 2.0 ** data.draw(st.integers(-most, most))
+    x = np.random.default_rng(seed).normal(size=(4, 5)).astype(dtype)
+    a, b = (tg.Tensor(z, requires_grad=True) for z in (x, x * dtype(unit)))
+    short, long = F.norm(a, axis=axis, keepdims=keepdims), F.norm(b, axis=axis, keepdims=keepdims)
+    np.testing.assert_array_equal(long.numpy(), short.numpy() * dtype(unit))
+    np.testing.assert_allclose(short.numpy(), np.sqrt((x.astype(float) ** 2).sum(axis=axis, keepdims=keepdims)), 1e-6)
+    np.testing.assert_allclose(tg.grad(long.sum(), b).numpy(), tg.grad(short.sum(), a).numpy(), 1e-6)
+
+
 def test_kinks_as_documented():
     zero = tg.Parameter(np.zeros(3))
     np.testing.assert_array_equal(tg.grad(F.norm(zero), zero).data, 0)

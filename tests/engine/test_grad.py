@@ -1,4 +1,4 @@
-"""What `grad` and `backward` promise: the right number, the right shape and type, and an error instead of a guess."""
+"""`grad` and `backward`: values against closed forms, shapes and types, retained graphs, and wrong arguments."""
 
 import threading
 
@@ -52,7 +52,7 @@ def test_cross_entropy(seed, n, c):
 
 @given(seed=seeds, uses=st.integers(1, 6))
 def test_a_variable_used_often(seed, uses):
-    """x + x² + ... + xᵏ, each power made of the one before: every use adds its share."""
+    """x + x² + ... + xᵏ, each power computed from the previous one: every use contributes to the gradient."""
     x = tg.Parameter(np.random.default_rng(seed).normal(size=3))
     power, total = x, x
     for _ in range(uses - 1):
@@ -61,7 +61,7 @@ def test_a_variable_used_often(seed, uses):
     close(tg.grad(total.sum(), x), np.polynomial.Polynomial([0, *[1] * uses]).deriv()(x.data))
 
 
-# -- what may be asked -------------------------------------------------------------------------------------------------
+# -- arguments and results ---------------------------------------------------------------------------------------------
 
 
 def test_one_x_or_several():
@@ -73,7 +73,7 @@ def test_one_x_or_several():
     assert tg.grad(x * y, []) == []
 
 
-def test_y_itself_and_values_on_the_way():
+def test_gradients_with_respect_to_y_itself_and_intermediate_values():
     x = tg.Parameter([2.0])
     y = x * x
     z = y * 3.0
@@ -82,7 +82,7 @@ def test_y_itself_and_values_on_the_way():
     assert tg.grad(x, x, gy=[5.0]).item() == 5
 
 
-def test_a_walk_stops_at_what_was_asked_for():
+def test_a_walk_stops_at_the_targets():
     """Only the part between y and xs is walked, so only that part is dropped."""
     x = tg.Parameter([2.0])
     y = x * x
@@ -122,7 +122,7 @@ def test_an_unused_variable_gets_zeros():
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1), (2,), (2, 1)])
 def test_shapes_of_gradients(shape):
-    """x's shape and type come back, whatever broadcasting did, and one entry of any shape needs no gy."""
+    """A gradient has the shape and type of its x in spite of broadcasting; a y of one entry needs no gy."""
     for dtype in (np.float32, np.float64):
         x = tg.Parameter(np.full(shape, 2, dtype))
         g = tg.grad((x * tg.Tensor(np.ones((3, 2, 2)))).sum(), x)
@@ -134,7 +134,7 @@ def test_shapes_of_gradients(shape):
 
 
 @pytest.mark.parametrize(
-    "ask, error, words",
+    "call, error, words",
     [
         (lambda x, c: tg.grad(c * 2.0, x), TypeError, "grad: y is a constant; make the inputs Parameters"),
         (lambda x, c: tg.grad(3.0, x), TypeError, "grad: y is a constant"),
@@ -152,19 +152,19 @@ def test_shapes_of_gradients(shape):
         (lambda x, c: setattr(x * 2.0, "grad", None), TypeError, "only a variable .* holds a gradient"),
     ],
 )
-def test_what_may_not_be_asked(ask, error, words):
+def test_wrong_arguments_are_refused(call, error, words):
     with pytest.raises(error, match=words):
-        ask(tg.Parameter([1.0, 2.0]), tg.Tensor([1.0, 2.0]))
+        call(tg.Parameter([1.0, 2.0]), tg.Tensor([1.0, 2.0]))
 
 
 # -- dropped, retained, differentiable ---------------------------------------------------------------------------------
 
 
-def test_a_dropped_graph_says_so():
+def test_a_second_walk_over_a_dropped_graph_is_refused():
     x = tg.Parameter([2.0])
     y = tg.exp(x) * x
     tg.grad(y, x)
-    assert y.item() == pytest.approx(2 * np.exp(2), rel=1e-6)  # the value stays
+    assert y.item() == pytest.approx(2 * np.exp(2), rel=1e-6)  # its value is still there
     for again in (lambda: tg.grad(y, x), lambda: y.backward(), lambda: tg.grad(y * 2.0, x)):
         with pytest.raises(RuntimeError, match="retain_graph=True to the first call, or compute the value again"):
             again()
@@ -190,7 +190,7 @@ def test_a_retained_graph_can_be_walked_again(how):
         tg.grad(y, x)
 
 
-def test_gradients_are_constants_unless_asked_otherwise():
+def test_gradients_are_constants_unless_create_graph():
     x = tg.Parameter([2.0])
     assert not tg.grad(x * x, x).requires_grad
     assert tg.grad(x * x, x, create_graph=True).requires_grad
@@ -198,7 +198,7 @@ def test_gradients_are_constants_unless_asked_otherwise():
 
 
 def test_gy_is_an_input_like_any_other():
-    """The gradient is linear in gy, and with create_graph that is differentiable: forward mode from two walks."""
+    """The gradient is linear in gy, and with create_graph that is differentiable: forward mode by two walks."""
     x, v, t = tg.Parameter([0.5, 2.0]), tg.Parameter([1.0, 1.0]), np.array([3.0, -1.0], np.float32)
     backward = tg.grad(tg.sin(x), x, v, create_graph=True)
     np.testing.assert_array_equal(tg.grad(backward, v, t).data, np.cos(x.data) * t)
@@ -237,7 +237,7 @@ def test_backward_takes_a_gradient_and_can_retain():
     np.testing.assert_array_equal(x.grad.data, [4, 80])
 
 
-def test_a_variable_is_its_own_gradient_of_one():
+def test_the_gradient_of_a_variable_with_respect_to_itself_is_one():
     x = tg.Parameter([2.0])
     x.backward()
     assert x.grad.item() == 1
@@ -246,7 +246,7 @@ def test_a_variable_is_its_own_gradient_of_one():
 # -- recording or not --------------------------------------------------------------------------------------------------
 
 
-def test_detach_cuts_and_shares_the_array():
+def test_detach_leaves_the_graph_and_shares_the_array():
     x = tg.Parameter([3.0])
     y = x * x
     cut = y.detach()
@@ -255,7 +255,7 @@ def test_detach_cuts_and_shares_the_array():
     assert tg.grad(y * cut, x).item() == 54
 
 
-def test_no_grad_records_nothing_nests_and_ends():
+def test_no_grad_records_nothing_can_be_nested_and_ends():
     x = tg.Parameter([3.0])
     with tg.no_grad():
         with tg.no_grad():

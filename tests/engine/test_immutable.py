@@ -1,10 +1,10 @@
-"""Nothing that a graph saved can change unnoticed: not by the caller, not by an optimizer, not through an output."""
+"""An array that a graph saved can't change: not through the caller's array, an optimizer, or an output."""
 
 from types import FunctionType
 
 import numpy as np
 import pytest
-from helpers.network import draw, network
+from helpers.network import inputs, network
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ import tinygen as tg
 
 
 def saved_arrays(node):
-    """Every array that the recipe holds, found by walking nodes, rules, and what the rules close over."""
+    """Every array in the graph behind a node: saved outputs, and whatever the derivative rules close over."""
     found, todo, seen = [], [node], set()
     while todo:
         item = todo.pop()
@@ -35,8 +35,8 @@ def saved_arrays(node):
 
 
 def test_the_network_uses_nearly_every_op():
-    """Else this file would promise less than it says."""
-    x, w, *rest = draw(0)
+    """So that the tests below cover the arrays that nearly every op saves."""
+    x, w, *rest = inputs(0)
     with tg.trace() as calls:
         tg.grad(network(tg.Parameter(x), tg.Parameter(w), *rest), tg.Parameter(x))
     used = {call[0].__name__ for call in calls}
@@ -44,7 +44,7 @@ def test_the_network_uses_nearly_every_op():
 
 
 def test_every_saved_array_is_read_only():
-    x, w, *rest = draw(0)
+    x, w, *rest = inputs(0)
     arrays = saved_arrays(network(tg.Parameter(x), tg.Parameter(w), *rest).node)
     assert {"b", "i", "f"} <= {a.dtype.kind for a in arrays}  # masks, indices, numbers
     assert len(arrays) >= 30
@@ -54,9 +54,9 @@ def test_every_saved_array_is_read_only():
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_the_caller_may_do_what_he_likes_with_his_arrays(seed):
-    """Inputs, masks, indices and matrices are overwritten after the forward pass; the gradients don't notice."""
-    x, w, mask, rows, matrices = draw(seed)
+def test_the_caller_may_overwrite_arrays_after_the_forward_pass(seed):
+    """Inputs, masks, indices and matrices are overwritten; the gradients stay the same."""
+    x, w, mask, rows, matrices = inputs(seed)
     constant = x.copy()
     variables = tg.Parameter(x), tg.Parameter(w)
     expected = tg.grad(network(*variables, mask, rows, matrices), variables)
@@ -78,7 +78,7 @@ def test_an_index_in_a_list_is_private_too():
     assert x[[]].shape == (0,)
 
 
-def test_nothing_that_comes_back_can_be_written_to():
+def test_every_result_is_read_only():
     x = tg.Parameter(np.ones((2, 3)))
     y = (x * x).sum()
     first = tg.grad(y, x, create_graph=True)
@@ -90,7 +90,7 @@ def test_nothing_that_comes_back_can_be_written_to():
 
 
 def test_a_rule_cannot_change_the_gradient_it_is_given():
-    """Others may hold the same array: the caller's weights, or the other rules of a sum."""
+    """The caller and the other rules of a sum may use the same array."""
 
     @tg.op
     def test_only_scribble(x):
@@ -110,7 +110,7 @@ def test_a_rule_cannot_change_the_gradient_it_is_given():
         del tg.OPS["test_only_scribble"]
 
 
-def test_weights_of_the_caller_are_neither_locked_nor_kept():
+def test_the_array_gy_is_neither_locked_nor_kept():
     x, gy = tg.Parameter([1.0, 2.0]), np.array([3.0, 4.0], np.float32)
     g = tg.grad(x + 1.0, x, gy)
     gy[...] = 0
@@ -122,7 +122,7 @@ def test_weights_of_the_caller_are_neither_locked_nor_kept():
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_live_graph_keeps_the_array_it_used(seed):
-    """An optimizer's step between forward and backward pass doesn't change the gradient of the past."""
+    """New data between the forward and the backward pass does not change the gradient."""
     rng = np.random.default_rng(seed)
     old, new = rng.normal(size=(2, 3))
     p = tg.Parameter(old)
@@ -146,7 +146,7 @@ def test_new_data_is_private_unless_it_is_read_only():
     np.testing.assert_array_equal(tg.grad(y, p).data, [6, 8])
     new.flags.writeable = False
     p.data = new
-    assert p.data is new  # no copy: an optimizer hands over its buffer this way
+    assert p.data is new  # not copied: an optimizer passes its buffer this way
     tensor = tg.Tensor([5.0, 6.0])
     p.data = tensor
     assert p.data is tensor.data
@@ -175,5 +175,5 @@ def test_an_update_in_place_raises():
             p.data -= 0.1
         with pytest.raises(ValueError, match="read-only"):
             p.data[0] = 5
-        p.data = p.data - np.float32(0.5)  # the way to do it
+        p.data = p.data - np.float32(0.5)  # allowed: new data
     np.testing.assert_array_equal(p.data, [0, 1])

@@ -1,4 +1,4 @@
-"""Gradients of gradients, up to the fourth, against closed forms from NumPy's polynomials."""
+"""Derivatives of order 1 to 4 against closed forms from NumPy's polynomials."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ orders = st.integers(1, 4)
 
 
 def derivative(f, at, order):
-    """The `order`-th derivative of a function of single entries, by as many walks."""
+    """The derivative of that order of an elementwise function, by repeated calls of `grad`."""
     x = tg.Parameter(at)
     y = f(x)
     for _ in range(order):
-        if not y.requires_grad:  # the slope of a straight line no longer depends on x
+        if not y.requires_grad:  # the derivative of a linear function does not depend on x
             return np.zeros(at.shape)
         y = tg.grad(y.sum(), x, create_graph=True)
     return y.data
@@ -50,7 +50,7 @@ def test_gaussian(at, order):
 
 @pytest.mark.parametrize("f, slope", [(tg.sigmoid, [0, 1, -1]), (tg.tanh, [1, 0, -1])], ids=["sigmoid", "tanh"])
 @given(at=points, order=orders)
-def test_functions_whose_slope_is_a_polynomial_of_themselves(f, slope, at, order):
+def test_functions_whose_derivative_is_a_polynomial_of_themselves(f, slope, at, order):
     """σ' = σ - σ² and tanh' = 1 - tanh²: so the n-th derivative of y is a polynomial in y."""
     p = Polynomial([0, 1])
     for _ in range(order):
@@ -60,7 +60,7 @@ def test_functions_whose_slope_is_a_polynomial_of_themselves(f, slope, at, order
 
 
 @given(at=points, order=orders)
-def test_softplus_is_one_above_the_sigmoid(at, order):
+def test_the_derivative_of_softplus_is_the_sigmoid(at, order):
     close(derivative(tg.softplus, at, order), derivative(tg.sigmoid, at, order - 1), 10)
 
 
@@ -73,12 +73,12 @@ def test_sine_and_cosine(at, order):
 @pytest.mark.parametrize("power", [-2.0, -1.0, 0.5, 2.5, 3.0])
 @given(at=points, order=orders)
 def test_powers(power, at, order):
-    """Falling factorials; sqrt and 1/x are powers as well."""
+    """The derivatives of a power are falling factorials; sqrt and 1/x are powers too."""
     at = np.abs(at) + 0.5
     exact = np.prod(power - np.arange(order)) * at ** (power - order)
-    spellings = [lambda x: x**power, lambda x: tg.exp(tg.log(x) * power)]
-    spellings += {0.5: [tg.sqrt], -1.0: [lambda x: 1 / x]}.get(power, [])
-    for f in spellings:
+    forms = [lambda x: x**power, lambda x: tg.exp(tg.log(x) * power)]
+    forms += {0.5: [tg.sqrt], -1.0: [lambda x: 1 / x]}.get(power, [])
+    for f in forms:
         close(derivative(f, at, order), exact, 100 * np.abs(at ** (power - order)) + np.abs(exact))
 
 
@@ -89,19 +89,19 @@ def test_logarithm(at, order):
     close(derivative(tg.log, at, order), exact, np.abs(exact) * order)
 
 
-@given(path=st.permutations("xxyy"), x=st.floats(-2, 2), y=st.floats(-2, 2))
-def test_mixed_derivatives_do_not_depend_on_the_order(path, x, y):
-    """∂⁴/∂x²∂y² of sin(x) exp(y) + x²y² is -sin(x) exp(y) + 4, by whichever path."""
+@given(names=st.permutations("xxyy"), x=st.floats(-2, 2), y=st.floats(-2, 2))
+def test_mixed_derivatives_do_not_depend_on_the_order(names, x, y):
+    """∂⁴/∂x²∂y² of sin(x) exp(y) + x²y² is -sin(x) exp(y) + 4, in any order."""
     at = {"x": tg.Parameter(np.array(x)), "y": tg.Parameter(np.array(y))}
     z = tg.sin(at["x"]) * tg.exp(at["y"]) + at["x"] * at["x"] * at["y"] ** 2.0
-    for name in path:
+    for name in names:
         z = tg.grad(z, at[name], create_graph=True)
     close(z.data, 4 - np.sin(x) * np.exp(y), 20)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_gradients_inside_a_loss(seed):
-    """A gradient penalty, as WGAN-GP has it: ∇_w (|∇ₓ f| - 1)² for f = ½ w·x², so ∇ₓ f = w x."""
+    """The gradient penalty of WGAN-GP, ∇_w (|∇ₓ f| - 1)² for f = ½ w·x², where ∇ₓ f = w x."""
     rng = np.random.default_rng(seed)
     w, x = tg.Parameter(rng.normal(size=3) + 2), tg.Parameter(rng.normal(size=(5, 3)) + 2)
     slope = tg.grad((w * x * x).sum() * 0.5, x, create_graph=True)  # (N, D)

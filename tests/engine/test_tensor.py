@@ -1,4 +1,4 @@
-"""What a Tensor is: how it is made, which numbers it holds, and its manners towards Python and NumPy."""
+"""Tensors: construction, data types, and how they work with Python's protocols and NumPy's functions."""
 
 import copy
 import operator
@@ -80,13 +80,13 @@ def test_a_list_of_tensors_is_refused():
 @given(array=arrays())
 def test_copies_are_independent_variables(array):
     for x in (tg.Tensor(array), tg.Tensor(array, requires_grad=True), tg.Parameter(array)):
-        for twin in (copy.copy(x), copy.deepcopy(x)):
-            assert type(twin) is type(x)
-            assert twin.requires_grad == x.requires_grad
-            assert twin.node is not x.node or x.node is None
-            assert not np.shares_memory(twin.data, x.data)
-            assert not twin.data.flags.writeable
-            np.testing.assert_array_equal(twin.data, x.data)
+        for other in (copy.copy(x), copy.deepcopy(x)):
+            assert type(other) is type(x)
+            assert other.requires_grad == x.requires_grad
+            assert other.node is not x.node or x.node is None
+            assert not np.shares_memory(other.data, x.data)
+            assert not other.data.flags.writeable
+            np.testing.assert_array_equal(other.data, x.data)
 
 
 def test_a_computed_tensor_is_not_copied_with_its_graph():
@@ -111,7 +111,7 @@ NUMBERS = [int, float, np.float16, np.float32, np.float64, np.int8, np.int64, np
     swapped=st.booleans(),
 )
 def test_numbers_never_promote(x, number, kind, dtype, act, swapped):
-    """Python's and NumPy's scalars, and 0-d arrays, take the type of the tensor that they meet, on either side."""
+    """Python's and NumPy's scalars, and 0-d arrays, take the type of the tensor, on either side of it."""
     array = np.array([x, x], dtype)
     tensor, number = tg.Tensor(array), kind(number)
     found = act(number, tensor) if swapped else act(tensor, number)
@@ -147,7 +147,7 @@ def test_arrays_are_constants_on_either_side(left, right):
         np.testing.assert_array_equal(found.data, expected)
 
 
-def test_gradients_flow_past_an_array_on_the_left():
+def test_gradients_with_an_array_on_the_left():
     x = tg.Parameter([3.0])
     (g,) = tg.grad((np.array([2.0, 5.0], np.float32) * x).sum(), [x])
     assert g.item() == 7
@@ -188,7 +188,7 @@ def test_numpy_names_the_tinygen_function():
         np.add.reduce(tg.Parameter([1.0]))
 
 
-def test_an_array_refuses_to_swallow_a_tensor():
+def test_adding_a_tensor_to_an_array_in_place_is_refused():
     array, x = np.ones(2), tg.Parameter([1.0, 2.0])
     with pytest.raises(TypeError, match=r"np\.add: expected arrays, got a Tensor"):
         array += x
@@ -197,7 +197,7 @@ def test_an_array_refuses_to_swallow_a_tensor():
 
 @given(array=arrays())
 def test_array_protocol(array):
-    """A constant becomes the array it holds; a variable would leave the graph, so it doesn't."""
+    """A constant converts to an array; a variable refuses, because it would leave the graph."""
     x = tg.Tensor(array)
     np.testing.assert_array_equal(np.asarray(x), array)
     assert np.shares_memory(np.asarray(x), x.data) or array.size == 0
@@ -261,7 +261,7 @@ def test_tensors_are_hashed_by_identity():
     assert {x: "x", y: "y"}[x] == "x"
 
 
-def test_repr_tells_values_shape_dtype_and_origin():
+def test_repr_shows_values_shape_dtype_and_op():
     x = tg.Parameter([[1.0, 2.5]])
     assert repr(x) == "Parameter([[1. , 2.5]], shape=(1, 2), float32, requires_grad=True)"
     assert repr(tg.Tensor(np.array(2.0))) == "Tensor(2., shape=(), float64)"
@@ -274,7 +274,7 @@ def test_entries_are_never_assigned():
     with pytest.raises(TypeError, match="immutable value: build the new one with"):
         x[0] = 5.0
     with pytest.raises(AttributeError):
-        x.gard = None  # a typo is not swallowed
+        x.gard = None  # a misspelt name raises
 
 
 AUGMENTED = [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow]
@@ -291,7 +291,7 @@ def test_augmented_assignment_makes_a_new_value(act):
 
 @pytest.mark.parametrize("act", AUGMENTED)
 def test_augmented_assignment_to_a_variable_is_refused(act):
-    """`for w in params: w -= lr * g` would give the name `w` to a new tensor and leave the model as it was."""
+    """`for w in params: w -= lr * g` would bind `w` to a new tensor and not change the model."""
     for x in (tg.Parameter([[2.0]]), tg.Tensor([[2.0]], requires_grad=True)):
         with pytest.raises(TypeError, match=r"=: .* read-only, got an assignment in place: call opt\.step"):
             act(x, np.ones((1, 1), np.float32))

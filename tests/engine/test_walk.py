@@ -1,4 +1,4 @@
-"""How `grad` walks: each node once, only where it must, at any depth, in the memory it needs, and leaving no trace."""
+"""How `grad` walks: each node once, only towards its targets, at any depth, without extra memory or side effects."""
 
 import gc
 import random
@@ -19,7 +19,7 @@ import tinygen as tg
 
 @contextmanager
 def counting():
-    """An op `twin(a, b) = a + b` and the list of inputs whose rules were called: "a" and "b", in order."""
+    """An op `plus(a, b) = a + b`, and a list of the inputs whose rules were called, "a" or "b", in order."""
     calls = []
 
     def note(name, g):
@@ -27,48 +27,48 @@ def counting():
         return g
 
     @tg.op
-    def test_only_twin(a, b):
+    def test_only_plus(a, b):
         return a.data + b.data, lambda g: note("a", g), lambda g: note("b", g)
 
     try:
-        yield test_only_twin, calls
+        yield test_only_plus, calls
     finally:
-        del tg.OPS["test_only_twin"]
+        del tg.OPS["test_only_plus"]
 
 
-# -- each node once, and only where it must ----------------------------------------------------------------------------
+# -- each node once, and only towards the targets ----------------------------------------------------------------------
 
 
 @given(depth=st.integers(1, 60))
-def test_a_diamond_costs_its_nodes_and_not_its_paths(depth):
+def test_the_cost_of_diamonds_is_the_number_of_nodes_not_of_paths(depth):
     """x becomes x + x, again and again: 2^depth paths, depth nodes with two rules each."""
-    with counting() as (twin, calls):
+    with counting() as (plus, calls):
         x = tg.Parameter(np.array(1.0))
         y = x
         for _ in range(depth):
-            y = twin(y, y)
+            y = plus(y, y)
         assert tg.grad(y, x).item() == 2.0**depth
         assert len(calls) == 2 * depth
 
 
-def test_a_node_waits_for_all_who_used_it():
-    """A long way and a short way to the same node: it is visited after both, once."""
-    with counting() as (twin, calls):
+def test_a_node_is_visited_after_all_its_consumers():
+    """A long path and a short path to the same node: it is visited once, after both."""
+    with counting() as (plus, calls):
         x = tg.Parameter(np.array(1.0))
-        shared = twin(x, 0.0)
+        shared = plus(x, 0.0)
         longer = shared
         for _ in range(5):
-            longer = twin(longer, 0.0)
-        assert tg.grad(twin(shared, longer), x).item() == 2
+            longer = plus(longer, 0.0)
+        assert tg.grad(plus(shared, longer), x).item() == 2
         assert len(calls) == 8  # one call for each of the 7 nodes, a second for the sum at the end
 
 
-def test_rules_of_inputs_that_lead_nowhere_never_run():
-    """Asking for the gradient of the inputs alone costs nothing for the weights: a GAN's generator step."""
-    with counting() as (twin, calls):
+def test_rules_that_lead_to_no_target_never_run():
+    """A gradient of the inputs only costs nothing for the weights, as in a GAN's generator step."""
+    with counting() as (plus, calls):
         x, weight = tg.Parameter([1.0]), tg.Parameter([2.0])
-        hidden = twin(x, tg.exp(weight))
-        y = twin(hidden, twin(weight, weight))
+        hidden = plus(x, tg.exp(weight))
+        y = plus(hidden, plus(weight, weight))
         tg.grad(y, x, retain_graph=True)
         assert calls == ["a", "a"]
         calls.clear()
@@ -80,16 +80,16 @@ def test_rules_of_inputs_that_lead_nowhere_never_run():
 
 
 def test_constants_and_unrelated_graphs_are_not_walked():
-    with counting() as (twin, calls):
+    with counting() as (plus, calls):
         x, other = tg.Parameter([1.0]), tg.Parameter([1.0])
-        elsewhere = twin(other, other)
-        tg.grad(twin(x, elsewhere.detach()), x)
+        elsewhere = plus(other, other)
+        tg.grad(plus(x, elsewhere.detach()), x)
         assert calls == ["a"]
         with tg.no_grad():
-            unrecorded = twin(other, other)
+            unrecorded = plus(other, other)
         assert not unrecorded.requires_grad
         calls.clear()
-        assert not tg.grad(twin(x, 1.0), other).data.any()
+        assert not tg.grad(plus(x, 1.0), other).data.any()
         assert calls == []
 
 
@@ -116,7 +116,7 @@ for _ in range(50_000):
 assert abs(tg.grad(y, x).item() - slope) <= 1e-9 * abs(slope)
 del y       # dropped by the walk
 y = chain()
-del y       # never walked: the whole recipe goes at once
+del y       # never walked: the whole graph is freed at once
 y = chain()
 y.backward(retain_graph=True)
 del y       # walked and kept until now
@@ -133,7 +133,7 @@ def test_a_chain_of_100_000_ops_differentiates_and_is_freed():
 
 @contextmanager
 def measured():
-    """What is allocated now and at most, in bytes, by NumPy and Python."""
+    """A function that returns the current and the peak memory of NumPy and Python, in bytes."""
     tracemalloc.start()
     try:
         yield tracemalloc.get_traced_memory
@@ -143,7 +143,7 @@ def measured():
 
 @pytest.mark.parametrize("op, saves", [(tg.sin, 40), (tg.tanh, 40), (tg.neg, 0)], ids=["inputs", "outputs", "nothing"])
 def test_memory_is_freed_as_the_walk_goes(op, saves):
-    """A chain that saves many arrays or none: the walk needs a few beside them, never many, and leaves none behind."""
+    """In a chain that saves many arrays or none, the walk allocates only a few more, and afterwards none is left."""
     one = 2**20
     x = tg.Parameter(np.zeros(one // 8))
     with measured() as memory:
@@ -161,7 +161,7 @@ def test_memory_is_freed_as_the_walk_goes(op, saves):
         assert g.shape == x.shape
 
 
-def test_values_nobody_needs_are_not_kept():
+def test_values_that_no_rule_needs_are_not_kept():
     """A rule that needs neither input nor output keeps none: sums and products with numbers cost no memory."""
     one = 2**20
     x = tg.Parameter(np.zeros(one // 8))
@@ -174,7 +174,7 @@ def test_values_nobody_needs_are_not_kept():
 
 @pytest.mark.parametrize("walk", ["none", "grad", "retain", "create", "backward", "refused"])
 def test_no_reference_cycles(walk):
-    """With the collector off, everything goes when the last name goes."""
+    """Without the garbage collector, everything is freed with its last reference."""
 
     def program():
         x, w = tg.Parameter(np.ones((4, 3))), tg.Parameter(np.ones((3, 3)))
@@ -200,11 +200,11 @@ def test_no_reference_cycles(walk):
         gc.enable()
 
 
-# -- threads, and the world outside ------------------------------------------------------------------------------------
+# -- threads, and global state -----------------------------------------------------------------------------------------
 
 
 def test_threads_share_parameters_and_nothing_else():
-    """Eight threads differentiate at once, half of them in and out of no_grad: each result is that of one thread."""
+    """Eight threads compute gradients at once, half of them with no_grad in between: the results equal those of one."""
     rng = np.random.default_rng(0)
     w = tg.Parameter(rng.normal(size=(8, 8)))
     inputs = [rng.normal(size=(4, 8)) for _ in range(8)]

@@ -1,7 +1,7 @@
-"""An oracle for gradients: forward-mode derivatives of small matrices in plain NumPy, which call nothing of tinygen.
+"""An oracle for gradients: forward-mode derivatives of small matrices in plain NumPy, without any code of tinygen.
 
-Forward mode carries, beside each value, its derivative in every input at once: no graph, no order of visits, no sums
-over paths, so it shares no mistake with a walk backwards.
+Forward mode computes, along with each value, its derivatives with respect to all inputs. It has no graph, no order of
+visits and no sums over paths, so it can't share a mistake with the backward pass.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,19 @@ import numpy as np
 
 
 class Dual(NamedTuple):
-    """A matrix, its derivatives in D inputs, and the size of the terms that were added up to them."""
+    """A matrix, its derivatives with respect to D inputs, and the size of the terms that were summed in them."""
 
     value: np.ndarray  # (R, C)
     slope: np.ndarray  # (D, R, C)
-    scale: np.ndarray  # (D, R, C): the slope with every term taken positive; rounding errors are a multiple of it
+    scale: np.ndarray  # (D, R, C): the slope with absolute values of all terms, the unit of its rounding errors
 
     def frozen(self) -> "Dual":
-        """The same value, dependent on nothing."""
+        """The same value as a constant."""
         return Dual(self.value, np.zeros_like(self.slope), np.zeros_like(self.scale))
 
 
 def inputs(values: list[np.ndarray]) -> list[Dual]:
-    """Duals of independent matrices: each entry of each is one of the D inputs."""
+    """Duals of independent matrices; their D entries are the inputs."""
     total, start, duals = sum(v.size for v in values), 0, []
     for v in values:
         slope = np.zeros((total, *v.shape))
@@ -34,7 +34,7 @@ def inputs(values: list[np.ndarray]) -> list[Dual]:
 
 
 def elementwise(value: Callable, *partials: Callable) -> Callable[..., Dual]:
-    """The dual of a function of single entries, from its partial derivatives."""
+    """The dual of an elementwise function, from its partial derivatives."""
 
     def apply(*xs: Dual) -> Dual:
         values = [x.value for x in xs]
@@ -49,7 +49,7 @@ def elementwise(value: Callable, *partials: Callable) -> Callable[..., Dual]:
 
 
 def linear(move: Callable) -> Callable[..., Dual]:
-    """The dual of a linear map with weights >= 0 on the last two axes: the map itself, three times."""
+    """The dual of a linear map of the last two axes with weights >= 0: the map itself, applied to all three parts."""
     return lambda *xs: Dual(*(move(*parts) for parts in zip(*xs)))
 
 

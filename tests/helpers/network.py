@@ -1,4 +1,4 @@
-"""A graph with a bit of everything: nearly every op, and every kind of rule."""
+"""A network that uses nearly every op, and a graph with every kind of derivative rule."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ MASK, ROWS = np.array([True, False, True, True]), np.array([0, 2, 2])
 
 
 def network(x, w, mask, rows, matrices):
-    """A bit of everything, so that every kind of rule has saved what it saves."""
+    """One number from images x (2, 6, 6, 3) and kernels w (3, 3, 3, 4); its graph has saved arrays of every kind."""
     h = tg.conv2d(x, w, stride=(1, 2), padding=1, dilation=(2, 1))  # (2, 4, 3, 4)
     h = tg.silu(h) + tg.gelu(h) * tg.sigmoid(h) - tg.softplus(h) / (2.0 + tg.tanh(h) ** 2.0)
     h = tg.relu(h) + tg.leaky_relu(h) + abs(h) + tg.clip(h, low=-1, high=1) + tg.erf(h) + tg.sin(h) * tg.cos(h)
@@ -25,7 +25,8 @@ def network(x, w, mask, rows, matrices):
     return tg.logsumexp(v) + v.max() + v.var() + tg.sqrt((v * v).sum()) + tg.log((v * v).sum() + 1.0)
 
 
-def draw(seed):
+def inputs(seed):
+    """Random arguments of `network`."""
     rng = np.random.default_rng(seed)
     x, w = rng.normal(size=IMAGES), rng.normal(size=KERNEL)
     return x, w, MASK.copy(), ROWS.copy(), [rng.normal(size=(5, 6)), rng.normal(size=(3, 4))]

@@ -1,4 +1,4 @@
-"""A random program beside the oracle of `duals.py`: the steps it may take, and what must hold after each."""
+"""A random program, and its comparison with the oracle of `duals` after each step."""
 
 from typing import NamedTuple
 
@@ -13,13 +13,13 @@ NAMES = sorted(UNARY | BINARY)
 
 
 class Value(NamedTuple):
-    """One value of the program, and what the oracle knows of it."""
+    """One value of the program, and the same value by the oracle."""
 
     tensor: tg.Tensor
     dual: Dual
-    steps: frozenset[int]  # the recorded steps between the variables and it: what a walk from here drops
+    steps: frozenset[int]  # the recorded steps behind it: a walk from here drops them
     variable: bool
-    bytes: bytes  # of the tensor when it was made: it must never change
+    bytes: bytes  # of the tensor when it was computed: they must never change
 
 
 def value_of(tensor, dual, steps=frozenset(), variable=False) -> Value:
@@ -27,7 +27,7 @@ def value_of(tensor, dual, steps=frozenset(), variable=False) -> Value:
 
 
 class Program:
-    """Three variables, a constant, and what is made of them; `rng` chooses operands, the caller chooses the steps."""
+    """Three variables, a constant, and values computed from them; the caller chooses steps, `rng` the operands."""
 
     def __init__(self, seed: int):
         self.rng = np.random.default_rng(seed)
@@ -38,11 +38,11 @@ class Program:
         self.values = [value_of(x, d, variable=True) for x, d in zip(self.leaves, self.basis)]
         self.values.append(value_of(tg.Tensor(constant), Dual(constant, nothing, nothing)))
         self.time, self.dropped = 0, set()
-        self.added = [None, None, None]  # for each leaf: what backward should have added up, and its scale
-        self.walked = []  # how many steps lay behind each gradient that was compared
+        self.added = [None, None, None]  # for each leaf the expected `.grad` and its scale
+        self.walked = []  # the number of steps behind each gradient that was compared
 
     def choose(self) -> Value:
-        """A value: mostly one with a living graph behind it, late ones more often; else any, leaves and constants."""
+        """A value: mostly a recent one whose graph is not dropped; sometimes any, leaves and constants included."""
         alive = [v for v in self.values if v.steps and not v.steps & self.dropped]
         if alive and self.rng.random() < 0.7:
             return alive[int(len(alive) * np.sqrt(self.rng.random()))]
@@ -51,7 +51,7 @@ class Program:
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def compute(self, name: str, recorded: bool = True) -> None:
-        """One op on chosen operands; squashed where it grows, so that long programs stay finite."""
+        """One op on chosen operands, and a sine of large results, so that long programs stay finite."""
         operands = [self.choose() for _ in range(2 if name in BINARY else 1)]
         if name in BINARY and not fits(name, *(v.tensor.shape for v in operands)):
             return
@@ -68,7 +68,7 @@ class Program:
 
     def keep(self, value: Value) -> None:
         self.values.append(value)
-        if len(self.values) > 12:  # forget one that is no leaf: what others made of it must live on
+        if len(self.values) > 12:  # forget one that is not a leaf: values computed from it must survive
             del self.values[4 + int(self.rng.integers(len(self.values) - 5))]
 
     def compute_unrecorded(self, name: str) -> None:
@@ -85,12 +85,12 @@ class Program:
             tensor.data[...] = 0
         with pytest.raises(TypeError, match="immutable"):
             tensor[0] = 0
-        if tensor.node is None or tensor.node.op is not None:  # a variable refuses it
-            tensor += 1.0  # a new value under the old name
+        if tensor.node is None or tensor.node.op is not None:  # a variable refuses += itself
+            tensor += 1.0  # a new tensor with the old name
             assert tensor is not before
 
     def update(self, i: int) -> None:
-        """New data for a parameter, as an optimizer's step gives it."""
+        """New data for a parameter, as from an optimizer."""
         new = self.rng.normal(size=self.leaves[i].shape)
         self.leaves[i].data = new
         self.values[i] = value_of(self.leaves[i], self.basis[i]._replace(value=new), variable=True)
@@ -112,13 +112,13 @@ class Program:
         for k, (expected, scale) in enumerate(self.expected(value, gy)):
             if self.added[k] is not None:
                 self.added[k] = (self.added[k][0] + expected, self.added[k][1] + scale)
-            elif self.leaves[k].grad is not None:  # backward reaches the leaves behind this value, and no other
+            elif self.leaves[k].grad is not None:  # backward reaches only the leaves behind this value
                 self.added[k] = (expected, scale)
             else:
                 assert not scale.any()
 
     def start_of_a_walk(self, walk):
-        """A value to walk from and weights for it; or (None, None), when a walk is an error, and says so."""
+        """A value to walk from and a cotangent; (None, None) if the walk must raise an error, which is checked."""
         value = self.choose()
         gy = self.rng.normal(size=value.tensor.shape)
         if value.variable and not value.steps & self.dropped:
@@ -136,10 +136,10 @@ class Program:
         parts = zip(self.leaves, np.split(slopes, ends), np.split(scales, ends))
         return [(slope.reshape(x.shape), scale.reshape(x.shape)) for x, slope, scale in parts]
 
-    # -- what must hold ------------------------------------------------------------------------------------------------
+    # -- comparison ----------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Every value is what it was when it was made, and `.grad` what backward has added up."""
+        """Every value is unchanged and equals the oracle's, and `.grad` is the sum of what backward added."""
         for value in self.values:
             assert value.tensor.data.tobytes() == value.bytes
             assert value.tensor.requires_grad == value.variable
@@ -152,6 +152,6 @@ class Program:
 
 
 def agree(found, expected, scale) -> None:
-    """Equal to 10⁻¹² of the terms that were added; where there are none, exactly 0."""
+    """Equal up to 10⁻¹² times the summed terms; exactly 0 where there are none."""
     assert found.shape == expected.shape
     assert (np.abs(found - expected) <= 1e-12 * scale).all(), (found, expected)

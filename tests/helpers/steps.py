@@ -1,4 +1,4 @@
-"""The steps that random programs are made of: what tinygen does, and the oracle that knows the derivative."""
+"""The steps of random programs: each op of tinygen with its oracle from `duals`."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from helpers.duals import elementwise, linear, product
 
 ROWS = np.array([0, 0, -1])  # an index that repeats
 
-UNARY = {  # name: (ours, the oracle)
+UNARY = {  # name: (op, oracle)
     "sin": (tg.sin, elementwise(np.sin, np.cos)),
     "tanh": (tg.tanh, elementwise(np.tanh, lambda x: 1 / np.cosh(x) ** 2)),
     "exp": (lambda x: tg.exp(-x), elementwise(lambda x: np.exp(-x), lambda x: -np.exp(-x))),
@@ -59,7 +59,7 @@ BINARY = {
 
 
 def fits(name, a, b) -> bool:
-    """Whether two shapes suit a step; they stay small."""
+    """Whether a step accepts two shapes, and its result stays small."""
     if name == "matmul":
         return a[1] == b[0]
     if name == "concat":
@@ -68,6 +68,6 @@ def fits(name, a, b) -> bool:
 
 
 def near_kink(*operands) -> bool:
-    """Whether rounding could put ours and the oracle on two sides of a kink."""
+    """Whether rounding could put tinygen and the oracle on different sides of a kink."""
     at = operands[0].dual.value - (operands[1].dual.value if len(operands) == 2 else 0)
     return bool((np.abs(at) < 1e-9).any())

@@ -1,8 +1,8 @@
-"""Arrays without entries, and memory without values: neither may reach a gradient."""
+"""Arrays without entries have the right values and gradients, and no result contains uninitialised memory."""
 
 import numpy as np
 import pytest
-from helpers.network import draw, network
+from helpers.network import inputs, network
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -11,7 +11,7 @@ import tinygen as tg
 
 
 def summed_to(array, shape):
-    """The adjoint of broadcasting, by plain NumPy: the sum over all axes that `shape` lacks or has as 1."""
+    """The adjoint of broadcasting in NumPy: the sum over all axes that `shape` lacks or has with size 1."""
     extra = tuple(range(array.ndim - len(shape)))
     array = array.sum(axis=extra)
     return array.sum(axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
@@ -23,7 +23,7 @@ def summed_to(array, shape):
     data=st.data(),
 )
 def test_broadcasting_then_summing_with_empty_axes(shapes, seed, data):
-    """The gradients of Σ a·b over some axes: with whole numbers they are exact, with no numbers they are zeros."""
+    """The gradients of Σ a·b over some axes: exact for whole numbers, zeros for empty axes."""
     rng = np.random.default_rng(seed)
     arrays = [rng.integers(-4, 5, s).astype(np.float64) for s in shapes.input_shapes]
     a, b = (tg.Tensor(x, requires_grad=True) for x in arrays)
@@ -40,8 +40,8 @@ def test_broadcasting_then_summing_with_empty_axes(shapes, seed, data):
 
 
 @pytest.fixture
-def nothing_is_zero(monkeypatch, compiled):
-    """Memory that NumPy hands out without values holds NaN: who forgets to fill it is found out."""
+def uninitialised_is_nan(monkeypatch, compiled):
+    """np.empty returns NaN, so that code which forgets to fill it is found."""
     plain = np.empty
 
     def empty(shape, dtype=float, order="C", **options):
@@ -58,7 +58,7 @@ def nothing_is_zero(monkeypatch, compiled):
 
 
 @pytest.mark.parametrize("n, k, m", [(0, 3, 2), (2, 0, 3), (2, 3, 0), (0, 0, 0)])
-def test_dense_without_examples_inputs_or_outputs(nothing_is_zero, n, k, m):
+def test_dense_without_examples_inputs_or_outputs(uninitialised_is_nan, n, k, m):
     x, w, b = tg.Parameter(np.ones((n, k))), tg.Parameter(np.ones((k, m))), tg.Parameter(np.ones(m))
     y = x @ w + b
     np.testing.assert_array_equal(y.data, np.full((n, m), k + 1.0))
@@ -70,8 +70,8 @@ def test_dense_without_examples_inputs_or_outputs(nothing_is_zero, n, k, m):
 
 @pytest.mark.parametrize("n, c, o", [(0, 2, 3), (2, 0, 3), (2, 2, 0), (0, 0, 0)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_convolution_without_images_or_channels(nothing_is_zero, n, c, o, dtype):
-    """An empty batch has a weight gradient of zeros, not of whatever stood in memory."""
+def test_convolution_without_images_or_channels(uninitialised_is_nan, n, c, o, dtype):
+    """The weight gradient of an empty batch is 0, not whatever was in memory."""
     x, w = tg.Parameter(np.ones((n, 4, 4, c), dtype)), tg.Parameter(np.ones((3, 3, c, o), dtype))
     y = tg.conv2d(x, w, padding=1, stride=2)
     assert y.shape == (n, 2, 2, o)
@@ -82,7 +82,7 @@ def test_convolution_without_images_or_channels(nothing_is_zero, n, c, o, dtype)
         assert not g.data.any()
 
 
-def test_pooling_and_upsampling_of_no_images(nothing_is_zero):
+def test_pooling_and_upsampling_of_no_images(uninitialised_is_nan):
     x = tg.Parameter(np.ones((0, 4, 4, 2)))
     h = tg.upsample(tg.max_pool2d(x, kernel_size=2), 2) + tg.upsample(
         tg.avg_pool2d(x, kernel_size=2), 2, mode="bilinear"
@@ -91,8 +91,8 @@ def test_pooling_and_upsampling_of_no_images(nothing_is_zero):
     assert tg.grad(h.sum(), x).shape == x.shape
 
 
-def test_no_result_is_made_of_memory_without_values(nothing_is_zero, monkeypatch):
-    x, w, *rest = draw(1)
+def test_no_result_contains_uninitialised_memory(uninitialised_is_nan, monkeypatch):
+    x, w, *rest = inputs(1)
     variables = tg.Parameter(x), tg.Parameter(w)
     found = tg.grad(network(*variables, *rest), variables)
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Random programs against an oracle: reuse, detach, no_grad, writes, new data, dropped graphs."""
+"""Random programs compared with an oracle: reuse, detach, no_grad, writes, new data, dropped graphs."""
 
 import os
 
@@ -12,8 +12,8 @@ PROGRAMS = {"quick": 40, "full": 200, "long": 500}[os.environ.get("TINYGEN_PROFI
 name, retain, seeds = st.sampled_from(NAMES), st.sampled_from([True, True, False]), st.integers(0, 2**32 - 1)
 
 
-class Machine(RuleBasedStateMachine):
-    """Hypothesis chooses the steps, and shrinks a program that fails to a short one."""
+class Programs(RuleBasedStateMachine):
+    """Hypothesis chooses the steps, and shrinks a failing program to a short one."""
 
     program: Program | None = None
 
@@ -57,7 +57,7 @@ class Machine(RuleBasedStateMachine):
             self.program.check()
 
 
-class TestMachine(Machine.TestCase):
+class TestPrograms(Programs.TestCase):
     settings = settings(max_examples=PROGRAMS, stateful_step_count=30, deadline=None)
 
 
@@ -83,4 +83,4 @@ def test_long_programs():
         deepest.append(max(program.walked))
 
     holds()
-    assert np.median(deepest) >= 5  # else the programs said little
+    assert np.median(deepest) >= 5  # else the programs would test little
