@@ -1,7 +1,8 @@
-"""tinygen: an autodiff engine and the generative models built on it, from scratch, to be read from front to back.
+"""tinygen: an automatic differentiation engine and generative models, from scratch, to be read from front to back.
 
-Reading order: tensor (an array and its recipe), op (what writes the recipe), grad (walking it backwards), ops (the
-derivative rules), functional (losses), nn and optim (layers, optimizers), gradcheck (is a rule right?), models.
+Reading order: tensor (an array and its computation graph), op (a function that records itself in the graph), grad
+(backpropagation), ops (the derivative rules), functional (losses), gradcheck (is a rule right?), nn and optim (layers,
+optimizers), models. The folder `kernels` makes all this fast, and every reader may skip it.
 """
 
 import sys
@@ -47,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """Only called for a name that is not here."""
+    """Called only for a name that does not exist."""
     raise hints.missing(sys.modules[__name__], name)
 
 
