@@ -83,30 +83,34 @@ def compiled():
     """
     from tinygen import kernels
     from tinygen.bench import workloads
+    from tinygen.kernels import reference
+
+    def call(name, *arguments):
+        return kernels.compiled(name)(*arguments)
 
     def convolution(dtype, stride, c, o):
         x, w, form = np.ones((1, 3, 3, c), dtype), np.ones((3, 3, c, o), dtype), ((stride,) * 2, (1, 1), (1, 1))
-        g = kernels.conv2d(x, w, *form)
-        kernels.conv2d_weight(x, g, (3, 3), *form)
-        kernels.conv_transpose2d(g, w, (3, 3), *form)
+        g = call("conv2d", x, w, *form)
+        call("conv2d_weight", x, g, (3, 3), *form)
+        call("conv_transpose2d", g, w, (3, 3), *form)
 
     def norm(dtype):
         x, channel = np.ones((1, 3, 3, 1), dtype), np.ones(1, dtype)
-        for kernel, arrays in ((kernels.group_norm, (x,)), (kernels.group_norm_vjp, (x, x))):
-            kernel(*arrays, channel, channel, None, 1, 1.0, None, 0.0)
+        for name, arrays in (("group_norm", (x,)), ("group_norm_vjp", (x, x))):
+            call(name, *arrays, channel, channel, None, 1, 1.0, None, 0.0)
 
     def others(dtype):
-        kernels.matmul(np.ones((64, 64), dtype), np.ones((64, 64), dtype))
-        kernels.sum_blocks(kernels.upsample_nearest(np.ones((1, 3, 3, 1), dtype), (1, 1)), (1, 1))
+        call("matmul", np.ones((64, 64), dtype), np.ones((64, 64), dtype))
+        call("sum_blocks", call("upsample_nearest", np.ones((1, 3, 3, 1), dtype), (1, 1)), (1, 1))
 
     def elementwise(name):
-        kernel, x = getattr(kernels, name), np.ones(1, np.float32)
-        kernel(*[0.0 if parameter == "negative_slope" else x for parameter in signature(kernel).parameters])
+        x, parameters = np.ones(1, np.float32), signature(getattr(reference, name)).parameters
+        call(name, *[0.0 if parameter == "negative_slope" else x for parameter in parameters])
 
     jobs = [partial(job, dtype) for dtype in (np.float32, np.float64) for job in (norm, others)]
     ways = product((np.float32, np.float64), (1, 2), (1, 16), (1, 16))  # by Winograd, in place or gathered
     jobs += [partial(convolution, *way) for way in ways]
-    jobs += [partial(elementwise, name) for name, home in kernels.TWINS.items() if home == "elementwise"]
+    jobs += [partial(elementwise, name) for name, row in kernels.COMPILED.items() if row.home == "elementwise"]
     jobs += [workloads.build(name, workloads.arrays(name, batch_size=4)) for name in workloads.WORKLOADS]
     backwards = os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579"
     for job in jobs[::-1] if backwards else jobs:

@@ -15,7 +15,8 @@ from tinygen.kernels.machine import team, threads
 
 DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
-HOMES = {*kernels.TWINS.values(), *(f"conv.{way}" for way in ("direct", "winograd", "winograd_strided"))}
+HOMES = {row.home for row in kernels.COMPILED.values() if row.home != "conv"}
+HOMES |= {f"conv.{file}" for file in ("choice", "direct", "winograd", "winograd_strided")}
 MODULES = [import_module(f"tinygen.kernels.{home}") for home in HOMES]
 
 
@@ -46,8 +47,8 @@ def convolution(name, rng):
 
 
 def arguments(name, rng):
-    home = kernels.TWINS[name]
-    if home == "conv.choice":
+    home = kernels.COMPILED[name].home
+    if home == "conv":
         return convolution(name, rng)
     if home == "linalg":
         b, n, k, m = (int(rng.integers(*ends)) for ends in ((5, 8), (400, 600), (60, 90), (40, 120)))
@@ -169,11 +170,11 @@ def unknown(shape, dtype):
     return np.full(shape, -1 if np.issubdtype(dtype, np.integer) else np.nan, dtype)
 
 
-@pytest.mark.parametrize("name", sorted(kernels.TWINS))
+@pytest.mark.parametrize("name", sorted(kernels.COMPILED))
 def test_each_entry_is_the_work_of_one_block(name, profile, monkeypatch):
-    fast = getattr(import_module(f"tinygen.kernels.{kernels.TWINS[name]}"), name)
+    fast = kernels.compiled(name)
     most_blocks = 0
-    for seed in range(DRAWS[profile] * (4 if kernels.TWINS[name] == "conv.choice" else 1)):
+    for seed in range(DRAWS[profile] * (4 if kernels.COMPILED[name].home == "conv" else 1)):
         results = []
         for alone in (None, Alone(np.random.default_rng(seed))):
             args = arguments(name, np.random.default_rng(seed))

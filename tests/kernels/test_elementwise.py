@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from helpers.paths import ROOT
 
-from tinygen.kernels import TWINS, elementwise, reference
+from tinygen import kernels
+from tinygen.kernels import COMPILED, compiled, elementwise, reference
 from tinygen.testing.layouts import LAYOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the twin, in NumPy, says where it overflows
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the twin, i
 JIT = not numba.config.DISABLE_JIT
 F32, F64 = np.float32, np.float64
 OUTPUTS = {"gelu": ("gelu", 0), "gelu_slope": ("gelu", 1)}  # of kernels with several: whose, and which
-NAMES = [name for name, home in TWINS.items() if home == "elementwise" and name not in OUTPUTS] + [*OUTPUTS]
+NAMES = [name for name, row in COMPILED.items() if row.home == "elementwise" and name not in OUTPUTS] + [*OUTPUTS]
 PARAMETERS = {name: list(signature(getattr(reference, OUTPUTS.get(name, [name])[0])).parameters) for name in NAMES}
 
 # Units in the last place by which a kernel may be off: of the true value, if that is at least LEAST.
@@ -30,15 +31,19 @@ LEAST = {"silu": 1e-36, "gelu": 1e-36}  # x times a number that underflows
 LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_slope": 1.0, "logistic_loss_vjp": 1.0}  # slopes that cross 0
 
 
-def call(module, name: str, x: np.ndarray, g: np.ndarray | None = None) -> np.ndarray:
-    """A kernel, or its twin, of `x`; some take a cotangent too, or targets, any in [0, 1] that are fixed by x."""
+def call(version, name: str, x: np.ndarray, g: np.ndarray | None = None) -> np.ndarray:
+    """The `version` of a kernel of `x`; some take a cotangent too, or targets, any in [0, 1] that are fixed by x."""
     given = {"g": np.ones_like(x) if g is None else g, "negative_slope": 0.25}
     given["b"] = given["g"]
     if "t" in PARAMETERS[name]:
         given["t"] = np.asarray(np.array(x, F32).view(np.uint32) % 257 / 256, x.dtype)
     kernel, *output = OUTPUTS.get(name, [name])
-    result = getattr(module, kernel)(*[given.get(parameter, x) for parameter in PARAMETERS[name]])
+    result = version(kernel)(*[given.get(parameter, x) for parameter in PARAMETERS[name]])
     return result[output[0]] if output else result
+
+
+def plain(name: str):
+    return getattr(reference, name)
 
 
 def every(step: int) -> np.ndarray:
@@ -61,7 +66,7 @@ def test_within_units_in_the_last_place_for_every_float(name, profile):
     x = every({"quick": 4099, "full": 257, "long": 61}[profile] if JIT else 2**22 + 1)
     if name == "tanh_vjp":
         x = np.clip(x, -1, 1)  # what tanh makes
-    got, true = call(elementwise, name, x), call(reference, name, x.astype(F64))
+    got, true = call(compiled, name, x), call(plain, name, x.astype(F64))
     assert got.dtype == F32 and got.shape == x.shape
     undefined = np.isnan(true)
     np.testing.assert_array_equal(np.isnan(got), undefined)
@@ -73,9 +78,9 @@ def test_within_units_in_the_last_place_for_every_float(name, profile):
 @pytest.mark.parametrize("name", ["normal_cdf", "softplus", "sigmoid", "exp"])
 def test_the_far_tail_keeps_its_digits_down_to_the_smallest_number(name):
     x = np.linspace(-14, -5, 1001, dtype=F32) * (1 if name == "normal_cdf" else 7)
-    true = call(reference, name, x.astype(F64))
-    assert (call(elementwise, name, x) > 0).all() and (true < 3e-3).all()
-    np.testing.assert_allclose(call(elementwise, name, x), true, rtol=1e-6, atol=2e-45)
+    true = call(plain, name, x.astype(F64))
+    assert (call(compiled, name, x) > 0).all() and (true < 3e-3).all()
+    np.testing.assert_allclose(call(compiled, name, x), true, rtol=1e-6, atol=2e-45)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,20 +89,20 @@ def test_nan_stays_nan_wherever_it_stands(name):
         for i in {0, n // 2, n - 1}:
             x = np.ones(n, F32)
             x[i] = np.nan
-            expected = np.isnan(call(reference, name, x))
-            np.testing.assert_array_equal(np.isnan(call(elementwise, name, x)), expected)
+            expected = np.isnan(call(plain, name, x))
+            np.testing.assert_array_equal(np.isnan(call(compiled, name, x)), expected)
             assert expected[i] or name == "relu_vjp"  # NaN is not positive
             if name.endswith("_vjp"):
-                assert np.isnan(call(elementwise, name, np.ones(n, F32), g=x)[i])
+                assert np.isnan(call(compiled, name, np.ones(n, F32), g=x)[i])
 
 
 def test_a_closed_gate_and_a_ratio_of_nothing_are_exactly_zero():
     poles = np.array([np.inf, -np.inf, np.nan, 0.0, 1.0] * 5, F32)
     for name in ("gate", "ratio"):
-        assert not call(elementwise, name, poles, g=np.zeros_like(poles)).any()
-    assert not elementwise.gate(poles, np.zeros_like(poles)).any()
+        assert not call(compiled, name, poles, g=np.zeros_like(poles)).any()
+    assert not compiled("gate")(poles, np.zeros_like(poles)).any()
     off = np.where(np.arange(25) % 2, F32(-1), F32(0))
-    assert not elementwise.relu_vjp(poles, off, 0.0).any()
+    assert not compiled("relu_vjp")(poles, off, 0.0).any()
 
 
 def numbers(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,10 +118,10 @@ LARGE = [elementwise.BLOCK + d for d in (-1, 0, 1)] + [3 * elementwise.BLOCK + 5
 def test_an_entry_does_not_depend_on_where_it_stands(name):
     """In a vector, in what is left over, in this block or the next: the same bits."""
     x, g = numbers(0, max([*EDGES, *LARGE]) + 1)
-    whole = call(elementwise, name, x, g)
+    whole = call(compiled, name, x, g)
     for n in [*EDGES, *LARGE]:
-        np.testing.assert_array_equal(call(elementwise, name, x[:n], g[:n]), whole[:n], strict=True)
-        np.testing.assert_array_equal(call(elementwise, name, x[1 : n + 1], g[1 : n + 1]), whole[1 : n + 1])
+        np.testing.assert_array_equal(call(compiled, name, x[:n], g[:n]), whole[:n], strict=True)
+        np.testing.assert_array_equal(call(compiled, name, x[1 : n + 1], g[1 : n + 1]), whole[1 : n + 1])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -125,10 +130,10 @@ def test_every_shape_and_layout(name, shape):
     x, g = (np.asarray(a) for a in numbers(1, *shape))
     for lay_out in LAYOUTS.values():
         views = lay_out(x), lay_out(g)
-        plain = [np.array(v, order="C") for v in views]
-        got = call(elementwise, name, *views)
-        np.testing.assert_array_equal(got, call(elementwise, name, *plain), strict=True)
-        np.testing.assert_allclose(got, call(reference, name, *plain), rtol=4e-6, atol=4e-7)
+        copies = [np.array(v, order="C") for v in views]
+        got = call(compiled, name, *views)
+        np.testing.assert_array_equal(got, call(compiled, name, *copies), strict=True)
+        np.testing.assert_allclose(got, call(plain, name, *copies), rtol=4e-6, atol=4e-7)
         assert got.flags.owndata and (got.flags.c_contiguous or name == "add")  # of few numbers that is NumPy's
         assert not any(np.shares_memory(got, v) for v in views)
 
@@ -136,45 +141,45 @@ def test_every_shape_and_layout(name, shape):
 @pytest.mark.parametrize("name", NAMES)
 def test_float64_is_the_twin_to_the_bit(name):
     x, g = (a.astype(F64) for a in numbers(2, 1000))
-    np.testing.assert_array_equal(call(elementwise, name, x, g), call(reference, name, x, g), strict=True)
+    np.testing.assert_array_equal(call(compiled, name, x, g), call(plain, name, x, g), strict=True)
 
 
 @pytest.mark.parametrize("shape", [(40, 28, 28, 7), (25, 1, 77, 73), (1 << 17, 1), (1, 1 << 17)])
 def test_a_row_is_added_to_all_rows(shape):
     x, g = numbers(5, *shape)
-    assert x.size >= elementwise.LEAST
+    assert x.size >= COMPILED["add"].least
     row = g[(0,) * (g.ndim - 1)]
     each = g[(slice(None), *(slice(1),) * (g.ndim - 2))]  # a row for each image
     same = row, row[None], row[::-1], g[:, :1], g[:1], each, each[::-1]
     for b in (*same, *(np.broadcast_to(b, shape) for b in same)):
-        np.testing.assert_array_equal(elementwise.add(x, b), x + b, strict=True)
-        np.testing.assert_array_equal(elementwise.add(x[:, ::-1], b), x[:, ::-1] + b, strict=True)
+        np.testing.assert_array_equal(kernels.add(x, b), x + b, strict=True)
+        np.testing.assert_array_equal(kernels.add(x[:, ::-1], b), x[:, ::-1] + b, strict=True)
 
 
 @pytest.mark.parametrize("name", ["gate", "ratio", "silu_vjp", "tanh_vjp"])
 def test_inputs_of_other_shapes_and_types_are_broadcast_by_the_twin(name):
     x, g = numbers(3, 4, 5)
     for a, b in ((x[0], g), (x.astype(F64), g), (x, g[:, :1])):
-        np.testing.assert_array_equal(call(elementwise, name, a, b), call(reference, name, a, b), strict=True)
+        np.testing.assert_array_equal(call(compiled, name, a, b), call(plain, name, a, b), strict=True)
 
 
 @pytest.mark.skipif(not JIT, reason="one thread in plain Python is long enough")
 @pytest.mark.parametrize("name", NAMES)
 def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
-    x, g = numbers(4, elementwise.LEAST + 12345)
+    x, g = numbers(4, (1 << 17) + 12345)
     results = []
     for n in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
-        results.append(call(elementwise, name, x, g).tobytes())
+        results.append(call(compiled, name, x, g).tobytes())
     assert results[0] == results[1] == results[2]
-    assert results[0][-4 * 100 :] == call(elementwise, name, x[-100:], g[-100:]).tobytes()
+    assert results[0][-4 * 100 :] == call(compiled, name, x[-100:], g[-100:]).tobytes()
 
 
 @pytest.mark.skipif(not JIT, reason="needs machine code")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_is_vector_code(name, monkeypatch):
     monkeypatch.setattr(elementwise, "share", lambda loop, blocks, *args: loop(*args, 0, blocks))
-    call(elementwise, name, np.ones(elementwise.LEAST, F32))
+    call(compiled, name, np.ones(1 << 17, F32))
     loop = getattr(elementwise, f"_{OUTPUTS.get(name, [name])[0]}_loop")
     (types,) = loop.signatures
     options = {**loop.targetoptions, "cache": False}  # of a loop that was loaded from disk there is no code to see

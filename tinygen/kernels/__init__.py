@@ -1,25 +1,129 @@
-"""Arrays in, arrays out: the arithmetic behind the ops, with no Tensor in sight.
+"""Arrays in, arrays out: the arithmetic behind the ops. The rest of tinygen calls `kernels.NAME(arrays, ...)`.
 
-`reference.py` says in plain NumPy what each kernel computes. Where measurement asked for it, a faster twin of the
-same name stands in another file, and is the one called, unless TINYGEN_KERNELS=reference selects the plain ones.
+- `reference.py` (with `reference_conv.py` and `reference_optim.py`): every kernel in plain NumPy. Read this one.
+- `elementwise.py`, `reduce.py`, `linalg.py`, `norm.py`, `pool.py`, `rows.py`, `optim.py`, `conv/`: those that
+  measurement showed to be slow, once more, compiled by numba, with the same names and parameters.
+- `machine/`: how a processor is used (vectors, caches, threads). Every reader may skip it.
+
+This file chooses between the two, for each call, by the table below. Small arrays get the plain kernel: NumPy is done
+before a compiled one has started, and numba is only imported for the first array that is large enough. The choice
+depends on shapes and types alone, so equal inputs have equal results. `TINYGEN_KERNELS=reference` selects the plain
+kernels for everything; they also serve, with a warning, if numba is not installed. docs/fast.md explains the compiled
+ones.
 """
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, wraps
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tinygen.kernels import reference
 
-TWINS = dict.fromkeys(("conv2d", "conv2d_weight", "conv_transpose2d"), "conv.choice") | {"matmul": "linalg"}
-TWINS |= {"linear_weight": "linalg", "relu_vjp_sum": "reduce"}
-TWINS |= dict.fromkeys(("adam", "sgd", "rmsprop", "moving_average", "sum_of_squares"), "optim")
-TWINS |= dict.fromkeys(("exp", "sigmoid", "sigmoid_vjp", "tanh", "tanh_vjp", "softplus", "silu"), "elementwise")
-TWINS |= dict.fromkeys(("silu_vjp", "normal_cdf", "gelu", "relu", "leaky_relu"), "elementwise")
-TWINS |= dict.fromkeys(("add", "relu_vjp", "gate", "ratio", "logistic_loss", "logistic_loss_vjp"), "elementwise")
-TWINS |= dict.fromkeys(("squared_error", "squared_error_vjp", "exp_remainder"), "elementwise")
-TWINS |= dict.fromkeys(("moments", "group_norm", "group_norm_vjp"), "norm")
-TWINS |= {"sum_along": "reduce", "variance": "reduce", "max_pool2d_indices": "pool"}
-TWINS |= dict.fromkeys(("upsample_nearest", "sum_blocks", "concat", "contiguous"), "rows")
+# -- which kernels are compiled, and from which size -------------------------------------------------------------------
+
+
+def _by_numbers(plain, large, least):
+    """By the numbers in the first array."""
+    return lambda x, *rest: plain(x, *rest) if x.size < least else large(x, *rest)
+
+
+def _by_numbers_of_two(plain, large, least):
+    """The same for two parameters: without `*rest`, which would take longer than adding a few numbers."""
+    return lambda a, b: plain(a, b) if a.size < least else large(a, b)
+
+
+def _by_products(plain, large, least):
+    """By the multiplications for each entry of a convolution's kernel."""
+    return lambda a, b, *rest: plain(a, b, *rest) if a.size * b.shape[-1] < least else large(a, b, *rest)
+
+
+def _by_lists(plain, large, least):
+    """By the numbers in a list of arrays."""
+    return lambda xs, *rest: plain(xs, *rest) if sum([x.size for x in xs]) < least else large(xs, *rest)
+
+
+class Compiled(NamedTuple):
+    """A compiled kernel: its file, the size from which it serves, how size is counted, and whether it takes float64."""
+
+    home: str
+    least: int
+    count: Callable
+    float64: bool
+
+
+# Each size is about where the compiled kernel overtakes NumPy on one thread; but it is at least 256, because nothing
+# smaller is worth the half second that numba takes to import.
+COMPILED = {
+    name: Compiled(home, least, count, float64)
+    for home, least, count, float64, names in (
+        ("elementwise", 1 << 17, _by_numbers_of_two, False, "add"),
+        ("elementwise", 1 << 15, _by_numbers, False, "exp tanh squared_error squared_error_vjp"),
+        ("elementwise", 1 << 14, _by_numbers, False, "tanh_vjp"),
+        ("elementwise", 1 << 13, _by_numbers, False, "relu"),
+        ("elementwise", 1 << 10, _by_numbers, False, "leaky_relu gate ratio softplus"),
+        ("elementwise", 1 << 8, _by_numbers, False, "sigmoid sigmoid_vjp silu silu_vjp normal_cdf gelu relu_vjp"),
+        ("elementwise", 1 << 8, _by_numbers, False, "logistic_loss logistic_loss_vjp exp_remainder"),
+        ("reduce", 1 << 15, _by_numbers_of_two, False, "sum_along"),
+        ("reduce", 1 << 13, _by_numbers, False, "variance"),
+        ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
+        ("linalg", 1 << 16, _by_products, True, "matmul linear_weight"),
+        ("conv", 1 << 11, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
+        ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
+        ("pool", 1 << 8, _by_numbers, True, "max_pool2d_indices"),
+        ("rows", 1 << 14, _by_numbers, False, "upsample_nearest"),
+        ("rows", 1 << 8, _by_numbers, False, "sum_blocks"),
+        ("rows", 1 << 17, _by_numbers, False, "contiguous"),
+        ("rows", 1 << 17, _by_lists, True, "concat"),
+        ("optim", 1 << 9, _by_lists, True, "adam rmsprop"),
+        ("optim", 1 << 12, _by_lists, True, "sgd moving_average sum_of_squares"),
+    )
+    for name in names.split()
+}
+
+
+@cache
+def _modules() -> dict[str, Any]:
+    """The compiled modules; none, with a warning, if numba is not installed."""
+    try:
+        from tinygen.kernels import elementwise, linalg, norm, optim, pool, reduce, rows
+        from tinygen.kernels.conv import choice as conv
+    except ModuleNotFoundError as error:
+        if error.name not in ("numba", "llvmlite"):
+            raise
+        line = "numba is not installed: the plain NumPy kernels serve, which are slower. Install it: pip install numba"
+        warnings.warn(line, RuntimeWarning, stacklevel=2)
+        return {}
+    return dict(
+        elementwise=elementwise, linalg=linalg, norm=norm, optim=optim, pool=pool, reduce=reduce, rows=rows, conv=conv
+    )
+
+
+@cache
+def _fast(name: str) -> Callable:
+    return getattr(_modules().get(COMPILED[name].home), name, lambda *_: NotImplemented)
+
+
+# -- the choice --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def compiled(name: str) -> Callable:
+    """The kernel for arrays of any size: compiled, but plain for types, shapes and layouts that it doesn't take.
+
+    For these it returns NotImplemented.
+    """
+    plain, float64 = getattr(reference, name), COMPILED[name].float64
+
+    @wraps(plain)
+    def kernel(first, *rest):
+        result = _fast(name)(first, *rest) if float64 or first.dtype == np.float32 else NotImplemented
+        return plain(first, *rest) if result is NotImplemented else result
+
+    return kernel
 
 
 def choice() -> str:
@@ -32,39 +136,24 @@ def choice() -> str:
 
 @contextmanager
 def using_reference() -> Iterator[None]:
-    """Inside, in every thread, the plain kernels are called: for comparisons of the fast ones with them."""
-    before = {name: globals()[name] for name in TWINS if name in globals()}
-    globals().update({name: getattr(reference, name) for name in TWINS})
+    """Inside, in every thread, the plain kernels are called: for comparisons of the compiled ones with them."""
+    before = {name: globals()[name] for name in COMPILED if name in globals()}
+    globals().update({name: getattr(reference, name) for name in COMPILED})
     try:
         yield
     finally:
-        for name in TWINS:
+        for name in COMPILED:
             del globals()[name]
         globals().update(before)
 
 
-def __getattr__(name: str):
-    """A kernel is looked up when it is first called for: numba takes longer to import than many a script to run."""
+def __getattr__(name: str) -> Any:
+    """A kernel, made when it is first used, by which time TINYGEN_KERNELS is set."""
     if name.startswith("_"):
         raise AttributeError(name)
-    home = TWINS.get(name) if choice() == "fast" else None
-    if home == "conv.choice":
-        from tinygen.kernels.conv import choice as module
-    elif home == "linalg":
-        from tinygen.kernels import linalg as module
-    elif home == "optim":
-        from tinygen.kernels import optim as module
-    elif home == "elementwise":
-        from tinygen.kernels import elementwise as module
-    elif home == "norm":
-        from tinygen.kernels import norm as module
-    elif home == "reduce":
-        from tinygen.kernels import reduce as module
-    elif home == "pool":
-        from tinygen.kernels import pool as module
-    elif home == "rows":
-        from tinygen.kernels import rows as module
-    else:
-        module = reference
-    globals()[name] = getattr(module, name)
-    return globals()[name]
+    kernel = getattr(reference, name)
+    if name in COMPILED and choice() == "fast":
+        _, least, count, _ = COMPILED[name]
+        kernel = wraps(kernel)(count(kernel, compiled(name), least))
+    globals()[name] = kernel
+    return kernel

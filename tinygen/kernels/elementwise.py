@@ -1,12 +1,11 @@
 """Functions of one entry at a time in float32, each a single pass over memory, on vectors; their steps backwards too.
 
-The arithmetic is in `vector_math.py`. float64 is for proof, and goes to the NumPy twin.
+The arithmetic is in `vector_math.py`. Arrays of float64, or of different shapes, are left to the plain kernels.
 """
 
 import numpy as np
 from numba import njit
 
-from tinygen.kernels import reference
 from tinygen.kernels.machine import vector_math
 from tinygen.kernels.machine.jit import as_input, whole_registers
 from tinygen.kernels.machine.memory import empty
@@ -14,7 +13,6 @@ from tinygen.kernels.machine.threads import rows_joined, share
 from tinygen.kernels.machine.vector_math import exact_kernel, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
-LEAST = 1 << 17  # numbers below which NumPy adds as fast
 
 # -- the loops ---------------------------------------------------------------------------------------------------------
 
@@ -195,12 +193,12 @@ def _add_rows_loop(a, rows, y, each, start, stop):
 # -- the kernels -------------------------------------------------------------------------------------------------------
 
 
-def _run(loop, plain, arrays, *numbers):
-    """A loop over float32 arrays of one shape; the twin `plain` for all others."""
+def _run(loop, arrays, *numbers):
+    """A loop over float32 arrays of one shape."""
     shape = arrays[0].shape
     for a in arrays:
         if a.dtype != f32 or a.shape != shape:
-            return plain(*arrays, *numbers)
+            return NotImplemented
     y = empty(shape, f32)
     work = (*map(_flat, arrays), y.reshape(-1), *map(f32, numbers))
     share(loop, -(-y.size // BLOCK), *work)
@@ -212,14 +210,14 @@ def _flat(a):
 
 
 def add(a, b):
-    """a + b; on threads where a is large, and b of its shape, a bias (C,), or one for each image, (N, 1, 1, C)."""
-    if a.size < LEAST or not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
-        return reference.add(a, b)
+    """a + b for a contiguous a, and b of its shape, a bias (C,), or one for each image, (N, 1, 1, C)."""
+    if not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
+        return NotImplemented
     if a.shape == b.shape and b.flags.c_contiguous:
-        return _run(_add_loop, reference.add, (a, b))
+        return _run(_add_loop, (a, b))
     rows = _rows(a, b)
     if rows is None:
-        return reference.add(a, b)
+        return NotImplemented
     c = a.shape[-1]
     joined = rows_joined(a.size // c // len(rows), c)
     y, rows = empty(a.shape, f32), as_input(np.tile(rows, (1, joined)))
@@ -241,84 +239,82 @@ def _rows(a, b):
 
 
 def squared_error(x, t):
-    return _run(_squared_error_loop, reference.squared_error, (x, t))
+    return _run(_squared_error_loop, (x, t))
 
 
 def squared_error_vjp(g, x, t):
-    return _run(_squared_error_vjp_loop, reference.squared_error_vjp, (g, x, t))
+    return _run(_squared_error_vjp_loop, (g, x, t))
 
 
 def exp(x):
-    return _run(_exp_loop, reference.exp, (x,))
+    return _run(_exp_loop, (x,))
 
 
 def exp_remainder(x):
-    return _run(_exp_remainder_loop, reference.exp_remainder, (x,))
+    return _run(_exp_remainder_loop, (x,))
 
 
 def sigmoid(x):
-    return _run(_sigmoid_loop, reference.sigmoid, (x,))
+    return _run(_sigmoid_loop, (x,))
 
 
 def sigmoid_vjp(g, x):
-    return _run(_sigmoid_vjp_loop, reference.sigmoid_vjp, (g, x))
+    return _run(_sigmoid_vjp_loop, (g, x))
 
 
 def tanh(x):
-    return _run(_tanh_loop, reference.tanh, (x,))
+    return _run(_tanh_loop, (x,))
 
 
 def tanh_vjp(g, y):
-    return _run(_tanh_vjp_loop, reference.tanh_vjp, (g, y))
+    return _run(_tanh_vjp_loop, (g, y))
 
 
 def softplus(x):
-    return _run(_softplus_loop, reference.softplus, (x,))
+    return _run(_softplus_loop, (x,))
 
 
 def logistic_loss(x, t):
-    return _run(_logistic_loss_loop, reference.logistic_loss, (x, t))
+    return _run(_logistic_loss_loop, (x, t))
 
 
 def logistic_loss_vjp(g, x, t):
-    return _run(_logistic_loss_vjp_loop, reference.logistic_loss_vjp, (g, x, t))
+    return _run(_logistic_loss_vjp_loop, (g, x, t))
 
 
 def silu(x):
-    return _run(_silu_loop, reference.silu, (x,))
+    return _run(_silu_loop, (x,))
 
 
 def silu_vjp(g, x):
-    return _run(_silu_vjp_loop, reference.silu_vjp, (g, x))
+    return _run(_silu_vjp_loop, (g, x))
 
 
 def normal_cdf(x):
-    return _run(_normal_cdf_loop, reference.normal_cdf, (x,))
+    return _run(_normal_cdf_loop, (x,))
 
 
 def gelu(x):
-    if x.dtype != f32:
-        return reference.gelu(x)
     y, slope = empty(x.shape, f32), empty(x.shape, f32)
     share(_gelu_loop, -(-y.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
     return y, slope
 
 
 def relu(x):
-    return _run(_relu_loop, reference.relu, (x,))
+    return _run(_relu_loop, (x,))
 
 
 def leaky_relu(x, negative_slope):
-    return _run(_leaky_relu_loop, reference.leaky_relu, (x,), negative_slope)
+    return _run(_leaky_relu_loop, (x,), negative_slope)
 
 
 def relu_vjp(g, y, negative_slope):
-    return _run(_relu_vjp_loop, reference.relu_vjp, (g, y), negative_slope)
+    return _run(_relu_vjp_loop, (g, y), negative_slope)
 
 
 def gate(g, d):
-    return _run(_gate_loop, reference.gate, (g, d))
+    return _run(_gate_loop, (g, d))
 
 
 def ratio(g, d):
-    return _run(_ratio_loop, reference.ratio, (g, d))
+    return _run(_ratio_loop, (g, d))

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import reduce
+from tinygen.kernels import reduce, reference
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
@@ -17,7 +17,6 @@ from tinygen.kernels.machine.vectors import LANES, any_array, load, nothing, sto
 from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
-SMALL = 1 << 16  # multiplications up to which nothing is won by blocks, and BLAS uses one thread of its own accord
 CHUNK = 256  # rows of a block
 RUN = 16  # rows that float32 adds up before float64 takes over
 NOT_ASKED = np.empty(0, np.float32)
@@ -29,11 +28,8 @@ def matmul(a, b, bias=None):
         return _in_parts(a, b, bias)
     if _is_for_tiles(a, b):
         return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
-    if a.size * b.shape[-1] > SMALL:
-        with one_blas_thread():
-            y = np.matmul(a, b)
-    else:
-        y = a @ b
+    with one_blas_thread():
+        y = np.matmul(a, b)
     if bias is not None:
         y += bias
     return y
@@ -42,7 +38,8 @@ def matmul(a, b, bias=None):
 def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
     if len(x) > LONGEST or not _is_for_tiles(x.T, g):
-        return matmul(x.T, g), reduce.sum_along(g, (0,))
+        in_blocks = g.dtype == np.float32 and g.shape[1] > 1
+        return matmul(x.T, g), (reduce if in_blocks else reference).sum_along(g, (0,))
     zeros, sums = np.zeros(g.shape[1], np.float32), np.empty(g.shape[1], np.float32)
     return _tiled(x.T, g, zeros, sums), sums
 
@@ -56,7 +53,7 @@ def _in_parts(a, b, bias):
 
 
 def _is_for_tiles(a, b) -> bool:
-    return a.size * b.shape[-1] > SMALL and a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES
+    return a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES
 
 
 def _tiled(a, b, bias, column_sums=NOT_ASKED):

@@ -9,28 +9,27 @@ import math
 
 import numpy as np
 
-from tinygen.kernels import elementwise, norm, reference
+from tinygen.kernels import norm, reference
 from tinygen.kernels.machine.jit import as_input, kernel, whole_registers
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
 
 BLOCK = 1 << 14  # numbers in a block
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
-LEAST = 1 << 15  # numbers below which NumPy is as fast
 
 
 def sum_along(x, axes):
-    """Σ along `axes`, which ascend."""
-    if x.dtype != np.float32 or x.size < LEAST or not axes:
-        return reference.sum_along(x, axes)
+    """Σ along `axes`, which ascend; not along the last ones alone, which NumPy adds up in pairs."""
+    if not axes:
+        return NotImplemented
     first, run = axes[0], 1
     while run < len(axes) and axes[run] == first + run:
         run += 1
     before, after = x.shape[:first], x.shape[first + run :]
     n, rows, c = math.prod(before), math.prod(x.shape[first : first + run]), math.prod(after)
-    x = as_input(x).reshape(n, rows, c)
     if c == 1:
-        return reference.sum_along(x.reshape(n, rows), (1,)).reshape(before + after)
+        return NotImplemented
+    x = as_input(x).reshape(n, rows, c)
     sums = _sum_rows(x).reshape(before + after)
     if len(axes) > run:
         sums = reference.sum_along(sums, tuple(axis - run for axis in axes[run:]))
@@ -39,8 +38,8 @@ def sum_along(x, axes):
 
 def variance(x, axes):
     """The mean squared distance from the mean along `axes`, which the kernel of normalisation finds."""
-    if x.dtype != np.float32 or x.size < LEAST or not axes:
-        return reference.variance(x, axes)
+    if not axes:
+        return NotImplemented
     rest = [i for i in range(x.ndim) if i not in axes]
     shape = [x.shape[i] for i in rest]
     if axes[-1] - axes[0] >= len(axes):  # brought together, behind the others
@@ -53,9 +52,8 @@ def variance(x, axes):
 def relu_vjp_sum(g, y):
     """g (..., C) where y is positive, else 0, and its sum over all axes but the last: relu's step back, and a bias'."""
     c = g.shape[-1]
-    if not g.dtype == y.dtype == np.float32 or g.size < LEAST:
-        masked = elementwise.relu_vjp(g, y, 0.0)
-        return masked, reference.sum_along(masked, tuple(range(g.ndim - 1)))
+    if y.dtype != np.float32:
+        return NotImplemented
     masked, (width, each, sums) = empty(g.shape, g.dtype), _cut(1, g.size // c, c)
     g, y, rows = (a.reshape(-1, width) for a in (as_input(g), as_input(y), masked))
     share(_mask_and_sum, sums.shape[1], g, y, rows, sums[0], each)

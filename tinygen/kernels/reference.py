@@ -61,11 +61,13 @@ def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1/(1 + e⁻ˣ) for x >= 0 and eˣ/(1 + eˣ) below: the exponential never overflows."""
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    return np.where(x < 0, e, 1) / (1 + e)
 
 
 def sigmoid_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return g * (sigmoid(x) * sigmoid(-x))
+    """g σ(x) σ(-x), where one is 1/(1 + e) and the other e/(1 + e)."""
+    e = np.exp(-np.abs(x))
+    return g * (e / ((1 + e) * (1 + e)))
 
 
 def tanh(x: np.ndarray) -> np.ndarray:
@@ -82,7 +84,8 @@ def softplus(x: np.ndarray) -> np.ndarray:
 
 def logistic_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """t softplus(-x) + (1 - t) softplus(x), by softplus(x) = max(x, 0) + log1p(exp(-|x|))."""
-    return gate(np.where(x < 0, t, 1 - t), np.abs(x)) + np.log1p(np.exp(-np.abs(x)))
+    a = np.abs(x)
+    return gate(np.where(x < 0, t, 1 - t), a) + np.log1p(np.exp(-a))
 
 
 def logistic_loss_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -106,16 +109,23 @@ def leaky_relu(x: np.ndarray, negative_slope: float) -> np.ndarray:
 
 
 def relu_vjp(g: np.ndarray, y: np.ndarray, negative_slope: float) -> np.ndarray:
-    return gate(g, np.where(y > 0, 1, np.where(y <= 0, negative_slope, np.nan)).astype(g.dtype))
+    return gate(g, _slope(y, negative_slope))
+
+
+def _slope(z: np.ndarray, negative_slope: float) -> np.ndarray:
+    """1 where z is positive, else `negative_slope`; NaN where z is NaN."""
+    return np.where(z <= 0, z.dtype.type(negative_slope), np.heaviside(z, 0))
 
 
 def gate(g: np.ndarray, d: np.ndarray) -> np.ndarray:
-    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
+    """g · d, but 0 where either is 0, even if the other is infinite or NaN."""
+    value = np.zeros(np.broadcast(g, d).shape, g.dtype)
     return np.multiply(g, d, out=value, where=(g != 0) & (d != 0))
 
 
 def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
-    value = np.zeros(np.broadcast_shapes(g.shape, d.shape), g.dtype)
+    """g / d, but 0 where g is 0, even if d is 0 or NaN."""
+    value = np.zeros(np.broadcast(g, d).shape, g.dtype)
     return np.divide(g, d, out=value, where=g != 0)
 
 
@@ -285,7 +295,7 @@ def _bend(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.ndarr
     if activation is None:
         return z, np.ones_like(z)
     if activation == "leaky_relu":
-        factor = np.where(z > 0, 1, np.where(z <= 0, slope, np.nan)).astype(z.dtype)
+        factor = _slope(z, slope)
         return gate(z, factor), factor
     s = sigmoid(z)
     return z * s, s + z * s * sigmoid(-z)
