@@ -12,7 +12,7 @@ from tinygen.kernels import norm, reference
 
 EPS = 2.0**-17
 powers = st.integers(-120, 120) | st.sampled_from([-120, -90, -64, 64, 90, 120])  # entries and results stay normal
-shapes = st.sampled_from([(3, 8), (2, 5, 8), (1, 300, 8), (2, 9000, 8)])  # in the last, an example is split into several blocks
+shapes = st.sampled_from([(3, 8), (2, 5, 8), (1, 300, 8), (2, 9000, 8)])  # the last has several blocks
 seeds = st.integers(0, 2**32 - 1)
 
 
