@@ -1,6 +1,6 @@
-"""Every mistake gets an error that names what was expected, what came and what to do, before any work is done.
+"""Wrong calls of ops raise errors with what was expected, what was given and what to do, before anything is computed.
 
-The tables are pairs of a wrong call and words of its message; `grad`, `backward` and Parameter have theirs in `graph/`.
+Each table has pairs of a wrong call and words of its message; those of `grad` and Parameter are in `tests/engine`.
 """
 
 import inspect
@@ -88,7 +88,10 @@ WRONG_IMAGES = [
         lambda: tg.conv2d(IMAGES, KERNEL, padding=-1),
         "conv2d: expected padding to be a whole number of at least 0",
     ),
-    (lambda: tg.conv2d(IMAGES, KERNEL, padding="same"), "got 'same'"),
+    (
+        lambda: tg.conv2d(IMAGES, KERNEL, padding="same"),
+        "got 'same': for an odd kernel_size write (kernel_size - 1) // 2",
+    ),
     (
         lambda: tg.conv2d(IMAGES, KERNEL, dilation=1.5),
         "conv2d: expected dilation to be a whole number",
@@ -184,10 +187,10 @@ ROWS = [pytest.param(error, *row, id=row[1][:50]) for error, table in TABLES for
 
 
 @pytest.mark.parametrize("error, call, words", ROWS)
-def test_the_message_says_it(error, call, words):
+def test_the_message_names_the_mistake(error, call, words):
     with tg.trace() as calls, pytest.raises(error, match=re.escape(words)):
         call()
-    assert calls == []  # nothing was computed before
+    assert calls == []  # nothing was computed
 
 
 # -- tensors by keyword ------------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ BY_KEYWORD = {
 
 @pytest.mark.parametrize("name", BY_KEYWORD)
 def test_a_tensor_by_keyword_is_refused(name):
-    """It would get no gradient. Constants and variables, before and after the op has been called as it should be."""
+    """It would get no gradient. With constants and variables, before and after a correct call of the op."""
     for variable in (tg.Tensor, tg.Parameter):
         a, b = tg.Parameter(np.ones((2, 2))), variable(np.ones((2, 2)))
         for _ in range(2):
@@ -216,7 +219,7 @@ def test_a_tensor_by_keyword_is_refused(name):
             a * b, a + b, tg.exp(a), a @ b, tg.conv2d(a.reshape(1, 2, 2, 1), b.reshape(2, 2, 1, 1))
 
 
-# -- one's own op ------------------------------------------------------------------------------------------------------
+# -- an op of your own -------------------------------------------------------------------------------------------------
 
 
 def test_an_op_without_a_rule_for_each_input_is_refused():
@@ -234,7 +237,7 @@ def test_an_op_without_a_rule_for_each_input_is_refused():
 
 
 def test_help_shows_the_rule():
-    """What an op takes is written once, in its rule: the lifted function shows it."""
+    """The parameters of an op are written once, in its rule, and the signature of the op shows them."""
     assert list(inspect.signature(tg.conv2d).parameters) == ["x", "w", "stride", "padding", "dilation"]
     for name, op in tg.OPS.items():
         assert op.__name__ == name

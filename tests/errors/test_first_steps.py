@@ -56,7 +56,7 @@ WORKS = {
 
 
 class Foreign:
-    """What torch and pandas have in common."""
+    """An object with `__array__`, like those of torch and pandas."""
 
     def __init__(self, dtype):
         self.array = np.ones(3, dtype)
@@ -72,20 +72,20 @@ def stepped():
 
 
 @pytest.mark.parametrize("line", WORKS)
-def test_it_works(line):
+def test_the_line_works(line):
     call, expected = WORKS[line]
     assert call() == expected
 
 
-def test_plus_is_the_same_value_and_keeps_the_gradient():
+def test_unary_plus_keeps_the_value_and_the_gradient():
     w = weight()
     y = +w
     assert type(y) is tg.Tensor and tg.grad((y * y).sum(), w).numpy().tolist() == [2, 4, 6]
     w.data = np.zeros(3, np.float32)
-    assert y.numpy().tolist() == [1, 2, 3]  # as any other op, it has seen the values of its time
+    assert y.numpy().tolist() == [1, 2, 3]  # like any op, it used the values of its time
 
 
-def test_a_constant_can_be_plotted_and_a_variable_says_what_to_write():
+def test_matplotlib_accepts_a_constant_and_refuses_a_variable():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

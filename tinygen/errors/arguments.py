@@ -74,7 +74,8 @@ def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
         height, width = (whole(who, what, each, least=least) for each in both)
     except (TypeError, ValueError):
         expected = f"a whole number of at least {least}, or a pair of them (height, width)"
-        raise ValueError(_message(who, what, expected, value, "")) from None
+        hint = {"same": "for an odd kernel_size write (kernel_size - 1) // 2", "valid": "write 0"}.get(str(value), "")
+        raise ValueError(_message(who, what, expected, value, hint)) from None
     return height, width
 
 
