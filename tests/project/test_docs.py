@@ -4,6 +4,7 @@ import doctest
 import re
 
 import pytest
+from helpers.architecture import HEIGHT
 from helpers.pages import PAGES, blocks, is_session
 from helpers.paths import ROOT
 
@@ -67,6 +68,12 @@ def test_there_are_pages_with_code():
 def test_the_index_links_to_every_page():
     linked = set(LINK.findall(prose(ROOT / "docs" / "index.md")))
     assert {page.name for page in PAGES if page.parent.name == "docs"} - linked == {"index.md"}
+
+
+def test_the_readme_names_every_part_of_the_package():
+    linked = re.findall(r"\]\(tinygen/(\w+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert HEIGHT.keys() - {"__main__"} <= set(linked)
+    assert len(set(linked)) == len(linked), "one row for each part"
 
 
 def test_the_page_of_rules_names_every_op():

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tarfile
 from configparser import ConfigParser
-from importlib.util import find_spec
 
 import pytest
 from helpers.architecture import PACKAGE
 from helpers.paths import ROOT
+from helpers.tools import requires
 
 SETUP = ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
@@ -25,8 +25,7 @@ def tracked() -> set[str]:
     return {name for name in run.stdout.splitlines() if (ROOT / name).exists()}
 
 
-@pytest.mark.skipif(find_spec("build") is None, reason="build isn't installed")
-@pytest.mark.skipif(find_spec("setuptools") is None, reason="setuptools isn't installed")
+@requires("build", "setuptools")
 def test_the_source_distribution_contains_every_tracked_file(tmp_path):
     """So its tests run, and its documentation is whole. It is built from a copy: a build writes into its folder."""
     expected, source = tracked(), tmp_path / "source"
@@ -44,6 +43,7 @@ def test_the_source_distribution_contains_every_tracked_file(tmp_path):
     assert modes[".ci/run"] & 0o100, ".ci/run has lost its permission to run"
 
 
+@requires("setuptools")
 def test_the_wheel_contains_every_package():
     from setuptools import find_packages
 
