@@ -87,7 +87,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     def says(*arguments):
         return sample(monkeypatch, capsys, tmp_path, *arguments)
 
-    assert says().endswith("expected the folder of a run, got one without config.json")
+    assert says().endswith("expected the folder of a run, got a folder without config.json")
     open_run(tmp_path, {})
     assert "doesn't say which model was trained" in says()
     open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
@@ -171,7 +171,7 @@ def test_a_size_is_believed_only_as_far_as_the_weights_go(tmp_path_factory, name
         (lambda text: "[" * 100_000, "config.json is damaged"),
         (lambda text: text.replace('"model": {', '"model": {"x": ' + "[" * 900 + "]" * 900 + ", "), "got 2 of them"),
         (lambda text: text.replace("[\n        5\n      ]", "[" * 300 + "5" + "]" * 300), "can't be made of"),
-        (lambda text: text + " " * 2**20, "it has more than 1048576 bytes"),
+        (lambda text: text + " " * 2**20, "it has more than 1,048,576 bytes"),
         (lambda text: text.replace('"latent": 3', f'"latent": {"9" * 5000}'), "config.json is damaged"),
         (lambda text: "\0" * 100, "config.json is damaged"),
     ],

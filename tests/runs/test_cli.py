@@ -1,4 +1,4 @@
-"""What every command line promises: options checked before any work, one line and a code for an error, safe output."""
+"""Command lines: options are checked before any work, errors are one line and an exit code, output can't fail."""
 
 import io
 import sys
@@ -45,7 +45,7 @@ def run(monkeypatch, capsys, program, *arguments):
     return code, capsys.readouterr().err.splitlines()
 
 
-# ---- options -------------------------------------------------------------------------------------------------------
+# -- options -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_option_out_of_its_range_is_refused_in_one_line(monkeypatch, capsys, 
         (["--lr="], "expected a value for every option, got '--lr='"),
     ],
 )
-def test_what_is_no_option_is_refused_in_one_line_too(monkeypatch, capsys, arguments, words, encoding):
+def test_an_unknown_option_or_value_is_refused_in_one_line(monkeypatch, capsys, arguments, words, encoding):
     calls.clear()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
     code, lines = run(monkeypatch, capsys, main, *arguments)
@@ -97,7 +97,7 @@ def test_a_wrong_option_is_refused_without_a_standard_output(monkeypatch, capsys
 
 
 @given(st.integers(-3, 3) | st.just(10**12), st.booleans())
-def test_a_call_from_python_is_checked_as_a_command_line_is(epochs, numpy):
+def test_a_call_from_python_is_checked_like_a_command_line(epochs, numpy):
     given = np.int64(epochs) if numpy else epochs
     if 1 <= epochs <= 10**9:
         found = main(epochs=given, lr=np.float64(0.5))
@@ -116,14 +116,14 @@ def test_a_wrong_type_and_an_unknown_name_are_errors_in_python():
 
 
 @pytest.mark.parametrize("name, value", [("TINYGEN_NUM_THREADS", "0"), ("TINYGEN_KERNELS", "fats")])
-def test_a_bad_setting_in_the_environment_is_said_before_any_work(monkeypatch, capsys, name, value):
+def test_a_bad_environment_variable_is_refused_before_any_work(monkeypatch, capsys, name, value):
     monkeypatch.setenv(name, value)
     calls.clear()
     code, lines = run(monkeypatch, capsys, main)
     assert code == 2 and len(lines) == 1 and name in lines[0] and value in lines[0] and not calls
 
 
-# ---- how a program ends ----------------------------------------------------------------------------------------------
+# -- how a program ends ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_a_bad_setting_in_the_environment_is_said_before_any_work(monkeypatch, c
         (KeyboardInterrupt(), 130, "ex.py: stopped"),
     ],
 )
-def test_what_a_user_can_cause_is_said_in_one_line(monkeypatch, capsys, error, code, words):
+def test_errors_that_a_user_can_cause_are_one_line(monkeypatch, capsys, error, code, words):
     def main(*, lr: float = 0.1) -> None:
         raise error
 
     assert run(monkeypatch, capsys, main, "--lr", "0.5") == (code, [words])
 
 
-def test_a_value_error_is_the_users_before_the_work_and_a_bug_later(monkeypatch, capsys):
+def test_a_value_error_is_about_the_options_before_the_work_and_a_bug_later(monkeypatch, capsys):
     def early(*, lr: float = 0.1) -> None:
         with before_work():
             raise ValueError("4 must divide the image size")
@@ -170,11 +170,11 @@ def test_data_and_runs_keep_their_own_errors_before_the_work():
             raise error
 
 
-# ---- ranges --------------------------------------------------------------------------------------------------------
+# -- ranges ------------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(), st.integers(-5, 5), st.integers(0, 9))
-def test_whole_numbers_have_two_ends(value, least, more):
+def test_integers_have_two_bounds(value, least, more):
     check = Whole(least, least + more)
     if least <= value <= least + more:
         assert check("main", "--n", value) == value

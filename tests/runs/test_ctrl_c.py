@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill`: the step at hand ends, a checkpoint is written, a line says how to go on."""
+"""Ctrl-C and `kill`: the current step ends, a checkpoint is written, and a line explains how to continue."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 def mine(*_):
-    """A handler of the user's own."""
+    """A handler of the user."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def own_handler(number):
 
 @BOTH
 @pytest.mark.usefixtures("own_handler")
-def test_the_handler_is_there_for_the_loop_only(tmp_path, number):
+def test_the_handler_is_installed_for_the_loop_only(tmp_path, number):
     def now():
         return signal.getsignal(number)
 
@@ -54,10 +54,12 @@ def test_the_handler_is_there_for_the_loop_only(tmp_path, number):
 
 
 @BOTH
-def test_a_first_signal_lets_the_step_end_and_a_second_one_ends_it(tmp_path, number):
+def test_the_first_signal_waits_for_the_end_of_the_step_and_the_second_does_not(tmp_path, number):
     run, done = open_run(tmp_path, {}), []
     loop = run.loop(done=done)
-    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch and 2 steps; with --resume the same command"):
+    with pytest.raises(
+        KeyboardInterrupt, match="stopped after 1 epoch and 2 steps: continue with the same command and --resume"
+    ):
         for epoch in loop.epochs(3):
             for step in loop.steps(range(3)):
                 if (epoch, step) == (2, 1):
@@ -75,7 +77,7 @@ def test_a_first_signal_lets_the_step_end_and_a_second_one_ends_it(tmp_path, num
 
 def test_ctrl_c_between_the_steps_of_two_epochs_waits_for_the_end_of_the_epoch(tmp_path):
     run, log = open_run(tmp_path, {}), []
-    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch;"):
+    with pytest.raises(KeyboardInterrupt, match="stopped after 1 epoch:"):
         for epoch in run.loop(log=log).epochs(3):
             signal.raise_signal(signal.SIGINT)
             log.append(epoch)
@@ -83,7 +85,7 @@ def test_ctrl_c_between_the_steps_of_two_epochs_waits_for_the_end_of_the_epoch(t
 
 
 @BOTH
-def test_whoever_ignores_a_signal_goes_on_ignoring_it(tmp_path, number):
+def test_an_ignored_signal_stays_ignored(tmp_path, number):
     before = signal.signal(number, signal.SIG_IGN)
     try:
         for _ in open_run(tmp_path, {}).loop().steps(range(2)):
@@ -107,7 +109,7 @@ def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
-def test_an_example_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
+def test_an_example_stops_with_a_checkpoint_and_explains_how_to_continue(tmp_path):
     options = dict(data="digits", epochs=40, batch_size=16, limit=16, out=tmp_path)
     command = [sys.executable, str(ROOT / "examples" / "conv_autoencoder.py"), "--quiet"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -121,7 +123,7 @@ def test_an_example_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=120)
     assert (run.returncode, out) == (130, ""), err
-    assert "; with --resume the same command goes on from there" in err.splitlines()[-1] and "Traceback" not in err
+    assert ": continue with the same command and --resume" in err.splitlines()[-1] and "Traceback" not in err
     _, info = checkpoint.load(tmp_path / "checkpoint.npz")
     assert f"stopped after {info['epoch']} epoch" in err and 1 <= info["epoch"] < 40
 
@@ -133,7 +135,7 @@ def test_an_example_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
 )
 @pytest.mark.usefixtures("not_quick")
 def test_a_command_stops_without_a_traceback(command, seconds):
-    """As a terminal sends it: to the process and to all that it started."""
+    """As a terminal sends the signal: to the process and to all that it started."""
     ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
     run = subprocess.Popen(
         [sys.executable, "-m", "tinygen", *command],
@@ -143,10 +145,10 @@ def test_a_command_stops_without_a_traceback(command, seconds):
         start_new_session=True,
     )
     signal.signal(signal.SIGINT, ignoring)
-    sleep(0.5 + seconds)  # NumPy is there by then
+    sleep(0.5 + seconds)  # NumPy is imported by then
     if run.poll() is None:
         os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=60)
-    interrupted = (130, -signal.SIGINT)  # a shell calls both 130; Python may choose the second during an import
+    interrupted = (130, -signal.SIGINT)  # a shell reports 130 for both; during an import, Python may choose the second
     assert run.returncode in (*interrupted, 0) and "Traceback" not in err, err
     assert seconds < 1 or run.returncode != 130 or err.splitlines()[-1] == f"{command[0]}: stopped"

@@ -1,4 +1,4 @@
-"""One process in a folder, any number of savers on a file: real processes, which are killed in the middle."""
+"""One process per folder, any number of processes that save one file: with real processes, killed in the middle."""
 
 import os
 import re
@@ -79,26 +79,24 @@ def started():
 # -- one process in a folder -------------------------------------------------------------------------------------------
 
 
-def test_a_folder_is_of_one_process_until_that_ends(tmp_path, started):
+def test_one_process_has_a_folder_until_it_ends(tmp_path, started):
     holder = started(HOLD, tmp_path)
     assert holder.stdout.readline() == "begun\n"
     before = sorted(path.name for path in tmp_path.iterdir())
     for how in (dict(), dict(resume=True), dict(overwrite=True)):
-        with pytest.raises(
-            RunError, match=rf"is in use by process {holder.pid}: wait until it ends, or choose another"
-        ):
+        with pytest.raises(RunError, match=rf"is used by process {holder.pid}: wait until it ends, or choose another"):
             open_run(tmp_path, {}, **how)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     holder.kill()
     holder.wait(timeout=20)
-    assert (tmp_path / lock.NAME).exists()  # left behind, and held by nobody
+    assert (tmp_path / lock.NAME).exists()  # the file is left, but not locked
     run = open_run(tmp_path, {}, overwrite=True)
     assert (tmp_path / lock.NAME).read_text() == str(os.getpid())
     run.finish({})
     assert not (tmp_path / lock.NAME).exists()
 
 
-def test_of_many_that_start_at_once_one_begins(tmp_path, started):
+def test_one_of_several_processes_that_start_at_once_gets_the_folder(tmp_path, started):
     many = [started(START, tmp_path / "run", i) for i in range(4)]
     for each in many:
         assert each.stdout.readline() == "ready\n"
@@ -108,12 +106,12 @@ def test_of_many_that_start_at_once_one_begins(tmp_path, started):
     said = [each.stdout.readline() for each in many]
     (first,) = (i for i, line in enumerate(said) if line == "begun\n")
     others = [line for line in said if line != "begun\n"]
-    assert len(others) == 3 and all(re.search(r"in use by (another )?process|an unfinished run", s) for s in others)
+    assert len(others) == 3 and all(re.search(r"used by (another )?process|an unfinished run", s) for s in others)
     assert (tmp_path / "run" / "log.jsonl").read_text() == f'{{"step": 1, "process": {first}}}\n'
 
 
-def test_within_a_process_a_folder_is_handed_on_and_let_go_in_the_end(tmp_path):
-    """As in a notebook, where a cell that was stopped left a run behind."""
+def test_runs_of_one_process_share_the_lock(tmp_path):
+    """As in a notebook, where an interrupted cell left a run open."""
     first = open_run(tmp_path, {})
     second = open_run(tmp_path, {}, overwrite=True)
     del first
@@ -124,7 +122,7 @@ def test_within_a_process_a_folder_is_handed_on_and_let_go_in_the_end(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 @pytest.mark.filterwarnings("ignore:This process")
-def test_a_forked_child_neither_holds_nor_drops_the_lock(tmp_path):
+def test_a_forked_child_neither_holds_nor_releases_the_lock(tmp_path):
     run, (reading, writing) = open_run(tmp_path, {}), os.pipe()
     child = os.fork()
     if child == 0:
@@ -135,14 +133,14 @@ def test_a_forked_child_neither_holds_nor_drops_the_lock(tmp_path):
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writing)
-    assert f"in use by process {os.getpid()}" in os.read(reading, 1000).decode()
+    assert f"used by process {os.getpid()}" in os.read(reading, 1000).decode()
     os.close(reading)
     assert (tmp_path / lock.NAME).exists()
     run.finish({})
 
 
 class Msvcrt:
-    """What Windows has in place of fcntl, as far as it is used here."""
+    """The part of the Windows module that the lock uses."""
 
     LK_NBLCK = 2
 
@@ -150,14 +148,14 @@ class Msvcrt:
     def locking(descriptor, mode, count):
         import fcntl
 
-        assert os.lseek(descriptor, 0, os.SEEK_CUR) > 2**20 and (mode, count) == (2, 1)  # of a byte that nobody reads
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) > 2**20 and (mode, count) == (2, 1)  # a byte that is never read
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PermissionError(13, "Permission denied") from None
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the true one is tested there by all others")
+@pytest.mark.skipif(os.name == "nt", reason="there, all other tests use the real module")
 def test_the_lock_of_windows(tmp_path, started, monkeypatch):
     monkeypatch.setattr(lock, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", Msvcrt)
@@ -167,21 +165,21 @@ def test_the_lock_of_windows(tmp_path, started, monkeypatch):
     assert other.stdout.readline() == "ready\n"
     other.stdin.write("\n")
     other.stdin.flush()
-    assert f"in use by process {os.getpid()}" in other.stdout.readline()
+    assert f"used by process {os.getpid()}" in other.stdout.readline()
     run.finish({})
     assert not (tmp_path / lock.NAME).exists()
     holder = started(HOLD, tmp_path / "b")
     assert holder.stdout.readline() == "begun\n"
-    with pytest.raises(RunError, match=f"in use by process {holder.pid}"):
+    with pytest.raises(RunError, match=f"used by process {holder.pid}"):
         open_run(tmp_path / "b", {})
 
 
-def test_where_a_file_system_has_no_locks_a_run_does_without(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_allowed(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(95, "Operation not supported")
 
     if lock.fcntl is None:
-        pytest.skip("Windows locks everywhere")
+        pytest.skip("Windows always has locks")
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     open_run(tmp_path, {}).log(1, loss=2)
 
@@ -192,44 +190,46 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path):
     try:
         (tmp_path / "run" / lock.NAME).symlink_to(tmp_path / "mine")
     except OSError:
-        pytest.skip("this system makes no links")
-    with pytest.raises(OSError, match=r"run can't be written \(.*\): choose another with --out"):
+        pytest.skip("this system has no links")
+    with pytest.raises(OSError, match=r"run can't be written \(.*\): choose another folder with --out"):
         open_run(tmp_path / "run", {})
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(lock.os, "open", refuse)
     with pytest.raises(
-        PermissionError, match=r"run can't be written \(Permission denied\): choose another with --out$"
+        PermissionError, match=r"run can't be written \(Permission denied\): choose another folder with --out$"
     ):
         open_run(tmp_path / "run", {})
 
 
-def test_a_folder_behind_a_link_is_the_folder(tmp_path):
+def test_out_may_be_a_link_to_a_folder(tmp_path):
     (tmp_path / "real").mkdir()
     try:
         (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
         (tmp_path / "nowhere").symlink_to(tmp_path / "none")
     except OSError:
-        pytest.skip("this system makes no links")
+        pytest.skip("this system has no links")
     run = open_run(tmp_path / "link", {})
     assert (tmp_path / "real" / "config.json").exists() and run.path("a.png") == tmp_path / "link" / "a.png"
-    with pytest.raises(NotADirectoryError, match="nowhere is a link that leads nowhere; a run needs a folder"):
+    with pytest.raises(
+        NotADirectoryError, match=r"expected a folder, got a broken link, .*nowhere: choose another name"
+    ):
         open_run(tmp_path / "nowhere", {})
 
 
-# -- one file, any number of savers ------------------------------------------------------------------------------------
+# -- one file, several processes that save it --------------------------------------------------------------------------
 
 
-def test_readers_meet_whole_files_whatever_processes_and_threads_save(tmp_path, started):
+def test_readers_see_whole_files_while_processes_and_threads_save(tmp_path, started):
     path, threads = tmp_path / "state.npz", 2
     checkpoint.save(path, {"x": np.full(3000, 0)}, {"i": 0})
     savers = [started(SAVE, path, 30) for _ in range(2)]
-    going = threading.Event()
+    stop = threading.Event()
 
     def save():
         for i in range(30):
@@ -237,7 +237,7 @@ def test_readers_meet_whole_files_whatever_processes_and_threads_save(tmp_path, 
 
     def read():
         count = 0
-        while not going.is_set():
+        while not stop.is_set():
             arrays, info = checkpoint.load(path)
             assert (arrays["x"] == info["i"]).all()
             count += 1
@@ -252,12 +252,12 @@ def test_readers_meet_whole_files_whatever_processes_and_threads_save(tmp_path, 
                 _, said = each.communicate(timeout=60)
                 assert each.returncode == 0, said
         finally:
-            going.set()
+            stop.set()
         assert reader.result(timeout=20) > 10
     assert os.listdir(tmp_path) == ["state.npz"]
 
 
-def test_the_rest_of_a_killed_save_is_cleared_away(tmp_path, started):
+def test_the_temporary_file_of_a_killed_save_is_deleted(tmp_path, started):
     killed, alive = (started(HALF, tmp_path / "state.npz") for _ in range(2))
     assert killed.stdout.readline() == alive.stdout.readline() == "writing\n"
     killed.kill()
@@ -271,14 +271,14 @@ def test_the_rest_of_a_killed_save_is_cleared_away(tmp_path, started):
     assert len(os.listdir(tmp_path)) == 7
     files.replace(tmp_path / "state.npz", b"whole")
     left = set(os.listdir(tmp_path)) - {"state.npz", *others}
-    if os.name == "posix":  # elsewhere nobody can tell which process is alive
+    if os.name == "posix":  # elsewhere it is unknown which processes are alive
         (name,) = left
         assert f"-{alive.pid}-" in name
     assert old.name not in left and (tmp_path / "state.npz").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
-def test_a_file_that_cannot_be_replaced_stays_and_that_is_said(tmp_path, monkeypatch, broken):
+def test_a_file_that_cannot_be_replaced_stays_and_raises(tmp_path, monkeypatch, broken):
     files.replace(tmp_path / "a.txt", b"old")
 
     def fail(*_):

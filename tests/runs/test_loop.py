@@ -1,4 +1,4 @@
-"""A loop that is stopped anywhere and resumed ends with the same bits as one that never was."""
+"""A loop that is stopped anywhere and resumed ends with the same bits as an uninterrupted one."""
 
 import signal
 
@@ -20,11 +20,11 @@ from tinygen.runs.run import open_run
 IMAGES = load("digits").train_images[:22]  # three batches, the last one smaller
 EPOCHS, STEPS = 3, 9
 
-# ---- the families: what each keeps, and its step ---------------------------------------------------------------------
+# -- model families: the state of each, and its training step ----------------------------------------------------------
 
 
 def autoencoder(rng):
-    """With BatchNorm, whose statistics move, and Dropout, which draws from a generator of its own."""
+    """With BatchNorm, whose statistics change, and Dropout, which has its own generator."""
     encoder = nn.Sequential(
         nn.Flatten(), nn.Dense(64, 12, rng=rng), nn.BatchNorm(12), nn.Dropout(0.3, rng=np.random.default_rng(5))
     )
@@ -92,11 +92,11 @@ FAMILIES = [autoencoder, vae, diffusion, gan]
 
 
 class Killed(BaseException):
-    """As if the power had gone."""
+    """Like a power cut."""
 
 
 class Clock:
-    """Time that stands still unless a test moves it."""
+    """A clock that only the test moves."""
 
     def __init__(self, patch):
         self.now = 0.0
@@ -104,13 +104,13 @@ class Clock:
 
 
 def train(family, out, *, resume=False, stop=None, how="kill", wait=lambda step: None):
-    """One run, which is stopped in step `stop`; returns all that it kept."""
+    """One run, which is stopped in step `stop`; returns the state of its loop."""
     run = open_run(out, {"family": family.__name__}, data={"digits": "ab12"}, resume=resume, quiet=True)
     rng = np.random.default_rng(0)
-    kept, step = family(rng)
+    state, step = family(rng)
     batches, losses, tests = Batches(IMAGES, 8, rng), [], []
-    kept |= dict(batches=batches, rng=rng, history=dict(losses=losses, tests=tests))
-    loop = run.loop(**kept)
+    state |= dict(batches=batches, rng=rng, history=dict(losses=losses, tests=tests))
+    loop = run.loop(**state)
     for epoch in loop.epochs(EPOCHS):
         for batch in loop.steps(batches):
             if len(losses) == stop:
@@ -122,19 +122,19 @@ def train(family, out, *, resume=False, stop=None, how="kill", wait=lambda step:
         tests.append(np.mean(losses[-3:]) + rng.random())
         run.log(len(losses), epoch=epoch, test=tests[-1])
     run.finish({"test": tests[-1]})
-    return kept
+    return state
 
 
-def bits(kept, out):
+def bits(state, out):
     """Everything that has to be the same, as bytes and plain numbers."""
-    arrays, facts = snapshot(kept)
+    arrays, facts = snapshot(state)
     files = {name: (out / name).read_bytes() for name in ("log.jsonl", "config.json", "figures.json")}
     return {name: (a.shape, a.dtype.str, a.tobytes()) for name, a in arrays.items()} | facts | files
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """The bits of each family's run, without a stop and without a checkpoint but the last."""
+    """The bits of a run of each family that was not stopped and wrote only the last checkpoint."""
     found = {}
     for family in FAMILIES:
         out = tmp_path_factory.mktemp("whole")
@@ -148,7 +148,7 @@ def uninterrupted(tmp_path_factory):
 def test_a_resumed_run_ends_with_the_same_bits(family, uninterrupted, tmp_path_factory, data):
     """Stopped twice, at any step, by a kill some steps after a checkpoint or by Ctrl-C."""
     out = tmp_path_factory.mktemp("run")
-    saves = data.draw(st.sets(st.integers(1, STEPS - 1), min_size=1), "steps after which the clock says so")
+    saves = data.draw(st.sets(st.integers(1, STEPS - 1), min_size=1), "steps after which a checkpoint is due")
     stops = sorted(data.draw(st.sets(st.integers(min(saves), STEPS - 1), min_size=1, max_size=2), "stops"))
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock(patch)
@@ -243,14 +243,14 @@ def test_loops_after_one_another_have_a_file_each(tmp_path):
     assert main(tmp_path / "run", resume=True) == whole
 
 
-# ---- all or nothing --------------------------------------------------------------------------------------------------
+# -- all or nothing ----------------------------------------------------------------------------------------------------
 
 
 def some():
-    """A few things of each kind, in no particular state."""
-    kept, _ = autoencoder(np.random.default_rng(3))
+    """A state with values of each kind."""
+    state, _ = autoencoder(np.random.default_rng(3))
     batches = Batches(IMAGES, 8, np.random.default_rng(4))
-    return kept | dict(batches=batches, rng=np.random.default_rng(6), losses=[1.0, 2.0])
+    return state | dict(batches=batches, rng=np.random.default_rng(6), losses=[1.0, 2.0])
 
 
 def same(a, b):
@@ -262,7 +262,7 @@ GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SF
 
 @settings(max_examples=12)
 @given(st.sampled_from(GENERATORS), st.integers(0, 2**64), st.integers(0, 5))
-def test_generators_of_every_kind_go_on_where_they_were(tmp_path_factory, kind, seed, draws):
+def test_generators_of_every_kind_continue_where_they_were(tmp_path_factory, kind, seed, draws):
     rng = np.random.Generator(kind(seed))
     rng.random(draws), rng.integers(10, dtype=np.int32)
     loop = open_run(tmp_path_factory.mktemp("run"), {}).loop(rng=rng)
@@ -276,22 +276,22 @@ def test_generators_of_every_kind_go_on_where_they_were(tmp_path_factory, kind, 
 @given(
     st.lists(st.floats()) | st.lists(st.integers(-(2**62), 2**62)) | st.just([np.ones((2, 1)), np.zeros((2, 1))]),
 )
-def test_lists_come_back_as_they_were(tmp_path_factory, values):
-    kept = dict(values=list(values))
-    loop = open_run(tmp_path_factory.mktemp("run"), {}).loop(**kept)
+def test_lists_are_restored(tmp_path_factory, values):
+    state = dict(values=list(values))
+    loop = open_run(tmp_path_factory.mktemp("run"), {}).loop(**state)
     loop.save()
-    kept["values"][:] = [0.5, 0.25]
+    state["values"][:] = [0.5, 0.25]
     loop.load()
-    assert len(kept["values"]) == len(values)
-    assert all(type(a) is type(b) and np.array_equal(a, b, equal_nan=True) for a, b in zip(kept["values"], values))
+    assert len(state["values"]) == len(values)
+    assert all(type(a) is type(b) and np.array_equal(a, b, equal_nan=True) for a, b in zip(state["values"], values))
 
 
 @settings(max_examples=15)
 @given(st.data())
 def test_a_damaged_checkpoint_changes_nothing(tmp_path_factory, data):
     out = tmp_path_factory.mktemp("run")
-    run, kept = open_run(out, {}), some()
-    loop = run.loop(**kept)
+    run, state = open_run(out, {}), some()
+    loop = run.loop(**state)
     loop.save()
     content = bytearray(loop.path.read_bytes())
     if data.draw(st.booleans()):
@@ -300,38 +300,38 @@ def test_a_damaged_checkpoint_changes_nothing(tmp_path_factory, data):
         content[data.draw(st.integers(len(content) - 3000, len(content) - 1))] ^= 1
     loop.path.write_bytes(content)
     run.log(1, loss=2)
-    kept["losses"].append(3.0)
-    before, log = snapshot(kept), run.path("log.jsonl").read_bytes()
+    state["losses"].append(3.0)
+    before, log = snapshot(state), run.path("log.jsonl").read_bytes()
     try:
         loop.load()
     except CheckpointError:
-        assert same(snapshot(kept), before) and run.path("log.jsonl").read_bytes() == log
+        assert same(snapshot(state), before) and run.path("log.jsonl").read_bytes() == log
     else:
-        assert kept["losses"] == [1.0, 2.0]  # a bit of the zip directory that means nothing
+        assert state["losses"] == [1.0, 2.0]  # an unused bit of the zip directory
 
 
 @pytest.mark.parametrize(
     "change, says",
     [
-        (lambda kept: kept.pop("opt"), "unexpected  opt.m.0"),
-        (lambda kept: kept.pop("losses"), "unexpected  losses"),
-        (lambda kept: kept.update(more=[1.0]), "don't both have more"),
-        (lambda kept: kept.update(rng2=np.random.default_rng(0)), "don't both have rng2"),
-        (lambda kept: kept.update(opt=optim.SGD(kept["model"].parameters(), 0.1)), "missing|unexpected"),
-        (lambda kept: kept.update(batches=Batches(IMAGES, 7, np.random.default_rng(0))), "batch_size 8"),
-        (lambda kept: kept.update(rng=np.random.Generator(np.random.MT19937(0))), "rng was a PCG64, is a MT19937"),
+        (lambda state: state.pop("opt"), "unexpected  opt.m.0"),
+        (lambda state: state.pop("losses"), "unexpected  losses"),
+        (lambda state: state.update(more=[1.0]), "only one of checkpoint and program has more"),
+        (lambda state: state.update(rng2=np.random.default_rng(0)), "only one of checkpoint and program has rng2"),
+        (lambda state: state.update(opt=optim.SGD(state["model"].parameters(), 0.1)), "missing|unexpected"),
+        (lambda state: state.update(batches=Batches(IMAGES, 7, np.random.default_rng(0))), "batch_size 8"),
+        (lambda state: state.update(rng=np.random.Generator(np.random.MT19937(0))), "rng was a PCG64, is a MT19937"),
     ],
 )
-def test_what_does_not_fit_is_refused_whole(change, says):
-    stored, kept = snapshot(some()), some()
-    change(kept)
-    if "model" in kept:
-        for p in kept["model"].parameters():
+def test_a_state_that_does_not_fit_changes_nothing(change, says):
+    stored, state = snapshot(some()), some()
+    change(state)
+    if "model" in state:
+        for p in state["model"].parameters():
             p.data = p.numpy() + 1
-    before = snapshot(kept)
+    before = snapshot(state)
     with pytest.raises(ValueError, match=says):
-        restore(kept, *stored)
-    assert same(snapshot(kept), before)
+        restore(state, *stored)
+    assert same(snapshot(state), before)
 
 
 ODD = {
@@ -346,22 +346,22 @@ ODD = {
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_what_no_checkpoint_can_hold_is_refused_at_once(tmp_path, monkeypatch, what):
+def test_a_state_that_no_checkpoint_can_hold_is_refused_at_once(tmp_path, monkeypatch, what):
     monkeypatch.setattr(module.checkpoint, "_MAX_INDEX", 2**14)
-    kept, kind, words = ODD[what]
+    state, kind, words = ODD[what]
     with pytest.raises(kind, match=words):
-        open_run(tmp_path, {}).loop(**kept)
+        open_run(tmp_path, {}).loop(**state)
 
 
 class Named(nn.Module):
-    """Parts under a name that a dict may have and a file may not."""
+    """A part whose name is allowed in a dict but not in a file."""
 
     def __init__(self, name):
         self.parts = {name: nn.Dense(2, 2, rng=np.random.default_rng(0))}
 
 
 @pytest.mark.parametrize("name, instead", [("conv-1", "conv_1"), ("a b", "a_b"), ("ä", "_"), ("x/y", "x_y")])
-def test_a_module_whose_parts_have_such_a_name_is_refused_at_once(tmp_path, name, instead):
+def test_a_module_with_such_a_name_is_refused_at_once(tmp_path, name, instead):
     model = Named(name)
     for refuse in (lambda: open_run(tmp_path / "run", {}).loop(model=model), lambda: model.save(tmp_path / "a.npz")):
         with pytest.raises(ValueError, match=rf"parts\.{name}\.weight': write '(model\.)?parts\.{instead}\.weight'"):
@@ -369,48 +369,50 @@ def test_a_module_whose_parts_have_such_a_name_is_refused_at_once(tmp_path, name
     assert not (tmp_path / "a.npz").exists()
 
 
-# ---- weights that are not finite -------------------------------------------------------------------------------------
+# -- weights that are not finite ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_checkpoint_holds_weights_that_are_not_finite(tmp_path, family, bad):
-    """Each array of each thing that is kept: parameters, running statistics, an optimizer's memory, averages."""
-    kept, _ = family(np.random.default_rng(0))
-    loop = open_run(tmp_path, {}).loop(**kept, losses=[np.nan, np.inf])  # what a loss was may be written down
+    """Each array in the state: parameters, running statistics, optimizer states, averages."""
+    state, _ = family(np.random.default_rng(0))
+    loop = open_run(tmp_path, {}).loop(**state, losses=[np.nan, np.inf])  # losses may be infinite
     loop.save()
     good = loop.path.read_bytes()
-    for name, thing in kept.items():
-        state = thing.state_dict()
-        for key, array in state.items():
+    for name, value in state.items():
+        good_state = value.state_dict()
+        for key, array in good_state.items():
             if array.dtype.kind != "f" or key == "lr":
                 continue
             worse = array.copy()
             worse.reshape(-1)[-1] = bad
-            thing.load_state_dict(state | {key: worse})
+            value.load_state_dict(good_state | {key: worse})
             with pytest.raises(FloatingPointError, match=f"got NaN or infinity in {name}.{key}.* last good file stays"):
                 loop.save()
-            if isinstance(thing, nn.Module):
+            if isinstance(value, nn.Module):
                 with pytest.raises(FloatingPointError, match=f"NaN or infinity in {key}"):
-                    thing.save(tmp_path / "model.npz")
-        thing.load_state_dict(state)
+                    value.save(tmp_path / "model.npz")
+        value.load_state_dict(good_state)
     assert loop.path.read_bytes() == good and not (tmp_path / "model.npz").exists()
     loop.save()
 
 
-def test_what_cannot_be_kept_is_refused_at_once(tmp_path):
+def test_other_states_are_refused_at_once(tmp_path):
     run = open_run(tmp_path, {})
-    with pytest.raises(TypeError, match=r"history.best should have a state_dict, or be .*; got float"):
+    with pytest.raises(TypeError, match=r"expected history.best to have a state_dict, or to be .*; got float"):
         run.loop(history=dict(best=1.0))
     batches = Batches(IMAGES, 8, np.random.default_rng(0))
-    with pytest.raises(ValueError, match=r"has to be kept too: run.loop\(..., batches=batches\)"):
+    with pytest.raises(
+        ValueError, match=r"expected Batches in the state of the loop: run.loop\(..., batches=batches\)"
+    ):
         run.loop().steps(batches)
     with pytest.raises(TypeError, match=r"expected Batches, or a sequence such as range\(1000\); got generator"):
         run.loop(batches=batches).steps(batches.forever())
     model = nn.Dense(2, 2, rng=np.random.default_rng(0))
     loop = run.loop(model=model)
     model.save(loop.path)
-    with pytest.raises(CheckpointError, match="it holds a model perhaps, but no loop to go on with"):
+    with pytest.raises(CheckpointError, match="expected the checkpoint of a loop, got another file of arrays"):
         loop.load()
     other = open_run(tmp_path / "b", {"lr": 1}).loop(model=model)
     other.save()

@@ -1,4 +1,4 @@
-"""The page stands on its own: its pictures exist, its text is escaped, nothing comes from elsewhere."""
+"""The page of a run: its pictures exist, its text is escaped, nothing is loaded from elsewhere."""
 
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
-def test_every_text_arrives_as_it_was_written(folder, title, text, figure, alt):
+def test_texts_are_escaped(folder, title, text, figure, alt):
     page = write_page(
         folder,
         title=title,
@@ -103,7 +103,7 @@ def test_a_table_names_its_columns_and_each_cell_again_for_narrow_screens(folder
     assert [value for key, value in read.attributes if key == "data-title"] == ["what", cell] * 2
 
 
-def test_pictures_stand_side_by_side_each_with_its_caption(folder):
+def test_panels_are_side_by_side_with_their_captions(folder):
     shown = [Panel("loss.png", "a curve", "<the loss>"), Panel("steps.gif", "a film")]
     page = write_page(folder, title="Run", intro="", sections=[Section("Both", panels=shown, min_width=200)])
     read = Reader(page.read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def test_pictures_stand_side_by_side_each_with_its_caption(folder):
         write_page(folder, title="Run", intro="", sections=[Section("Both", panels=[Panel("loss.png", "")])])
 
 
-# ---- pictures that can't be made -------------------------------------------------------------------------------------
+# -- pictures that can't be written ------------------------------------------------------------------------------------
 
 DIGIT = np.zeros((4, 8, 8, 1), np.float32)
 

@@ -1,4 +1,4 @@
-"""What a run tells while it goes, and what it leaves behind."""
+"""The folder of a run: what is written, what is refused, and how a run continues."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from tinygen.io.checkpoint import CheckpointError
 from tinygen.runs import lock
 from tinygen.runs.run import Result, RunError, figures_table, open_run, read_config
 
-# ---- the run's folder ----------------------------------------------------------------------------------------------
+# -- the folder of a run -----------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -34,7 +34,7 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
-ANY_TEXT = st.text('aé\\"\udc80\udce9', max_size=9)  # also what Python makes of a file name that is no UTF-8
+ANY_TEXT = st.text('aé\\"\udc80\udce9', max_size=9)  # also Python's text for a file name that is not UTF-8
 
 
 @given(st.dictionaries(st.text(), JSON) | st.dictionaries(ANY_TEXT, ANY_TEXT))
@@ -47,13 +47,13 @@ def test_the_configuration_can_be_read_back(tmp_path_factory, config):
     assert record["versions"]["numpy"] == np.__version__ and record["versions"]["tinygen"] == tinygen.__version__
 
 
-def test_paths_and_numpy_scalars_may_stand_in_a_configuration(tmp_path):
+def test_a_configuration_may_contain_paths_and_numpy_scalars(tmp_path):
     run = open_run(tmp_path, {"lr": np.float32(0.5), "steps": np.int64(3), "out": tmp_path})
     assert strict(run.path("config.json").read_text())["config"] == {"lr": 0.5, "steps": 3, "out": str(tmp_path)}
 
 
 @given(st.lists(st.dictionaries(NAMES, st.integers() | st.floats(), max_size=3), max_size=5))
-def test_the_log_is_json_line_by_line_whatever_the_loss_does(tmp_path_factory, steps):
+def test_each_line_of_the_log_is_json_for_any_loss(tmp_path_factory, steps):
     run = open_run(tmp_path_factory.mktemp("run"), {})
     for step, figures in enumerate(steps):
         run.log(step, **figures)
@@ -64,7 +64,7 @@ def test_the_log_is_json_line_by_line_whatever_the_loss_does(tmp_path_factory, s
         assert line == {name: words.get(value, value) if value == value else "nan" for name, value in figures.items()}
 
 
-def test_a_new_run_starts_a_new_log_and_leaves_other_files(tmp_path):
+def test_a_new_run_starts_a_new_log_and_keeps_other_files(tmp_path):
     open_run(tmp_path, {}).log(0, loss=1)
     (tmp_path / "loss.png").write_bytes(b"picture")
     open_run(tmp_path, {}, overwrite=True).log(7, loss=np.float64(0.5))
@@ -72,34 +72,36 @@ def test_a_new_run_starts_a_new_log_and_leaves_other_files(tmp_path):
     assert (tmp_path / "loss.png").read_bytes() == b"picture"
 
 
-def test_what_cannot_be_a_run_is_refused_before_anything_is_written(tmp_path):
+def test_bad_arguments_are_refused_before_anything_is_written(tmp_path):
     file = tmp_path / "file"
     file.write_text("mine")
-    with pytest.raises(NotADirectoryError, match=re.escape(f"{file} is a file; a run needs a folder")):
+    with pytest.raises(
+        NotADirectoryError, match=re.escape(f"expected a folder, got a file, {file}: choose another name with --out")
+    ):
         open_run(file, {})
     assert file.read_text() == "mine"
-    with pytest.raises(TypeError, match="config must hold numbers, strings, lists and dicts, got ndarray"):
+    with pytest.raises(TypeError, match="expected numbers, strings, lists and dicts in config, got ndarray"):
         open_run(tmp_path / "new", {"data": np.zeros(3)})
     with pytest.raises(ValueError):
         open_run(tmp_path / "new", {"lr": math.nan})
-    with pytest.raises(ValueError, match="expected a config of less than 1,048,576 bytes, got 2,"):
+    with pytest.raises(ValueError, match="expected a config of at most 1,048,576 bytes, got 2,"):
         open_run(tmp_path / "new", {"text": "a" * 2_000_000})
-    with pytest.raises(TypeError, match="expected data to give a SHA-256 for each name"):
+    with pytest.raises(TypeError, match="expected data to map names to SHA-256 strings"):
         open_run(tmp_path / "new", {}, data={"digits": 3})
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png"])
-def test_a_file_of_the_run_lies_in_its_folder(tmp_path, name):
+def test_files_of_a_run_are_inside_its_folder(tmp_path, name):
     run = open_run(tmp_path / "run", {})
     assert run.path("a/x.png") == tmp_path / "run" / "a" / "x.png"
-    with pytest.raises(ValueError, match="leads out of the run's folder"):
+    with pytest.raises(ValueError, match=r"Run\.path: expected a name inside"):
         run.path(name)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
 @pytest.mark.parametrize("name", ["checkpoint.npz", "log.jsonl", "figures.json", "config.json"])
-def test_a_link_to_itself_is_no_file_of_a_run(tmp_path, name):
+def test_a_link_to_itself_is_an_error_in_one_line(tmp_path, name):
     def start(**how):
         run = open_run(tmp_path, {}, quiet=True, **how)
         run.loop(losses=[1.0]).save()
@@ -111,11 +113,11 @@ def test_a_link_to_itself_is_no_file_of_a_run(tmp_path, name):
     for how in ({}, {"resume": True}, {"overwrite": True}):
         try:
             start(**how)
-        except (OSError, RunError) as error:  # what the command line says in one line
+        except (OSError, RunError) as error:  # which the command line prints in one line
             assert str(tmp_path) in str(error)
 
 
-# ---- going on with a run -------------------------------------------------------------------------------------------
+# -- continuing a run --------------------------------------------------------------------------------------------------
 
 DATA = {"digits": "ab12" * 16}
 
@@ -125,7 +127,7 @@ def contents(folder):
 
 
 def begun(folder, **config):
-    """A run that was left with a checkpoint, and never finished."""
+    """An unfinished run with a checkpoint."""
     run = open_run(folder, config, data=DATA, model={"VAE.dense": {"latent": 3}})
     run.log(1, loss=2.0)
     run.loop(rng=np.random.default_rng(0)).save()
@@ -133,28 +135,28 @@ def begun(folder, **config):
 
 
 def early(folder, **config):
-    """A run that was left before its first checkpoint."""
+    """A run without a checkpoint."""
     open_run(folder, config, data=DATA).log(1, loss=2.0)
 
 
 def done(folder, **config):
-    """A run that was finished, with its model."""
+    """A finished run with its model."""
     run = begun(folder, **config)
     run.path("model.npz").write_bytes((folder / "checkpoint.npz").read_bytes())
     run.finish({"test": np.float32(0.5), "count": 3, "worst": math.inf, "none": math.nan})
 
 
 @pytest.mark.parametrize("state", [early, begun, done])
-def test_a_run_is_overwritten_only_if_that_is_asked_for(tmp_path, state):
+def test_a_run_is_overwritten_only_with_the_option(tmp_path, state):
     state(tmp_path, lr=0.1)
     before = contents(tmp_path)
-    how = r"start over with --overwrite \(overwrite=True\), or choose another folder with --out"
+    how = "start over with --overwrite, or choose another folder with --out"
     how = f"contains a finished run: {how}" if state is done else f"an unfinished run: continue with --resume, {how}"
     with pytest.raises(RunError, match=how):
         open_run(tmp_path, {"lr": 0.2})
     with pytest.raises(ValueError, match="expected resume or overwrite, got both"):
         open_run(tmp_path, {"lr": 0.1}, data=DATA, resume=True, overwrite=True)
-    with pytest.raises(TypeError, match="config must hold"):
+    with pytest.raises(TypeError, match="expected numbers, strings"):
         open_run(tmp_path, {"lr": np.zeros(2)}, overwrite=True)
     assert contents(tmp_path) == before
     open_run(tmp_path, {"lr": 0.2}, overwrite=True)
@@ -168,7 +170,7 @@ def test_figures_are_json_too(tmp_path):
 
 
 def test_only_files_that_the_run_wrote_are_deleted(tmp_path):
-    """Copies that a user keeps beside a run survive, even one that has the name of a checkpoint to come."""
+    """Copies of the user stay, even one with the name of a later checkpoint."""
     run = begun(tmp_path)
     run.loop(rng=np.random.default_rng(0)).save()
     names = ["checkpoint_best.npz", "checkpoint (copy).npz", "checkpoint_02.npz", "checkpoint_3.npz", "model_best.npz"]
@@ -185,18 +187,20 @@ def test_only_files_that_the_run_wrote_are_deleted(tmp_path):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["config.json", "log.jsonl", "figures.json", "model.npz", "checkpoint.npz"])
-def test_a_folder_of_something_else_is_left_alone(tmp_path, name, overwrite):
+def test_files_that_are_not_of_a_run_are_left_alone(tmp_path, name, overwrite):
     (tmp_path / name).write_text("{}")
-    with pytest.raises(RunError, match=f"contains {name} but no run|its config.json is not that of a run"):
+    with pytest.raises(
+        RunError, match=f"contains {name} but no config.json|its config.json is not the record of a run"
+    ):
         open_run(tmp_path, {}, overwrite=overwrite)
     assert contents(tmp_path) == {name: b"{}"}
 
 
-def test_a_finished_run_says_so_when_it_is_resumed(tmp_path, capsys):
+def test_a_resumed_finished_run_prints_that_it_is_finished(tmp_path, capsys):
     begun(tmp_path, lr=0.1).finish({})
     same = dict(data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
     open_run(tmp_path, {"lr": 0.1}, **same)
-    assert "it is finished already: nothing is trained" in capsys.readouterr().out
+    assert "this run is finished: no training" in capsys.readouterr().out
     open_run(tmp_path, {"lr": 0.1}, **same, quiet=True).loop(rng=np.random.default_rng(0))
     assert capsys.readouterr().out == ""
 
@@ -214,7 +218,7 @@ def test_other_arguments_are_refused_and_named(tmp_path_factory, then, now):
         run = open_run(folder, now, data=DATA, model=model, resume=True)
         assert contents(folder) == before and run.folder == folder
         return
-    with pytest.raises(RunError, match="can't continue with other arguments") as error:
+    with pytest.raises(RunError, match="contains a run with other arguments or data") as error:
         open_run(folder, now, data=DATA, model=model, resume=True)
     named = set(re.findall(r"(\w+) was", str(error.value)))
     assert named == differing and contents(folder) == before
@@ -241,7 +245,7 @@ def opener(script):
 def test_a_run_belongs_to_its_script(tmp_path):
     opener("vae.py")(tmp_path, {"lr": 0.1}).loop().save()
     before = contents(tmp_path)
-    with pytest.raises(RunError, match=r'can\'t continue .*: script was "vae.py", is "dcgan.py"$'):
+    with pytest.raises(RunError, match=r'can\'t be continued: script was "vae.py", is "dcgan.py"$'):
         opener("dcgan.py")(tmp_path, {"width": 8}, resume=True)
     assert contents(tmp_path) == before
     assert opener("vae.py")(tmp_path, {"lr": 0.1}, resume=True).loop().path.exists()
@@ -249,7 +253,7 @@ def test_a_run_belongs_to_its_script(tmp_path):
 
 @pytest.mark.parametrize("other", [dict(lr=0.2), dict(script="b.py"), dict(data={"digits": "cd"}), dict(swapped=True)])
 def test_a_checkpoint_belongs_to_one_loop_of_one_run(tmp_path, other):
-    """Several loops, as of several seeds: none takes what another run or another loop of its own left."""
+    """A run with several loops, for example one per seed: none loads the checkpoint of another loop or run."""
 
     def begin(folder, lr=0.1, script="a.py", data=DATA, swapped=False, resume=False):
         run = opener(script)(folder, {"lr": lr}, data=data, resume=resume)
@@ -266,33 +270,33 @@ def test_a_checkpoint_belongs_to_one_loop_of_one_run(tmp_path, other):
     for name in ("checkpoint.npz", "checkpoint_2.npz"):
         good = (tmp_path / "a" / name).read_bytes()
         (tmp_path / "a" / name).write_bytes((tmp_path / "b" / name).read_bytes())
-        with pytest.raises(CheckpointError, match=f"{name} belongs to another run, or to another loop of this one"):
+        with pytest.raises(CheckpointError, match=f"{name} belongs to another run or another loop"):
             begin(tmp_path / "a", resume=True)
         (tmp_path / "a" / name).write_bytes(good)
     begin(tmp_path / "a", resume=True)
 
 
-def test_what_a_changed_program_keeps_is_compared_in_one_line(tmp_path):
+def test_a_changed_program_is_an_error_in_one_line(tmp_path):
     open_run(tmp_path, {}).loop(a=[1.0], rng=np.random.default_rng(0)).save()
-    for kept in (dict(a=[1.0]), dict(b=[1.0], rng=np.random.default_rng(0)), dict(rng=np.random.default_rng(0))):
-        with pytest.raises(RunError, match=r"checkpoint.npz doesn't fit what this program keeps: run.loop: ") as error:
-            open_run(tmp_path, {}, resume=True).loop(**kept)
+    for state in (dict(a=[1.0]), dict(b=[1.0], rng=np.random.default_rng(0)), dict(rng=np.random.default_rng(0))):
+        with pytest.raises(RunError, match=r"checkpoint.npz doesn't fit the state of this loop: run.loop: ") as error:
+            open_run(tmp_path, {}, resume=True).loop(**state)
         assert "\n" not in str(error.value)
 
 
-def test_there_has_to_be_something_to_go_on_from(tmp_path):
+def test_only_a_run_can_be_continued(tmp_path):
     with pytest.raises(RunError, match="contains no run to continue: start without --resume"):
         open_run(tmp_path / "new", {}, resume=True)
     assert not (tmp_path / "new").exists()
     run = begun(tmp_path)
     for damage, says in (
         ("{", "its config.json is damaged"),
-        ("[]", "not that of a run: it should have config, data, model, versions"),
-        ('{"config": {}, "data": {}, "model": 3, "versions": {}}', "not that of a run"),
-        ('{"config": {}, "data": {"a": 3}, "model": {}, "versions": {}}', "not that of a run"),
-        ('{"config": {}, "data": {}, "model": {}, "versions": {}, "arithmetic": 3}', "not that of a run"),
+        ("[]", "not the record of a run: expected config, data, model, versions in it"),
+        ('{"config": {}, "data": {}, "model": 3, "versions": {}}', "not the record of a run"),
+        ('{"config": {}, "data": {"a": 3}, "model": {}, "versions": {}}', "not the record of a run"),
+        ('{"config": {}, "data": {}, "model": {}, "versions": {}, "arithmetic": 3}', "not the record of a run"),
         ("[" * 100_000, "its config.json is damaged"),
-        (" " * 2**21, "it has more than 1048576 bytes"),
+        (" " * 2**21, "it has more than 1,048,576 bytes"),
     ):
         run.path("config.json").write_text(damage)
         with pytest.raises(RunError, match=says):
@@ -309,15 +313,15 @@ def test_there_has_to_be_something_to_go_on_from(tmp_path):
 
 
 @pytest.mark.parametrize("part, name", [("versions", "numpy"), ("versions", "llvmlite"), ("arithmetic", "cpu")])
-def test_what_else_decides_the_bits_is_said(tmp_path, capsys, part, name):
+def test_other_versions_and_processors_are_named(tmp_path, capsys, part, name):
     run = begun(tmp_path)
     record = read_config(tmp_path)
     run.path("config.json").write_text(json.dumps(record | {part: record[part] | {name: "1.0"}}))
     open_run(tmp_path, {}, data=DATA, model=record["model"], resume=True)
-    assert f'the last bits may come out differently, because {name} was "1.0", is ' in capsys.readouterr().out
+    assert f'results may differ in the last bits, because {name} was "1.0", is ' in capsys.readouterr().out
 
 
-def test_other_kernels_are_said(tmp_path, capsys, monkeypatch):
+def test_other_kernels_are_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TINYGEN_KERNELS", "fast")
     begun(tmp_path)
     same = dict(data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
@@ -330,24 +334,24 @@ def test_other_kernels_are_said(tmp_path, capsys, monkeypatch):
     assert words in capsys.readouterr().out
 
 
-def test_a_run_without_a_checkpoint_is_resumed_from_its_beginning(tmp_path, capsys):
+def test_a_run_without_a_checkpoint_starts_from_the_beginning(tmp_path, capsys):
     early(tmp_path)
     run = open_run(tmp_path, {}, data=DATA, resume=True)
-    assert "it has no checkpoint yet: it starts from the beginning" in capsys.readouterr().out
+    assert "this run has no checkpoint yet: it starts from the beginning" in capsys.readouterr().out
     assert run.path("log.jsonl").read_bytes() == b"" and str(run.loop()) == "no step"
 
 
-def test_lines_that_came_after_the_checkpoint_are_cut_off(tmp_path, capsys):
+def test_log_lines_after_the_checkpoint_are_dropped(tmp_path, capsys):
     run = begun(tmp_path)
     run.log(2, loss=1.0)
     run = open_run(tmp_path, {}, data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
-    assert len(run.path("log.jsonl").read_bytes().splitlines()) == 2  # nothing is lost before something is loaded
+    assert len(run.path("log.jsonl").read_bytes().splitlines()) == 2  # none is dropped before the checkpoint is loaded
     run.loop(rng=np.random.default_rng(1))
     assert run.path("log.jsonl").read_bytes() == b'{"step": 1, "loss": 2.0}\n'
     assert "continuing from checkpoint.npz, after no step" in capsys.readouterr().out
 
 
-# ---- the closing table ---------------------------------------------------------------------------------------------
+# -- the table of results ----------------------------------------------------------------------------------------------
 
 CELLS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=20)
 

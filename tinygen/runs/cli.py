@@ -181,7 +181,7 @@ def deferred(function: Callable) -> Callable:
         if type(None) in kinds and isinstance(kinds[0], type):  # the help shows INT instead of {None}|INT
             hint = Annotated[hint, tyro.conf.arg(metavar=kinds[0].__name__.upper())]
         parameters.append(parameter.replace(annotation=hint))
-    call.__signature__ = Signature(parameters)
+    setattr(call, "__signature__", Signature(parameters))  # noqa: B010  an attribute that type checkers don't know
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del call.__wrapped__
     return call

@@ -1,6 +1,6 @@
-"""One process at a time in the folder of a run: a lock that the operating system drops when the process ends.
+"""One process at a time in the folder of a run: a lock that the operating system releases when the process ends.
 
-So no lock is left behind, however the process ends. The file holds the process id, which only the message needs.
+So a killed process leaves no lock behind. The file contains the process id, for the error message only.
 """
 
 import errno
@@ -18,15 +18,17 @@ except ImportError:  # Windows
     fcntl = None
 
 NAME = ".tinygen.lock"
-FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # a link of that name could lead to another user's file
-_FAR = 2**30  # the byte that Windows locks; it can't be read, so it is beyond the end of the file
+FLAGS = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+)  # a link with that name could point to another user's file
+_FAR = 2**30  # the byte that Windows locks: beyond the end of the file, because a locked byte can't be read
 _HELD: weakref.WeakValueDictionary[Path, "Lock"] = weakref.WeakValueDictionary()  # of this process
 
 
 def hold(folder: Path) -> "Lock":
-    """The lock of this folder, held until the last reference to it is gone; RunError if another process holds it.
+    """The lock of this folder, held until the last reference to it is deleted; RunError if another process holds it.
 
-    Within a process it is one lock: a notebook may start a run in a folder where an earlier cell left one.
+    A process has one lock per folder, so a notebook may start a new run where an earlier cell left a run open.
     """
     path = real(folder) / NAME
     lock = _HELD.get(path) or Lock(path)
@@ -34,32 +36,32 @@ def hold(folder: Path) -> "Lock":
 
 
 class Lock:
-    """A lock file that is held as long as this object lives."""
+    """A lock file, locked as long as this object exists."""
 
     def __init__(self, path: Path):
         self.descriptor = _acquire(path)
         os.ftruncate(self.descriptor, 0)
         os.lseek(self.descriptor, 0, os.SEEK_SET)
         os.write(self.descriptor, str(os.getpid()).encode())
-        self.release = weakref.finalize(self, _release, self.descriptor, path)  # at the end of the process too
+        self.release = weakref.finalize(self, _release, self.descriptor, path)  # also at exit
 
 
 def _acquire(path: Path) -> int:
     while True:
         descriptor = os.open(path, FLAGS, 0o666)
-        if not _seize(descriptor):
+        if not _try_lock(descriptor):
             os.lseek(descriptor, 0, os.SEEK_SET)
             holder = os.read(descriptor, 20).decode(errors="replace")
             os.close(descriptor)
             who = f"process {holder}" if holder else "another process"
-            raise RunError(f"{path.parent} is in use by {who}: wait until it ends, or choose another folder with --out")
+            raise RunError(f"{path.parent} is used by {who}: wait until it ends, or choose another folder with --out")
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
-        os.close(descriptor)  # it was deleted between the two lines: its holder had just finished
+        os.close(descriptor)  # its holder finished and deleted it after it was opened here: try again
 
 
-def _seize(descriptor: int) -> bool:
-    """Whether an open file could be locked; True without a lock on a file system that has no locks."""
+def _try_lock(descriptor: int) -> bool:
+    """Whether an open file could be locked; also True on a file system without locks."""
     try:
         if fcntl:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,24 +69,24 @@ def _seize(descriptor: int) -> bool:
             import msvcrt
 
             os.lseek(descriptor, _FAR, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue]  # on Windows
     except OSError as error:
         return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
     return True
 
 
 def _release(descriptor: int, path: Path) -> None:
-    """Delete the file while it is still locked, so that no process locks a deleted file; then unlock it."""
+    """Delete the file while it is locked, so that no other process locks a deleted file; then unlock it."""
     if fcntl:
         path.unlink(missing_ok=True)
     os.close(descriptor)
-    if not fcntl:  # Windows can't delete an open file, so this spares one that the next process has locked
+    if not fcntl:  # Windows can't delete an open file, so a file that the next process has locked stays
         with suppress(OSError):
             path.unlink()
 
 
-def _disown() -> None:
-    """In a forked child: the lock stays with the parent, and ends with it."""
+def _detach() -> None:
+    """In a forked child: the parent keeps the lock."""
     for lock in list(_HELD.values()):
         lock.release.detach()
         os.close(lock.descriptor)
@@ -92,4 +94,4 @@ def _disown() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown)
+    os.register_at_fork(after_in_child=_detach)

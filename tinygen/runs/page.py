@@ -82,8 +82,11 @@ class Page:
     ) -> None:
         """Write `index.html` with the arguments of `write_page`, and print where it is."""
         present = [section for section in map(self._present, sections) if section.picture not in self._missing]
-        content = dict(title=title, intro=intro, results=results, sections=present)
-        if self._try("index.html", lambda path: write_page(path.parent, **content)):
+
+        def write(path: Path) -> None:
+            write_page(path.parent, title=title, intro=intro, results=results, sections=present)
+
+        if self._try("index.html", write):
             self.run.say(f"Now open {self.run.path('index.html')}")
 
     def _present(self, section: Section) -> Section:
@@ -116,7 +119,7 @@ def write_page(
     """
     folder = Path(folder)
     body = [f"<h1>{escape(title)}</h1>", _paragraphs(intro)]
-    body += [_table(Table(Result._fields, results))] if results else []
+    body += [_table(Table(Result._fields, [Result(*row) for row in results]))] if results else []
     body += [_section(folder, section) for section in sections]
     page = folder / "index.html"
     replace(page, _PAGE.format(title=escape(title), style=_STYLE, body="\n".join(body)).encode())

@@ -1,4 +1,4 @@
-"""The record of a run, `config.json`: its arguments, and everything else that decides the bits of its result."""
+"""The record of a run, `config.json`: its arguments, and everything else that determines the bits of its results."""
 
 import hashlib
 import json
@@ -15,69 +15,71 @@ from tinygen import __version__
 
 CONFIG = "config.json"
 PARTS = ("config", "data", "model", "versions")
-LIMIT = 2**20  # bytes: bounds what reading a record may cost
+LIMIT = 2**20  # bytes: bounds the memory for reading a record
 OVERRIDES = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_DISABLE_JIT", "OPENBLAS_CORETYPE")
 
 
 class RunError(ValueError):
-    """This run can't begin, or can't continue, in this folder; nothing was written."""
+    """A run can't start, or can't continue, in this folder; nothing was written."""
 
 
 def new_record(script: str, config: Mapping, data: Mapping[str, str], model: Mapping[str, Mapping]) -> dict[str, Any]:
-    """The record of a run that begins now; TypeError or ValueError if its arguments are not JSON."""
+    """The record of a new run; TypeError or ValueError if its arguments are not JSON."""
     record = {"script": script, "config": dict(config), "data": dict(data), "model": dict(model)}
     record |= {"versions": _versions(), "arithmetic": _arithmetic()}
     content = as_bytes(record)
     if len(content) > LIMIT:
         raise ValueError(
-            f"open_run: expected a config of less than {LIMIT:,} bytes, got {len(content):,}: name files in it"
+            f"open_run: expected a config of at most {LIMIT:,} bytes, got {len(content):,}: store names of files in it"
         )
-    if not _of_a_run(record := json.loads(content)):
-        raise TypeError("open_run: expected data to give a SHA-256 for each name, as a string")
+    if not _is_record(record := json.loads(content)):
+        raise TypeError(
+            "open_run: expected data to map names to SHA-256 strings: write data={dataset.name: dataset.sha256()}"
+        )
     return record
 
 
 def as_bytes(record: Mapping[str, Any]) -> bytes:
-    """The record as it is written to `config.json`."""
-    text = json.dumps(record, indent=2, default=_plain, allow_nan=False, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")  # of a file name that is no UTF-8; JSON knows that escape too
+    """The record as the bytes of `config.json`."""
+    text = json.dumps(record, indent=2, default=_to_json, allow_nan=False, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # for file names that are not UTF-8; JSON has the same escapes
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What `config.json` in the folder of a run says. Raises RunError if it isn't there or isn't one."""
+    """The record in the folder of a run. Raises RunError if `config.json` is missing, damaged or something else."""
     try:
         with (folder / CONFIG).open("rb") as file:
             content = file.read(LIMIT + 1)
     except FileNotFoundError:
-        raise RunError(f"{folder}: expected the folder of a run, got one without {CONFIG}") from None
+        raise RunError(f"{folder}: expected the folder of a run, got a folder without {CONFIG}") from None
     if len(content) > LIMIT:
-        raise RunError(f"{folder}: its {CONFIG} is not that of a run: it has more than {LIMIT} bytes")
+        raise RunError(f"{folder}: its {CONFIG} is not the record of a run: it has more than {LIMIT:,} bytes")
     try:
         record = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{folder}: its {CONFIG} is damaged ({error})") from None
-    if not _of_a_run(record):
-        raise RunError(f"{folder}: its {CONFIG} is not that of a run: it should have {', '.join(sorted(PARTS))}")
+    if not _is_record(record):
+        raise RunError(f"{folder}: its {CONFIG} is not the record of a run: expected {', '.join(sorted(PARTS))} in it")
     return record
 
 
-def _of_a_run(record: Any) -> bool:
-    """Whether this has the parts of a record, as far as they are read here."""
+def _is_record(record: Any) -> bool:
+    """Whether this has the structure of a record."""
     if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in PARTS):
         return False
     return isinstance(record.get("arithmetic", {}), dict) and all(isinstance(v, str) for v in record["data"].values())
 
 
 def identity(record: Mapping[str, Any]) -> str:
-    """A digest of what was asked for: files of two runs with the same identity can replace each other."""
-    asked = [record.get("script"), record["config"], record["model"], sorted(record["data"].items())]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    """A digest of script, arguments, model and data: two runs with the same identity can use each other's files."""
+    content = [record.get("script"), record["config"], record["model"], sorted(record["data"].items())]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def other_arguments(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Each argument that differs between two records, in words; data count by content, since a folder may move."""
+    """Each argument that differs between two records, as text; data are compared by content: a folder may move."""
     if other := _differences(*({"script": record.get("script")} for record in (then, now))):
-        return other  # of which everything else follows
+        return other  # with another script, all other differences follow
     found = _differences(*(record["config"] | record["model"] for record in (then, now)))
     if sorted(then["data"].values()) != sorted(now["data"].values()):
         was, now_is = (", ".join(f"{k} ({v[:12]})" for k, v in part["data"].items()) for part in (then, now))
@@ -86,7 +88,7 @@ def other_arguments(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 
 
 def other_arithmetic(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Each version, kind of kernels or property of the processor that differs: the last bits may then differ too."""
+    """Each version, kind of kernels or property of the processor that differs; the last bits may then differ too."""
     return _differences(*(r["versions"] | r.get("arithmetic", {}) for r in (then, now)))
 
 
@@ -104,8 +106,8 @@ def _versions() -> dict[str, str]:
 
 
 def _arithmetic() -> dict[str, str]:
-    """What decides the order and width of sums besides versions; the number of threads doesn't (docs/fast.md)."""
-    from llvmlite.binding import get_host_cpu_name  # here, because reading a record needs no compiler
+    """What determines the order and width of sums besides versions; the number of threads doesn't (docs/fast.md)."""
+    from llvmlite.binding import get_host_cpu_name  # here, because reading a record doesn't need the compiler
 
     vectors = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
     facts = {"kernels": os.environ.get("TINYGEN_KERNELS", "fast"), "cpu": get_host_cpu_name()}
@@ -113,10 +115,10 @@ def _arithmetic() -> dict[str, str]:
     return facts | {"vectors": " ".join(vectors)} | overrides
 
 
-def _plain(value: Any) -> Any:
-    """What `json` can't write, as something it can."""
+def _to_json(value: Any) -> Any:
+    """A value that `json` can't write, as one that it can."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"open_run: config must hold numbers, strings, lists and dicts, got {type(value).__name__}")
+    raise TypeError(f"open_run: expected numbers, strings, lists and dicts in config, got {type(value).__name__}")

@@ -1,6 +1,6 @@
-"""The plumbing around a training run: a folder with its arguments, log and checkpoints, the closing table.
+"""A run: a folder with its arguments, log, checkpoints and results, and the table of results at the end.
 
-It imports no model, and the loop itself stays in the example, in plain sight:
+The training loop itself stays in the example:
 
     run = open_run("runs/ae", {"lr": 1e-3, "seed": 0}, data={dataset.name: dataset.sha256()}, resume=resume)
     loop = run.loop(model=model, opt=opt, batches=batches, losses=losses)
@@ -42,7 +42,7 @@ from tinygen.runs.record import (
 
 LOG, FIGURES, MODEL, CHECKPOINT = "log.jsonl", "figures.json", "model.npz", "checkpoint{}.npz"
 
-# ---- the run's folder ----------------------------------------------------------------------------------------------
+# -- the folder of a run -----------------------------------------------------------------------------------------------
 
 
 def open_run(
@@ -55,23 +55,24 @@ def open_run(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> "Run":
-    """Start a run in the folder `out`, with a new `config.json` and an empty `log.jsonl`, or continue the one there.
+    """Start a run in the folder `out`, with a new `config.json` and an empty `log.jsonl`, or continue the one in it.
 
-    `config` holds the arguments, the seed among them; `data` names what the run reads, with its SHA-256; `model` says
-    how `models.build` makes the model of `model.npz`: {"VAE.dense": {"latent": 50, ...}}. What else decides the bits is
-    added: the versions, the kernels and the processor, and the file that calls, because a run belongs to its script.
+    `config` holds the arguments, including the seed; `data` maps the names of the data sets to their SHA-256; `model`
+    is what `models.build` needs to build the model of `model.npz`: {"VAE.dense": {"latent": 50, ...}}. The name of the
+    calling script, the versions of all packages, the kernels and the processor are recorded too.
 
-    `resume` continues the run there, and `overwrite` starts over: the files of that run are deleted, no others. Before
-    anything is written or deleted this raises NotADirectoryError if `out` is a file, TypeError or ValueError if
-    `config` is not JSON, and RunError: to start, if `out` holds a run, unless `overwrite`; to `resume`, if there is
-    none, or if it had other arguments or other data.
+    `resume` continues the run in `out`. `overwrite` starts over and deletes the files of that run, and no others.
+
+    All errors come before anything is written or deleted: NotADirectoryError if `out` is a file, TypeError or
+    ValueError if `config` is not JSON, RunError if `out` contains a run and neither option is given, or if `resume`
+    finds no run, or a run with other arguments or data.
     """
     folder = Path(out)
     if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
-        kind = "a file" if folder.exists() else "a link that leads nowhere"
-        raise NotADirectoryError(f"open_run: {folder} is {kind}; a run needs a folder, choose another name for `out`")
+        kind = "a file" if folder.exists() else "a broken link"
+        raise NotADirectoryError(f"open_run: expected a folder, got {kind}, {folder}: choose another name with --out")
     if resume and overwrite:
-        raise ValueError("open_run: expected resume or overwrite, got both: leave one of them out")
+        raise ValueError("open_run: expected resume or overwrite, got both: leave out one of them")
     if resume and not (folder / CONFIG).exists():
         raise RunError(f"{folder} contains no run to continue: start without --resume")
     script = Path(sys._getframe(1).f_globals.get("__file__") or "").name  # "" in a notebook
@@ -80,55 +81,59 @@ def open_run(
         folder.mkdir(parents=True, exist_ok=True)
         lock = hold(folder)
     except OSError as error:
-        raise OSError(error.errno, f"{folder} can't be written ({error.strerror}): choose another with --out") from None
+        raise OSError(
+            error.errno, f"{folder} can't be written ({error.strerror}): choose another folder with --out"
+        ) from None
     if resume:
-        return _continued(folder, lock, record, quiet=quiet)
-    _make_way(folder, overwrite=overwrite)
+        return _continue(folder, lock, record, quiet=quiet)
+    _clear(folder, overwrite=overwrite)
     run = Run(folder, lock, record, quiet=quiet)
     replace(run.path(CONFIG), as_bytes(record))
     replace(run.path(LOG), b"")
     return run
 
 
-def _continued(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool) -> "Run":
-    """The run in this folder, to continue where its checkpoints are."""
+def _continue(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool) -> "Run":
+    """The run in this folder, ready to continue from its checkpoints."""
     then = read_config(folder)
     if found := other_arguments(then, now):
-        raise RunError(f"{folder} can't continue with other arguments or data than it began with: {'; '.join(found)}")
+        raise RunError(
+            f"{folder} contains a run with other arguments or data, and can't be continued: {'; '.join(found)}"
+        )
     run = Run(folder, lock, then, resume=True, quiet=quiet)
-    finished, kept = run.path(FIGURES).exists(), run.path(CHECKPOINT.format("")).exists()
-    if finished and not kept:
+    finished, saved = run.path(FIGURES).exists(), run.path(CHECKPOINT.format("")).exists()
+    if finished and not saved:
         raise RunError(f"{folder} contains a finished run without a checkpoint: start over with --overwrite")
     if finished:
-        run.say("it is finished already: nothing is trained, only the figures are made again")
+        run.say("this run is finished: no training, only the results are computed again")
     run.path(LOG).touch()
-    if not kept:
-        run.say("it has no checkpoint yet: it starts from the beginning")
+    if not saved:
+        run.say("this run has no checkpoint yet: it starts from the beginning")
         replace(run.path(LOG), b"")
     if found := other_arithmetic(then, now):
-        run.say(f"the last bits may come out differently, because {'; '.join(found)}")
+        run.say(f"results may differ in the last bits, because {'; '.join(found)}")
     return run
 
 
-def _make_way(folder: Path, *, overwrite: bool) -> None:
-    """Delete the files of an earlier run, if that is wanted; RunError if it isn't, or if they are of no run."""
+def _clear(folder: Path, *, overwrite: bool) -> None:
+    """Delete the files of an earlier run; RunError without `overwrite`, or if they don't belong to a run."""
     found = [path for name in (FIGURES, LOG, MODEL, CHECKPOINT.format("")) if (path := folder / name).exists()]
-    instead = "choose another folder with --out"
+    elsewhere = "choose another folder with --out"
     if not (folder / CONFIG).exists():
         if found:
-            raise RunError(f"{folder} contains {found[0].name} but no run (no {CONFIG}): {instead}, or move that file")
+            raise RunError(f"{folder} contains {found[0].name} but no {CONFIG}: move that file, or {elsewhere}")
         return
-    earlier = read_config(folder)  # of a run, or else it is not ours to delete
+    earlier = read_config(folder)  # raises if it isn't the record of a run: then the files are not ours to delete
     if not overwrite:
         kind, how = ("a finished", "") if folder / FIGURES in found else ("an unfinished", "continue with --resume, ")
-        raise RunError(f"{folder} contains {kind} run: {how}start over with --overwrite (overwrite=True), or {instead}")
+        raise RunError(f"{folder} contains {kind} run: {how}start over with --overwrite, or {elsewhere}")
     for path in [*found, *_later_checkpoints(folder, identity(earlier))]:
-        if path.name != LOG:  # a new one takes its place in a moment; a run always has one
+        if path.name != LOG:  # the new log replaces it; the folder of a run always has a log
             path.unlink()
 
 
 def _later_checkpoints(folder: Path, run: str) -> Iterator[Path]:
-    """The checkpoints of second and later loops, as far as this run wrote them: a user may keep copies beside them."""
+    """The checkpoints of the second and later loops that this run wrote; a user may keep copies with similar names."""
     for i in itertools.count(2):
         path = folder / CHECKPOINT.format(f"_{i}")
         if not path.exists():
@@ -139,60 +144,59 @@ def _later_checkpoints(folder: Path, run: str) -> Iterator[Path]:
 
 
 class Run:
-    """A folder that keeps what a run was asked to do, what happened, and what it made."""
+    """The folder of a run; `open_run` makes one."""
 
     def __init__(
         self, folder: Path, lock: Lock, record: Mapping[str, Any], *, resume: bool = False, quiet: bool = False
     ):
         self.folder, self._identity, self._resume, self._quiet = folder, identity(record), resume, quiet
-        self._lock: Lock | None = lock  # until the run is finished, or this object is gone
+        self._lock: Lock | None = lock  # held until the run is finished, or this object is deleted
         self._loops = 0
 
     def path(self, name: str) -> Path:
-        """A file of this run: `run.path("loss.png")`."""
+        """The path of a file of this run: `run.path("loss.png")`. Raises RunError if it is outside the folder."""
         path = self.folder / name
         if not real(path).is_relative_to(real(self.folder)):
-            raise RunError(f"Run.path: {name!r} leads out of the run's folder {self.folder}")
+            raise RunError(f"Run.path: expected a name inside {self.folder}, got {name!r}")
         return path
 
     def log(self, step: int, **figures: float) -> None:
         """Append one line of JSON to `log.jsonl`: the step, then the figures.
 
-        No clock time enters it, so that the same run writes the same bytes. JSON knows no NaN or infinity: they are
-        written as the strings "nan", "inf", "-inf".
+        It contains no clock time, so equal runs write equal bytes. NaN and infinities, which JSON lacks, are written as
+        the strings "nan", "inf", "-inf".
         """
-        line = {"step": as_number("step", step)} | {
-            name: _strict(as_number(name, value)) for name, value in figures.items()
-        }
+        line = {"step": as_number("step", step)}
+        line |= {name: _json_number(as_number(name, value)) for name, value in figures.items()}
         with self.path(LOG).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
-    def loop(self, **kept: Any) -> Loop:
-        """A loop that can be stopped and resumed; `kept` is all that changes in it, and what a checkpoint holds.
+    def loop(self, **state: Any) -> Loop:
+        """A loop that can be stopped and resumed; `state` is everything that changes in it, and goes into checkpoints.
 
-        That is what has a `state_dict` (models, optimizers, averages, Batches), generators, lists that the loop appends
-        numbers or arrays to, and dicts of these. With `resume`, all of it becomes at once what it was at the newest
-        checkpoint, and the log too. A run may have several loops, one after the other, each with its own file.
+        A value of `state` has a `state_dict` (models, optimizers, averages, Batches), or is a generator, a list of
+        numbers or arrays that the loop appends to, or a dict of these. When a run is resumed, all of them get their
+        values from the newest checkpoint at once, and so does the log. A run may have several loops, one after the
+        other; each has its own checkpoint file.
         """
         self._loops += 1
         name = CHECKPOINT.format("" if self._loops == 1 else f"_{self._loops}")
-        loop = Loop(self.path(name), self.path(LOG), kept, run=[self._identity, self._loops])
+        loop = Loop(self.path(name), self.path(LOG), state, run=[self._identity, self._loops])
         if loop.path.exists():
             if not self._resume:
-                raise RunError(f"{loop.path} was not written by this run, which needs that name: rename it")
+                raise RunError(f"{loop.path} was not written by this run, which needs that name: rename that file")
             try:
                 loop.load()
             except ValueError as error:
                 reasons = "; ".join(line.strip() for line in str(error).splitlines()[:4])
-                raise RunError(f"{loop.path} doesn't fit what this program keeps: {reasons}") from None
+                raise RunError(f"{loop.path} doesn't fit the state of this loop: {reasons}") from None
             self.say(f"continuing from {name}, after {loop}")
         return loop
 
     def finish(self, figures: Mapping[str, float]) -> None:
-        """Write `figures.json`, what came out: so the run is finished, and a new one may begin in this folder."""
-        figures = {name: _strict(as_number(name, value)) for name, value in figures.items()}
-        text = json.dumps(figures, indent=2, allow_nan=False)
-        replace(self.path(FIGURES), (text + "\n").encode())
+        """Write the results to `figures.json`. The run is then finished, and the lock on its folder is released."""
+        results = {name: _json_number(as_number(name, value)) for name, value in figures.items()}
+        replace(self.path(FIGURES), (json.dumps(results, indent=2, allow_nan=False) + "\n").encode())
         self._lock = None
 
     def say(self, text: str) -> None:
@@ -201,16 +205,16 @@ class Run:
             say(f"{self.folder}: {text}")
 
 
-def _strict(value: int | float) -> int | float | str:
-    """A number as JSON has it: no NaN and no infinity, but their names."""
+def _json_number(value: int | float) -> int | float | str:
+    """A number as it is, and NaN and infinities as strings."""
     return value if abs(value) < math.inf else str(value)
 
 
-# ---- the closing table ---------------------------------------------------------------------------------------------
+# -- the table of results ----------------------------------------------------------------------------------------------
 
 
 class Result(NamedTuple):
-    """One line of the closing table: a figure with its unit, its value, what to hold it against, and the verdict."""
+    """One line of the table of results: a figure with its unit, its value, a reference value, and the verdict."""
 
     figure: str
     value: float | str
@@ -219,9 +223,8 @@ class Result(NamedTuple):
 
 
 def figures_table(rows: Sequence[Result], *, quiet: bool = False) -> str:
-    """Print results as an aligned table of plain text, and return it."""
-    cells = [Result._fields, *(tuple(format_number(cell) for cell in Result(*row)) for row in rows)]
-    text = columns(cells, ruled=True)
+    """Print results as an aligned table of plain text, and return the text; `quiet` doesn't print."""
+    text = columns([Result._fields, *(tuple(map(format_number, Result(*row))) for row in rows)], ruled=True)
     if not quiet:
         say(text)
     return text
