@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, nn, optim, plot
-from tinygen.data import Batches, load, specimens
+from tinygen.data import Batches, load, one_per_class
 from tinygen.evaluate import metrics
 from tinygen.models import ConvAutoencoder
 from tinygen.runs import Page, Result, figures_table, open_run, progress
@@ -92,7 +92,7 @@ def main(
     run.finish(figures)
 
     labels = digits.test_labels[:limit]
-    first, codes = specimens(labels), model.encode(test)
+    first, codes = one_per_class(labels), model.encode(test)
     rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{code}": np.clip(by_pca[first], 0, 1)}
     between = model.interpolate(codes[first], 12)
     few = labels < 10  # classes: an eye tells no more colours apart

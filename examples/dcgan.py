@@ -1,7 +1,7 @@
 """Teach a network to draw digits by letting it deceive another, which learns to tell its digits from real ones.
 
-You will see after each epoch how real the discriminator finds real digits and generated ones; what a judge says of
-samples, a classifier that is trained once and kept; and `index.html`: samples, the classes that the judge sees in them,
+You will see after each epoch how real the discriminator finds real digits and generated ones; how a classifier scores
+samples, which is trained once and kept; and `index.html`: samples, the classes that the classifier gives them,
 a walk from digit to digit, how the same noise became digits (a GIF), and the game as curves.
 """
 
@@ -12,11 +12,24 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load
-from tinygen.evaluate.scoring import by_class, judge_samples
+from tinygen.evaluate.scoring import by_class, score_samples
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
-from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
+from tinygen.runs.cli import (
+    Batch,
+    Classifiers,
+    Count,
+    Limit,
+    Rate,
+    Samples,
+    Seed,
+    Size,
+    Weight,
+    before_work,
+    command,
+    start,
+)
 from tinygen.tensor import Tensor
 
 
@@ -31,7 +44,7 @@ def main(
     latent: Size = 64,
     gamma: Weight = 0.03,
     samples: Samples = 1000,
-    judges: Judges = 1,
+    classifiers: Classifiers = 1,
     limit: Limit = None,
     seed: Seed = 0,
     out: Path = Path("runs/dcgan"),
@@ -40,7 +53,7 @@ def main(
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
-    """Train both, have samples judged, write the page; returns the figures.
+    """Train both, evaluate samples, write the page; returns the figures.
 
     Args:
         data: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
@@ -51,20 +64,20 @@ def main(
         latent: how many numbers of noise an image is made of.
         gamma: how much a steep discriminator pays: γ/2 times the squared slope at real images (R₁).
         samples: how many are drawn, and how many that pass the discriminator, written to samples.npy (8 bits a
-            pixel); both are judged.
-        judges: how many classifiers judge them; 0 for none.
+            pixel); both are evaluated.
+        classifiers: how many classifiers evaluate them; 0 for none.
         limit: take only the first images.
-        seed: of everything random but the judges.
+        seed: of everything random but the classifiers.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
         overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
+        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
         quiet: print nothing.
     """
     if quick:
-        epochs, channels, samples, judges, limit = 1, 8, 100, 0, 256
+        epochs, channels, samples, classifiers, limit = 1, 8, 100, 0, 256
     config = dict(epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, latent=latent, gamma=gamma)
-    config |= dict(samples=samples, judges=judges, limit=limit, seed=seed)
+    config |= dict(samples=samples, classifiers=classifiers, limit=limit, seed=seed)
     rng = np.random.default_rng(seed)
     with before_work():
         digits = load(data, quiet=quiet)
@@ -124,16 +137,16 @@ def main(
         walked = walk(generator, gan.noise(9, rng))
     np.save(run.path("samples.npy"), eight_bits(passed))
 
-    all_judged, judged = (judge_samples(each, digits, judges=judges, quiet=quiet) for each in (drawn, passed))
+    all_scores, scores = (score_samples(each, digits, classifiers=classifiers, quiet=quiet) for each in (drawn, passed))
     *_, real, generated = np.mean(scores[-len(batches) :], axis=0).tolist()  # of the last epoch
-    figures = {"real": real, "generated": generated} | judged.figures
-    figures |= {f"all_{name}": all_judged.figures[name] for name in ("R", "sure") if all_judged.figures}
+    figures = {"real": real, "generated": generated} | scores.figures
+    figures |= {f"all_{name}": all_scores.figures[name] for name in ("R", "sure") if all_scores.figures}
     results = [
         Result("D(x) of real images", figures["real"], "0.5 if it can't tell"),
         Result("D(x) of generated images", figures["generated"], "0.5 if it can't tell"),
-        *(Result(f"all that G draws: {line.figure}", *line[1:]) for line in all_judged.results[:2]),
-        *(Result(f"those that pass D: {line.figure}", *line[1:]) for line in judged.results[:4]),
-        *judged.results[4:],
+        *(Result(f"all that G draws: {line.figure}", *line[1:]) for line in all_scores.results[:2]),
+        *(Result(f"those that pass D: {line.figure}", *line[1:]) for line in scores.results[:4]),
+        *scores.results[4:],
     ]
     figures_table(results, quiet=quiet)
     run.finish(figures)
@@ -141,8 +154,8 @@ def main(
     page = Page(run)
     pictures(page, drawn, passed, walked, frames, np.array(scores))
     sections = list(SECTIONS)
-    if judged.classes is not None:
-        stacked = by_class(passed[:100], judged.classes[:100], len(digits.classes))
+    if scores.classes is not None:
+        stacked = by_class(passed[:100], scores.classes[:100], len(digits.classes))
         page.save("classes.png", plot.image_grid, stacked, columns=len(digits.classes))
         sections.insert(2, CLASSES)
     page.write(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
@@ -249,7 +262,7 @@ SECTIONS = [
     ),
 ]
 CLASSES = Section(
-    "What the judge sees in them",
+    "The classes that the classifier gives them",
     "A hundred that passed, stacked by class as in a histogram. A generator that has forgotten a "
     "class, which is how GANs like to fail, leaves a gap.",
     "classes.png",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygen import grad, nn, optim, plot
-from tinygen.data import Batches, load, specimens
+from tinygen.data import Batches, load, one_per_class
 from tinygen.evaluate import metrics
 from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, wiener_filter
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
@@ -106,7 +106,7 @@ def main(
         model.save(run.path(f"{name}.npz"))
         models[name], curves[name] = model, losses
 
-    first = specimens(digits.test_labels[:limit])
+    first = one_per_class(digits.test_labels[:limit])
     figures, results, sheets = {}, [], {}
     for name, corrupt in damages.items():
         damaged = corrupt(test, np.random.default_rng(TEST_SEED))

@@ -1,7 +1,7 @@
 """Teach a U-Net to draw digits by taking noise out of nothing: a diffusion model of MNIST.
 
 You will see the loss on test digits after each epoch; how far samples are from test digits, beside how far training
-digits are; what a judge says of them, a classifier that is trained once and kept; and `index.html`: samples, how digits
+digits are; how a classifier scores them, which is trained once and kept; and `index.html`: samples, how digits
 form out of noise (a strip and a GIF), what the network makes out in the noise on the way, and the loss.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load
 from tinygen.evaluate import metrics
-from tinygen.evaluate.scoring import judge_samples
+from tinygen.evaluate.scoring import score_samples
 from tinygen.models import Diffusion
 from tinygen.op import no_grad
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
-from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, before_work, command, start
+from tinygen.runs.cli import Batch, Classifiers, Count, Limit, Rate, Samples, Seed, Size, before_work, command, start
 
 
 @command
@@ -28,7 +28,7 @@ def main(
     lr: Rate = 2e-3,
     channels: Size = 16,
     samples: Samples = 1000,
-    judges: Judges = 1,
+    classifiers: Classifiers = 1,
     limit: Limit = None,
     seed: Seed = 0,
     out: Path = Path("runs/diffusion_digits"),
@@ -46,18 +46,20 @@ def main(
         lr: the learning rate after its warm-up; it falls to zero along half a cosine.
         channels: of the U-Net's first maps, a multiple of 16; the others have four and eight times as many.
         samples: how many are drawn, written to samples.npy (8 bits a pixel) and held against digits.
-        judges: how many classifiers judge them; 0 for none.
+        classifiers: how many classifiers evaluate them; 0 for none.
         limit: take only the first images.
-        seed: of everything random but the judges.
+        seed: of everything random but the classifiers.
         out: the folder for the model, the log and the pictures.
         resume: go on with the run in that folder, from its newest checkpoint.
         overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
+        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
         quiet: print nothing.
     """
     if quick:
-        epochs, samples, judges, limit = 1, 64, 0, 128
-    config = dict(epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, judges=judges)
+        epochs, samples, classifiers, limit = 1, 64, 0, 128
+    config = dict(
+        epochs=epochs, batch_size=batch_size, lr=lr, channels=channels, samples=samples, classifiers=classifiers
+    )
     config |= dict(limit=limit, seed=seed)
     rng = np.random.default_rng(seed)
     with before_work():
@@ -102,12 +104,12 @@ def main(
         states = list(model.reverse(25, rng, steps=50))
     np.save(run.path("samples.npy"), np.rint(255 * drawn).astype(np.uint8))
 
-    judged = judge_samples(drawn, digits, judges=judges, quiet=quiet)
-    figures = {"test": tests[-1]} | against(drawn, train, test) | judged.figures
+    scores = score_samples(drawn, digits, classifiers=classifiers, quiet=quiet)
+    figures = {"test": tests[-1]} | against(drawn, train, test) | scores.figures
     results = [
         Result("squared error per pixel of test images", figures["test"]),
         Result("Fréchet distance of samples, PCA-30", figures["samples"], f"{figures['training']:.4g} training digits"),
-        *judged.results,
+        *scores.results,
     ]
     figures_table(results, quiet=quiet)
     run.finish(figures)

@@ -1,7 +1,7 @@
 """The tour: trains four families of models on real digits and shows what each of them can do. Start here.
 
 The 8x8 digits come with the package, so nothing is downloaded. You will see progress; a table of the families, each
-with its figure and what to hold that against; a second one of what they can do, where a judge, a classifier of real
+with its figure and what to hold that against; a second one of what they can do, where a classifier of real
 digits, looks at a thousand samples of each; and the address of a page with the pictures, `index.html` in the folder of
 the run. Each file in `tour_stops` is one stop: it trains a model, its loop in sight, and says what came out.
 """
@@ -14,16 +14,19 @@ from tour_stops.stop import Stop, Trip
 
 from tinygen import plot
 from tinygen.data import load
-from tinygen.evaluate.scoring import Judged, judge_samples
+from tinygen.evaluate.scoring import Scores, score_samples
 from tinygen.io.table import columns
 from tinygen.runs import Page, Panel, Section, Table, open_run
 from tinygen.runs.cli import Seed, before_work, command, start
 
-SURE, MOST = 0.8, 0.8  # the judge is sure of a sample from this probability on, and should be of this share of them
+SURE, MOST = (
+    0.8,
+    0.8,
+)  # the classifier is sure of a sample from this probability on, and should be of this share of them
 
 
 class Budget(NamedTuple):
-    """How many steps the stops train, and how many samples the judge sees of each."""
+    """How many steps the stops train, and how many samples of each the classifier scores."""
 
     autoencoder: int
     vae: int
@@ -53,10 +56,10 @@ def main(
 
     Args:
         data: "digits" (8x8, inside the package), "mnist" (28x28), or a folder of your own square pictures.
-        seed: of everything random but the judge.
+        seed: of everything random but the classifier.
         out: the folder for the page and its pictures.
         overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
+        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
         quiet: print nothing.
     """
     budget = BUDGETS["quick" if quick else data if data in BUDGETS else "mnist"]
@@ -78,14 +81,14 @@ def main(
         gan.visit(trip, budget.gan),
         diffusion.visit(trip, budget.diffusion),
     ]
-    judged = {
-        stop.family: judge_samples(stop.samples, digits, judges=int(not quick), confidence=SURE, quiet=quiet)
+    scores = {
+        stop.family: score_samples(stop.samples, digits, classifiers=int(not quick), confidence=SURE, quiet=quiet)
         for stop in stops
         if stop.samples is not None
     }
-    families, abilities = families_table(stops), abilities_table(stops, judged)
+    families, abilities = families_table(stops), abilities_table(stops, scores)
     figures = {f"{stop.family}: {stop.figure}": stop.value for stop in stops}
-    for family, opinion in judged.items():
+    for family, opinion in scores.items():
         figures |= {f"{family}: {name}": opinion.figures[name] for name in ("sure", "rarest") if opinion.figures}
     run.finish(figures)
     if not quiet:
@@ -95,7 +98,7 @@ def main(
         intro=f"Four families of models, built from scratch and trained on {len(digits.train_images):,} images of the "
         f"data set “{digits.name}”, and shown beside test images that they never saw.",
         sections=[
-            Section("Side by side", SIDE_BY_SIDE, panels=samples_of(trip, stops, judged)),
+            Section("Side by side", SIDE_BY_SIDE, panels=samples_of(trip, stops, scores)),
             Section("Four families", FAMILIES, table=families),
             Section("What each can do", ABILITIES, table=abilities),
             *(section for stop in stops for section in stop.sections),
@@ -115,26 +118,26 @@ def families_table(stops: list[Stop]) -> Table:
     return Table(head, rows)
 
 
-def abilities_table(stops: list[Stop], judged: dict[str, Judged]) -> Table:
-    """What each family can do: how the judge finds its samples, and whether it knows densities and codes."""
+def abilities_table(stops: list[Stop], scores: dict[str, Scores]) -> Table:
+    """What each family can do: how the classifier scores its samples, and whether it knows densities and codes."""
     head = "family", "samples", "clear", "rarest class", "density", "encode"
     rows = []
     for stop in stops:
-        found = judged[stop.family].figures if stop.family in judged else {}
+        found = scores[stop.family].figures if stop.family in scores else {}
         share, rarest = (percent(found[name]) if found else "" for name in ("sure", "rarest"))
         rows.append((stop.family, verdict(stop, found), share, rarest, stop.density, stop.encode))
-    real = next((opinion.figures for opinion in judged.values() if opinion.figures), None)
+    real = next((opinion.figures for opinion in scores.values() if opinion.figures), None)
     if real:
         rows.append(("(test digits)", "", percent(real["test_sure"]), "", "", ""))
     return Table(head, rows)
 
 
 def verdict(stop: Stop, found: dict[str, float]) -> str:
-    """Whether it can sample, by the judge."""
+    """Whether it can sample, by the classifier."""
     if stop.samples is None:
         return "no"
     if not found:
-        return "yes, not judged"
+        return "yes, not evaluated"
     if found["rarest"] == 0:
         return "not all classes"
     return "yes" if found["sure"] >= MOST else "too few are clear"
@@ -152,13 +155,13 @@ def printed(table: Table) -> str:
 # ---- the page ------------------------------------------------------------------------------------------------------
 
 
-def samples_of(trip: Trip, stops: list[Stop], judged: dict[str, Judged]) -> list[Panel]:
+def samples_of(trip: Trip, stops: list[Stop], scores: dict[str, Scores]) -> list[Panel]:
     """Thirty test digits, and as many samples of each family that can draw, as pictures to stand side by side."""
     trip.page.save("samples_real.png", plot.image_grid, trip.digits.test_images[:30], columns=5)
     beside = [Panel("samples_real.png", "Real test digits", "real")]
     for stop in stops:
         if stop.samples is not None:
-            name, found = f"samples_{stop.family}.png", judged[stop.family].figures
+            name, found = f"samples_{stop.family}.png", scores[stop.family].figures
             trip.page.save(name, plot.image_grid, stop.samples[:30], columns=5)
             caption = stop.family + (f", {100 * found['sure']:.0f} % clear" if found else "")
             beside.append(Panel(name, f"Samples of the {stop.family}", caption))
@@ -168,7 +171,7 @@ def samples_of(trip: Trip, stops: list[Stop], judged: dict[str, Judged]) -> list
 FAMILIES = """Each with a figure of its own, and what to hold that against."""
 
 ABILITIES = f"""To sample, to say how probable an image is, to say what it is made of: each family can do some of it. A
-judge, a classifier that was trained on the same digits, looks at samples of each. One is clear to it if its
+classifier that was trained on the same digits looks at samples of each. One is clear to it if its
 class has a probability of {SURE} or more; {100 * MOST:.0f} % should be, and every class should be there. An autoencoder
 has images for codes, but nobody knows which codes are likely."""
 

@@ -2,7 +2,7 @@
 
 You will see the bound on log p(x) rise, in two runs: one with 50 latents, the network with one stochastic layer of the
 IWAE paper (Burda et al. 2016), and one with 2, whose latents can be drawn as a map. Then the negative log-likelihood of
-the test set by importance sampling, how many latents are in use, what a judge says of samples (a classifier, trained
+the test set by importance sampling, how many latents are in use, how a classifier scores samples (trained
 once and kept), and a page with samples, reconstructions and the map.
 """
 
@@ -12,11 +12,24 @@ from statistics import NormalDist
 import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
-from tinygen.data import Batches, load, specimens
-from tinygen.evaluate.scoring import judge_samples
+from tinygen.data import Batches, load, one_per_class
+from tinygen.evaluate.scoring import score_samples
 from tinygen.models import VAE
 from tinygen.runs import Page, Result, Run, Section, figures_table, open_run, progress
-from tinygen.runs.cli import Batch, Count, Judges, Limit, Rate, Samples, Seed, Size, Weight, before_work, command, start
+from tinygen.runs.cli import (
+    Batch,
+    Classifiers,
+    Count,
+    Limit,
+    Rate,
+    Samples,
+    Seed,
+    Size,
+    Weight,
+    before_work,
+    command,
+    start,
+)
 
 TEST_SEED = 500  # of the one draw of binary test images, whatever `seed` is: figures can be compared
 PAPER = "86.76 Burda et al. (L_5000, 3280 epochs)"
@@ -87,7 +100,7 @@ def main(
     beta: Weight = 1.0,
     k: Count = 500,
     samples: Samples = 1000,
-    judges: Judges = 1,
+    classifiers: Classifiers = 1,
     limit: Limit = None,
     seed: Seed = 0,
     out: Path = Path("runs/vae"),
@@ -107,20 +120,20 @@ def main(
         latent: how many latents the first model has.
         beta: the weight of the KL term in training; the figures are those of beta = 1.
         k: draws for each image in the estimate L_k of its log-likelihood.
-        samples: how many are drawn and judged.
-        judges: how many classifiers judge them; 0 for none.
+        samples: how many are drawn and evaluated.
+        classifiers: how many classifiers evaluate them; 0 for none.
         limit: take only the first images.
-        seed: of everything random but the binary test images and the judges.
+        seed: of everything random but the binary test images and the classifiers.
         out: the folder for the model, the log and the page.
         resume: go on with the run in that folder, from its newest checkpoint.
         overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; nobody judges.
+        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
         quiet: print nothing.
     """
     if quick:
-        epochs, map_epochs, k, judges, limit = 2, 2, 10, 0, 1000
+        epochs, map_epochs, k, classifiers, limit = 2, 2, 10, 0, 1000
     config = dict(epochs=epochs, map_epochs=map_epochs, batch_size=batch_size, lr=lr, latent=latent, beta=beta, k=k)
-    config |= dict(samples=samples, judges=judges, limit=limit, seed=seed)
+    config |= dict(samples=samples, classifiers=classifiers, limit=limit, seed=seed)
     rng = np.random.default_rng(seed)
     with before_work():
         digits = load(data, quiet=quiet)
@@ -157,8 +170,8 @@ def main(
     if (digits.name, limit, latent) == ("mnist", None, 50):
         beside += f"; {PAPER}"
     drawn = model.sample(samples, rng)
-    judged = judge_samples(drawn, digits, judges=judges, quiet=quiet)
-    figures |= judged.figures
+    scores = score_samples(drawn, digits, classifiers=classifiers, quiet=quiet)
+    figures |= scores.figures
     verdict = "below independent" if figures["nll"] < figures["independent"] else "not below"
     results = [
         Result(f"NLL: -L_{k}, nats per test image", figures["nll"], beside, verdict),
@@ -166,12 +179,12 @@ def main(
         Result("reconstruction: -E log p(x|z)", figures["reconstruction"]),
         Result("KL(q(z|x) ‖ p(z))", figures["kl"]),
         Result("active latents", figures["active"], f"of {latent}"),
-        *judged.results,
+        *scores.results,
     ]
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
-    first, few = specimens(labels), labels < 10  # classes on the map: an eye tells no more colours apart
+    first, few = one_per_class(labels), labels < 10  # classes on the map: an eye tells no more colours apart
     page, codes = Page(run), flat.encode(test)[0]
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
     page.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))

@@ -65,13 +65,13 @@ def interruptible():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def judges(tmp_path_factory):
-    """Judges are kept in a folder of this session: the user's cache is left alone."""
+def classifiers(tmp_path_factory):
+    """Classifiers are kept in a folder of this session: the user's cache is left alone."""
     from tinygen.evaluate import classifier
 
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("judges")
-        patch.setattr(classifier, "judges_folder", lambda: folder)
+        folder = tmp_path_factory.mktemp("classifiers")
+        patch.setattr(classifier, "classifiers_folder", lambda: folder)
         yield
 
 

@@ -5,7 +5,7 @@ from time import perf_counter
 import numpy as np
 
 from tinygen import grad, nn, optim, plot
-from tinygen.data import Batches, specimens
+from tinygen.data import Batches, one_per_class
 from tinygen.evaluate import metrics
 from tinygen.models import ConvAutoencoder
 from tinygen.runs import Panel, Section, progress
@@ -44,7 +44,7 @@ def visit(trip: Trip, steps: int) -> Stop:
     pca = metrics.pca(images, 10)
     by_pca = metrics.pca_reconstruct(test, pca.mean, pca.components)
     error = metrics.squared_error_per_image(test, by_pca)
-    codes, first = model.encode(test), specimens(labels)
+    codes, first = model.encode(test), one_per_class(labels)
     rows = {"autoencoder": model.reconstruct(test[first]), "PCA": np.clip(by_pca[first], 0, 1)}
     curves = {"training": losses, "test": tests}
     save, beside = trip.page.save, {"PCA-10, test": error}

@@ -5,7 +5,7 @@ from time import perf_counter
 import numpy as np
 
 from tinygen import grad, nn, no_grad, optim, plot
-from tinygen.data import Batches, specimens
+from tinygen.data import Batches, one_per_class
 from tinygen.models import VAE
 from tinygen.runs import Panel, Section, progress
 from tour_stops.stop import Stop, Trip, loss_picture
@@ -48,7 +48,7 @@ def visit(trip: Trip, steps: int) -> Stop:
     rng = np.random.default_rng(trip.seed)
     white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the share of each pixel, never quite 0 or 1 (Laplace)
     independent = -float((test * np.log(white) + (1 - test) * np.log(1 - white)).sum() / len(test))
-    first = specimens(trip.digits.test_labels)
+    first = one_per_class(trip.digits.test_labels)
     mu, log_var = model.encode(test[first])
     draw = mu + np.exp(log_var / 2) * rng.standard_normal(mu.shape, dtype=mu.dtype)
     rows = {"mean of q(z|x)": model.decode(mu), "draw from it": model.decode(draw)}

@@ -100,4 +100,4 @@ def test_evaluate_refuses_pictures_without_classes_in_one_line(tmp_path):
         Image.new("L", (9, 9), 20 * i).save(tmp_path / f"{i}.png")
     run = tinygen("evaluate", str(tmp_path))
     assert run.returncode == 2
-    assert "one class only" in run.stderr and "Traceback" not in run.stderr
+    assert "expected data with at least two classes" in run.stderr and "Traceback" not in run.stderr

@@ -1,4 +1,4 @@
-"""The judge: its network, that it is trained once and never trusted blindly, and that its figures are what they say."""
+"""The classifier: its network and its cache; and the scores, against formulas written a second time."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ import scipy.linalg
 import scipy.spatial
 
 from tinygen.data import Dataset, load
-from tinygen.evaluate import classifier as room
-from tinygen.evaluate.scoring import by_class, eight_bits, judge_samples
+from tinygen.evaluate import classifier as module
+from tinygen.evaluate.classifier import Classifier, load_classifier, train_classifier
+from tinygen.evaluate.scoring import by_class, eight_bits, score_samples
 from tinygen.io import checkpoint
-from tinygen.models import Judge, load_judge, train_judge
 from tinygen.runs.run import figures_table
 
 
@@ -18,7 +18,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def some(n: int = 60, classes: int = 10, name: str = "some") -> Dataset:
-    """A few of the embedded digits."""
+    """A small data set of embedded digits."""
     digits = load("digits")
     kept = digits.train_labels < classes
     images, labels = digits.train_images[kept], digits.train_labels[kept]
@@ -28,34 +28,34 @@ def some(n: int = 60, classes: int = 10, name: str = "some") -> Dataset:
 
 @pytest.fixture
 def short(monkeypatch, tmp_path):
-    """Judges that are trained for a step or two and kept in a folder of this test."""
-    monkeypatch.setattr(room, "EPOCHS", 1)
-    monkeypatch.setattr(room, "STEPS", 1)
-    monkeypatch.setattr(room, "judges_folder", lambda: tmp_path / "judges")
-    return tmp_path / "judges"
+    """Train classifiers for a step or two, and keep them in a folder of this test."""
+    monkeypatch.setattr(module, "EPOCHS", 1)
+    monkeypatch.setattr(module, "STEPS", 1)
+    monkeypatch.setattr(module, "classifiers_folder", lambda: tmp_path / "classifiers")
+    return tmp_path / "classifiers"
 
 
 @pytest.fixture
 def no_training(short, monkeypatch):
-    """A function to call when from here on nothing may be trained."""
+    """A function after which every training fails the test."""
 
     def refuse(*_, **__):
         raise AssertionError("trained again")
 
-    return lambda: monkeypatch.setattr(room, "train_judge", refuse)
+    return lambda: monkeypatch.setattr(module, "train_classifier", refuse)
 
 
 # -- the network -------------------------------------------------------------------------------------------------------
 
 
 def test_for_mnist_it_is_lenet_5():
-    judge = Judge((28, 28, 1), 10, rng=rng())
-    sizes = [p.size for p in judge.parameters()]
+    classifier = Classifier((28, 28, 1), 10, rng=rng())
+    sizes = [p.size for p in classifier.parameters()]
     layers = [a + b for a, b in zip(sizes[::2], sizes[1::2])]
     assert layers == [156, 2416, 30_840, 10_164, 850]
-    shapes = [line for line in judge.summary((28, 28, 1)).splitlines() if "Pool" in line]
+    shapes = [line for line in classifier.summary((28, 28, 1)).splitlines() if "Pool" in line]
     assert "(B, 12, 12, 6)" in shapes[0] and "(B, 4, 4, 16)" in shapes[1]
-    for name, p in judge.named_parameters():
+    for name, p in classifier.named_parameters():
         if name.endswith("bias"):
             assert not p.numpy().any()
         else:  # He: uniform with variance 2/fan_in
@@ -66,58 +66,58 @@ def test_for_mnist_it_is_lenet_5():
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (2, 3, 1), (15, 20, 3), (16, 16, 1), (17, 30, 3)])
 def test_it_takes_images_of_any_size(shape):
-    judge, x = Judge(shape, 4, rng=rng()), rng(1).random((7, *shape), dtype=np.float32)
-    features = judge.features(x)
+    classifier, x = Classifier(shape, 4, rng=rng()), rng(1).random((7, *shape), dtype=np.float32)
+    features = classifier.features(x)
     assert features.shape == (7, 84) and (features >= 0).all() and features.any()
-    probabilities = judge.probabilities(features)
-    logits = judge(x).numpy()
+    probabilities = classifier.probabilities(features)
+    logits = classifier(x).numpy()
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
 
 
-def test_it_refuses_what_it_can_not_judge():
-    with pytest.raises(ValueError, match=r"2x2 is the least; got \(1, 8, 1\)"):
-        Judge((1, 8, 1), 10, rng=rng())
+def test_it_refuses_what_it_can_not_classify():
+    with pytest.raises(ValueError, match=r"expected images of at least 2x2 pixels, got \(1, 8, 1\)"):
+        Classifier((1, 8, 1), 10, rng=rng())
     one = some(classes=1)
-    for make in (load_judge, train_judge):
-        with pytest.raises(ValueError, match=r"some has one class only.*subfolders names them"):
+    for make in (load_classifier, train_classifier):
+        with pytest.raises(ValueError, match=r"got one class in some: sort the pictures into one subfolder per class"):
             make(one, quiet=True)
 
 
-# -- trained once and kept ---------------------------------------------------------------------------------------------
+# -- the cache ---------------------------------------------------------------------------------------------------------
 
 
-def same(a: Judge, b: Judge) -> bool:
+def same(a: Classifier, b: Classifier) -> bool:
     return all((a.state_dict()[name] == array).all() for name, array in b.state_dict().items())
 
 
 def test_it_is_trained_once_for_each_data_set_and_seed(no_training):
     data = some()
-    first, second = load_judge(data, quiet=True), load_judge(data, seed=1, quiet=True)
-    assert not same(first, second) and same(first, train_judge(data, quiet=True))
-    other = load_judge(some(50), quiet=True)
+    first, second = load_classifier(data, quiet=True), load_classifier(data, seed=1, quiet=True)
+    assert not same(first, second) and same(first, train_classifier(data, quiet=True))
+    other = load_classifier(some(50), quiet=True)
     no_training()
-    assert same(load_judge(data, quiet=True), first)
-    assert same(load_judge(data, seed=1, quiet=True), second)
-    assert same(load_judge(some(50), quiet=True), other)
+    assert same(load_classifier(data, quiet=True), first)
+    assert same(load_classifier(data, seed=1, quiet=True), second)
+    assert same(load_classifier(some(50), quiet=True), other)
     with pytest.raises(AssertionError, match="trained again"):
-        load_judge(some(40), quiet=True)
+        load_classifier(some(40), quiet=True)
     with pytest.raises(AssertionError, match="trained again"):
-        load_judge(data, quiet=True, anew=True)
+        load_classifier(data, quiet=True, retrain=True)
 
 
-def test_another_recipe_is_another_judge(no_training, monkeypatch):
-    load_judge(some(), quiet=True)
+def test_other_training_settings_give_another_classifier(no_training, monkeypatch):
+    load_classifier(some(), quiet=True)
     no_training()
-    monkeypatch.setattr(room, "RECIPE", [*room.RECIPE, "and a pinch of salt"])
+    monkeypatch.setattr(module, "TRAINING", [*module.TRAINING, "more"])
     with pytest.raises(AssertionError, match="trained again"):
-        load_judge(some(), quiet=True)
+        load_classifier(some(), quiet=True)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "facts", "network"])
 def test_a_file_that_can_not_be_trusted_is_replaced(short, damage, no_training):
-    """Also a whole checkpoint under this name, of other weights: it says of itself what it is of."""
-    judge = load_judge(some(), quiet=True)
+    """Also an intact checkpoint of other weights under this name: its facts show that it is another one."""
+    classifier = load_classifier(some(), quiet=True)
     (path,) = short.iterdir()
     whole = path.read_bytes()
     arrays, facts = checkpoint.load(path)
@@ -126,25 +126,25 @@ def test_a_file_that_can_not_be_trusted_is_replaced(short, damage, no_training):
     elif damage == "flipped":
         path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
     elif damage == "foreign":
-        path.write_bytes(b"not a judge")
+        path.write_bytes(b"not a classifier")
     elif damage == "facts":
         checkpoint.save(path, {name: 0 * array for name, array in arrays.items()}, facts | {"seed": 7})
     else:
         checkpoint.save(path, {"head.bias": arrays["head.bias"]}, facts)
-    assert same(load_judge(some(), quiet=True), judge)
+    assert same(load_classifier(some(), quiet=True), classifier)
     assert path.read_bytes() == whole
     no_training()
-    assert same(load_judge(some(), quiet=True), judge)
+    assert same(load_classifier(some(), quiet=True), classifier)
 
 
-def test_a_cache_that_can_not_be_written_is_said_and_no_more(short, monkeypatch, tmp_path, capsys):
+def test_a_cache_that_can_not_be_written_gives_a_warning(short, monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(room, "judges_folder", lambda: tmp_path / "file" / "judges")
-    assert same(load_judge(some(), quiet=True), train_judge(some(), quiet=True))
-    assert "can't be kept, and will be trained again" in capsys.readouterr().err
+    monkeypatch.setattr(module, "classifiers_folder", lambda: tmp_path / "file" / "classifiers")
+    assert same(load_classifier(some(), quiet=True), train_classifier(some(), quiet=True))
+    assert "the next run will train again" in capsys.readouterr().err
 
 
-# -- its figures -------------------------------------------------------------------------------------------------------
+# -- the scores --------------------------------------------------------------------------------------------------------
 
 
 def fld(a: np.ndarray, b: np.ndarray) -> float:
@@ -155,18 +155,18 @@ def fld(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def share_among(points: np.ndarray, others: np.ndarray, k: int = 3) -> float:
-    """Kynkäänniemi et al. 2019, equation 2, as it stands there."""
+    """Kynkäänniemi et al. 2019, equation 2."""
     radii = np.sort(scipy.spatial.distance.cdist(others, others), axis=1)[:, k]
     return float(np.mean([(np.linalg.norm(others - p, axis=1) <= radii).any() for p in points]))
 
 
-def test_figures_are_what_they_say():
+def test_the_scores_equal_their_formulas():
     data, n = load("digits"), 150
     samples = np.clip(data.test_images[:n] + 0.2 * rng().standard_normal((n, 8, 8, 1), dtype=np.float32), 0, 1)
-    judged = judge_samples(samples, data, confidence=0.8, quiet=True)
-    judge, rounded = load_judge(data), (np.rint(255 * samples) / 255).astype(np.float32)
-    train, test, drawn = (judge.features(images) for images in (data.train_images, data.test_images, rounded))
-    found, real = judge.probabilities(drawn), judge.probabilities(test)
+    scores = score_samples(samples, data, confidence=0.8, quiet=True)
+    classifier, rounded = load_classifier(data), (np.rint(255 * samples) / 255).astype(np.float32)
+    train, test, drawn = (classifier.features(images) for images in (data.train_images, data.test_images, rounded))
+    found, real = classifier.probabilities(drawn), classifier.probabilities(test)
     unit, counts = fld(train, test), np.bincount(found.argmax(axis=1), minlength=10)
     pixels = [images.reshape(len(images), -1) for images in (rounded, data.test_images[:200], data.train_images)]
     expected = {
@@ -183,58 +183,60 @@ def test_figures_are_what_they_say():
         "nearest": np.median(scipy.spatial.distance.cdist(pixels[0], pixels[2]).min(axis=1)),
         "test_nearest": np.median(scipy.spatial.distance.cdist(pixels[1], pixels[2]).min(axis=1)),
     }
-    assert judged.figures == pytest.approx(expected, rel=1e-4)
-    assert (judged.classes == found.argmax(axis=1)).all()
-    assert judged.figures["accuracy"] >= 0.92 and judged.figures["test_sure"] > 0.9
-    again = judge_samples(np.rint(255 * samples).astype(np.uint8), data, confidence=0.8, quiet=True)
-    assert again.figures == judged.figures
-    table = figures_table(judged.results, quiet=True)
-    assert f"{100 * expected['sure']:.1f} %" in table and "150 samples, 1 judge)" in table
+    assert scores.figures == pytest.approx(expected, rel=1e-4)
+    assert (scores.classes == found.argmax(axis=1)).all()
+    assert scores.figures["accuracy"] >= 0.92 and scores.figures["test_sure"] > 0.9
+    again = score_samples(np.rint(255 * samples).astype(np.uint8), data, confidence=0.8, quiet=True)
+    assert again.figures == scores.figures
+    table = figures_table(scores.results, quiet=True)
+    assert f"{100 * expected['sure']:.1f} %" in table and "150 samples, 1 classifier)" in table
 
 
-def test_what_it_says_of_copies_of_one_class_and_of_noise():
+def test_the_scores_of_copies_of_one_class_and_of_noise():
     data = load("digits")
-    copies = judge_samples(data.train_images, data, quiet=True).figures
+    copies = score_samples(data.train_images, data, quiet=True).figures
     assert copies["nearest"] < 0.02 < copies["test_nearest"] / 20  # rounded to 8 bits
     assert copies["R"] == pytest.approx(1, abs=0.01)
-    ones = judge_samples(data.test_images[data.test_labels == 1], data, quiet=True)
+    ones = score_samples(data.test_images[data.test_labels == 1], data, quiet=True)
     assert ones.figures["rarest"] == 0 and "too rare" in figures_table(ones.results, quiet=True)
     assert ones.figures["recall"] < 0.5 < ones.figures["precision"]
-    noise = judge_samples(rng().random((100, 8, 8, 1)), data, quiet=True).figures
+    noise = score_samples(rng().random((100, 8, 8, 1)), data, quiet=True).figures
     assert noise["R"] > 5 and noise["precision"] < 0.6 < ones.figures["precision"]
 
 
-def test_several_judges_are_averaged(short):
+def test_several_classifiers_are_averaged(short):
     data = some()
     samples = data.test_images[:20]
-    one, two = (judge_samples(samples, data, judges=n, quiet=True) for n in (1, 2))
+    one, two = (score_samples(samples, data, classifiers=n, quiet=True) for n in (1, 2))
     facts = [dict(checkpoint.load(path)[1]) for path in short.iterdir()]
     assert sorted(fact["seed"] for fact in facts) == [0, 1]
-    judge = load_judge(data, seed=1)
-    train, test, drawn = (judge.features(x) for x in (data.train_images, data.test_images, eight_bits(samples, data)))
+    classifier = load_classifier(data, seed=1)
+    train, test, drawn = (
+        classifier.features(x) for x in (data.train_images, data.test_images, eight_bits(samples, data))
+    )
     ratio = fld(drawn, test) / fld(train, test)
     assert two.figures["R"] == pytest.approx((one.figures["R"] + ratio) / 2, rel=1e-4)
 
 
-def test_nobody_judges_where_nobody_is_asked_or_there_are_no_classes(short, capsys):
-    assert judge_samples(some().test_images, some(), judges=0) == ({}, [], None)
+def test_samples_are_not_scored_without_classifiers_or_classes(short, capsys):
+    assert score_samples(some().test_images, some(), classifiers=0) == ({}, [], None)
     assert capsys.readouterr().out == ""
-    assert judge_samples(some().test_images, some(classes=1)) == ({}, [], None)
-    assert "no judge: it takes two classes (subfolders name them)" in capsys.readouterr().out
-    assert judge_samples(some().test_images, some(4)) == ({}, [], None)
-    assert judge_samples(some().test_images, some(classes=1), quiet=True) == ({}, [], None)
+    assert score_samples(some().test_images, some(classes=1)) == ({}, [], None)
+    assert "samples are not scored: expected at least two classes and 5 test images" in capsys.readouterr().out
+    assert score_samples(some().test_images, some(4)) == ({}, [], None)
+    assert score_samples(some().test_images, some(classes=1), quiet=True) == ({}, [], None)
     assert not short.exists()
 
 
-def test_samples_that_are_none_are_refused(short):
+def test_other_arrays_are_refused(short):
     for samples in (np.zeros((9, 8, 8)), np.zeros((9, 9, 8, 1)), np.zeros((4, 8, 8, 1))):
-        with pytest.raises(ValueError, match=r"5 samples or more, of shape \(8, 8, 1\), got"):
-            judge_samples(samples, some(), quiet=True)
+        with pytest.raises(ValueError, match=r"at least 5 samples of shape \(8, 8, 1\), got"):
+            score_samples(samples, some(), quiet=True)
     with pytest.raises(ValueError, match="NaN or infinity"):
-        judge_samples(np.full((9, 8, 8, 1), np.nan), some(), quiet=True)
+        score_samples(np.full((9, 8, 8, 1), np.nan), some(), quiet=True)
 
 
-def test_samples_stand_on_those_of_their_class():
+def test_each_class_is_a_column_of_samples():
     classes = np.array([2, 0, 2, 2, 0])
     samples = np.arange(5, dtype=np.float32).reshape(5, 1, 1, 1) / 10
     white = 1.0

@@ -45,7 +45,7 @@ def test_tour_writes_a_page_whose_pictures_exist(tmp_path, capsys):
     assert logs[0] == logs[1] and logs[0]
 
 
-def test_tour_says_what_a_judge_makes_of_each_family():
+def test_tour_shows_how_the_classifier_scores_each_family():
     tour = example("tour")
     stop = {"family": "GAN", "samples": np.zeros((5, 8, 8, 1)), "density": "no", "encode": "no"}
     stops = [tour.Stop(**stop, **dict.fromkeys(set(tour.Stop._fields) - stop.keys()))]
@@ -54,10 +54,10 @@ def test_tour_says_what_a_judge_makes_of_each_family():
         ({"sure": 0.79, "rarest": 0.01}, "too few are clear"),
         ({"sure": 0.9, "rarest": 0.0}, "not all classes"),
     ):
-        judged = {"GAN": tour.Judged(found | {"test_sure": 0.97}, [])}
-        rows = tour.abilities_table(stops, judged).rows
+        scores = {"GAN": tour.Scores(found | {"test_sure": 0.97}, [])}
+        rows = tour.abilities_table(stops, scores).rows
         assert [row[1] for row in rows] == [verdict, ""] and rows[1][2] == tour.percent(0.97)
-    assert tour.abilities_table(stops, {"GAN": tour.Judged({}, [])}).rows[0][1] == "yes, not judged"
+    assert tour.abilities_table(stops, {"GAN": tour.Scores({}, [])}).rows[0][1] == "yes, not evaluated"
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -120,7 +120,7 @@ def test_diffusion_digits_learns_and_draws(tmp_path):
     figures = example("diffusion_digits").main(**settings)
     assert figures["test"] < 0.7  # 1 or so for no answer
     assert figures["training"] < figures["samples"] < np.inf
-    assert figures["train_R"] < figures["R"] < np.inf  # by the judge
+    assert figures["train_R"] < figures["R"] < np.inf  # by the classifier
     page = (out / "index.html").read_text(encoding="utf-8")
     pictures = re.findall(r'<img src="([^"]+)"', page)
     assert {"samples.png", "strip.png", "denoising.gif"} <= set(pictures)
@@ -137,7 +137,7 @@ def test_diffusion_digits_has_a_quick_setting(tmp_path, capsys):
     assert "Now open" in capsys.readouterr().out and np.isfinite(list(figures.values())).all()
 
 
-def test_dcgan_plays_and_is_judged(tmp_path):
+def test_dcgan_is_trained_and_evaluated(tmp_path):
     out = tmp_path / "run"
     options = dict(data="digits", epochs=3, batch_size=32, lr=2e-3, channels=8, samples=200)
     figures = example("dcgan").main(**options, out=out, quiet=True)
@@ -206,7 +206,7 @@ def test_vae_finds_unseen_digits_more_probable_than_independent_pixels_do(tmp_pa
     assert figures["nll"] < figures["independent"] - 2
     assert figures["elbo"] == pytest.approx(-figures["reconstruction"] - figures["kl"], rel=1e-6)
     assert 2 <= figures["active"] <= 50
-    assert figures["train_R"] < figures["R"] < np.inf  # by the judge
+    assert figures["train_R"] < figures["R"] < np.inf  # by the classifier
     page = (out / "index.html").read_text(encoding="utf-8")
     for picture in ("samples", "reconstructions", "manifold", "latent", "loss"):
         assert (out / f"{picture}.png").stat().st_size > 1000 and f"{picture}.png" in page

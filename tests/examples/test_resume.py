@@ -13,19 +13,22 @@ from tinygen.runs import loop
 
 OPTIONS = {  # of a run that takes no time, with the number of losses that it looks at
     "conv_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, limit=64)),
-    "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=5, limit=96, judges=0)),
+    "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=5, limit=96, classifiers=0)),
     "denoising_autoencoder": (12, dict(data="digits", epochs=2, batch_size=32, limit=64)),
     "diffusion_2d": (6, dict(toys=("moons",), seeds=2, steps=3, batch_size=16, points=20, pairs=1)),
-    "diffusion_digits": (8, dict(data="digits", epochs=2, channels=16, batch_size=32, samples=5, limit=96, judges=0)),
+    "diffusion_digits": (
+        8,
+        dict(data="digits", epochs=2, channels=16, batch_size=32, samples=5, limit=96, classifiers=0),
+    ),
     "gan_ring": (6, dict(steps=6, batch_size=16, width=8)),
-    "vae": (20, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, judges=0)),
+    "vae": (20, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, classifiers=0)),
 }
 ON_PICTURES = {  # of a run on a folder
     "conv_autoencoder": dict(epochs=1, batch_size=8),
-    "dcgan": dict(epochs=1, channels=8, batch_size=8, samples=5, judges=0),
+    "dcgan": dict(epochs=1, channels=8, batch_size=8, samples=5, classifiers=0),
     "denoising_autoencoder": dict(epochs=1, batch_size=8),
-    "diffusion_digits": dict(epochs=1, channels=16, batch_size=16, samples=5, judges=0),
-    "vae": dict(epochs=1, map_epochs=1, batch_size=8, k=2, judges=0),
+    "diffusion_digits": dict(epochs=1, channels=16, batch_size=16, samples=5, classifiers=0),
+    "vae": dict(epochs=1, map_epochs=1, batch_size=8, k=2, classifiers=0),
 }
 
 

@@ -251,7 +251,7 @@ def test_the_sizes_of_the_convolutional_pair():
 
 @pytest.mark.parametrize("size", [8, 28])
 def test_the_convolutional_discriminator_sees_opposite_corners_together(size):
-    """A change in both is more than the two changes added up, as it would be if each part were judged by itself."""
+    """A change in both is more than the two changes added up, as it would be if each part were computed by itself."""
     model = DCGAN(rng=rng(), image_size=size)
     corners = rng(20).random((2, size, size, 1), dtype=np.float32)
     corners[0, size // 4 :], corners[1, : -size // 4] = 0, 0  # a stripe above, a stripe below

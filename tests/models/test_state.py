@@ -7,6 +7,7 @@ import pytest
 from helpers.small_models import SMALL
 
 from tinygen import models, nn
+from tinygen.evaluate.classifier import Classifier
 from tinygen.models.registry import BUILDERS
 
 TRAINS = {"forward", "loss", "terms", "posterior", "likelihood", "log_weights"}  # in whatever mode the model is
@@ -33,8 +34,8 @@ class Restless(nn.Module):
 
 
 def restless(name):
-    """A small model of the registry, or a judge, in training mode, each of its networks made restless."""
-    model = models.Judge((8, 8, 1), 3, rng=rng()) if name == "Judge" else models.build({name: SMALL[name]}, rng())
+    """A small model of the registry, or a classifier, in training mode, each of its networks made restless."""
+    model = Classifier((8, 8, 1), 3, rng=rng()) if name == "Classifier" else models.build({name: SMALL[name]}, rng())
     for part, network in model.named_children():
         setattr(model, part, Restless(network))
     return model
@@ -71,16 +72,17 @@ def codes(model):
 
 
 def methods(name):
-    kind = models.Judge if name == "Judge" else type(models.build({name: SMALL[name]}, rng()))
-    own = {key for key, f in getmembers(kind, isfunction) if f.__module__.startswith("tinygen.models")}
+    kind = Classifier if name == "Classifier" else type(models.build({name: SMALL[name]}, rng()))
+    places = ("tinygen.models", "tinygen.evaluate")
+    own = {key for key, f in getmembers(kind, isfunction) if f.__module__.startswith(places)}
     return sorted(key for key in own if not key.startswith("_"))
 
 
-EVERY = [(name, method) for name in [*BUILDERS, "Judge"] for method in methods(name) if method not in TRAINS]
+EVERY = [(name, method) for name in [*BUILDERS, "Classifier"] for method in methods(name) if method not in TRAINS]
 
 
 def test_every_model_of_the_package_is_of_a_kind_that_is_tried_here():
-    kinds = tuple({type(models.build({name: SMALL[name]}, rng())) for name in SMALL} | {models.Judge})
+    kinds = tuple({type(models.build({name: SMALL[name]}, rng())) for name in SMALL} | {Classifier})
     networks = {models.UNet, models.PointDenoiser}  # which have only `forward`
     own = {kind for _, kind in getmembers(models, isclass) if issubclass(kind, nn.Module)} - networks
     for kind in own:
@@ -115,7 +117,7 @@ NO_ROWS = ("interpolate", "rejection_sample", "reverse")  # their results are no
 @pytest.mark.parametrize("name, method", [each for each in EVERY if each[1] not in NO_ROWS])
 def test_of_no_examples_comes_nothing(name, method):
     """Empty arrays of the right shape, not an error."""
-    model = models.Judge((8, 8, 1), 3, rng=rng()) if name == "Judge" else models.build({name: SMALL[name]}, rng())
+    model = Classifier((8, 8, 1), 3, rng=rng()) if name == "Classifier" else models.build({name: SMALL[name]}, rng())
     none, some = (CALLS[method](model, n) for n in (0, 3))
     for a, b in zip(none, some) if isinstance(none, tuple) else [(none, some)]:
         assert len(a) == 0 and a.shape[1:] == b.shape[1:] and a.dtype == b.dtype

@@ -25,11 +25,11 @@ def evaluate(
         quiet: hide the progress bar.
     """
     from tinygen.data import load
-    from tinygen.models import load_judge
+    from tinygen.evaluate.classifier import load_classifier
 
     found = load(name, quiet=quiet)
     with before_work():
-        network = load_judge(found, seed=seed, quiet=quiet, anew=train)
+        network = load_classifier(found, seed=seed, quiet=quiet, retrain=train)
     predicted = network.probabilities(network.features(found.test_images)).argmax(axis=1)
     accuracy, weights = np.mean(predicted == found.test_labels), sum(p.size for p in network.parameters())
     print(f"{found}\nclassifier {seed}, {weights:,} parameters: {accuracy:.2%} of the test images classified correctly")

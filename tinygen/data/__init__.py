@@ -9,7 +9,7 @@ import sys
 
 from tinygen.data.batches import Batches
 from tinygen.data.catalogue import list_datasets, load
-from tinygen.data.dataset import DataError, Dataset, specimens
+from tinygen.data.dataset import DataError, Dataset, one_per_class
 from tinygen.data.digits import load_digits
 from tinygen.data.factors import KINDS, Factors, render_shapes, shapes
 from tinygen.data.folder import load_folder
@@ -32,12 +32,12 @@ __all__ = [
     "load_folder",
     "load_mnist",
     "moons",
+    "one_per_class",
     "read_idx",
     "render_shapes",
     "ring",
     "ring_centres",
     "shapes",
-    "specimens",
     "swiss_roll",
 ]
 

@@ -65,7 +65,7 @@ class Dataset:
         return f"Dataset({self.name!r}: {train} training + {test} test images {shape}, {classes}{note})"
 
 
-def specimens(labels: np.ndarray, count: int = 10) -> list[int]:
+def one_per_class(labels: np.ndarray, count: int = 10) -> list[int]:
     """Which images to show: the first of each class, or simply the first ones where there is one class only."""
     classes = np.unique(labels)[:count]
     if len(classes) < 2:

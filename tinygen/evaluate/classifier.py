@@ -1,7 +1,7 @@
-"""A judge of images: a classifier of the real ones, trained once and kept, that samples are held against.
+"""A classifier of real images, trained once and kept in the user's cache: `scoring.py` evaluates samples with it.
 
-`scoring.py` makes figures of what it answers: how sure it is of a sample's class, and the features that its
-last hidden layer sees in it, which are to a Fréchet distance of digits what Inception's are to that of photographs.
+Its class probabilities show how clear a sample is. Its last hidden layer gives the features for a Fréchet distance, as
+Inception's does for photographs.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygen import functional, nn, optim
 from tinygen.data import Batches, Dataset, mnist
+from tinygen.errors import arguments
 from tinygen.grad import grad
 from tinygen.io import checkpoint
 from tinygen.io.output import warn
@@ -22,17 +23,18 @@ from tinygen.nn.inference import in_batches
 from tinygen.tensor import Tensor
 
 FEATURES = 84
-EPOCHS, STEPS = 12, 500  # at least so many of both
-SLOWER = 2 / 3  # of the epochs, then a tenth of the rate
-MANY = 10_000  # images: from here on batches of 128 and a rate of 1e-3, below 32 and 2e-3
-RECIPE = [EPOCHS, STEPS, SLOWER, MANY]
+EPOCHS, STEPS = 12, 500  # the least number of both
+SLOWER = 2 / 3  # after this share of the epochs the learning rate falls to a tenth
+MANY = 10_000  # from this number of images on, batches of 128 and a learning rate of 1e-3; below, 32 and 2e-3
+TRAINING = [EPOCHS, STEPS, SLOWER, MANY]
 
 
-class Judge(nn.Module):
-    """A classifier of images (N, H, W, C) into K classes whose last hidden layer has 84 features.
+class Classifier(nn.Module):
+    """Classify images (N, H, W, C) into `classes` classes; the last hidden layer has 84 features.
 
-    From 16x16 on it is LeNet-5 (LeCun et al. 1998) with ReLU and max pooling, 44,426 parameters for 28x28x1 and ten
-    classes. Its 5x5 kernels would leave nothing of smaller images: they get padded 3x3 kernels and one pooling.
+    Images of at least 16x16 pixels get LeNet-5 (LeCun et al. 1998) with ReLU and max pooling, which has 44,426
+    parameters for 28x28x1 and ten classes. Smaller images get padded 3x3 kernels and one pooling layer. Raises
+    ValueError below 2x2 pixels.
     """
 
     def __init__(
@@ -40,7 +42,8 @@ class Judge(nn.Module):
     ):
         *size, channels = image_shape
         if min(size) < 2:
-            raise ValueError(f"Judge: images are halved at least once, so 2x2 is the least; got {tuple(image_shape)}")
+            raise ValueError(f"Classifier: expected images of at least 2x2 pixels, got {tuple(image_shape)}")
+        (classes,) = arguments.sizes("Classifier", classes=classes)
         how = dict(init=nn.init.he_uniform, rng=rng, dtype=dtype)
         if min(size) >= 16:
             maps, size = 16, [((side - 4) // 2 - 4) // 2 for side in size]
@@ -74,83 +77,83 @@ class Judge(nn.Module):
         return self.head(self.body(x))
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What the last hidden layer answers, after its ReLU, (N, 84), as an array."""
+        """The output of the last hidden layer after its ReLU, (N, 84)."""
         return in_batches(self.body, images, 500)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """The probability of each class, (N, K), for images with these features."""
+        """The probability of each class, (N, K), for images with the given features (N, 84)."""
         return in_batches(self, features, 10_000, lambda x: functional.softmax(self.head(x)))
 
 
-def train_judge(data: Dataset, *, seed: int = 0, quiet: bool = False) -> Judge:
-    """A judge of these images: Adam on the cross-entropy of the training part, 12 epochs or 500 steps if that is more.
+def train_classifier(data: Dataset, *, seed: int = 0, quiet: bool = False) -> Classifier:
+    """Train a classifier on the training part of `data`: Adam on the cross-entropy, at least 12 epochs and 500 steps.
 
-    Raises ValueError for images of one class only, such as a folder of pictures without subfolders.
+    Raises ValueError if the data have one class only, such as a folder of pictures without subfolders.
     """
     check_classes(data)
     rng = np.random.default_rng(seed)
-    judge = Judge(data.image_shape, len(data.classes), rng=rng)
-    params = judge.parameters()
+    classifier = Classifier(data.image_shape, len(data.classes), rng=rng)
+    params = classifier.parameters()
     batch_size, rate = (128, 1e-3) if len(data.train_images) >= MANY else (32, 2e-3)
     batches = Batches((data.train_images, data.train_labels), batch_size, rng)
     epochs = max(EPOCHS, math.ceil(STEPS / len(batches)))
     opt = optim.Adam(params, rate)
     schedule = optim.step_decay(rate, every=round(SLOWER * epochs) * len(batches))
-    for _ in (bar := progress(range(epochs), label=f"a judge of {data.name}, once", quiet=quiet)):
+    for _ in (bar := progress(range(epochs), label=f"classifier of {data.name}", quiet=quiet)):
         for images, labels in batches:
             opt.lr = schedule(opt.steps)
-            loss = functional.cross_entropy(judge(images), labels)
+            loss = functional.cross_entropy(classifier(images), labels)
             opt.step(grad(loss, params))
         bar.show(loss=loss)
-    return judge
+    return classifier
 
 
 def check_classes(data: Dataset) -> None:
-    """Raise ValueError unless the images are of two classes at least."""
+    """Raise ValueError unless the data have at least two classes."""
     if len(data.classes) < 2:
         raise ValueError(
-            f"judge: {data.name} has one class only, and a judge learns to tell classes apart; in a folder of pictures "
-            "the first level of subfolders names them"
+            f"classifier: expected data with at least two classes, got one class in {data.name}: sort the pictures "
+            "into one subfolder per class"
         )
 
 
-# -- kept --------------------------------------------------------------------------------------------------------------
+# -- the cache ---------------------------------------------------------------------------------------------------------
 
 
-def load_judge(data: Dataset, *, seed: int = 0, quiet: bool = False, anew: bool = False) -> Judge:
-    """The judge of these images from the user's cache, or else, and if `anew`, a new one, which is then kept there.
+def load_classifier(data: Dataset, *, seed: int = 0, quiet: bool = False, retrain: bool = False) -> Classifier:
+    """The classifier of `data` from the user's cache; a new one is trained and kept if there is none, or if `retrain`.
 
-    A file that is damaged, or not of these very images, this network, this way to train and this seed, is not trusted
-    but written anew. A cache that can't be written costs the time to train each time, and is said.
+    A cached file counts only if it is intact and was trained on the same images with the same network, training
+    settings and seed. A cache that can't be written gives a warning, and the next call trains again.
     """
     check_classes(data)
-    judge = Judge(data.image_shape, len(data.classes), rng=np.random.default_rng(seed))
-    facts = dict(data=data.sha256(), network=repr(judge), recipe=RECIPE, seed=seed)
-    path = judge_path(facts)
+    classifier = Classifier(data.image_shape, len(data.classes), rng=np.random.default_rng(seed))
+    facts = dict(data=data.sha256(), network=repr(classifier), training=TRAINING, seed=seed)
+    path = classifier_path(facts)
     try:
         arrays, info = checkpoint.load(path)
-        if not anew and info == facts:
-            judge.load_state_dict(arrays)
-            return judge
-    except (OSError, ValueError, checkpoint.CheckpointError):  # none yet, or none to trust
+        if not retrain and info == facts:
+            classifier.load_state_dict(arrays)
+            return classifier
+    except (OSError, ValueError, checkpoint.CheckpointError):  # not in the cache, or not usable
         pass
-    judge = train_judge(data, seed=seed, quiet=quiet)
-    state = judge.state_dict()
-    checkpoint.check_finite("judge", state)
+    classifier = train_classifier(data, seed=seed, quiet=quiet)
+    state = classifier.state_dict()
+    checkpoint.check_finite("classifier", state)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.save(path, state, facts)
     except OSError as error:
-        warn(f"judge: can't be kept, and will be trained again next time ({error})")
-    return judge
+        warn(f"classifier: the cache can't be written ({error}): the next run will train again")
+    return classifier
 
 
-def judge_path(facts: dict[str, Any]) -> Path:
-    """The file for a judge with these facts."""
+def classifier_path(facts: dict[str, Any]) -> Path:
+    """The file in the cache for a classifier with these facts."""
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return judges_folder() / f"{key[:32]}.npz"
+    return classifiers_folder() / f"{key[:32]}.npz"
 
 
-def judges_folder() -> Path:
-    """Where judges are kept: beside the downloads, in the operating system's folder for a user's caches."""
-    return mnist.cache_folder().parent / "judges"
+def classifiers_folder() -> Path:
+    """The folder for trained classifiers, beside the downloads in the user's cache folder."""
+    return mnist.cache_folder().parent / "classifiers"

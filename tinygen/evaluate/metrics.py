@@ -1,4 +1,4 @@
-"""Figures that judge a model: reconstruction errors, PCA, angles between subspaces, distances between sets of samples.
+"""Metrics of a model: reconstruction errors, PCA, angles between subspaces, distances between sets of samples.
 
 NumPy alone; Tensors are accepted too. Examples come first, `(N, ...)`, and the other axes are flattened. Sums run in
 float64 over blocks of examples, so that 60,000 images cost little memory.

@@ -1,9 +1,9 @@
-"""Samples held against real images by a judge: sure of their class, all classes there, as far off as real ones are.
+"""Scores of generated images: a classifier of real images shows whether samples are clear, diverse and new.
 
-One line for every sampler of images, so that their figures can be compared:
+Every example that samples images uses these scores, so their figures can be compared:
 
-    judged = judge_samples(model.sample(1000, rng), digits)  # pixels in [0, 1]
-    figures, results = figures | judged.figures, results + judged.results
+    scores = score_samples(model.sample(1000, rng), digits)  # pixels in [0, 1]
+    figures, results = figures | scores.figures, results + scores.results
 """
 
 from typing import NamedTuple
@@ -12,108 +12,107 @@ import numpy as np
 
 from tinygen.data import Dataset
 from tinygen.evaluate import metrics
-from tinygen.evaluate.classifier import load_judge
+from tinygen.evaluate.classifier import load_classifier
 from tinygen.io.output import say
 from tinygen.runs.run import Result
 
-LEAST = 5  # images of a kind: one more than precision and recall need for three neighbours
-NEAREST = 200  # so many samples are held against all training images, pixel by pixel
-LEAST_SHARE = 0.3  # of an equal share: what every class should get, 3 % of ten classes
+LEAST = 5  # samples, and test images: precision and recall with three neighbours need four of each
+NEAREST = 200  # number of samples that are compared with all training images, pixel by pixel
+LEAST_SHARE = 0.3  # of an equal share: the least that a class should get, 3 % for ten classes
 
 
-class Judged(NamedTuple):
-    """Figures by name, the lines of the closing table, and the class that the first judge sees in each sample (N,)."""
+class Scores(NamedTuple):
+    """Figures by name, rows for the table of results, and the classes (N,) of the samples by the first classifier."""
 
     figures: dict[str, float]
     results: list[Result]
     classes: np.ndarray | None = None
 
 
-def judge_samples(
-    samples: np.ndarray, data: Dataset, *, judges: int = 1, confidence: float = 0.9, quiet: bool = False
-) -> Judged:
-    """What judges of these data, with seeds 0, 1, ..., say to samples (N, H, W, C) in [0, 1], or in 8 bits.
+def score_samples(
+    samples: np.ndarray, data: Dataset, *, classifiers: int = 1, confidence: float = 0.9, quiet: bool = False
+) -> Scores:
+    """Compare samples (N, H, W, C), in [0, 1] or in 8 bits, with real images, by classifiers with seeds 0, 1, ...
 
-    - R = FLD(samples, test) / FLD(train, test), the mean over judges, in Fréchet distances of the judges' features.
-      1 is the training set itself. It grows as N falls, so the R of N training images stands beside it. R is quoted
-      for 10,000 samples and five judges; 1,000 and one do for a look.
-    - `sure`, the share of samples whose class has a probability of at least `confidence`, and `rarest`, that of the
-      class seen least often.
-    - precision and recall (k = 3) of the features of min(N, test images) samples.
-    - the median distance to the nearest training image: far below that of test images, and samples are copies.
+    - `R` = FLD(samples, test) / FLD(train, test), a ratio of Fréchet distances of features, averaged over classifiers.
+      The whole training set has R = 1. R grows as N falls: compare it with `train_R`, the R of N training images.
+      One classifier and 1,000 samples give a rough value; quote R for five classifiers and 10,000 samples.
+    - `sure`: share of samples whose class has a probability of at least `confidence`.
+    - `rarest`: share of the class with the fewest samples.
+    - `precision` and `recall` (k = 3) of the features of min(N, number of test images) samples.
+    - `nearest`: median distance to the nearest training image; far below `test_nearest`, samples are copies.
 
-    `judges=0` judges nothing, and neither are data without classes judged, but that is said.
+    The scores are empty with `classifiers=0`, and for data without classes, which a message mentions unless `quiet`.
+    Raises ValueError for fewer than 5 samples, another shape of image, or pixels that are NaN or infinite.
     """
-    if judges == 0:
-        return Judged({}, [])
+    if classifiers == 0:
+        return Scores({}, [])
     if len(data.classes) < 2 or len(data.test_images) < LEAST:
         if not quiet:
-            say(f"no judge: it takes two classes (subfolders name them) and {LEAST} test images; this is {data}")
-        return Judged({}, [])
+            say(f"samples are not scored: expected at least two classes and {LEAST} test images, got {data}")
+        return Scores({}, [])
     samples = eight_bits(samples, data)
-    n = len(samples)
-    opinions = [_opinion(samples, data, seed, confidence, quiet) for seed in range(judges)]
-    figures = {name: float(np.mean([opinion[name] for opinion, _ in opinions])) for name in opinions[0][0]}
-    nearest = {
-        name: float(np.median(metrics.nearest_distances(images[:NEAREST], data.train_images)))
-        for name, images in (("nearest", samples), ("test_nearest", data.test_images))
-    }
-    figures |= nearest
-    return Judged(figures, _results(figures, n, data, judges, confidence), opinions[0][1])
+    each = [_score(samples, data, seed, confidence, quiet) for seed in range(classifiers)]
+    figures = {name: float(np.mean([figures[name] for figures, _ in each])) for name in each[0][0]}
+    for name, images in (("nearest", samples), ("test_nearest", data.test_images)):
+        figures[name] = float(np.median(metrics.nearest_distances(images[:NEAREST], data.train_images)))
+    return Scores(figures, _results(figures, len(samples), data, classifiers, confidence), each[0][1])
 
 
 def eight_bits(samples: np.ndarray, data: Dataset) -> np.ndarray:
-    """Samples as a file of pictures keeps them, with 256 grey levels; raises ValueError for another shape."""
+    """Samples rounded to 256 grey levels, as in a picture file, in [0, 1]; raises ValueError for another shape."""
     samples = np.asarray(samples)
     if samples.shape[1:] != data.image_shape or len(samples) < LEAST:
-        raise ValueError(f"judge: expects {LEAST} samples or more, of shape {data.image_shape}, got {samples.shape}")
+        expected = f"at least {LEAST} samples of shape {data.image_shape}"
+        raise ValueError(f"score_samples: expected {expected}, got {samples.shape}")
     if samples.dtype != np.uint8:
         if not np.isfinite(samples).all():
-            raise ValueError("judge: the samples hold NaN or infinity")
+            raise ValueError("score_samples: expected finite samples, got NaN or infinity")
         samples = np.rint(255 * np.clip(samples, 0, 1))
     return (samples / 255).astype(np.float32)
 
 
-def _opinion(
+def _score(
     samples: np.ndarray, data: Dataset, seed: int, confidence: float, quiet: bool
 ) -> tuple[dict[str, float], np.ndarray]:
-    """One judge's figures, and the classes that it sees in the samples."""
-    judge = load_judge(data, seed=seed, quiet=quiet)
-    train, test, drawn = (judge.features(images) for images in (data.train_images, data.test_images, samples))
-    unit, n = metrics.frechet_distance(train, test), len(drawn)
-    real, found = (judge.probabilities(features) for features in (test, drawn))  # (M, K), (N, K)
-    classes = found.argmax(axis=1)
+    """The figures of one classifier, and the class (N,) that it gives each sample."""
+    classifier = load_classifier(data, seed=seed, quiet=quiet)
+    train, test, found = (classifier.features(images) for images in (data.train_images, data.test_images, samples))
+    test_probabilities, probabilities = (classifier.probabilities(features) for features in (test, found))  # (N, K)
+    classes, n = probabilities.argmax(axis=1), len(samples)
     m = min(n, len(test))
-    among, train_among = (metrics.precision_recall(test[:m], features[:m]) for features in (drawn, train))
-    return {
-        "R": metrics.frechet_distance(drawn, test) / unit,
+    among, train_among = (metrics.precision_recall(test[:m], features[:m]) for features in (found, train))
+    unit = metrics.frechet_distance(train, test)
+    figures = {
+        "R": metrics.frechet_distance(found, test) / unit,
         "train_R": metrics.frechet_distance(train[:n], test) / unit,
-        "sure": float((found.max(axis=1) >= confidence).mean()),
-        "test_sure": float((real.max(axis=1) >= confidence).mean()),
+        "sure": float((probabilities.max(axis=1) >= confidence).mean()),
+        "test_sure": float((test_probabilities.max(axis=1) >= confidence).mean()),
         "rarest": float(np.bincount(classes, minlength=len(data.classes)).min() / n),
         "precision": among.precision,
         "recall": among.recall,
         "train_precision": train_among.precision,
         "train_recall": train_among.recall,
-        "accuracy": float((real.argmax(axis=1) == data.test_labels).mean()),
-    }, classes
+        "accuracy": float((test_probabilities.argmax(axis=1) == data.test_labels).mean()),
+    }
+    return figures, classes
 
 
-def _results(figures: dict[str, float], n: int, data: Dataset, judges: int, confidence: float) -> list[Result]:
+def _results(figures: dict[str, float], n: int, data: Dataset, classifiers: int, confidence: float) -> list[Result]:
     share = {name: f"{100 * value:.1f} %" for name, value in figures.items()}
     least = LEAST_SHARE / len(data.classes)
     return [
         Result(
-            f"R: Fréchet distance ({n:,} samples, {judges} judge{'s' * (judges > 1)})",
+            f"R: Fréchet distance ({n:,} samples, {classifiers} classifier{'s' * (classifiers > 1)})",
             figures["R"],
-            f"{figures['train_R']:.3g} for as many training images, 1 for all",
+            f"{figures['train_R']:.3g} for {n:,} training images, 1 for all",
         ),
         Result(f"samples with confidence >= {confidence:g}", share["sure"], f"{share['test_sure']} of test images"),
         Result(
             "share of the rarest class",
             share["rarest"],
             f"at least {100 * least:.3g} %",
-            "all are there" if figures["rarest"] >= least else "too rare",
+            "no class is missing" if figures["rarest"] >= least else "too rare",
         ),
         Result(
             "precision and recall",
@@ -125,17 +124,17 @@ def _results(figures: dict[str, float], n: int, data: Dataset, judges: int, conf
             figures["nearest"],
             f"{figures['test_nearest']:.4g} from test images",
         ),
-        Result("accuracy of the judge on test images", share["accuracy"]),
+        Result("accuracy of the classifier on test images", share["accuracy"]),
     ]
 
 
-# -- a picture of it ---------------------------------------------------------------------------------------------------
+# -- a picture of the classes ------------------------------------------------------------------------------------------
 
 
 def by_class(samples: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """The histogram of the classes as images for a grid of `count` columns: each sample stands on those of its class.
+    """A histogram of the classes (N,) as images for a grid of `count` columns: each class stacks its own samples.
 
-    Where nobody stands the image is white.
+    Cells without a sample are white.
     """
     counts = np.bincount(classes, minlength=count)
     rows = np.ones((counts.max(), count, *samples.shape[1:]), np.float32)

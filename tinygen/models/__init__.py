@@ -1,6 +1,5 @@
 """The models: networks, one loss, one way to use them, in the names of the papers and the lectures."""
 
-from tinygen.evaluate.classifier import Judge, load_judge, train_judge
 from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder, LinearAutoencoder
 from tinygen.models.denoising import Erasures, GaussianNoise, WienerFilter, wiener_filter
 from tinygen.models.diffusion import (
@@ -43,7 +42,6 @@ __all__ = [
     "GaussianMixture",
     "GaussianNoise",
     "GaussianVAE",
-    "Judge",
     "LinearAutoencoder",
     "NoiseSchedule",
     "PointDenoiser",
@@ -59,14 +57,12 @@ __all__ = [
     "hinge",
     "least_squares",
     "linear_schedule",
-    "load_judge",
     "load_run",
     "minimax",
     "non_saturating",
     "r1_penalty",
     "reverse",
     "sinusoidal_embedding",
-    "train_judge",
     "wasserstein",
     "wiener_filter",
 ]

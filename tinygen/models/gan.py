@@ -184,7 +184,7 @@ class DCGAN(GAN):
 
     Kernels are 4x4, which stride 2 covers evenly. The generator doubles S/4 twice, with BatchNorm and ReLU. The
     discriminator halves twice, with LeakyReLU, and has a hidden layer that sees the whole image: strokes that are right
-    one by one need not make a digit. It has no BatchNorm, so that it judges each image by itself.
+    one by one need not make a digit. It has no BatchNorm, so that each logit depends on one image only.
     For 28x28x1 that is 7-14-28 and back, 540,225 and 1,738,433 parameters. Raises ValueError unless 4 divides S.
     """
 

@@ -85,7 +85,7 @@ Limit = Annotated[int | None, Whole(2, 10**9)]  # number of images to read; None
 Batch = Annotated[int, Whole(1, 65_536)]  # examples per step
 Size = Annotated[int, Whole(1, 4096)]  # channels, units, latents: memory grows with the square
 Samples = Annotated[int, Whole(5, 10**6)]  # images to sample and evaluate; the evaluation needs at least 5
-Judges = Annotated[int, Whole(0, 100)]  # classifiers that evaluate the samples
+Classifiers = Annotated[int, Whole(0, 100)]  # classifiers that evaluate the samples
 Seed = Annotated[int, Whole(0, 2**63 - 1)]
 Rate = Annotated[float, Number(above=0, most=1)]  # learning rates
 Weight = Annotated[float, Number(least=0, most=1e6)]  # of a term in a loss

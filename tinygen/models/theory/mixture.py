@@ -1,4 +1,4 @@
-"""Data whose best denoiser is known in closed form: samplers can be judged, and watched, with nothing trained.
+"""Data whose best denoiser is known in closed form: samplers can be tested without training.
 
 For a mixture of Gaussians the noisy data are a mixture too, and E[x_0 | x_t] is a formula. For a single one every step
 of a sampler is linear, so that the mean and the variance of all that comes out are known before a sample is drawn.

@@ -1,4 +1,4 @@
-"""The judge of 28x28 images a second time, in PyTorch and without a line of tinygen in it: both say the same."""
+"""The classifier of 28x28 images, written a second time in PyTorch without tinygen: features and scores agree."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tinygen.data import Batches, Dataset, load
 from tinygen.evaluate import classifier as room
 from tinygen.evaluate import metrics
-from tinygen.models import Judge, train_judge
+from tinygen.evaluate.classifier import Classifier, train_classifier
 
 torch = pytest.importorskip("torch", minversion="2", reason="PyTorch isn't installed: nothing to compare with")
 torch.set_num_threads(1)
@@ -66,10 +66,10 @@ def test_two_evaluators_agree(monkeypatch):
     )
     monkeypatch.setattr(room, "EPOCHS", 3)
     monkeypatch.setattr(room, "STEPS", 1)
-    judge = train_judge(data, seed=3, quiet=True)
+    classifier = train_classifier(data, seed=3, quiet=True)
 
     rng = np.random.default_rng(3)
-    first = list(Judge((28, 28, 1), 10, rng=rng).to_torch().values())
+    first = list(Classifier((28, 28, 1), 10, rng=rng).to_torch().values())
     batches = Batches((data.train_images, data.train_labels), 32, rng)
     taken = [batch for _ in range(3) for batch in batches]
     features = evaluator(first, taken, [2e-3] * 30 + [2e-4] * 15)
@@ -78,10 +78,10 @@ def test_two_evaluators_agree(monkeypatch):
     sets["samples"] = np.clip(data.test_images[:200] + 0.3 * rng.standard_normal((200, 28, 28, 1)), 0, 1).astype(
         np.float32
     )
-    ours, theirs = ({name: f(images) for name, images in sets.items()} for f in (judge.features, features))
+    ours, theirs = ({name: f(images) for name, images in sets.items()} for f in (classifier.features, features))
     for name in sets:
         assert np.abs(ours[name] - theirs[name]).max() <= 0.01 * theirs[name].std()
-    accuracy = np.mean(judge.probabilities(ours["test"]).argmax(axis=1) == data.test_labels)
+    accuracy = np.mean(classifier.probabilities(ours["test"]).argmax(axis=1) == data.test_labels)
     assert accuracy > 0.5  # it has learnt something, so the steps were not in vain
     mine = metrics.frechet_distance(ours["samples"], ours["test"]) / metrics.frechet_distance(
         ours["train"], ours["test"]
