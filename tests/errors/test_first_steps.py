@@ -188,7 +188,7 @@ ERRORS = [
     (lambda: tg.random, "write rng = np.random.default_rng(seed)"),
     (lambda: optim.clip_grad_norm_, "write tinygen.optim.clip_by_norm(grads, limit)"),
     (lambda: optim.Adam(dense().parameters), "got a method: write model.parameters()"),
-    (lambda: optim.Adam(dense().named_parameters()), "params[0] must be a Parameter, got a tuple: write"),
+    (lambda: optim.Adam(dense().named_parameters()), "got a tuple as params[0]: write model.parameters()"),
     (lambda: optim.Adam([weight()], betas=0.9), "Adam: expected betas to be a pair of numbers, got 0.9"),
     (lambda: dense().summary(3), "summary: expected the shape of one example, got 3: write summary((3,))"),
     (lambda: nn.Conv2d(3, 4, 3), "Conv2d: expected rng, got nothing: write Conv2d("),
@@ -198,6 +198,16 @@ ERRORS = [
         lambda: nn.Conv2d(3, 4, 3, 2, 1, rng=rng),
         "as in Conv2d(in_channels, out_channels, kernel_size, stride=2, padding=1)",
     ),
+    (
+        lambda: nn.ConvTranspose2d(1, 4, 3, 2, 1),
+        "as in ConvTranspose2d(in_channels, out_channels, kernel_size, stride=2, padding=1)",
+    ),
+    (lambda: nn.Dense(3, 4, init="he", rng=rng), "expected init to be a function, got 'he': write init=nn.init.he_nor"),
+    (
+        lambda: dense().load_state_dict(dense()),
+        "Dense: expected a dict of arrays by name, got a Dense: write load_state_dict(other.state_dict())",
+    ),
+    (lambda: dense().load_state_dict("a.npz"), "expected a dict of arrays by name, got a str: write load(path)"),
     (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "init, dtype, got use_bias=False: write bias=False"),
     (
         lambda: tg.leaky_relu(vector(), 0.2),
@@ -236,6 +246,10 @@ ERRORS = [
     (lambda: Normal(0.0), "Normal: expected log_var, got nothing: write Normal(mu, log_var=...)"),
     (lambda: Normal(0.0, 1.0), "Normal: expected 1 positional argument (mu), got 2: settings go by name"),
     (lambda: optim.SGD([weight()], 0.1).step(loss()), "SGD: expected a list of gradients, got one Tensor: write step("),
+    (
+        lambda: optim.SGD([weight()], 0.1).step(3),
+        "SGD: expected a list of gradients, got 3: write step(grad(loss, params))",
+    ),
     (lambda: unet(27), "UNet: 4 must divide height and width, for they are halved twice; got (1, 27, 27, 1): pad x"),
     (lambda: vector().item(), "a tensor of shape (3,) is not one number"),
     (lambda: tg.Tensor(Foreign(np.int64)), "not int64: convert with array.astype(np.float32)"),

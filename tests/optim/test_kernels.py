@@ -1,4 +1,4 @@
-"""Each optimizer's one-pass kernel equals its plain NumPy twin, on any number of threads to the bit."""
+"""Each optimizer's one-pass kernel equals its reference implementation, with the same bits on any number of threads."""
 
 import hashlib
 import os
@@ -43,21 +43,21 @@ def draw(call, shapes, seed, dtype):
 
 
 def outcome(module, call, lists):
-    """What a kernel answers, and what it leaves in its memory."""
+    """What a kernel returns, and what it leaves in its memory."""
     lists = [[x.copy() for x in arrays] for arrays in lists]
-    answer = getattr(module, call.partition(",")[0].split()[0])(*lists, **CALLS[call][2])
-    return [*made(answer), *chain(*lists)]
+    output = getattr(module, call.partition(",")[0].split()[0])(*lists, **CALLS[call][2])
+    return [*made(output), *chain(*lists)]
 
 
-def made(answer):
-    """The arrays that a kernel returns, or its number; a step also returns the size of what it made."""
-    if isinstance(answer, tuple):
-        answer, size = answer
-        assert isinstance(size, float) and not size < 0
-    return [np.asarray(x) for x in ([answer] if isinstance(answer, float) else answer or [])]
+def made(output):
+    """The arrays that a kernel returns, or its number; a step also returns whether all it wrote is finite."""
+    if isinstance(output, tuple):
+        output, finite = output
+        assert not finite or all(np.isfinite(x).all() and not x.flags.writeable for x in output)
+    return [np.asarray(x) for x in ([output] if isinstance(output, float) else output or [])]
 
 
-def assert_twins(call, lists, dtype):
+def assert_equal_kernels(call, lists, dtype):
     """Within a few roundings of the largest term; the memory of these rules holds no more than sums of two."""
     for fast, plain in zip(*(outcome(module, call, lists) for module in (optim, reference)), strict=True):
         assert fast.shape == plain.shape and fast.dtype == plain.dtype
@@ -68,15 +68,15 @@ def assert_twins(call, lists, dtype):
 @every_kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(shapes=shapes, seed=seeds)
-def test_twins_agree(call, dtype, shapes, seed):
-    assert_twins(call, draw(call, shapes, seed, dtype), dtype)
+def test_fast_and_reference_agree(call, dtype, shapes, seed):
+    assert_equal_kernels(call, draw(call, shapes, seed, dtype), dtype)
 
 
 @every_kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_twins_agree_on_arrays_that_threads_share(call, dtype):
+def test_fast_and_reference_agree_on_arrays_that_threads_share(call, dtype):
     assert max(np.prod(shape) for shape in LARGE) > 10 * optim.BLOCK
-    assert_twins(call, draw(call, LARGE, 0, dtype), dtype)
+    assert_equal_kernels(call, draw(call, LARGE, 0, dtype), dtype)
 
 
 @every_kernel
@@ -87,9 +87,9 @@ def test_parameters_and_gradients_may_lie_anyhow(call, layout):
     expected = outcome(optim, call, lists)
     moved = [[layout(x) for x in arrays] if i < read else arrays for i, arrays in enumerate(lists)]
     name = call.partition(",")[0].split()[0]
-    answer = made(getattr(optim, name)(*moved, **CALLS[call][2]))
-    del expected[len(answer) : len(answer) + 2 * read]
-    for x, e in zip([*answer, *chain(*moved[read:])], expected, strict=True):
+    new = made(getattr(optim, name)(*moved, **CALLS[call][2]))
+    del expected[len(new) : len(new) + 2 * read]
+    for x, e in zip([*new, *chain(*moved[read:])], expected, strict=True):
         np.testing.assert_array_equal(x, e)
 
 
@@ -106,7 +106,7 @@ def test_nan_and_infinity_reach_the_same_entries(call, value):
 
 
 def digest() -> str:
-    """Of everything that all kernels make of LARGE."""
+    """A hash of all results of all kernels for LARGE."""
     made = [x for call in CALLS for x in outcome(optim, call, draw(call, LARGE, 1, np.float32))]
     return hashlib.sha256(b"".join(x.tobytes() for x in made)).hexdigest()
 
@@ -120,12 +120,12 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 
 
 def test_as_plain_python():
-    """Un-jitted, for the reader with a debugger, and to prove that nothing in here needs the compiler."""
+    """Not compiled, as with a debugger: nothing in these kernels needs the compiler."""
     code = """
 import numpy as np
-from tests.optim.test_kernels import CALLS, assert_twins, draw
+from tests.optim.test_kernels import CALLS, assert_equal_kernels, draw
 for call in CALLS:
-    assert_twins(call, draw(call, [(3, 5), (1030,)], 0, np.float64), np.float64)
+    assert_equal_kernels(call, draw(call, [(3, 5), (1030,)], 0, np.float64), np.float64)
 """
     run = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True

@@ -88,8 +88,14 @@ def test_a_gradient_or_a_weight_that_is_not_finite(make, value, which, entry, st
     ],
     ids=["SGD", "momentum", "Adam", "RMSprop"],
 )
-def test_a_step_that_overflows_by_itself(make):
-    assert_refused(make(parameters()), [g * 1e9 for g in gradients()], "all gradients are finite, but lr=")
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_step_that_overflows_by_itself(make, steps):
+    opt = make(parameters())
+    for _ in range(steps):  # of ordinary size
+        opt.lr, large = 0.1, opt.lr
+        opt.step(gradients())
+        opt.lr = large
+    assert_refused(opt, [g * 1e9 for g in gradients()], "all gradients are finite, but lr=")
 
 
 @pytest.mark.parametrize("steps", [0, 1])
@@ -113,7 +119,7 @@ def test_weights_near_the_largest_number(make):
         opt.step(grads)
     except FloatingPointError:
         np.testing.assert_array_equal(params[1].data, np.float32(3e38))
-        assert opt.steps == 0 and not any(m.any() for memory in opt.memory for m in memory.values())
+        assert opt.steps == 0 and not any(m.any() for arrays in opt.memory.values() for m in arrays)
     assert all(np.isfinite(p.data).all() for p in params)
 
 

@@ -1,8 +1,10 @@
-"""The plain NumPy version of the optimizers' steps: lists of arrays, one per parameter; memory is written to.
+"""The plain NumPy version of the optimizers' steps: lists with one array for each parameter; memory is written to.
 
-The new parameters are returned, and the sum of the squares of all that was made, which is finite only if all of it is.
-`reference.py` has these functions too.
+Each step returns the new values, and whether the squares of all that it wrote are finite. `reference.py` has these
+functions too.
 """
+
+import math
 
 import numpy as np
 
@@ -23,11 +25,11 @@ def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
         m_hat = m / (1 - β1**t)
         v_hat = v / (1 - β2**t)
         new.append(θ - α * m_hat / (np.sqrt(v_hat) + ε))
-    return new, sum_of_squares(new) + sum_of_squares(vs)
+    return _result(new, vs)
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
-    """Without momentum μ no v is kept."""
+    """Without momentum μ there is no v."""
     new = []
     for θ, g, v in zip(θs, gs, vs if μ else θs):
         if λ:
@@ -37,7 +39,7 @@ def sgd(θs, gs, vs, α, μ, nesterov, λ):
             v += g
             g = g + μ * v if nesterov else v
         new.append(θ - α * g)
-    return new, sum_of_squares(new) + sum_of_squares(vs if μ else [])
+    return _result(new, vs if μ else [])
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
@@ -48,7 +50,14 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
         g = _bounded(g)
         v[...] = mixed(v, g * g, α)
         new.append(θ - lr * g / (np.sqrt(v) + ε))
-    return new, sum_of_squares(new) + sum_of_squares(vs)
+    return _result(new, vs)
+
+
+def _result(new, vs) -> tuple[list[np.ndarray], bool]:
+    new = [np.asarray(x) for x in new]  # NumPy turns 0-d results into scalars
+    for x in new:
+        x.setflags(write=False)  # a Parameter takes a read-only array as it is, and copies any other
+    return new, math.isfinite(sum_of_squares(new) + sum_of_squares(vs))
 
 
 def _bounded(g):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinygen import kernels
-from tinygen.optim.optimizer import Optimizer, fraction, non_negative, one_pass
+from tinygen.optim.optimizer import Arrays, Optimizer, fraction, non_negative
 from tinygen.tensor import Parameter
 
 
@@ -40,10 +40,9 @@ class Adam(Optimizer):
         self.eps = non_negative(self, "eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("m", "v"))
 
-    @one_pass
-    def update(self, θ: list[np.ndarray], g, m, v) -> tuple[list[np.ndarray], float]:
+    def rule(self, θs: Arrays, gs: Arrays, m: Arrays, v: Arrays) -> tuple[Arrays, bool]:
         α, (β1, β2), ε, λ, t = self._lr, self.betas, self.eps, self.weight_decay, self.steps
-        return kernels.adam(θ, g, m, v, α, β1, β2, ε, λ, self.decoupled, t)
+        return kernels.adam(θs, gs, m, v, α, β1, β2, ε, λ, self.decoupled, t)
 
 
 class AdamW(Adam):

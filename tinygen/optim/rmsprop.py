@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from tinygen import kernels
-from tinygen.optim.optimizer import Optimizer, fraction, non_negative, one_pass
+from tinygen.optim.optimizer import Arrays, Optimizer, fraction, non_negative
 from tinygen.tensor import Parameter
 
 
@@ -29,6 +27,5 @@ class RMSprop(Optimizer):
         self.alpha, self.eps = fraction(self, "alpha", alpha), non_negative(self, "eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",))
 
-    @one_pass
-    def update(self, θ: list[np.ndarray], g, v) -> tuple[list[np.ndarray], float]:
-        return kernels.rmsprop(θ, g, v, self._lr, self.alpha, self.eps, self.weight_decay)
+    def rule(self, θs: Arrays, gs: Arrays, v: Arrays) -> tuple[Arrays, bool]:
+        return kernels.rmsprop(θs, gs, v, self._lr, self.alpha, self.eps, self.weight_decay)

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from tinygen import kernels
-from tinygen.optim.optimizer import Optimizer, fraction, one_pass
+from tinygen.optim.optimizer import Arrays, Optimizer, fraction
 from tinygen.tensor import Parameter
 
 
@@ -32,6 +30,5 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov needs a momentum above 0")
         super().__init__(params, lr, weight_decay=weight_decay, remembers=("v",) if momentum else ())
 
-    @one_pass
-    def update(self, θ: list[np.ndarray], g, v=None) -> tuple[list[np.ndarray], float]:
-        return kernels.sgd(θ, g, v, self._lr, self.momentum, self.nesterov, self.weight_decay)
+    def rule(self, θs: Arrays, gs: Arrays, v: Arrays | None = None) -> tuple[Arrays, bool]:
+        return kernels.sgd(θs, gs, v, self._lr, self.momentum, self.nesterov, self.weight_decay)
