@@ -1,4 +1,4 @@
-"""No output ends a program: not an encoding, not a closed pipe, not a full disk, and not a missing console."""
+"""Output ends no program: tested with encodings, a closed pipe, a full disk and a missing console."""
 
 import errno
 import io
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tinygen.io.output import forgiving, forgiving_output, say, warn
 from tinygen.io.progress import progress
-from tinygen.runs.run import Result, figures_table, open_run
+from tinygen.runs import Result, figures_table, open_run
 
 ENCODINGS = st.sampled_from(["ascii", "cp1252", "cp437", "latin-1", "utf-8", "shift_jis"])
 
@@ -44,7 +44,7 @@ ERRORS = [
 
 
 @given(st.text(), ENCODINGS)
-def test_a_letter_that_the_console_lacks_becomes_a_question_mark(text, encoding):
+def test_a_character_that_the_console_lacks_becomes_a_question_mark(text, encoding):
     raw = io.BytesIO()
     stream = forgiving(io.TextIOWrapper(raw, encoding, newline=""))
     stream.write(text)
@@ -53,7 +53,7 @@ def test_a_letter_that_the_console_lacks_becomes_a_question_mark(text, encoding)
 
 
 def every_output(folder):
-    """All that the library prints by itself in a run."""
+    """Everything that the library prints in a run."""
     run = open_run(folder, {})
     run.say("‖x‖ ≥ γ")
     for _ in (bar := progress(range(3), label="∂")):
@@ -77,7 +77,7 @@ def test_a_stream_that_fails_ends_no_run(tmp_path, monkeypatch, error, terminal)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_nor_does_an_encoding_or_a_missing_console(tmp_path, monkeypatch, encoding):
+def test_an_encoding_or_a_missing_console_ends_no_run(tmp_path, monkeypatch, encoding):
     for i, stream in enumerate((None, io.TextIOWrapper(io.BytesIO(), encoding))):
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
@@ -86,7 +86,7 @@ def test_nor_does_an_encoding_or_a_missing_console(tmp_path, monkeypatch, encodi
         assert (tmp_path / str(i) / "figures.json").exists()
 
 
-def test_inside_a_command_plain_prints_are_forgiven_too(monkeypatch):
+def test_inside_a_command_print_can_not_fail(monkeypatch):
     broken = Broken(BrokenPipeError(), False)
     monkeypatch.setattr(sys, "stdout", broken)
     with forgiving_output():
@@ -102,7 +102,7 @@ def test_an_interrupt_is_no_output_error(monkeypatch):
         say("x")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="shells of another kind")
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 @pytest.mark.parametrize("end", ["| head -1", ">&-", ">/dev/full", "2>&- >&-", "2>/dev/full"])
 def test_in_a_shell(end):
     code = "from tinygen.runs.cli import start\ndef main():\n  for _ in range(20000): print('∂ 12345')\nstart(main)"
@@ -115,7 +115,7 @@ def test_in_a_shell(end):
         assert found.stdout == "? 12345\n"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="shells of another kind")
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 @pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("end", ["| head -1", ">&-", ">/dev/full 2>&1", ">/dev/null"])
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])

@@ -1,4 +1,4 @@
-"""What a loop tells while it runs: a bar in a terminal, lines elsewhere, nothing when quiet."""
+"""Progress of a loop: a bar in a terminal, lines elsewhere, nothing when quiet."""
 
 import io
 import math
@@ -32,7 +32,7 @@ def clock(monkeypatch):
 
 
 @given(ITEMS, st.sampled_from([io.StringIO, Terminal, None]), st.booleans())
-def test_progress_hands_on_every_item_in_order(items, stream, quiet):
+def test_progress_yields_every_item_in_order(items, stream, quiet):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream and stream())  # a program without a console has None
         assert list(progress(items, quiet=quiet)) == items
@@ -41,7 +41,7 @@ def test_progress_hands_on_every_item_in_order(items, stream, quiet):
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_quiet_says_nothing(monkeypatch, stream):
+def test_quiet_prints_nothing(monkeypatch, stream):
     monkeypatch.setattr(sys, "stdout", stream())
     bar = progress(range(3), quiet=True)
     for _ in bar:
@@ -49,7 +49,7 @@ def test_quiet_says_nothing(monkeypatch, stream):
     assert sys.stdout.getvalue() == ""
 
 
-def test_without_a_terminal_a_line_comes_every_tenth_of_the_way(capsys, clock):
+def test_without_a_terminal_a_line_is_printed_after_each_tenth(capsys, clock):
     bar = progress(range(100), label="epoch 1")
     for step in bar:
         clock.now += 1
@@ -61,7 +61,7 @@ def test_without_a_terminal_a_line_comes_every_tenth_of_the_way(capsys, clock):
 
 
 @given(st.integers(1, 400), st.integers(0, 160), st.booleans())
-def test_lines_are_whole_and_never_a_flood(n, quarters, sized):
+def test_lines_are_complete_and_few(n, quarters, sized):
     seconds = quarters / 4  # a step; sums of these are exact
     with pytest.MonkeyPatch.context() as patch:
         now = [0.0]
@@ -77,10 +77,10 @@ def test_lines_are_whole_and_never_a_flood(n, quarters, sized):
     assert len(lines) <= n * seconds / 5 + 1  # 5 s apart, and the last
     steps_in_30_s = max(1, math.ceil(30 / seconds)) if seconds else n
     silent = [printed[i + steps_in_30_s + 1] == printed[i] for i in range(n - steps_in_30_s - 1)]
-    assert not any(silent)  # and never silent for longer than 30 s and a step
+    assert not any(silent)  # never silent for longer than 30 s and a step
 
 
-def test_a_loop_that_stops_early_says_so(capsys, clock):
+def test_a_loop_that_stops_early_prints_stopped(capsys, clock):
     for step in progress(range(8)):
         clock.now += 1
         if step == 2:
@@ -96,7 +96,7 @@ def test_an_error_in_the_loop_passes_through(capsys):
         list(progress({}[i] for i in range(3)))
 
 
-def test_a_terminal_gets_one_bar_that_redraws_itself(monkeypatch):
+def test_a_terminal_shows_one_bar_that_is_redrawn(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Terminal())
     bar = progress(range(4), label="epoch 2")
     for step in bar:
@@ -110,5 +110,5 @@ def test_a_terminal_gets_one_bar_that_redraws_itself(monkeypatch):
 def test_figures_are_numbers(capsys):
     bar = progress(range(1))
     for wrong in (None, [1.0], "high"):
-        with pytest.raises(TypeError, match=f"the figure 'loss' must be one number, got {type(wrong).__name__}"):
+        with pytest.raises(TypeError, match=f"expected one number for the figure 'loss', got {type(wrong).__name__}"):
             bar.show(loss=wrong)

@@ -96,7 +96,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     assert says("-n", 0).startswith("sample: expected --n to be a whole number of at least 1")
     content = (tmp_path / "model.npz").read_bytes()
     (tmp_path / "model.npz").write_bytes(content[:-50])
-    assert "model.npz" in says() and "cut off" in says()
+    assert "model.npz" in says() and "truncated" in says()
     for name, says in (
         ("DCGAN", "VAE.dense can't be made .* more weights"),
         ("Diffusion.unet", "VAE: the state doesn't"),

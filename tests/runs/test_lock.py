@@ -286,7 +286,7 @@ def test_a_file_that_cannot_be_replaced_stays_and_raises(tmp_path, monkeypatch, 
 
     with monkeypatch.context() as patch:
         patch.setattr(os, broken, fail)
-        words = r"a.txt can't be written \(No space left on device\); nothing there changed"
+        words = r"a.txt can't be written \(No space left on device\); it did not change"
         with pytest.raises(OSError, match=words) as error:
             files.replace(tmp_path / "a.txt", b"new")
     assert error.value.errno == 28 and os.listdir(tmp_path) == ["a.txt"]

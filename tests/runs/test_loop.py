@@ -335,9 +335,9 @@ def test_a_state_that_does_not_fit_changes_nothing(change, says):
 
 
 ODD = {
-    "a list of words": (dict(notes=["a"]), TypeError, "notes has dtype <U1; only booleans, integers and floats"),
+    "a list of words": (dict(notes=["a"]), TypeError, "expected booleans, integers or floats in notes, got dtype <U1"),
     "a ragged list": (dict(pairs=[[1], [1, 2]]), ValueError, "expected entries of one shape in the list pairs"),
-    "a name": ({"conv-1": [1.0]}, ValueError, "run.loop: array names are made of .* got 'conv-1': write 'conv_1'"),
+    "a name": ({"conv-1": [1.0]}, ValueError, "run.loop: expected names of .* got 'conv-1': write 'conv_1'"),
     "a name inside": (dict(a={"b c": [1.0]}), ValueError, "got 'a.b c': write 'a.b_c'"),
     "two of one name": ({"a.b": [1.0], "a": {"b": [2.0]}}, ValueError, r"got 'a.b' twice: rename one"),
     "the log's name": (dict(log={"jsonl": [1.0]}), ValueError, r"got 'log.jsonl' twice"),
@@ -403,9 +403,7 @@ def test_other_states_are_refused_at_once(tmp_path):
     with pytest.raises(TypeError, match=r"expected history.best to have a state_dict, or to be .*; got float"):
         run.loop(history=dict(best=1.0))
     batches = Batches(IMAGES, 8, np.random.default_rng(0))
-    with pytest.raises(
-        ValueError, match=r"expected Batches in the state of the loop: run.loop\(..., batches=batches\)"
-    ):
+    with pytest.raises(ValueError, match=r"expected Batches in the state of the loop: run.loop\(..., batches="):
         run.loop().steps(batches)
     with pytest.raises(TypeError, match=r"expected Batches, or a sequence such as range\(1000\); got generator"):
         run.loop(batches=batches).steps(batches.forever())

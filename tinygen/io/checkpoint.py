@@ -1,8 +1,8 @@
-"""Named arrays in one `.npz` file that loads exactly or is refused, and is never half written.
+"""Checkpoints: named arrays in one `.npz` file, which loads exactly or raises, and is never half written.
 
-A checkpoint is a zip archive without compression: a member `NAME.npy` for each array, and `manifest.json`, which holds
-the SHA-256 of every member, a few facts of the caller's, and no code. `np.load` opens it too. The archive's comment is
-the SHA-256 of the manifest, so that every byte that matters is under a digest (the zip directory itself has none).
+A checkpoint is an uncompressed zip archive with one member `NAME.npy` per array and a `manifest.json`, which contains
+the SHA-256 of each member and the caller's `info`. It contains no code, and `np.load` can read it too. The comment of
+the archive is the SHA-256 of the manifest, so a digest covers every byte that matters; the zip directory has none.
 """
 
 import hashlib
@@ -20,25 +20,33 @@ import numpy as np
 
 from tinygen.io.files import replacing
 
-VERSION = 1  # of the format; a later one may read earlier files, and refuses those from its own future
+VERSION = 1  # of the format; later versions read earlier files
 _MANIFEST = "manifest.json"
 _NAME, _MEMBER = re.compile(r"[A-Za-z0-9_.]+"), re.compile(r"[A-Za-z0-9_.]+\.npy")
-_DTYPES = {"b1", *(f"{kind}{n}" for kind in "iu" for n in (1, 2, 4, 8)), "f2", "f4", "f8"}  # none needs code to be read
-_MAX_INDEX = 2**24  # bytes of the manifest, which is never shorter than the zip directory: bounds what reading may cost
+_DTYPES = {
+    "b1",
+    *(f"{kind}{n}" for kind in "iu" for n in (1, 2, 4, 8)),
+    "f2",
+    "f4",
+    "f8",
+}  # reading them executes no code
+_MAX_INDEX = (
+    2**24
+)  # bytes of the manifest, which is never shorter than the zip directory: bounds the memory for reading
 
 
 class CheckpointError(Exception):
-    """This file is damaged, foreign or from a later version; nothing was loaded from it."""
+    """A file is damaged, has another format or is from a later version; nothing was loaded."""
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
 def save(path: str | Path, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any] | None = None) -> None:
-    """Write `arrays` and `info` (anything that JSON holds) to `path`; what was there stays until the new file is whole.
+    """Write `arrays` and `info` (any JSON) to `path`; an old file stays until the new one is complete.
 
-    Raises ValueError or TypeError for names, arrays or facts that a checkpoint can't hold, OSError if the disk fails,
-    CheckpointError if what was written does not read back.
+    Raises ValueError or TypeError for names, arrays or info that a checkpoint can't contain, OSError if the file can't
+    be written, CheckpointError if the written file can't be read back.
     """
     check_savable("checkpoint", arrays, info)
     members = {f"{name}.npy": _npy_bytes(array) for name, array in arrays.items()}
@@ -46,24 +54,24 @@ def save(path: str | Path, arrays: Mapping[str, np.ndarray], info: Mapping[str, 
     with replacing(path) as file:
         _write_zip(file, members, manifest)
         file.flush()
-        _load(file, path)  # what can't be read back must not replace what can
+        _load(file, path)  # an unreadable file must not replace a readable one
 
 
 def check_savable(who: str, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any] | None = None) -> None:
-    """Raise ValueError or TypeError for names, arrays or facts that `save` can't write."""
+    """Raise ValueError or TypeError for names, arrays or info that `save` can't write."""
     for name, array in arrays.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             allowed, instead = "letters, digits, '_' and '.'", re.sub(r"[^A-Za-z0-9_.]", "_", str(name))
             hint = f": write {instead!r}" if instead else ""
-            raise ValueError(f"{who}: array names are made of {allowed}, got {name!r}{hint}")
+            raise ValueError(f"{who}: expected names of {allowed}, got {name!r}{hint}")
         dtype = np.asarray(array).dtype
         if dtype.str[1:] not in _DTYPES:
-            raise TypeError(f"{who}: {name} has dtype {dtype}; only booleans, integers and floats can be saved")
+            raise TypeError(f"{who}: expected booleans, integers or floats in {name}, got dtype {dtype}")
     size = len(_manifest({f"{name}.npy": "0" * 64 for name in arrays}, info))
     if size > _MAX_INDEX:
         raise ValueError(
-            f"{who}: expected names and facts of at most {_MAX_INDEX:,} bytes (about 100,000 arrays), got {size:,} for "
-            f"{len(arrays):,} arrays: put many small arrays into one"
+            f"{who}: expected names and info of at most {_MAX_INDEX:,} bytes (about 100,000 arrays), got {size:,} for "
+            f"{len(arrays):,} arrays: combine small arrays"
         )
 
 
@@ -90,10 +98,10 @@ def _write_zip(file: BinaryIO, members: Mapping[str, bytes], manifest: bytes) ->
 
 
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The `(arrays, info)` that `save` was given, bit for bit.
+    """The `(arrays, info)` of a checkpoint, bit for bit.
 
-    Nothing in the file is believed before it is checked, and no size in it allocates more than the file is long. Raises
-    CheckpointError for anything but a whole, unchanged checkpoint, and OSError if the file can't be opened.
+    Everything in the file is checked before it is used, and no size in it allocates more memory than the file is long.
+    Raises CheckpointError for anything but a complete, unchanged checkpoint, and OSError if the file can't be opened.
     """
     with open(path, "rb") as file:
         return _load(file, path)
@@ -122,32 +130,32 @@ def _read(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for name, digest in digests.items():
             content = archive.read(name)
             _need(hashlib.sha256(content).hexdigest() == digest, f"{name} is damaged: its SHA-256 differs")
-            _need(_MEMBER.fullmatch(name) is not None, f"{name!r} is no name of an array")
+            _need(_MEMBER.fullmatch(name) is not None, f"{name!r} is not the name of an array")
             arrays[name.removesuffix(".npy")] = _array_of_npy(name, content)
     return arrays, manifest["info"]
 
 
 def _check_end_record(file: BinaryIO, size: int) -> None:
-    """The last bytes: that this can be one of our archives, and that its directory is small and where it should be.
+    """Check the last bytes: the format of the archive, and the size and the position of its directory.
 
-    The end record has 22 bytes and our comment 64. A file beyond 2 GiB or 65,535 members has two records more before
-    these, of 56 and 20 bytes, with room for larger numbers (zip's 64-bit extension).
+    The end record has 22 bytes and the comment 64. A file of more than 2 GiB or 65,535 members has two more records
+    before these, of 56 and 20 bytes, for larger numbers (the 64-bit extension of zip).
     """
-    _need(size > 100, f"{size} bytes are no checkpoint: it is cut off, or something else")
+    _need(size > 100, f"{size} bytes are too short for a checkpoint")
     file.seek(max(0, size - 162))
     tail = file.read()
     magic, *_, length, offset, comment_size = struct.unpack("<4s4HIIH", tail[-86:-64])
-    _need(magic == b"PK\x05\x06" and comment_size == 64, "it is cut off, or not a tinygen checkpoint")
+    _need(magic == b"PK\x05\x06" and comment_size == 64, "it is truncated, or not a tinygen checkpoint")
     records = 86
     if tail[-106:-102] == b"PK\x06\x07" and tail[-162:-158] == b"PK\x06\x06":
         length, offset = struct.unpack("<QQ", tail[-122:-106])
         records = 162
     _need(length <= _MAX_INDEX, f"its directory of {length} bytes is too large")
-    _need(offset + length + records == size, "its directory is not where it should be")
+    _need(offset + length + records == size, "its directory is in the wrong place")
 
 
 def _check_directory(infos: list[zipfile.ZipInfo], size: int) -> None:
-    """Stored members only, each once, no larger together than the file: so no name misleads and no bomb can exist."""
+    """Only uncompressed members, each once, together no larger than the file: this excludes zip bombs."""
     names = [info.filename for info in infos]
     _need(len(set(names)) == len(names), "it has two members of one name")
     for info in infos:
@@ -170,13 +178,13 @@ def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 def _array_of_npy(name: str, content: bytes) -> np.ndarray:
     file = io.BytesIO(content)
-    _need(np.lib.format.read_magic(file) == (1, 0), f"{name} is no array in .npy format 1.0")
+    _need(np.lib.format.read_magic(file) == (1, 0), f"{name} is not an array in .npy format 1.0")
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     known = dtype.str[0] in "<|" and dtype.str[1:] in _DTYPES and not fortran_order
-    _need(known, f"{name} has dtype {dtype}, or its axes reversed")
+    _need(known, f"{name} has dtype {dtype}, or Fortran order")
     count, start = 1, file.tell()
     for length in shape:
-        count *= length  # Python's integers don't overflow
+        count *= length  # Python integers don't overflow
     _need(len(content) - start == count * dtype.itemsize, f"{name} has {len(content) - start} bytes for shape {shape}")
     array = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
@@ -193,18 +201,20 @@ def check_finite(who: str, arrays: Mapping[str, np.ndarray]) -> None:
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise FloatingPointError(
-            f"{who}: expected finite numbers, got NaN or infinity in {', '.join(found[:3])}{more}: nothing is saved or "
-            "loaded, and the last good file stays"
+            f"{who}: expected finite numbers, got NaN or infinity in {', '.join(found[:3])}{more}: nothing was saved "
+            "or loaded, and the last good file stays"
         )
 
 
-# -- what a file holds against what a model expects --------------------------------------------------------------------
+# -- the arrays of a file compared with those of a model ---------------------------------------------------------------
 
 
-def check_state(who: str, expected: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray], *, strict=True) -> None:
-    """Raise one ValueError that lists every array missing, unexpected, or of another shape or dtype than expected.
+def check_state(
+    who: str, expected: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray], *, strict: bool = True
+) -> None:
+    """Raise one ValueError that lists each array that is missing, unexpected, or of another shape or dtype.
 
-    `strict=False` allows the missing and the unexpected, never another shape or dtype.
+    `strict=False` allows missing and unexpected arrays.
     """
     problems = []
     if strict:

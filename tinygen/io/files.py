@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: first under a temporary name, then moved into place."""
+"""Replace a file in one step: it is written under a temporary name and then moved into place."""
 
 import errno
 import hashlib
@@ -14,24 +14,24 @@ from pathlib import Path
 from time import sleep, time
 from typing import Any, BinaryIO
 
-HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # process ids mean something on one machine only
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # process ids are valid on one machine only
 _TEMPORARY = re.compile(r"\.tinygen-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
-_OLD = 24 * 3600.0  # seconds
+_OLD = 24 * 3600.0  # seconds after which a temporary file is deleted, whoever wrote it
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """A new file to write to, which takes the place of `path` when the block ends well.
+    """A new binary file, which replaces `path` when the block ends without an error.
 
-    Until then, and after an error, `path` is what it was, so a reader meets the old file or the new one. Any number of
-    threads and processes may replace one file at once: the last one wins. Raises OSError if the disk fails.
+    Until then `path` stays as it was, so readers see the old file or the new one. Several threads and processes may
+    replace a file at once; the last one wins. Raises OSError if the file can't be written.
     """
-    path = real(path)  # a link stays a link
+    path = real(path)  # the target of a link is replaced, not the link
     temporary = path.with_name(f".tinygen-{HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        if path.exists() and not path.is_file():  # the superuser would replace /dev/null itself
-            raise OSError(errno.EINVAL, "it is not an ordinary file")
-        _clear(path.parent)
+        if path.exists() and not path.is_file():  # root could replace /dev/null itself
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        _delete_abandoned(path.parent)
         with open(temporary, "x+b") as file:
             yield file
             file.flush()
@@ -40,16 +40,14 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             shutil.copymode(path, temporary)
         _move(temporary, path)
     except OSError as error:
-        raise OSError(
-            error.errno, f"{path} can't be written ({error.strerror or error}); nothing there changed"
-        ) from error
+        raise OSError(error.errno, f"{path} can't be written ({error.strerror or error}); it did not change") from error
     finally:
         temporary.unlink(missing_ok=True)
     _sync(path.parent)
 
 
 def real(path: str | Path) -> Path:
-    """The path behind all links; a circle of links raises nothing, where `Path.resolve` may raise RuntimeError."""
+    """The path with all links resolved; unlike `Path.resolve`, a circle of links raises nothing."""
     return Path(os.path.realpath(path))
 
 
@@ -65,21 +63,21 @@ def write_json(path: Path, value: Any) -> None:
     replace(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def _clear(folder: Path) -> None:
-    """Delete temporary files of processes that were killed while they wrote."""
+def _delete_abandoned(folder: Path) -> None:
+    """Delete the temporary files of killed processes."""
     for path in folder.glob(".tinygen-*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)
-        with suppress(OSError):  # another process clears too
+        with suppress(OSError):  # another process may delete it first
             if found and (_has_ended(*found.groups()) or time() - path.stat().st_mtime > _OLD):
                 path.unlink()
 
 
 def _has_ended(host: str, process: str) -> bool:
-    """Whether this process is known to have ended; False if that can't be known."""
+    """Whether a process is known to have ended; False if it is unknown."""
     if os.name != "posix" or host != HOST:
         return False
     try:
-        os.kill(int(process), 0)  # signal 0 only asks
+        os.kill(int(process), 0)  # signal 0 only checks
     except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:  # of another user
@@ -88,7 +86,9 @@ def _has_ended(host: str, process: str) -> bool:
 
 
 def _move(temporary: Path, path: Path) -> None:
-    for seconds in (0.01, 0.1, 1.0) if os.name == "nt" else ():  # Windows refuses while the old file is being read
+    for seconds in (
+        (0.01, 0.1, 1.0) if os.name == "nt" else ()
+    ):  # Windows refuses while another process reads the old file
         with suppress(PermissionError):
             return os.replace(temporary, path)
         sleep(seconds)
@@ -96,7 +96,7 @@ def _move(temporary: Path, path: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make the new name last through a power cut, where a folder can be synced at all."""
+    """Sync a folder, so that a new file survives a power cut; not all systems can."""
     if os.name != "posix":
         return
     with suppress(OSError):
@@ -108,6 +108,6 @@ def _sync(folder: Path) -> None:
 
 
 def printable(name: object) -> str:
-    r"""A file's name (or a text with one) for messages: bytes that are no text, and control characters, as \xe9."""
+    r"""A file name (or a text with one) for messages: undecodable bytes and control characters are escaped as \xe9."""
     text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

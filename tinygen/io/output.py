@@ -1,35 +1,35 @@
-"""Printing that can't end a run: a closed pipe, a full disk or a letter that the console lacks only loses text."""
+"""Output that can't end a program: a closed pipe, a full disk or a missing character in the console only loses text."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 
 def say(text: str) -> None:
-    """Print a line at once, as far as the standard output can take it."""
+    """Print a line to the standard output and flush it; errors of the output are ignored."""
     _line(text, sys.stdout)
 
 
 def warn(text: str) -> None:
-    """Print a line on the standard error, as far as it can take it."""
+    """Print a line to the standard error and flush it; errors of the output are ignored."""
     _line(text, sys.stderr)
 
 
-def _line(text: str, stream) -> None:
+def _line(text: str, stream: TextIO | None) -> None:
     if stream is not None:
         print(text, file=forgiving(stream), flush=True)
 
 
-def forgiving(stream):
-    """The stream without its errors; None, which a program without a console has, stays None."""
+def forgiving(stream: TextIO | None) -> Any:
+    """The stream with its errors suppressed; None, as in a program without a console, stays None."""
     return stream if stream is None or isinstance(stream, _Forgiving) else _Forgiving(stream)
 
 
 @contextmanager
 def forgiving_output() -> Iterator[None]:
-    """Inside, no `print` raises; afterwards the standard streams are again what they were."""
+    """Inside the `with`, no `print` raises; on exit, the standard streams are restored."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(forgiving, before)
     try:
@@ -43,7 +43,7 @@ def forgiving_output() -> Iterator[None]:
 class _Forgiving:
     """A text stream whose `write` and `flush` never raise: characters outside the encoding become "?"."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO):
         self.stream = stream
 
     def write(self, text: str) -> int:
@@ -63,7 +63,7 @@ class _Forgiving:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Send later output to the null device: otherwise Python tries again when it exits, and fails with code 120."""
+        """Send later output to the null device: otherwise Python flushes again at exit, and fails with code 120."""
         with suppress(OSError, ValueError):
             if self.stream in (sys.__stdout__, sys.__stderr__):
                 null = os.open(os.devnull, os.O_WRONLY)

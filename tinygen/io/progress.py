@@ -1,11 +1,11 @@
-"""How far a loop is: a bar where lines can be redrawn, and a plain line now and then where they can't."""
+"""Progress of a loop: a bar in a terminal or a notebook, occasional lines of text elsewhere."""
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from numbers import Integral
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tinygen.io.output import forgiving, say
 from tinygen.io.table import format_number
@@ -14,24 +14,26 @@ T = TypeVar("T")
 
 
 def progress(iterable: Iterable[T], *, total: int | None = None, label: str = "", quiet: bool = False) -> "Progress[T]":
-    """Iterate and show how far the loop is: a bar in a terminal or a notebook, a plain line now and then elsewhere.
+    """Iterate and show the progress: a bar in a terminal or a notebook, occasional lines of text elsewhere.
 
-    `total` is needed only where `len` does not know it; without it there is a count but no time left.
+    `total` is the number of items, for iterables without `len`; without it, no remaining time is shown. `quiet` shows
+    nothing.
     """
-    if total is None and hasattr(iterable, "__len__"):
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     display = None if quiet else (_Bar if _is_live(sys.stdout) else _Lines)(total, label)
     return Progress(iterable, display)
 
 
 class Progress(Generic[T]):
-    """What `progress` returns: iterate over it once, and `show` figures from inside the loop."""
+    """An iterable that shows its progress; `progress` makes one."""
 
     def __init__(self, iterable: Iterable[T], display: "_Bar | _Lines | None"):
-        self._iterable, self._display, self._figures = iterable, display, {}
+        self._iterable, self._display = iterable, display
+        self._figures: dict[str, float] = {}
 
     def show(self, **figures: float) -> None:
-        """Set figures beside the bar, `bar.show(loss=0.12)`; each stays until it is set again."""
+        """Show figures beside the bar, `bar.show(loss=0.12)`; each stays until it is set again."""
         self._figures |= {name: as_number(name, value) for name, value in figures.items()}
 
     def __iter__(self) -> Iterator[T]:
@@ -41,36 +43,36 @@ class Progress(Generic[T]):
         try:
             for item in self._iterable:
                 yield item
-                self._display.advance(self._figures)  # after the loop's body, so that its figures are fresh
+                self._display.advance(self._figures)  # after the body of the loop, which sets the figures
         finally:  # also on `break` and on an error
             self._display.close(self._figures)
 
 
 class _Bar:
-    """A bar that redraws itself."""
+    """A bar that is redrawn in place."""
 
     def __init__(self, total: int | None, label: str):
-        from tqdm import tqdm  # here, because nothing else in this file needs it
+        from tqdm import tqdm  # imported only where a bar is shown
 
-        size = shutil.get_terminal_size()  # tqdm's own answer is nothing at all where the terminal says 0 x 0
+        size = shutil.get_terminal_size()  # a terminal may report 0 x 0, with which tqdm shows nothing
         out = forgiving(sys.stdout)
         self._bar = tqdm(total=total, desc=label or None, file=out, ncols=size.columns, nrows=size.lines)
 
     def advance(self, figures: Mapping[str, float]) -> None:
-        self._bar.set_postfix_str(_words(figures), refresh=False)
+        self._bar.set_postfix_str(_format(figures), refresh=False)
         self._bar.update()
 
     def close(self, figures: Mapping[str, float]) -> None:
-        self._bar.set_postfix_str(_words(figures))
+        self._bar.set_postfix_str(_format(figures))
         self._bar.close()
 
 
 class _Lines:
-    """Whole lines for a log file or a pipe: 5 s apart at least, then at every tenth of the way or after 30 s."""
+    """Lines for a log file or a pipe: one per tenth of the items, at least 5 s apart, and at the latest after 30 s."""
 
     def __init__(self, total: int | None, label: str):
         self._total, self._label = total, label
-        self._done = self._printed = 0  # items: now, and at the last line
+        self._done = self._printed = 0  # items: finished, and when the last line was printed
         self._start = self._last = monotonic()
 
     def advance(self, figures: Mapping[str, float]) -> None:
@@ -88,19 +90,19 @@ class _Lines:
     def _print(self, figures: Mapping[str, float], *, stopped: bool = False) -> None:
         self._last, self._printed = monotonic(), self._done
         elapsed = self._last - self._start
-        count, ahead = f"{self._done} done", ""
+        count, remaining = f"{self._done} done", ""
         if self._total:
             count = f"{100 * self._done // self._total:3d} %  {self._done}/{self._total}"
         if stopped:
-            ahead = "stopped"
+            remaining = "stopped"
         elif self._total and self._done < self._total:
-            ahead = _clock(elapsed / self._done * (self._total - self._done)) + " left"
-        say("  ".join(filter(None, [self._label, count, _clock(elapsed), ahead, _words(figures)])))
+            remaining = _clock(elapsed / self._done * (self._total - self._done)) + " left"
+        say("  ".join(filter(None, [self._label, count, _clock(elapsed), remaining, _format(figures)])))
 
 
-def _is_live(stream) -> bool:
-    """Whether a line can be redrawn: a terminal, or a notebook's output (which denies being one)."""
-    stream = getattr(stream, "stream", stream)  # without what makes its errors harmless
+def _is_live(stream: Any) -> bool:
+    """Whether a line can be redrawn: in a terminal or a notebook, whose `isatty` returns False."""
+    stream = getattr(stream, "stream", stream)  # the original stream, if this is a forgiving one
     return stream is not None and (stream.isatty() or type(stream).__module__.startswith("ipykernel"))
 
 
@@ -110,13 +112,13 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
-def _words(figures: Mapping[str, float]) -> str:
+def _format(figures: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {format_number(value, 4)}" for name, value in figures.items())
 
 
-def as_number(name: str, value) -> int | float:
-    """A plain int or float, from any number, NumPy scalar or tensor of one element (whose graph is let go)."""
+def as_number(name: str, value: Any) -> int | float:
+    """A number, NumPy scalar or tensor of one element as an int or float; TypeError for anything else."""
     try:
         return int(value) if isinstance(value, Integral) else float(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"the figure {name!r} must be one number, got {type(value).__name__}") from error
+        raise TypeError(f"expected one number for the figure {name!r}, got {type(value).__name__}") from error

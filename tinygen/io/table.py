@@ -12,7 +12,7 @@ def format_number(value: float | str, digits: int = 6) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], *, numbers: int = 0, ruled: bool = False) -> str:
-    """One line per row, the last `numbers` columns to the right; `ruled` draws a line below the first row."""
+    """Rows as aligned lines: the last `numbers` columns are right-aligned; `ruled` adds a rule below the first row."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     first = len(widths) - numbers
     lines = [
