@@ -8,11 +8,14 @@ import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from tinygen.errors.names import KEYWORDS
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def check_call(who: str, signature: inspect.Signature, args: tuple, settings: Mapping[str, Any]) -> None:
@@ -63,11 +66,11 @@ def _short(value: Any) -> str:
     return reprlib.repr(value) if isinstance(value, int | float | str | tuple | None) else "..."
 
 
-def explained(function: Callable) -> Callable:
+def explained(function: Callable[P, T]) -> Callable[P, T]:
     """`function`, with the error of `check_call` for a call that doesn't fit its signature."""
 
     @wraps(function)
-    def call(*args, **settings):
+    def call(*args: P.args, **settings: P.kwargs) -> T:
         try:
             return function(*args, **settings)
         except TypeError:
