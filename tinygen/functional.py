@@ -16,6 +16,7 @@ In the examples, `np` is NumPy, `tg` is tinygen and `F` is this module.
 import sys
 from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def mse(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
     >>> F.mse(x, target, reduction="mean").item()  # (2² + 3²) / 4 entries
     3.25
     """
-    x, target = _matched("mse", x, target, reduction)
+    x, target = _matched("mse", reduction, x=x, target=target)
     return _REDUCTIONS[reduction](squared_error(x, target))
 
 
@@ -135,7 +136,7 @@ def l1(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
     >>> F.l1(np.array([[1.0, 2.0], [3.0, 4.0]]), 2.0).item()  # (1 + 0 + 1 + 2) / 2 examples
     2.0
     """
-    x, target = _matched("l1", x, target, reduction)
+    x, target = _matched("l1", reduction, x=x, target=target)
     return _REDUCTIONS[reduction](absolute(x - target))
 
 
@@ -148,7 +149,7 @@ def huber(x: Tensor, target: Target, *, delta: float = 1.0, reduction: str = "ba
     >>> F.huber(np.array([0.5, 3.0]), 0.0, reduction="none").numpy().tolist()
     [0.125, 2.5]
     """
-    x, target = _matched("huber", x, target, reduction)
+    x, target = _matched("huber", reduction, x=x, target=target)
     delta = arguments.real("huber", "delta", delta, above=0)
     error = x - target
     near = clip(error, low=-delta, high=delta)
@@ -166,9 +167,9 @@ def bce(p: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
     it is wrong. Prefer `bce_with_logits`: 1 - p loses digits that a logit keeps. Raises ValueError for different
     shapes, for p or t outside [0, 1], and for an unknown reduction.
     """
-    p, target = _matched("bce", p, target, reduction)
-    arguments.between("bce", "the prediction", p.data, 0, 1, hint="apply sigmoid first, or call bce_with_logits")
-    arguments.between("bce", "the target", target.data, 0, 1, hint=_SCALE)
+    p, target = _matched("bce", reduction, p=p, target=target)
+    arguments.between("bce", "p", p.data, 0, 1, hint="apply sigmoid first, or call bce_with_logits")
+    arguments.between("bce", "target", target.data, 0, 1, hint=_SCALE)
     t, s = target, 1 - target
     yes = t * log(where(t.data > 0, p, 1.0))  # where a term has weight 0, its logarithm is not computed
     no = s * log1p(where(s.data > 0, -p, 0.0))
@@ -185,8 +186,8 @@ def bce_with_logits(x: Tensor, target: Target, *, reduction: str = "batchmean") 
     >>> round(F.bce_with_logits(np.array([[0.0, 100.0]]), np.array([[1.0, 0.0]])).item(), 4)  # log 2 + 100
     100.6931
     """
-    x, target = _matched("bce_with_logits", x, target, reduction)
-    arguments.between("bce_with_logits", "the target", target.data, 0, 1, hint=_SCALE)
+    x, target = _matched("bce_with_logits", reduction, x=x, target=target)
+    arguments.between("bce_with_logits", "target", target.data, 0, 1, hint=_SCALE)
     return _REDUCTIONS[reduction](logistic_loss(x, target))
 
 
@@ -224,7 +225,7 @@ def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") ->
     >>> F.gaussian_kl(np.array([[1.0, 2.0]]), np.zeros((1, 2))).item()  # (1² + 2²) / 2
     2.5
     """
-    mu, log_var = _matched("gaussian_kl", mu, log_var, reduction, names=("mu", "log_var"))
+    mu, log_var = _matched("gaussian_kl", reduction, mu=mu, log_var=log_var)
     return _REDUCTIONS[reduction](0.5 * (mu * mu + exp_remainder(log_var)))
 
 
@@ -233,13 +234,12 @@ def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") ->
 _SCALE = "scale it first, as in pixels / 255"
 
 
-def _matched(who: str, x, target, reduction: str, *, names=("the prediction", "the target")) -> tuple[Tensor, Tensor]:
-    """Both as Tensors of one shape; a target that is a plain number applies to all entries."""
-    shape, other = np.shape(array_of(x)), np.shape(array_of(target))
-    if shape != other and not isinstance(target, Real):
-        expected = f"expected {names[0]} and {names[1]} to have the same shape"
-        raise ValueError(f"{who}: {expected}, got {shape} and {other}: reshape one of them")
-    _check_reduction(who, reduction, shape)
+def _matched(who: str, reduction: str, **pair: Any) -> tuple[Tensor, Tensor]:
+    """Both arguments as Tensors of one shape; a target that is a plain number applies to all entries."""
+    x, target = pair.values()
+    if not isinstance(target, Real):
+        arguments.same_shape(who, hint="reshape one of them", **pair)
+    _check_reduction(who, reduction, np.shape(array_of(x)))
     x, target = as_tensors((x, target))
     return x, target
 

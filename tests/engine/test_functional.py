@@ -190,17 +190,17 @@ def test_an_average_over_nothing_is_refused(shape):
         (
             lambda: F.bce(2 * x3, x3),
             ValueError,
-            r"bce: expected the prediction to be in \[0, 1\], got 2..2: .* call bce_with_logits",
+            r"bce: expected p to be in \[0, 1\], got 2..2: .* call bce_with_logits",
         ),
         (
             lambda: F.bce(x3, 255 * x3),
             ValueError,
-            r"bce: expected the target to be in \[0, 1\], got 255..255: .* pixels / 255",
+            r"bce: expected target to be in \[0, 1\], got 255..255: .* pixels / 255",
         ),
         (
             lambda: F.bce_with_logits(x3, -x3),
             ValueError,
-            r"bce_with_logits: expected the target to be in \[0, 1\], got -1..-1",
+            r"bce_with_logits: expected target to be in \[0, 1\], got -1..-1",
         ),
         (lambda: F.huber(x3, x3, delta=0), ValueError, "expected delta to be a number above 0, got 0"),
         (

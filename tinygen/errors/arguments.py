@@ -107,6 +107,25 @@ def between(who: str, what: str, array: np.ndarray, low: float, high: float, *, 
     return array
 
 
+def finite(who: str, what: str, array: np.ndarray, *, hint: str = "") -> np.ndarray:
+    """`array` itself; ValueError if an entry is NaN or infinite."""
+    if not np.isfinite(array).all():
+        kind = "NaN" if np.isnan(array).any() else "infinity"
+        raise ValueError(f"{who}: expected {what} to be finite, got {kind}" + (f": {hint}" if hint else ""))
+    return array
+
+
+def same_shape(who: str, *, hint: str = "", **arrays: Any) -> tuple[int, ...]:
+    """The shape that all the arrays have; ValueError if they differ."""
+    shapes = [getattr(array, "shape", None) or np.shape(array) for array in arrays.values()]
+    if any(shape != shapes[0] for shape in shapes):
+        expected, given = " and ".join(arrays), " and ".join(map(str, shapes))
+        raise ValueError(
+            f"{who}: expected {expected} to have the same shape, got {given}" + (f": {hint}" if hint else "")
+        )
+    return shapes[0]
+
+
 # -- other values ------------------------------------------------------------------------------------------------------
 
 
