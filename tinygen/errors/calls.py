@@ -1,14 +1,14 @@
 """Error messages for calls that don't fit a signature: what was expected, what was given, how to write the call.
 
-Python's own TypeError names the method `__init__` and counts arguments. These messages say that settings go by name,
-and which ones there are. They are made only after a call has failed, so calls that fit cost nothing.
+Python's own TypeError names the method `__init__` and counts arguments. These messages list the settings, which go by
+name. They are made only after a call has failed, so calls that fit cost nothing.
 """
 
 import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def _short(value: Any) -> str:
 
 
 def explained(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, with the error of `check_call` for a call that doesn't fit its signature."""
+    """`function`, which raises the error of `check_call` for a call that doesn't fit its signature."""
 
     @wraps(function)
     def call(*args: P.args, **settings: P.kwargs) -> T:
@@ -89,14 +89,16 @@ class ExplainedCalls(type):
         for base in cls.__mro__[:-1]:
             others = [p for p in found if p.kind is p.VAR_KEYWORD]  # passed on to the base class
             if "__init__" in vars(base) and (others or not found):
-                own = list(inspect.signature(base.__init__).parameters.values())[1:]  # without self
+                own = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]  # without self
                 found = [p for p in found if p not in others]
                 found += [p for p in own if p.name not in {q.name for q in found}]
         return inspect.Signature(sorted(found, key=lambda p: p.kind))
 
-    def __call__(cls, *args, **settings):
-        try:
-            return super().__call__(*args, **settings)
-        except TypeError:
-            check_call(cls.__name__, cls.__signature__, args, settings)
-            raise
+    if not TYPE_CHECKING:  # type checkers then read the arguments from __init__
+
+        def __call__(cls, *args, **settings):
+            try:
+                return super().__call__(*args, **settings)
+            except TypeError:
+                check_call(cls.__name__, cls.__signature__, args, settings)
+                raise

@@ -51,10 +51,10 @@ def _stepped(rule, parameters, numbers) -> tuple[list[np.ndarray], bool]:
         θ = arrays[0]
         new = np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype)
         flat = [x.ravel() for x in arrays]
-        flat[0].setflags(False)  # these views are read-only, so that a kernel is compiled once, whether or not
-        flat[1].setflags(False)  # the arrays themselves may be written to
+        flat[0].setflags(write=False)  # these views are read-only, so that a kernel is compiled once, whether or not
+        flat[1].setflags(write=False)  # the arrays themselves may be written to
         share(rule, _blocks(θ), *flat, new.ravel(), *numbers, overflow)
-        new.setflags(False)  # read-only: a Parameter takes such an array as it is, and copies any other
+        new.setflags(write=False)  # read-only: a Parameter takes such an array as it is, and copies any other
         result.append(new)
     return result, not overflow[0]
 
@@ -66,7 +66,7 @@ def _blocks(x) -> int:
 def _read_only(x) -> np.ndarray:
     """x flat, and this view of it read-only."""
     flat = x.ravel()
-    flat.setflags(False)
+    flat.setflags(write=False)
     return flat
 
 

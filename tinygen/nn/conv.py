@@ -8,10 +8,9 @@ import math
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygen.errors import arguments
-from tinygen.nn.init import Initialiser, first_values, glorot_uniform
+from tinygen.nn.init import DType, Initialiser, first_values, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.nn.named_activation import activate, check_activation, shown
 from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias
@@ -42,7 +41,7 @@ class _Convolution(Module):
         activation: str | None = None,
         negative_slope: float = 0.01,
         init: Initialiser = glorot_uniform,
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         name = type(self).__name__
         arguments.generator(name, rng)
@@ -116,7 +115,7 @@ class ConvTranspose2d(_Convolution):
         activation: str | None = None,
         negative_slope: float = 0.01,
         init: Initialiser = glorot_uniform,
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         super().__init__(
             in_channels,

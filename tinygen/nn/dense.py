@@ -4,10 +4,9 @@ import math
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygen.errors import arguments
-from tinygen.nn.init import Initialiser, first_values, glorot_uniform
+from tinygen.nn.init import DType, Initialiser, first_values, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.nn.named_activation import activate, check_activation, shown
 from tinygen.ops import linear, reshape
@@ -32,7 +31,7 @@ class Dense(Module):
         activation: str | None = None,
         negative_slope: float = 0.01,
         init: Initialiser = glorot_uniform,
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         arguments.generator("Dense", rng)
         in_features, out_features = arguments.sizes("Dense", in_features=in_features, out_features=out_features)

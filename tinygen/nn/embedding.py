@@ -1,10 +1,9 @@
 """A table of learned vectors, one for each class, word or position."""
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygen.errors import arguments
-from tinygen.nn.init import Initialiser, first_values, normal
+from tinygen.nn.init import DType, Initialiser, first_values, normal
 from tinygen.nn.module import Module
 from tinygen.ops import getitem
 from tinygen.tensor import Parameter, Tensor
@@ -24,7 +23,7 @@ class Embedding(Module):
         *,
         rng: np.random.Generator,
         init: Initialiser = normal(1.0),  # noqa: B008  (a function without state)
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         arguments.generator("Embedding", rng)
         rows, features = arguments.sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)

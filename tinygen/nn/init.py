@@ -10,28 +10,28 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import DTypeLike
 
+DType = type | np.dtype
 Fans = tuple[float, float]
-Initialiser = Callable[[np.random.Generator, tuple[int, ...], Fans, DTypeLike], np.ndarray]
+Initialiser = Callable[..., np.ndarray]  # (rng, shape, fans, dtype)
 
 
-def he_normal(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DTypeLike) -> np.ndarray:
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
     """N(0, 2/fan_in): a ReLU halves the variance, and the 2 restores it (He et al. 2015, eq. 10)."""
     return _normal(rng, shape, math.sqrt(2 / fans[0]), dtype)
 
 
-def he_uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DTypeLike) -> np.ndarray:
+def he_uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
     """Uniform with the variance of `he_normal`."""
     return _uniform(rng, shape, math.sqrt(2 / fans[0]), dtype)
 
 
-def glorot_normal(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DTypeLike) -> np.ndarray:
+def glorot_normal(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
     """N(0, 2/(fan_in + fan_out)): for tanh and linear layers, forwards and backwards (Glorot & Bengio 2010, eq. 12)."""
     return _normal(rng, shape, math.sqrt(2 / sum(fans)), dtype)
 
 
-def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DTypeLike) -> np.ndarray:
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
     """Uniform with the variance of `glorot_normal` (their eq. 16); the default of every layer here.
 
     He's variance suits a deep stack of ReLUs, but is 300 times this one where a decoder widens from 10 to 3136
@@ -46,13 +46,13 @@ def normal(std: float) -> Initialiser:
     return lambda rng, shape, fans, dtype: _normal(rng, shape, std, dtype)
 
 
-def zeros(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DTypeLike) -> np.ndarray:
+def zeros(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
     """All zeros: a layer in a residual branch then has no effect at the start."""
     return np.zeros(shape, dtype)
 
 
 def first_values(
-    who: str, init: Initialiser, rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DTypeLike
+    who: str, init: Initialiser, rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType
 ) -> np.ndarray:
     """What the initialiser returns; TypeError if it is no function."""
     if not callable(init):
@@ -61,10 +61,10 @@ def first_values(
     return init(rng, shape, fans, dtype)
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: DTypeLike) -> np.ndarray:
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: DType) -> np.ndarray:
     return (std * rng.standard_normal(shape)).astype(dtype)  # drawn in float64: the same network in both dtypes
 
 
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: DTypeLike) -> np.ndarray:
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: DType) -> np.ndarray:
     bound = math.sqrt(3) * std
     return rng.uniform(-bound, bound, shape).astype(dtype)

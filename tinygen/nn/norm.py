@@ -8,10 +8,10 @@ A group is one channel of all examples (BatchNorm), some channels of one example
 import math
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygen import kernels
 from tinygen.errors import arguments
+from tinygen.nn.init import DType
 from tinygen.nn.module import Module
 from tinygen.nn.named_activation import activate, check_activation, shown
 from tinygen.ops import batch_norm, group_norm, layer_norm
@@ -23,7 +23,7 @@ FUSED = (None, "relu", "leaky_relu", "silu")  # activations of the normalising o
 class _Norm(Module):
     """Scale `weight` (C,) and shift `bias` (C,) of the channels, and the check that x has these channels."""
 
-    def __init__(self, channels: int, eps: float, activation: str | None, negative_slope: float, dtype: DTypeLike):
+    def __init__(self, channels: int, eps: float, activation: str | None, negative_slope: float, dtype: DType):
         name = type(self).__name__
         self.channels, self.eps = channels, arguments.real(name, "eps", eps, above=0)
         self.activation, self.negative_slope = check_activation(name, activation, negative_slope)
@@ -66,7 +66,7 @@ class BatchNorm(_Norm):
         momentum: float = 0.1,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         (num_features,) = arguments.sizes("BatchNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)
@@ -111,7 +111,7 @@ class GroupNorm(_Norm):
         eps: float = 1e-5,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         num_groups, num_channels = arguments.sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
@@ -137,7 +137,7 @@ class LayerNorm(_Norm):
         eps: float = 1e-5,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        dtype: DTypeLike = np.float32,
+        dtype: DType = np.float32,
     ):
         (num_features,) = arguments.sizes("LayerNorm", num_features=num_features)
         super().__init__(num_features, eps, activation, negative_slope, dtype)

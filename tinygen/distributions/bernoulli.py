@@ -1,0 +1,64 @@
+"""The Bernoulli distribution, given by logits."""
+
+import numpy as np
+
+from tinygen.distributions.base import Values, as_draws
+from tinygen.errors import arguments
+from tinygen.errors.calls import ExplainedCalls
+from tinygen.op import as_tensors
+from tinygen.ops import exp_remainder, expm1, log1p, logistic_loss, sigmoid, where
+from tinygen.tensor import Tensor, constant
+
+
+class Bernoulli(metaclass=ExplainedCalls):
+    """1 with probability σ(logits), else 0. Draws are a step function of the logits, without a gradient."""
+
+    def __init__(self, logits: Values):
+        (self.logits,) = as_tensors((logits,))
+        self.shape, self.dtype = self.logits.shape, self.logits.dtype
+
+    @property
+    def mean(self) -> Tensor:
+        return sigmoid(self.logits)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Tensor:
+        """Zeros and ones of shape (*shape, *self.shape), as a constant."""
+        arguments.generator("Bernoulli.sample", rng)
+        below = rng.random((*shape, *self.shape), dtype=self.dtype) < self.mean.data
+        return constant(np.asarray(below, self.dtype))
+
+    def log_prob(self, x: Values) -> Tensor:
+        """x log σ(logits) + (1 - x) log σ(-logits) of each entry, exact for every finite logit.
+
+        For grey values x in (0, 1) it is the mean of that over the binary draws whose expectation is x. Raises
+        ValueError for x outside [0, 1].
+        """
+        x = as_draws("Bernoulli", x, self.shape)
+        if x.size and not (x.data.min() >= 0 and x.data.max() <= 1):
+            raise ValueError(f"Bernoulli.log_prob: expected x in [0, 1], got {x.data.min()}..{x.data.max()}")
+        return -logistic_loss(self.logits, x)
+
+    def entropy(self) -> Tensor:
+        """-Σ p log p over the two outcomes of each entry."""
+        return logistic_loss(self.logits, self.mean)
+
+    def kl_to(self, p: "Bernoulli") -> Tensor:
+        """KL(self ‖ p) of each entry; `kl_divergence` checks the shapes."""
+        return _kl(self.logits, p.logits)
+
+
+def _kl(q: Tensor, p: Tensor) -> Tensor:
+    """Σ over both outcomes: the probability under q times the difference of the log-probabilities, of logits q and p.
+
+    If q and p are close, these differences cancel. Then, with d = p - q and v = log(1 + σ(q) (eᵈ - 1)), the log of the
+    ratio of 1 + eᵖ and 1 + e^q, the sum is v - σ(q) d = σ(q) R(d) - R(v), where R is `exp_remainder`. The outcomes are
+    exchanged where σ(q) would exceed ½, so that these two terms don't cancel either.
+    """
+    sign = constant(np.where(q.data > 0, -1, 1).astype(q.dtype))
+    q, p = q * sign, p * sign
+    yes = sigmoid(q)
+    far = logistic_loss(p, yes) - logistic_loss(q, yes)
+    with np.errstate(invalid="ignore"):  # ∞ - ∞ is not near
+        near = np.abs(p.data - q.data) < 1
+    d = where(near, p, 0.0) - where(near, q, 0.0)
+    return where(near, yes * exp_remainder(d) - exp_remainder(log1p(yes * expm1(d))), far)
