@@ -207,6 +207,13 @@ ERRORS = [
         lambda: dense().load_state_dict(dense()),
         "Dense: expected a dict of arrays by name, got a Dense: write load_state_dict(other.state_dict())",
     ),
+    (
+        lambda: optim.cosine(0, 10),
+        "cosine: expected 1 positional argument (lr), got 2: settings go by name, as in cosine(",
+    ),
+    (lambda: nn.LSTM(3, 4), "tinygen.nn has no 'LSTM': write a loop over time steps in forward()"),
+    (lambda: nn.GRU(3, 4), "tinygen.nn has no 'GRU': write a loop over time steps"),
+    (lambda: optim.Adam([weight()]).param_groups, "Adam has no 'param_groups': write opt.params for the parameters"),
     (lambda: dense().load_state_dict("a.npz"), "expected a dict of arrays by name, got a str: write load(path)"),
     (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "init, dtype, got use_bias=False: write bias=False"),
     (

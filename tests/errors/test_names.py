@@ -9,7 +9,13 @@ import tinygen as tg
 from tinygen import data, nn, optim
 from tinygen.errors import hints, names
 
-OWNERS = {"tinygen.nn": nn, "tinygen.data": data, "tinygen.optim": optim, "Module": nn.Module}
+OWNERS = {
+    "tinygen.nn": nn,
+    "tinygen.data": data,
+    "tinygen.optim": optim,
+    "Module": nn.Module,
+    "Optimizer": optim.Optimizer,
+}
 ROWS = [(owner, name, hint) for owner, table in hints.TABLES.items() for name, hint in table.items()]
 
 

@@ -11,13 +11,14 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from tinygen.errors.names import DATA, FUNCTIONS, LAYERS, MODULES, OPTIMIZERS
+from tinygen.errors.names import DATA, FUNCTIONS, LAYERS, MODULES, OPTIMIZER, OPTIMIZERS
 
 TABLES = {
     "tinygen.nn": LAYERS,
     "tinygen.optim": OPTIMIZERS,
     "tinygen.data": DATA,
     "Module": MODULES,
+    "Optimizer": OPTIMIZER,
 }  # and FUNCTIONS for any other owner
 PLACES = ("tinygen", "tinygen.nn", "tinygen.optim", "tinygen.functional")  # a name may exist in another of these
 

@@ -165,6 +165,7 @@ LAYERS = {
     "Conv2DTranspose": "nn.ConvTranspose2d(in_channels, out_channels, kernel_size, rng=rng)",
     "CrossEntropyLoss": "tinygen.functional.cross_entropy(logits, labels)",
     "Dropout2d": "nn.Dropout(p, rng=rng)",
+    "GRU": "a loop over time steps in forward(), with nn.Dense layers",
     "GlobalAveragePooling2D": "x.mean(axis=(1, 2)) in forward()",
     "GroupNormalization": "nn.GroupNorm(groups, channels)",
     "HuberLoss": 'tinygen.functional.huber(x, target, reduction="mean")',
@@ -172,6 +173,7 @@ LAYERS = {
     "InstanceNorm2d": "nn.GroupNorm(channels, channels)",
     "KLDivLoss": "tinygen.functional.gaussian_kl(mu, log_var)",
     "L1Loss": 'tinygen.functional.l1(x, target, reduction="mean")',
+    "LSTM": "a loop over time steps in forward(), with nn.Dense layers",
     "Layer": "nn.Module as base class, or nn.Dense(in_features, out_features, rng=rng)",
     "LayerNormalization": "nn.LayerNorm(features)",
     "Linear": "nn.Dense(in_features, out_features, rng=rng)",
@@ -185,6 +187,7 @@ LAYERS = {
     "NLLLoss": "tinygen.functional.cross_entropy(logits, labels)",
     "Neuron": "nn.Dense(in_features, 1, rng=rng)",
     "ParameterList": "self.parts = [parameter, parameter], a plain list, in __init__",
+    "RNN": "a loop over time steps in forward(), with nn.Dense layers",
     "ReLU6": "tinygen.clip(x, low=0, high=6) in forward()",
     "SmoothL1Loss": 'tinygen.functional.huber(x, target, reduction="mean")',
     "Softmax": "tinygen.softmax(x) in forward()",
@@ -259,6 +262,15 @@ MODULES = {
     "variables": "model.parameters()",
     "weights": "model.parameters()",
     "zero_grad": "opt.zero_grad(); tinygen.grad returns new gradients each time",
+}
+
+# Looked up as opt.NAME for any optimizer.
+OPTIMIZER = {
+    "add_param_group": "tinygen.optim.Adam([*params, parameter])",
+    "apply_gradients": "opt.step(grads)",
+    "defaults": "opt.lr and the other settings, each an attribute",
+    "minimize": "opt.step(tinygen.grad(loss, params))",
+    "param_groups": "opt.params for the parameters, opt.lr = lr for the rate, one optimizer for each group",
 }
 
 # Arguments that have another name here.

@@ -1,4 +1,4 @@
-"""Adam and AdamW: steps of about the learning rate in every direction, however large the gradients are there."""
+"""Adam and AdamW: steps of about the learning rate in every entry, whatever the size of its gradient."""
 
 from collections.abc import Iterable
 
@@ -10,18 +10,18 @@ from tinygen.tensor import Parameter
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, Algorithm 1), its letters kept: m and v are running means of g and g².
+    """Adam (Kingma & Ba 2015, Algorithm 1), with its letters: m and v are running means of g and g².
 
-        m ← β₁ m + (1 - β₁) g       m̂ = m / (1 - β₁ᵗ)      the hats make up for m and v beginning at zero
+        m ← β₁ m + (1 - β₁) g       m̂ = m / (1 - β₁ᵗ)      the hats correct for m = v = 0 at the start
         v ← β₂ v + (1 - β₂) g²      v̂ = v / (1 - β₂ᵗ)
         θ ← θ - α m̂ / (√v̂ + ε)                             α is `lr`, t counts the steps from 1
 
-    `weight_decay` λ adds λ θ to g, as in PyTorch; AdamW is usually what is meant by weight decay. An entry of g beyond
-    ±2⁶³ (in float64 ±2⁵¹¹) counts as that number: its square would overflow, and v stay infinite for ever.
+    `weight_decay` λ adds λ θ to g, as in PyTorch; weight decay usually means that of AdamW. Entries of g are clipped to
+    ±2⁶³ (in float64 ±2⁵¹¹): the square of a larger one would overflow, and v would stay infinite.
     """
 
     __slots__ = ("betas", "eps")
-    decoupled = False  # weight decay apart from g: AdamW
+    decoupled = False  # whether weight decay is separate from g, as in AdamW
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Keeping a rare huge gradient from undoing the training."""
+"""Gradient clipping, so that a rare huge gradient can't undo the training."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,15 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 from tinygen.tensor import Tensor, constant
 
 
+@explained
 def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple[list[Tensor], float]:
-    """The gradients, all scaled by one factor if their joint length √Σ‖g‖² exceeds `max_norm`, and that length before.
+    """The gradients, scaled by one factor if their joint norm √Σ‖g‖² exceeds `max_norm`, and the norm before scaling.
 
-    The direction stays (Pascanu et al. 2013). A length that isn't finite is returned as it is and nothing is scaled:
-    there is no direction to keep.
+    The direction stays the same (Pascanu et al. 2013). If the norm is not finite, it is returned and nothing is scaled.
     """
     max_norm = arguments.real("clip_by_norm", "max_norm", max_norm, above=0, infinite=True)
     grads = [g if isinstance(g, Tensor) else Tensor(g) for g in grads]
@@ -26,7 +27,7 @@ def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple
 
 
 def _length(arrays: list[np.ndarray]) -> float:
-    """√Σ‖g‖²; where the squares leave the range of float64, that of the arrays divided by their largest entry."""
+    """√Σ‖g‖², computed of scaled arrays where the squares leave the range of float64."""
     squares = kernels.sum_of_squares(arrays)
     if 1e-280 < squares < math.inf:
         return math.sqrt(squares)

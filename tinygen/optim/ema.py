@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which often samples better than the weights themselves."""
+"""An exponential moving average of the weights, which often gives better samples than the weights themselves."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tinygen.tensor import Parameter
 
 
 class EMA(metaclass=ExplainedCalls):
-    """average ← decay · average + (1 - decay) · θ at every `update`, beginning at the θ of today.
+    """average ← decay · average + (1 - decay) · θ at every `update`, starting from the current θ.
 
     Averages Parameters only; running statistics (BatchNorm) are averages already.
     """
@@ -26,12 +26,12 @@ class EMA(metaclass=ExplainedCalls):
         self.averages = [np.array(p.data, order="C") for p in self.params]
 
     def update(self) -> None:
-        """Take in the weights as they are now: once after each step of the optimizer."""
+        """Move the averages towards the current weights: call it once after each step of the optimizer."""
         kernels.moving_average(self.averages, [p.data for p in self.params], self.decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Inside, the parameters hold the averages; afterwards, even after an error, what they held before."""
+        """Inside, the parameters hold the averages; afterwards, even after an error, their own values again."""
         before = [p.data for p in self.params]
         for p, average in zip(self.params, self.averages):
             p.data = average  # a copy of it
@@ -46,6 +46,6 @@ class EMA(metaclass=ExplainedCalls):
         return {f"average.{i}": average.copy() for i, average in enumerate(self.averages)}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from the averages in `state`. Raises ValueError, and changes nothing, if they don't fit."""
+        """Continue from the averages in `state`. Raises ValueError, and changes nothing, if they don't fit."""
         check_state("EMA", self.state_dict(), state)
         self.averages = [np.array(state[name], order="C") for name in self.state_dict()]

@@ -12,7 +12,7 @@ from operator import is_
 import numpy as np
 
 from tinygen import kernels
-from tinygen.errors import arguments
+from tinygen.errors import arguments, hints
 from tinygen.errors.calls import ExplainedCalls
 from tinygen.io.checkpoint import check_state
 from tinygen.nn.debug import origin
@@ -184,6 +184,9 @@ class Optimizer(metaclass=ExplainedCalls):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.params)} parameters, lr={self.lr:g}, {self.steps} steps done)"
+
+
+hints.point_elsewhere(Optimizer, hints.TABLES["Optimizer"], kind="Optimizer")
 
 
 def _copied(memory: Memory) -> Memory:

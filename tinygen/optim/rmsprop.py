@@ -1,4 +1,4 @@
-"""RMSprop: each gradient divided by the size that it had lately."""
+"""RMSprop: each gradient divided by its recent size."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from tinygen.tensor import Parameter
 class RMSprop(Optimizer):
     """θ ← θ - lr · g / (√v + ε) with v ← α v + (1 - α) g² (Hinton, Neural Networks for Machine Learning, lecture 6e).
 
-    `weight_decay` λ adds λ θ to g. An entry of g beyond ±2⁶³ (in float64 ±2⁵¹¹) counts as that number, as in `Adam`.
+    `weight_decay` λ adds λ θ to g. Entries of g are clipped to ±2⁶³ (in float64 ±2⁵¹¹), as in `Adam`.
     """
 
     __slots__ = ("alpha", "eps")

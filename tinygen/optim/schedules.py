@@ -12,22 +12,25 @@ import math
 from collections.abc import Callable
 
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 
 Schedule = Callable[[int], float]
 
 
+@explained
 def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
-    """lr · factorᵏ, where k counts how often `every` steps are done."""
+    """lr · factorᵏ after k times `every` steps."""
     lr, factor = (arguments.real("step_decay", name, x, least=0) for name, x in (("lr", lr), ("factor", factor)))
     every = arguments.whole("step_decay", "every", every, least=1)
     return lambda step: lr * factor ** (step // every)
 
 
+@explained
 def cosine(lr: float, *, total: int, final: float = 0.0, warmup: int = 0) -> Schedule:
     """Half a cosine from `lr` at step 0 down to `final` from step `total` on (Loshchilov & Hutter 2017).
 
-    Its first `warmup` steps are multiplied by a ramp up to 1, as `warmup` does it. The ramp is at most a fifth of
-    `total`, because a short run with a ramp that never ends would train at a fraction of `lr`.
+    The first `warmup` steps are multiplied by the ramp of the function `warmup`. The ramp takes at most a fifth of
+    `total`, because a short run would otherwise never reach `lr`.
     """
     lr, final = (arguments.real("cosine", name, x, least=0) for name, x in (("lr", lr), ("final", final)))
     total = arguments.whole("cosine", "total", total, least=1)
@@ -40,10 +43,11 @@ def cosine(lr: float, *, total: int, final: float = 0.0, warmup: int = 0) -> Sch
     return rate
 
 
+@explained
 def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
     """The schedule, or a constant rate, times a ramp 1/steps, 2/steps, ... up to 1 (Goyal et al. 2017).
 
-    The ramp has these `steps` however short the run is; `cosine` knows the length of the run and shortens its own.
+    The ramp takes `steps` steps even in a short run; `cosine` knows the length of the run and shortens its ramp.
     """
     steps = arguments.whole("warmup", "steps", steps, least=1)
     rate = 0.0 if callable(schedule) else arguments.real("warmup", "schedule", schedule, least=0)

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, with the momentum that carries it through narrow valleys."""
+"""Stochastic gradient descent, with momentum."""
 
 from collections.abc import Iterable
 
