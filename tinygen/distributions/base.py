@@ -21,5 +21,6 @@ def as_draws(who: str, x: Values, shape: tuple[int, ...]) -> Tensor:
     """x as a Tensor; ValueError unless its last axes are `shape`, because (N, 1) and (N,) would broadcast to (N, N)."""
     given = np.shape(array_of(x))
     if given[len(given) - len(shape) :] != shape:
-        raise ValueError(f"{who}.log_prob: expected x (..., *{shape}), got {given}: reshape x")
+        expected = ", ".join(["...", *map(str, shape)])
+        raise ValueError(f"{who}.log_prob: expected x ({expected}), got {given}: reshape x")
     return as_tensors((x,))[0]
