@@ -26,6 +26,10 @@ def vjp(f: Callable[..., Tensor], *xs: Array) -> tuple[Tensor, Callable[..., lis
 
     `pull` maps a cotangent g of the shape of y to the list of Jᵀ g, one gradient of the shape of each x. It can be
     called any number of times.
+
+    >>> y, pull = tg.vjp(tg.exp, np.array([0.0, 0.0]))
+    >>> pull(np.array([1.0, 3.0]))
+    [Tensor([1., 3.], shape=(2,), float64)]
     """
     variables = [_variable(x) for x in xs]
     y = _value("vjp", f, *variables)
@@ -40,6 +44,10 @@ def jvp(
 
     `ts` has a tangent of the same shape for each of `xs`, else ValueError. J t has the shape of f(*xs). It takes two
     backward passes: Jᵀ g is linear in g, so its derivative with respect to g, in the direction t, is J t.
+
+    >>> y, moved = tg.jvp(lambda x: x * x, [np.array([1.0, 2.0])], [np.array([1.0, 0.5])])
+    >>> moved  # 2x · t
+    Tensor([2., 2.], shape=(2,), float64)
     """
     if isinstance(xs, Array) or isinstance(ts, Array):
         given = shown(xs if isinstance(xs, Array) else ts)
@@ -63,6 +71,10 @@ def jacobian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: bool = Fa
 
     For a batch its shape is (N, K, N, ...), and nearly all entries are 0: `batch_jacobian` computes the others.
     Raises ValueError for a Jacobian of more than 4 GiB.
+
+    >>> tg.jacobian(lambda x: x * x, np.array([1.0, 2.0]))
+    Tensor([[2., 0.],
+            [0., 4.]], shape=(2, 2), float64)
     """
     x = _variable(x)
     y = _value("jacobian", f, x)
@@ -83,6 +95,9 @@ def batch_jacobian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: boo
 
     All examples share one backward pass for each entry of f(x)ₙ. Raises ValueError if f mixes examples, as BatchNorm
     does in training mode, because then an example has no Jacobian of its own.
+
+    >>> tg.batch_jacobian(lambda x: x * x, np.ones((5, 2))).shape
+    (5, 2, 2)
     """
     x = _variable(x)
     y = _value("batch_jacobian", f, x)
@@ -108,6 +123,9 @@ def hvp(f: Callable[[Tensor], Tensor], x: Array, v: Array, *, create_graph: bool
     """The Hessian-vector product H v of a scalar f at x, for v of the shape of x, at the price of two gradients.
 
     The result has the shape of x; the Hessian itself is never computed. Raises ValueError if f is not scalar.
+
+    >>> tg.hvp(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.array([1.0, 10.0]))  # 6x · v
+    Tensor([  6., 120.], shape=(2,), float64)
     """
     x = _variable(x)
     return _pullback(_gradient("hvp", f, x), [x])(v, create_graph=create_graph)[0]
@@ -115,7 +133,12 @@ def hvp(f: Callable[[Tensor], Tensor], x: Array, v: Array, *, create_graph: bool
 
 @explained
 def hessian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: bool = False) -> Tensor:
-    """All second derivatives of a scalar f at x, of shape x.shape + x.shape. Raises ValueError if f is not scalar."""
+    """All second derivatives of a scalar f at x, of shape x.shape + x.shape. Raises ValueError if f is not scalar.
+
+    >>> tg.hessian(lambda x: (x**3).sum(), np.array([1.0, 2.0]))
+    Tensor([[ 6.,  0.],
+            [ 0., 12.]], shape=(2, 2), float64)
+    """
     return jacobian(lambda x: _gradient("hessian", f, x), x, create_graph=create_graph)
 
 

@@ -87,7 +87,11 @@ def _power_of_two(x: np.ndarray, axis) -> np.ndarray:
 
 @explained
 def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-    """The smallest entry along `axis`, by default of all entries; among equal ones, the first gets the gradient."""
+    """The smallest entry along `axis`, by default of all entries; among equal ones, the first gets the gradient.
+
+    >>> F.min(np.array([[3.0, 1.0], [2.0, 4.0]]), axis=1)
+    Tensor([1., 2.], shape=(2,), float64)
+    """
     (x,) = as_tensors((x,))
     return -max(-x, axis=axis, keepdims=keepdims)
 
@@ -166,6 +170,9 @@ def bce(p: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
     p and t have the same shape (N, ...). A certain prediction, p = 0 or p = 1, costs 0 if it is right and infinity if
     it is wrong. Prefer `bce_with_logits`: 1 - p loses digits that a logit keeps. Raises ValueError for different
     shapes, for p or t outside [0, 1], and for an unknown reduction.
+
+    >>> round(F.bce(np.array([[0.5, 1.0]]), np.array([[1.0, 1.0]])).item(), 4)  # log 2 + 0
+    0.6931
     """
     p, target = _matched("bce", reduction, p=p, target=target)
     arguments.between("bce", "p", p.data, 0, 1, hint="apply sigmoid first, or call bce_with_logits")

@@ -20,6 +20,14 @@ def text(y: Tensor, *, names: Names | None = None, limit: int = 100) -> str:
     Each node was computed from the node on the line below it, and from the branches ├─ in between. A node that is used
     more than once is printed once, with a number, as in `relu (8, 3) #1`; its other uses show only `#1`. A text of more
     than `limit` lines is shortened in the middle. Raises TypeError for a constant, RuntimeError for a dropped graph.
+
+    >>> w = tg.Parameter([1.0, 2.0])
+    >>> print(tg.graph.text((tg.exp(w) * w).sum(), names={"w": w}))
+    sum   ()
+    mul   (2,)
+    ├─ w  (2,)
+    exp   (2,)
+    w     (2,)
     """
     lines = list(_Graph(y, names).lines())
     if len(lines) > limit:

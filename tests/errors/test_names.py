@@ -57,3 +57,5 @@ def test_a_name_that_a_module_imports_for_its_own_use_is_no_hint():
 def test_a_module_with_the_name_of_a_function_says_what_to_write(module):
     with pytest.raises(TypeError, match=r"^tinygen\.\w+ is a module, not a function: write tinygen\."):
         module(1.0)
+    with pytest.raises(AttributeError, match=rf"^{module.__name__} has no 'draw_dot': write tinygen\.graph\.text"):
+        module.draw_dot(1.0)

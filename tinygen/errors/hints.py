@@ -84,6 +84,9 @@ def _names(instance: Any) -> list[str]:
 class NoFunction(ModuleType):
     """A module with the name of a function elsewhere, as in `tinygen.tensor([1.0])`: calling it raises a TypeError."""
 
+    def __getattr__(self, name: str):
+        raise missing(self, name)
+
     def __call__(self, *args, **settings):
         name = self.__name__.rpartition(".")[2]
         raise TypeError(f"{self.__name__} is a module, not a function: write {FUNCTIONS[name]}")
