@@ -7,31 +7,41 @@ well otherwise, it no longer does: to undo damage takes knowledge of what images
 map leaves is known in closed form (`wiener_filter`), and for Gaussian data nothing does better.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from tinygen.errors import arguments
 from tinygen.evaluate import metrics
 
 
-class GaussianNoise(NamedTuple):
+@dataclass(frozen=True)
+class GaussianNoise:
     """x̃ = x + η, η ~ N(0, sd²) for each pixel: so pixels leave [0, 1]."""
 
     sd: float
     kept = 1.0  # E[x̃ | x] = kept · x
 
+    def __post_init__(self):
+        object.__setattr__(self, "sd", arguments.real("GaussianNoise", "sd", self.sd, least=0))
+
     def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return x + float(self.sd) * rng.standard_normal(x.shape, dtype=x.dtype)
+        return x + self.sd * rng.standard_normal(x.shape, dtype=x.dtype)
 
     def variance(self, power: np.ndarray) -> np.ndarray:
         """Var(x̃ | x) of each pixel, (D,), on average over data whose E[x²] is `power`, (D,)."""
         return np.full_like(power, self.sd**2)
 
 
-class Erasures(NamedTuple):
+@dataclass(frozen=True)
+class Erasures:
     """x̃ = x with each pixel set to 0 with probability `share`: the masking noise of Vincent et al., section 2.3."""
 
     share: float
+
+    def __post_init__(self):
+        object.__setattr__(self, "share", arguments.real("Erasures", "share", self.share, least=0, most=1))
 
     @property
     def kept(self) -> float:

@@ -26,6 +26,8 @@ def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0
     t = np.asarray(t)
     if t.ndim != 1:
         raise ValueError(f"sinusoidal_embedding: t should be (N,), one time per example, got shape {t.shape}")
+    features = arguments.whole("sinusoidal_embedding", "features", features)
+    base = arguments.real("sinusoidal_embedding", "base", base, above=0)
     if features < 2 or features % 2:
         raise ValueError(f"sinusoidal_embedding: features must be even, half sines and half cosines; got {features}")
     if t.dtype.kind in "iu" and t.size and 0 <= t.min() and t.max() < KNOWN:
