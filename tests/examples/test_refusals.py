@@ -1,4 +1,4 @@
-"""Every option of every example and command: a value that can't work is refused in one line, and no file changes."""
+"""Every option of every example and command: a bad value is refused with one line, and no file changes."""
 
 import sys
 from inspect import signature
@@ -12,14 +12,14 @@ from tinygen.commands import COMMANDS
 from tinygen.runs.cli import Number, Several, Whole, start
 from tinygen.runs.run import open_run
 
-HOSTILE = {
+BAD_VALUES = {  # by the type of the option; those that an option allows are left out
     int: ["0", "-1", str(-(10**30)), str(10**12), str(10**30), "1.5", "nan", "x", ""],
     float: ["0", "-1", "-0.001", "nan", "inf", "-inf", "1e30", "-1e-300", "x", ""],
 }
 
 
 def options(program) -> dict:
-    """The options of a program that take a number: name to (type, check)."""
+    """The numeric options of a program: name to (type, check)."""
     found = {}
     for name, hint in get_type_hints(program, include_extras=True).items():
         for check in getattr(hint, "__metadata__", ()):
@@ -28,8 +28,8 @@ def options(program) -> dict:
     return found
 
 
-def works(kind, check, text: str) -> bool:
-    """Whether this is a value of the option."""
+def is_allowed(kind, check, text: str) -> bool:
+    """Whether an option with this type and check accepts this text."""
     try:
         check("test", "option", kind(text))
     except ValueError:
@@ -37,18 +37,18 @@ def works(kind, check, text: str) -> bool:
     return True
 
 
-def hostile(program) -> list[tuple[str, str]]:
-    """Options with values that can't work."""
+def bad_options(program) -> list[tuple[str, str]]:
+    """Pairs of an option and a bad value."""
     return [
         (name, value)
         for name, (kind, check) in options(program).items()
-        for value in HOSTILE[kind]
-        if not works(kind, check, value)
+        for value in BAD_VALUES[kind]
+        if not is_allowed(kind, check, value)
     ]
 
 
-def is_said(program, option: str, value: str, lines: list[str]) -> bool:
-    """Whether this is one line about the option: ours, or tyro's where the value is no number of this kind at all."""
+def is_refusal(program, option: str, value: str, lines: list[str]) -> bool:
+    """Whether this is one line about the option: tinygen's, or tyro's for a text that is not a number of this type."""
     name = f"--{option.replace('_', '-')}"
     try:
         options(program)[option][0](value)
@@ -58,13 +58,13 @@ def is_said(program, option: str, value: str, lines: list[str]) -> bool:
 
 
 def contents(folder: Path) -> dict:
-    """All files but the lock, which is there as long as this process remembers the refused attempt."""
+    """All files except the lock, which exists as long as this process holds the refused run."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".tinygen.lock"}
 
 
 @pytest.fixture
 def finished(tmp_path) -> Path:
-    """The folder of a finished run, with a file that the user keeps there."""
+    """The folder of a finished run, with a file of the user in it."""
     run = open_run(tmp_path / "run", {"lr": 1.0})
     run.loop(losses=[1.0]).save()
     run.finish({"test": 1.0})
@@ -73,7 +73,7 @@ def finished(tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def ends(monkeypatch, capsys, program, name, *arguments) -> tuple[int, list[str]]:
+def exit_of(monkeypatch, capsys, program, name, *arguments) -> tuple[int, list[str]]:
     """The exit code of `python NAME arguments`, and its lines on stderr."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
@@ -82,19 +82,19 @@ def ends(monkeypatch, capsys, program, name, *arguments) -> tuple[int, list[str]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
-def test_an_example_refuses_what_cannot_work_before_it_touches_a_file(monkeypatch, capsys, finished, name):
+def test_an_example_refuses_bad_values_before_it_changes_a_file(monkeypatch, capsys, finished, name):
     program, before = example(name).main, contents(finished)
     data = ["--data", "digits"] * ("data" in signature(program).parameters)
-    for option, value in hostile(program):
+    for option, value in bad_options(program):
         given = [*data, "--out", finished, "--overwrite", f"--{option.replace('_', '-')}={value}"]
-        code, lines = ends(monkeypatch, capsys, program, f"{name}.py", *given)
+        code, lines = exit_of(monkeypatch, capsys, program, f"{name}.py", *given)
         assert code == 2 and lines, (option, value)
-        assert is_said(program, option, value, lines), lines
+        assert is_refusal(program, option, value, lines), lines
         assert contents(finished) == before, (option, value)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
-def test_an_example_says_what_is_wrong_with_its_data_and_its_folder(monkeypatch, capsys, finished, tmp_path, name):
+def test_an_example_refuses_bad_data_and_bad_folders(monkeypatch, capsys, finished, tmp_path, name):
     module, before = example(name), contents(finished)
     (file := tmp_path / "file").write_bytes(b"mine")
     (empty := tmp_path / "empty").mkdir()
@@ -103,7 +103,7 @@ def test_an_example_says_what_is_wrong_with_its_data_and_its_folder(monkeypatch,
         wrong += [["--out", finished, "--overwrite", "--data", data] for data in ("", "nope", file, empty)]
         wrong = [["--data", "digits", *given] for given in wrong]
     for given in wrong:
-        code, lines = ends(monkeypatch, capsys, module.main, f"{name}.py", *given)
+        code, lines = exit_of(monkeypatch, capsys, module.main, f"{name}.py", *given)
         assert code in (1, 2) and len(lines) == 1, (given, lines)
         assert contents(finished) == before and file.read_bytes() == b"mine", given
 
@@ -120,29 +120,29 @@ def test_every_number_of_an_example_has_a_range(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_refuses_what_cannot_work(monkeypatch, capsys, name):
+def test_a_command_refuses_bad_values(monkeypatch, capsys, name):
     program = COMMANDS[name]
     first = {"summary": ["vae"], "sample": ["nowhere"], "evaluate": ["digits"]}.get(name, [])
-    for option, value in hostile(program):
-        code, lines = ends(monkeypatch, capsys, program, name, *first, f"--{option.replace('_', '-')}={value}")
-        assert code == 2 and is_said(program, option, value, lines), (option, value, lines)
+    for option, value in bad_options(program):
+        code, lines = exit_of(monkeypatch, capsys, program, name, *first, f"--{option.replace('_', '-')}={value}")
+        assert code == 2 and is_refusal(program, option, value, lines), (option, value, lines)
     every = {option for option, hint in get_type_hints(program).items() if {int, float} & {hint, *get_args(hint)}}
     assert every == options(program).keys()
 
 
-def test_memory_that_runs_out_while_a_model_is_made_costs_no_run(monkeypatch, capsys, finished):
+def test_running_out_of_memory_in_the_constructor_deletes_no_run(monkeypatch, capsys, finished):
     def greedy(*_, **__):
         raise MemoryError("Unable to allocate 29 PiB")
 
     module, before = example("vae"), contents(finished)
     monkeypatch.setattr(module, "network", greedy)
     given = ["--data", "digits", "--out", finished, "--overwrite"]
-    code, lines = ends(monkeypatch, capsys, module.main, "vae.py", *given)
+    code, lines = exit_of(monkeypatch, capsys, module.main, "vae.py", *given)
     assert (code, lines) == (1, ["vae.py: out of memory: Unable to allocate 29 PiB"]) and contents(finished) == before
 
 
 @pytest.mark.parametrize(
-    "name, given, says",
+    "name, given, message",
     [
         ("diffusion_digits", ["--channels", "10"], "channels must be a multiple of 16"),
         ("dcgan", ["--batch-size", "64", "--limit", "20"], "leaves no batch of 64 from 20 rows"),
@@ -151,16 +151,16 @@ def test_memory_that_runs_out_while_a_model_is_made_costs_no_run(monkeypatch, ca
         ("vae", ["--resume"], "got both"),
     ],
 )
-def test_options_that_do_not_fit_each_other_or_the_data(monkeypatch, capsys, finished, name, given, says):
+def test_options_that_do_not_fit_each_other_or_the_data(monkeypatch, capsys, finished, name, given, message):
     before = contents(finished)
     given = ["--data", "digits", "--out", finished, "--overwrite", *given]
-    code, lines = ends(monkeypatch, capsys, example(name).main, f"{name}.py", *given)
-    assert code == 2 and len(lines) == 1 and says in lines[0], lines
+    code, lines = exit_of(monkeypatch, capsys, example(name).main, f"{name}.py", *given)
+    assert code == 2 and len(lines) == 1 and message in lines[0], lines
     assert contents(finished) == before
 
 
-def test_no_toy_is_no_choice(monkeypatch, capsys):
+def test_an_empty_list_of_toys_is_refused(monkeypatch, capsys):
     hint = get_type_hints(example("diffusion_2d").main, include_extras=True)["toys"]
     assert any(isinstance(check, Several) for check in hint.__metadata__)
-    code, lines = ends(monkeypatch, capsys, example("diffusion_2d").main, "diffusion_2d.py", "--toys")
+    code, lines = exit_of(monkeypatch, capsys, example("diffusion_2d").main, "diffusion_2d.py", "--toys")
     assert (code, len(lines)) == (2, 1)
