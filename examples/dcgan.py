@@ -1,8 +1,8 @@
-"""Teach a network to draw digits by letting it deceive another, which learns to tell its digits from real ones.
+"""Train a convolutional GAN on MNIST: a generator of digits learns from a discriminator of real and generated digits.
 
-You will see after each epoch how real the discriminator finds real digits and generated ones; how a classifier scores
-samples, which is trained once and kept; and `index.html`: samples, the classes that the classifier gives them,
-a walk from digit to digit, how the same noise became digits (a GIF), and the game as curves.
+You will see the mean output of the discriminator for real and for generated digits after each epoch, then how a
+classifier, which is trained once and kept, scores the samples. `index.html` shows samples, their classes, a walk from
+digit to digit, how the same noise becomes digits (a GIF), and the losses. It takes about ten minutes on two cores.
 """
 
 from itertools import pairwise
@@ -13,6 +13,7 @@ import numpy as np
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load
 from tinygen.evaluate.scoring import by_class, score_samples
+from tinygen.io.files import replacing
 from tinygen.models import DCGAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
@@ -53,26 +54,26 @@ def main(
     quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
-    """Train both, evaluate samples, write the page; returns the figures.
+    """Train both networks, score samples, write the page; returns the scores.
 
     Args:
-        data: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
-        epochs: how often every image is seen.
-        batch_size: real images in a step, and as many generated ones.
-        lr: the learning rate of both networks; it falls to zero along half a cosine.
-        channels: of the maps next to the image; the smaller maps have twice as many.
-        latent: how many numbers of noise an image is made of.
-        gamma: how much a steep discriminator pays: γ/2 times the squared slope at real images (R₁).
-        samples: how many are drawn, and how many that pass the discriminator, written to samples.npy (8 bits a
-            pixel); both are evaluated.
-        classifiers: how many classifiers evaluate them; 0 for none.
-        limit: take only the first images.
-        seed: of everything random but the classifiers.
-        out: the folder for the model, the log and the pictures.
-        resume: go on with the run in that folder, from its newest checkpoint.
-        overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
-        quiet: print nothing.
+        data: data set: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
+        epochs: number of passes over the training images.
+        batch_size: number of real images per step, and of generated ones.
+        lr: learning rate of both networks at the start; it falls to zero along half a cosine.
+        channels: channels of the largest maps; the smaller maps have twice as many.
+        latent: size of the noise, in numbers per image.
+        gamma: weight of the R₁ penalty, γ/2 times the squared slope of the discriminator at real images.
+        samples: number of samples to score, once of all and once of those that pass the discriminator; these are
+            written to samples.npy (8 bits per pixel).
+        classifiers: number of classifiers that score the samples; 0 for none.
+        limit: number of training images, and of test images; all by default.
+        seed: seed for all random numbers, except those of the classifiers.
+        out: folder for the model, the log and the page.
+        resume: continue the interrupted run in that folder.
+        overwrite: delete the run in that folder and start over.
+        quick: train for seconds only, to see that everything runs; no sample is scored.
+        quiet: no output.
     """
     if quick:
         epochs, channels, samples, classifiers, limit = 1, 8, 100, 0, 256
@@ -95,99 +96,102 @@ def main(
     g_opt, d_opt = (optim.Adam(params, lr, betas=(0.5, 0.99)) for params in (g_params, d_params))
     total = epochs * len(batches)
     schedule = optim.cosine(lr, total=total)
-    average = optim.EMA(g_params, max(0, 1 - 20 / total))  # it looks back a twentieth of the run
-    noise, moments = gan.noise(36, rng), set(np.geomspace(1, total, 60).astype(int))  # for the film: most happens early
+    average = optim.EMA(g_params, max(0, 1 - 20 / total))  # over a twentieth of the run
+    noise, moments = gan.noise(36, rng), set(np.geomspace(1, total, 60).astype(int))  # of the film: most happens early
     if not quiet:
         print(f"{digits}, {sum(p.size for p in g_params):,} + {sum(p.size for p in d_params):,} parameters")
 
-    def against(real: np.ndarray, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The discriminator's loss, and its logits; every fourth step pays for its slope, four times as much."""
+    def d_terms(real: np.ndarray, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The discriminator's loss and its logits; every fourth step has the R₁ penalty, with four times its weight."""
         s_real, s_fake = discriminator(real), discriminator(fake)
         loss = non_saturating.d_loss(s_real, s_fake)
         if d_opt.steps % 4 == 0:
             loss = loss + 4 * gamma / 2 * r1_penalty(discriminator, real)
         return loss, s_real, s_fake
 
-    scores, frames = [], []  # the figures SCORES of each step; images for the film
-    players = dict(gan=gan, g_opt=g_opt, d_opt=d_opt, average=average)
-    loop = run.loop(**players, batches=batches, rng=rng, scores=scores, frames=frames)
-    against = nn.finite(against, after=loop)  # NaN or infinity stops the run, and the error names the op
+    history, frames = [], []  # the numbers COLUMNS of each step; images of the film
+    kept = dict(gan=gan, g_opt=g_opt, d_opt=d_opt, average=average)
+    loop = run.loop(**kept, batches=batches, rng=rng, history=history, frames=frames)
+    d_terms = nn.finite(d_terms, after=loop)  # NaN or infinity stops the run, and the error names the op
     for epoch in loop.epochs(epochs):
         for real in (bar := progress(loop.steps(batches), label=f"epoch {epoch}/{epochs}", quiet=quiet)):
             g_opt.lr = d_opt.lr = schedule(g_opt.steps)
             fake = generator(gan.noise(len(real), rng))
-            d_loss, s_real, s_fake = against(real, fake.detach())
+            d_loss, s_real, s_fake = d_terms(real, fake.detach())
             d_opt.step(grad(d_loss, d_params))
             g_loss = non_saturating.g_loss(discriminator(fake))
             g_opt.step(grad(g_loss, g_params))
             average.update()
-            scores.append((d_loss.item(), g_loss.item(), sigmoid(s_real).mean().item(), sigmoid(s_fake).mean().item()))
-            bar.show(real=scores[-1][2], generated=scores[-1][3])
+            outputs = [sigmoid(s).mean().item() for s in (s_real, s_fake)]  # of D, between 0 and 1
+            history.append((d_loss.item(), g_loss.item(), *outputs))
+            bar.show(real=outputs[0], generated=outputs[1])
             if g_opt.steps in moments:
                 frames.append(eight_bits(generator(noise).numpy()))
-        means = np.mean(scores[-len(batches) :], axis=0).tolist()
-        run.log(g_opt.steps, **dict(zip(SCORES, means)))
+        means = dict(zip(COLUMNS, np.mean(history[-len(batches) :], axis=0).tolist()))
+        run.log(g_opt.steps, **means)
         if not quiet:
-            print(f"epoch {epoch}: D(x) is {means[2]:.2f} for real images and {means[3]:.2f} for generated ones")
+            print(f"epoch {epoch}: mean D(x) of real images {means['real']:.2f}, of generated {means['generated']:.2f}")
 
-    with average.applied():  # samples are drawn, and the model is kept, with the averages of the weights
-        settle(generator, gan.noise(5000, rng))
+    with average.applied():  # the averaged weights give better samples
+        update_statistics(generator, gan.noise(5000, rng))
         gan.eval().save(run.path("model.npz"))
         drawn, passed = gan.sample(samples, rng), gan.rejection_sample(samples, rng)
         walked = walk(generator, gan.noise(9, rng))
-    np.save(run.path("samples.npy"), eight_bits(passed))
+    with replacing(run.path("samples.npy")) as file:
+        np.save(file, eight_bits(passed))
 
     all_scores, scores = (score_samples(each, digits, classifiers=classifiers, quiet=quiet) for each in (drawn, passed))
-    *_, real, generated = np.mean(scores[-len(batches) :], axis=0).tolist()  # of the last epoch
-    figures = {"real": real, "generated": generated} | scores.figures
+    last = np.mean(history[-len(batches) :], axis=0).tolist()  # of the last epoch
+    figures = {"real": last[2], "generated": last[3]} | scores.figures
     figures |= {f"all_{name}": all_scores.figures[name] for name in ("R", "sure") if all_scores.figures}
     results = [
-        Result("D(x) of real images", figures["real"], "0.5 if it can't tell"),
-        Result("D(x) of generated images", figures["generated"], "0.5 if it can't tell"),
-        *(Result(f"all that G draws: {line.figure}", *line[1:]) for line in all_scores.results[:2]),
-        *(Result(f"those that pass D: {line.figure}", *line[1:]) for line in scores.results[:4]),
+        Result("mean D(x) of real images", figures["real"], "0.5 at the equilibrium"),
+        Result("mean D(x) of generated images", figures["generated"], "0.5 at the equilibrium"),
+        *(Result(f"all samples: {line.figure}", *line[1:]) for line in all_scores.results[:2]),
+        *(Result(f"samples that pass D: {line.figure}", *line[1:]) for line in scores.results[:4]),
         *scores.results[4:],
     ]
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
     page = Page(run)
-    pictures(page, drawn, passed, walked, frames, np.array(scores))
+    pictures(page, drawn, passed, walked, frames, np.array(history))
     sections = list(SECTIONS)
     if scores.classes is not None:
         stacked = by_class(passed[:100], scores.classes[:100], len(digits.classes))
         page.save("classes.png", plot.image_grid, stacked, columns=len(digits.classes))
         sections.insert(2, CLASSES)
-    page.write(title="Digits out of a game", intro=INTRO, results=results, sections=sections)
+    page.write(title="A GAN of digits", intro=INTRO, results=results, sections=sections)
     return figures
 
 
-def settle(generator: nn.Module, noise: np.ndarray) -> None:
-    """Give BatchNorm the statistics of these weights, which were never trained themselves: means over all the noise."""
+def update_statistics(generator: nn.Module, noise: np.ndarray) -> None:
+    """Compute the statistics of BatchNorm for the averaged weights, which were not used in training."""
     norms = [module for _, module in generator.named_modules() if isinstance(module, nn.BatchNorm)]
-    usual = [norm.momentum for norm in norms]
+    before = [norm.momentum for norm in norms]
     with no_grad():
         for i, part in enumerate(np.array_split(noise, 10), 1):
             for norm in norms:
-                norm.momentum = 1 / i  # so that each of the i parts has the same share
+                norm.momentum = 1 / i  # so that all parts count equally
             generator(part)
-    for norm, momentum in zip(norms, usual):
+    for norm, momentum in zip(norms, before):
         norm.momentum = momentum
 
 
-def walk(generator: nn.Module, stops: np.ndarray, *, steps: int = 10) -> np.ndarray:
-    """Images on the way from each stop to the next, on arcs: a straight line would pass too near to 0."""
-    angle = np.linspace(0, np.pi / 2, steps, dtype=stops.dtype)[:, None]
+def walk(generator: nn.Module, noise: np.ndarray, *, steps: int = 10) -> np.ndarray:
+    """Images from each draw of noise to the next, on arcs, because straight lines pass too close to 0."""
+    angle = np.linspace(0, np.pi / 2, steps, dtype=noise.dtype)[:, None]
     with no_grad():
-        ways = [generator(np.cos(angle) * a + np.sin(angle) * b).numpy() for a, b in pairwise(stops)]
-    return np.concatenate(ways)
+        images = [generator(np.cos(angle) * a + np.sin(angle) * b).numpy() for a, b in pairwise(noise)]
+    return np.concatenate(images)
 
 
 def eight_bits(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1] with 256 grey levels."""
     return np.rint(255 * images).astype(np.uint8)
 
 
-# ---- pictures ------------------------------------------------------------------------------------------------------
+# -- pictures ----------------------------------------------------------------------------------------------------------
 
 
 def pictures(
@@ -196,75 +200,72 @@ def pictures(
     passed: np.ndarray,
     walked: np.ndarray,
     frames: list[np.ndarray],
-    scores: np.ndarray,
+    history: np.ndarray,
 ) -> None:
-    """Samples, those that passed, the walk, the film, and the scores (steps, 4) as curves."""
+    """Write samples, those that pass D, the walk, the film, and the history (steps, 4) as curves."""
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
     page.save("passed.png", plot.image_grid, passed[:100], columns=10)
     page.save("walk.png", plot.image_grid, walked, columns=10)
     film = np.stack([plot.tiled(frame / np.float32(255), columns=6) for frame in frames])
     page.save_gif("film.gif", film.repeat(2, axis=1).repeat(2, axis=2), fps=8)
-    parts = min(100, len(scores))
-    smooth = np.array([part.mean(axis=0) for part in np.array_split(scores, parts)])  # (parts, 4)
-    curves = dict(zip(SCORES, smooth.T))
-    steps = dict(x=len(scores) * (np.arange(parts) + 1) / parts, xlabel="step")
-    opinions = {"real images": curves["real"], "generated images": curves["generated"]}
+    curves = dict(zip(COLUMNS, history.T))
+    outputs = {"real images": curves["real"], "generated images": curves["generated"]}
     losses = {"discriminator": curves["d_loss"], "generator": curves["g_loss"]}
-    guess = {"can't tell": 0.5}
-    page.save("opinions.png", plot.loss_curves, opinions, reference=guess, ylabel="mean of D(x)", **steps)
-    page.save("losses.png", plot.loss_curves, losses, ylabel="loss, nats", **steps)
+    options = dict(xlabel="step", max_points=100)
+    page.save("outputs.png", plot.loss_curves, outputs, reference={"1/2": 0.5}, ylabel="mean of D(x)", **options)
+    page.save("losses.png", plot.loss_curves, losses, ylabel="loss, nats", **options)
 
 
-SCORES = "d_loss", "g_loss", "real", "generated"
+COLUMNS = "d_loss", "g_loss", "real", "generated"
 
-INTRO = """The generator never sees a digit. It makes images of noise, 64 numbers each, and all it hears is which pixels
-the discriminator would like otherwise. The discriminator sees both kinds and learns to tell them apart; where it can't,
-the images are like the digits."""
+INTRO = """The generator maps random numbers to images. It never sees a digit: it learns only from the gradient of the
+discriminator, which sees real and generated digits and learns to distinguish them. Where the discriminator can't, the
+generated images are like digits."""
 
 SECTIONS = [
     Section(
-        "Digits that nobody wrote",
-        "Made with the averages of the generator's weights: the game circles, and the middle is better than the ends.",
+        "Samples",
+        "Generated with the average of the generator's weights over the last steps, which is better than the last "
+        "weights, because both networks keep changing.",
         "samples.png",
         "A hundred images of the generator",
     ),
     Section(
-        "Those that pass the discriminator",
-        "A good discriminator knows how many times too often the generator draws an image. So each is kept with a "
-        "probability that makes up for that, and what is neither one digit nor another mostly goes.",
+        "Samples that pass the discriminator",
+        "The output of a good discriminator tells how many times too often the generator draws an image. Each sample "
+        "is accepted with a probability that corrects for this, which removes most images that are no digit.",
         "passed.png",
-        "A hundred images of the generator that the discriminator let pass",
+        "A hundred images of the generator that the discriminator accepted",
     ),
     Section(
         "A walk through the noise",
-        "From left to right, the noise turns from one draw into another. What lies between two digits is mostly a "
-        "digit again, or on its way from one to the next.",
+        "From left to right, one draw of noise turns into another. Most images on the way are digits.",
         "walk.png",
         "Eight rows of ten images that change from one digit into another",
     ),
     Section(
-        "The same noise, as the game goes on",
-        "Frames come ever less often: most happens in the first few hundred steps.",
+        "The same noise during training",
+        "Most happens in the first few hundred steps, so the film has more frames there.",
         "film.gif",
         "Animation of 36 images that turn from noise into digits",
     ),
     Section(
-        "What the discriminator thinks",
-        "Its mean answer on real and on generated images. If the two meet at one half, it can only guess.",
-        "opinions.png",
-        "Curves of the mean answer of the discriminator",
+        "The output of the discriminator",
+        "The mean of D(x) for real and for generated images. At 1/2 for both, it can only guess.",
+        "outputs.png",
+        "Curves of the mean output of the discriminator",
     ),
     Section(
-        "Losses that say little",
-        "Each is measured against an opponent who learns as well, so neither has to fall while the images get better.",
+        "The losses",
+        "Each loss depends on the other network, which learns too, so neither has to fall while the images improve.",
         "losses.png",
         "Curves of the losses of both networks",
     ),
 ]
 CLASSES = Section(
-    "The classes that the classifier gives them",
-    "A hundred that passed, stacked by class as in a histogram. A generator that has forgotten a "
-    "class, which is how GANs like to fail, leaves a gap.",
+    "Their classes",
+    "A hundred accepted samples, stacked by the class that the classifier predicts. A generator that has lost a class, "
+    "a common failure of GANs, leaves a gap.",
     "classes.png",
     "Samples stacked by their class, 0 to 9",
 )

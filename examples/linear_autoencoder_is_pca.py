@@ -1,12 +1,13 @@
-"""A linear autoencoder is PCA, and is not: which half of the theorem holds, shown on the 60,000 digits of MNIST.
+"""Which half of "a linear autoencoder is PCA" is true, shown on the 60,000 digits of MNIST.
 
-You will see a table and three pictures, in half a minute on two cores:
-- the trained loss reaches the exact optimum, the sum of the discarded eigenvalues (Baldi & Hornik 1989);
-- the decoder spans the same 30-dimensional space as the first 30 principal components;
-- and yet the encoder is not the matrix of principal components. Nor need it be: for any invertible A, the encoder
-  W_e A with the decoder A⁻¹ W_d has exactly the same loss, so "if and only if" can't be right;
-- the components come back as principal directions of the reconstructions, the singular vectors of Cov(z)^½ W_d, and as
-  those of W_d itself only if the weights are penalised, for that breaks the symmetry (Kunin et al. 2019).
+You will see a table, then `index.html` with three pictures. It takes half a minute on two cores.
+
+- The trained loss reaches the exact optimum, the sum of the discarded eigenvalues (Baldi & Hornik 1989).
+- The decoder spans the same 30-dimensional space as the first 30 principal components.
+- But the encoder is not the matrix of principal components. For any invertible A, the encoder W_e A with the decoder
+  A⁻¹ W_d has exactly the same loss, so "if and only if" can't be right.
+- The components are the principal directions of the reconstructions, the singular vectors of Cov(z)^½ W_d. They are
+  the singular vectors of W_d itself only with a penalty on the weights, which breaks the symmetry (Kunin et al. 2019).
 """
 
 from pathlib import Path
@@ -17,22 +18,24 @@ from tinygen import grad, optim, plot
 from tinygen.data import load
 from tinygen.evaluate import metrics
 from tinygen.models import LinearAutoencoder
-from tinygen.runs import Page, Result, figures_table, open_run, progress
+from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Count, Rate, Seed, Size, Weight, before_work, command, start
 
 
 def same_covariance(images: np.ndarray) -> np.ndarray:
     """A square matrix (D, D) whose rows have the same second moments as the rows of `images` (N, D).
 
-    The squared error of a linear autoencoder depends on the data through their second moments alone, so these D rows
-    have the loss, and the gradients, of all N images, at the cost of a batch: X = Q R gives XᵀX = RᵀR.
+    The squared error of a linear autoencoder depends only on the second moments of the data. So these D rows give the
+    loss and the gradients of all N images, at the cost of one batch: X = Q R implies XᵀX = RᵀR.
     """
     rows, features = images.shape
     return np.linalg.qr(images, mode="r") * np.sqrt(features / rows)
 
 
-def train(rows: np.ndarray, code: int, steps: int, lr: float, l2: float, seed: int, label: str, quiet: bool):
-    """Minimise the squared error per image, plus l2 · (‖W_e‖² + ‖W_d‖²), with all data in every step."""
+def train(
+    rows: np.ndarray, code: int, *, steps: int, lr: float, l2: float, seed: int, label: str, quiet: bool
+) -> LinearAutoencoder:
+    """Minimise the squared error per image plus l2 · (‖W_e‖² + ‖W_d‖²), with all data in each step."""
     model = LinearAutoencoder(rows.shape[1], code, rng=np.random.default_rng(seed), dtype=np.float64)
     params = model.parameters()
     opt, schedule = optim.Adam(params, lr), optim.cosine(lr, total=steps)
@@ -46,12 +49,12 @@ def train(rows: np.ndarray, code: int, steps: int, lr: float, l2: float, seed: i
 
 
 def components(loadings: np.ndarray) -> np.ndarray:
-    """The right singular vectors of (K, D), strongest first: directions of unit length, as rows."""
+    """The right singular vectors of a matrix (K, D) as rows of unit length, in the order of their singular values."""
     return np.linalg.svd(loadings, full_matrices=False)[2]
 
 
 def agreement(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The least |cos| between a direction and the principal component of the same rank: 1 if each is found."""
+    """The smallest |cos| between the rows of `found` and `wanted`: 1 if all directions are equal."""
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
     return float((np.abs((found * wanted).sum(axis=1)) / lengths).min())
 
@@ -69,18 +72,18 @@ def main(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> dict[str, float]:
-    """Train with and without the penalty, hold both against PCA, write the pictures; returns the figures.
+    """Train with and without the penalty, compare both with PCA, write the page; returns the figures.
 
     Args:
-        data: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
-        code: how many numbers an image becomes, and how many components PCA keeps.
-        steps: of the optimizer, each with all images.
-        lr: the first learning rate; it falls to zero along half a cosine.
-        l2: the weight of the penalty on the squared weights, in the second training.
-        seed: of the initial weights.
-        out: the folder for the pictures.
-        overwrite: start over: delete the run in that folder.
-        quiet: print nothing.
+        data: data set: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
+        code: size of the code, and number of principal components.
+        steps: number of optimizer steps, each with all images.
+        lr: learning rate at the start; it falls to zero along half a cosine.
+        l2: weight of the penalty on the squared weights in the second training.
+        seed: seed for the initial weights.
+        out: folder for the page.
+        overwrite: delete the run in that folder and start over.
+        quiet: no output.
     """
     config = dict(code=code, steps=steps, lr=lr, l2=l2, seed=seed)
     with before_work():
@@ -89,15 +92,16 @@ def main(
         images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float64)
         pca = metrics.pca(images, code)
         if pca.explained[-1] < 1e-9 * pca.explained[0]:
-            raise ValueError(f"expected --code to be below the rank of the data, got {code}: the rest has no variance")
+            raise ValueError(f"expected --code to be below the rank of the data, got {code}: choose a smaller one")
         run = open_run(out, config, data={digits.name: digits.sha256()}, overwrite=overwrite, quiet=quiet)
 
-    centred = images - images.mean(axis=0)  # the theorem is about centred data
+    centred = images - images.mean(axis=0)  # as the theorem requires
     optimum = metrics.squared_error_per_image(images, metrics.pca_reconstruct(images, pca.mean, pca.components))
 
     rows = same_covariance(centred)
-    plain = train(rows, code, steps, lr, 0.0, seed, "no penalty", quiet)
-    penalised = train(rows, code, steps, lr, l2, seed, f"penalty {l2}", quiet)
+    how = dict(steps=steps, lr=lr, seed=seed, quiet=quiet)
+    plain = train(rows, code, l2=0.0, label="no penalty", **how)
+    penalised = train(rows, code, l2=l2, label=f"penalty {l2}", **how)
 
     w_e, w_d = (p.numpy() for p in plain.parameters())  # (D, K), (K, D)
     w_d_penalised = penalised.parameters()[1].numpy()
@@ -112,33 +116,55 @@ def main(
         "reconstructions": agreement(components(root @ w_d), pca.components),
         "penalised decoder": agreement(components(w_d_penalised), pca.components),
     }
-    least = "least |cos| to the components"
-    figures_table(
-        [
-            Result("squared error per training image", figures["loss"], f"{optimum:.6g} exact optimum (PCA)"),
-            Result("overlap of the two subspaces", figures["overlap"], "1 if they are the same"),
-            Result(f"columns of W_e: {least}", figures["encoder"], "not 1: the encoder is not PCA"),
-            Result(f"singular vectors of W_d: {least}", figures["decoder"], "not 1 either"),
-            Result(f"those of Cov(z)^½ W_d: {least}", figures["reconstructions"], "1: PCA of the reconstructions"),
-            Result(f"those of W_d with the penalty: {least}", figures["penalised decoder"], "1: Kunin et al. 2019"),
-        ],
-        quiet=quiet,
-    )
+    cos = "smallest |cos| to the components"
+    results = [
+        Result("squared error per training image", figures["loss"], f"{optimum:.6g} exact optimum (PCA)"),
+        Result("overlap of the two subspaces", figures["overlap"], "1 if they are equal"),
+        Result(f"columns of W_e: {cos}", figures["encoder"], "below 1: the encoder is not PCA"),
+        Result(f"singular vectors of W_d: {cos}", figures["decoder"], "below 1: nor is the decoder"),
+        Result(f"singular vectors of Cov(z)^½ W_d: {cos}", figures["reconstructions"], "1"),
+        Result(f"singular vectors of W_d, penalty: {cos}", figures["penalised decoder"], "1 (Kunin et al. 2019)"),
+    ]
+    figures_table(results, quiet=quiet)
     run.finish(figures)
     page = Page(run)
 
     def pair(found: np.ndarray, name: str, file: str) -> None:
-        signs = np.sign((found * pca.components).sum(axis=1, keepdims=True))  # a direction has no sign of its own
+        signs = np.sign((found * pca.components).sum(axis=1, keepdims=True))  # a direction has no sign
         unit = signs * found / np.linalg.norm(found, axis=1, keepdims=True)
         left, right = (rows[:20].reshape(-1, *shape) for rows in (unit, pca.components))
         page.save(file, plot.images_pair, left, right, titles=(name, "principal components"), columns=5)
 
     pair(w_e.T, "columns of W_e", "encoder.png")
     pair(components(root @ w_d), "from Cov(z)^½ W_d", "reconstructions.png")
-    pair(components(w_d_penalised), "from W_d, with a penalty", "penalised.png")
-    if not quiet:
-        print(f"pictures: {run.folder}")
+    pair(components(w_d_penalised), "from W_d, with the penalty", "penalised.png")
+    page.write(title="A linear autoencoder and PCA", intro=INTRO, results=results, sections=SECTIONS)
     return figures
+
+
+INTRO = """A linear autoencoder reaches the loss of PCA, and its decoder spans the same space as the principal
+components. Its matrices are not the principal components. Each picture compares twenty directions with these."""
+
+SECTIONS = [
+    Section(
+        "The encoder",
+        "The columns of W_e without the penalty. An invertible matrix between encoder and decoder keeps the loss.",
+        "encoder.png",
+        "Columns of the encoder beside principal components: they differ",
+    ),
+    Section(
+        "The reconstructions",
+        "The singular vectors of Cov(z)^½ W_d, the principal directions of the reconstructions.",
+        "reconstructions.png",
+        "Principal directions of the reconstructions beside principal components: they are equal",
+    ),
+    Section(
+        "The decoder with the penalty",
+        "The singular vectors of W_d after training with the penalty on the weights.",
+        "penalised.png",
+        "Singular vectors of the decoder beside principal components: they are equal",
+    ),
+]
 
 
 if __name__ == "__main__":

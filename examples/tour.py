@@ -1,16 +1,16 @@
 """The tour: trains four families of models on real digits and shows what each of them can do. Start here.
 
-The 8x8 digits come with the package, so nothing is downloaded. You will see progress; a table of the families, each
-with its figure and what to hold that against; a second one of what they can do, where a classifier of real
-digits, looks at a thousand samples of each; and the address of a page with the pictures, `index.html` in the folder of
-the run. Each file in `tour_stops` is one stop: it trains a model, its loop in sight, and says what came out.
+The 8x8 digits come with the package, so nothing is downloaded. You will see progress bars; a table with one result per
+family and its baseline; and a table of what each family can do, where a classifier of real digits scores a thousand
+samples of each. Then open `index.html` in the folder of the run for the pictures. It takes about two minutes on two
+cores. Each file in `tour_families` trains one model, with its loop in sight.
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
-from tour_stops import autoencoder, diffusion, gan, vae
-from tour_stops.stop import Stop, Trip
+from tour_families import autoencoder, diffusion, gan, vae
+from tour_families.family import Context, Family
 
 from tinygen import plot
 from tinygen.data import load
@@ -19,14 +19,12 @@ from tinygen.io.table import columns
 from tinygen.runs import Page, Panel, Section, Table, open_run
 from tinygen.runs.cli import Seed, before_work, command, start
 
-SURE, MOST = (
-    0.8,
-    0.8,
-)  # the classifier is sure of a sample from this probability on, and should be of this share of them
+CONFIDENCE = 0.8  # a sample is clear if the classifier gives its class at least this probability
+MIN_CLEAR = 0.8  # share of clear samples that a family needs
 
 
 class Budget(NamedTuple):
-    """How many steps the stops train, and how many samples of each the classifier scores."""
+    """The number of training steps of each family, and of samples to score."""
 
     autoencoder: int
     vae: int
@@ -55,12 +53,12 @@ def main(
     """Train every model, print the tables, write the page; returns the figures.
 
     Args:
-        data: "digits" (8x8, inside the package), "mnist" (28x28), or a folder of your own square pictures.
-        seed: of everything random but the classifier.
-        out: the folder for the page and its pictures.
-        overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
-        quiet: print nothing.
+        data: data set: "digits" (8x8, inside the package), "mnist" (28x28), or a folder of your own square pictures.
+        seed: seed for all random numbers, except those of the classifier.
+        out: folder for the page and its pictures.
+        overwrite: delete the run in that folder and start over.
+        quick: train for seconds only, to see that everything runs; no sample is scored.
+        quiet: no output.
     """
     budget = BUDGETS["quick" if quick else data if data in BUDGETS else "mnist"]
     with before_work():
@@ -74,111 +72,109 @@ def main(
     if not quiet:
         print(digits)
     page = Page(run)
-    trip = Trip(digits, run, page, seed, budget.samples, quiet)
-    stops = [
-        autoencoder.visit(trip, budget.autoencoder),
-        vae.visit(trip, budget.vae),
-        gan.visit(trip, budget.gan),
-        diffusion.visit(trip, budget.diffusion),
+    context = Context(digits, run, page, seed, budget.samples, quiet)
+    families = [
+        autoencoder.run(context, budget.autoencoder),
+        vae.run(context, budget.vae),
+        gan.run(context, budget.gan),
+        diffusion.run(context, budget.diffusion),
     ]
-    scores = {
-        stop.family: score_samples(stop.samples, digits, classifiers=int(not quick), confidence=SURE, quiet=quiet)
-        for stop in stops
-        if stop.samples is not None
-    }
-    families, abilities = families_table(stops), abilities_table(stops, scores)
-    figures = {f"{stop.family}: {stop.figure}": stop.value for stop in stops}
-    for family, opinion in scores.items():
-        figures |= {f"{family}: {name}": opinion.figures[name] for name in ("sure", "rarest") if opinion.figures}
+    options = dict(classifiers=int(not quick), confidence=CONFIDENCE, quiet=quiet)
+    scores = {f.name: score_samples(f.samples, digits, **options) for f in families if f.samples is not None}
+    figures = {f"{family.name}: {family.figure}": family.value for family in families}
+    for name, score in scores.items():
+        figures |= {f"{name}: {figure}": score.figures[figure] for figure in ("sure", "rarest") if score.figures}
     run.finish(figures)
+    results, abilities = results_table(families), abilities_table(families, scores)
     if not quiet:
-        print(printed(families), printed(abilities), sep="\n\n")
+        print(as_text(results), as_text(abilities), sep="\n\n")
     page.write(
         title="A tour of tinygen",
         intro=f"Four families of models, built from scratch and trained on {len(digits.train_images):,} images of the "
-        f"data set “{digits.name}”, and shown beside test images that they never saw.",
+        f"data set “{digits.name}”, compared with test images that training never used.",
         sections=[
-            Section("Side by side", SIDE_BY_SIDE, panels=samples_of(trip, stops, scores)),
-            Section("Four families", FAMILIES, table=families),
-            Section("What each can do", ABILITIES, table=abilities),
-            *(section for stop in stops for section in stop.sections),
-            Section("How they learnt", LEARNT, panels=[stop.loss for stop in stops], min_width=300),
+            Section("Samples", SAMPLES, panels=sample_panels(context, families, scores)),
+            Section("Results", RESULTS, table=results),
+            Section("What each family can do", ABILITIES, table=abilities),
+            *(section for family in families for section in family.sections),
+            Section("The losses", LOSSES, panels=[family.loss for family in families], min_width=300),
         ],
     )
     return figures
 
 
-# ---- the tables ----------------------------------------------------------------------------------------------------
+# -- the tables --------------------------------------------------------------------------------------------------------
 
 
-def families_table(stops: list[Stop]) -> Table:
-    """Each family with its figure, and what to hold that against."""
-    head = "family", "parameters", "seconds", "figure", "value", "reference"
-    rows = [(s.family, f"{s.parameters:,}", f"{s.seconds:.0f}", s.figure, f"{s.value:.4g}", s.reference) for s in stops]
+def results_table(families: list[Family]) -> Table:
+    """Each family with one result and its baseline."""
+    head = "family", "parameters", "seconds", "figure", "value", "baseline"
+    rows = [(f.name, f"{f.parameters:,}", f"{f.seconds:.0f}", f.figure, f"{f.value:.4g}", f.baseline) for f in families]
     return Table(head, rows)
 
 
-def abilities_table(stops: list[Stop], scores: dict[str, Scores]) -> Table:
-    """What each family can do: how the classifier scores its samples, and whether it knows densities and codes."""
+def abilities_table(families: list[Family], scores: dict[str, Scores]) -> Table:
+    """What each family can do: its samples by the scores of the classifier, densities, and codes."""
     head = "family", "samples", "clear", "rarest class", "density", "encode"
     rows = []
-    for stop in stops:
-        found = scores[stop.family].figures if stop.family in scores else {}
-        share, rarest = (percent(found[name]) if found else "" for name in ("sure", "rarest"))
-        rows.append((stop.family, verdict(stop, found), share, rarest, stop.density, stop.encode))
-    real = next((opinion.figures for opinion in scores.values() if opinion.figures), None)
+    for family in families:
+        found = scores[family.name].figures if family.name in scores else {}
+        clear, rarest = (percent(found[name]) if found else "" for name in ("sure", "rarest"))
+        rows.append((family.name, can_sample(family, found), clear, rarest, family.density, family.encode))
+    real = next((score.figures for score in scores.values() if score.figures), None)
     if real:
         rows.append(("(test digits)", "", percent(real["test_sure"]), "", "", ""))
     return Table(head, rows)
 
 
-def verdict(stop: Stop, found: dict[str, float]) -> str:
-    """Whether it can sample, by the classifier."""
-    if stop.samples is None:
+def can_sample(family: Family, scores: dict[str, float]) -> str:
+    """Whether a family can sample, by the scores of its samples."""
+    if family.samples is None:
         return "no"
-    if not found:
-        return "yes, not evaluated"
-    if found["rarest"] == 0:
+    if not scores:
+        return "yes, not scored"
+    if scores["rarest"] == 0:
         return "not all classes"
-    return "yes" if found["sure"] >= MOST else "too few are clear"
+    return "yes" if scores["sure"] >= MIN_CLEAR else "too few are clear"
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.1f}\u00a0%"  # a space that is no place for a new line
+    """A share as text."""
+    return f"{100 * share:.1f}\u00a0%"  # with a space that never becomes a new line
 
 
-def printed(table: Table) -> str:
-    """A table as text."""
+def as_text(table: Table) -> str:
+    """A table for the terminal."""
     return columns([table.head, *table.rows], ruled=True)
 
 
-# ---- the page ------------------------------------------------------------------------------------------------------
+# -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def samples_of(trip: Trip, stops: list[Stop], scores: dict[str, Scores]) -> list[Panel]:
-    """Thirty test digits, and as many samples of each family that can draw, as pictures to stand side by side."""
-    trip.page.save("samples_real.png", plot.image_grid, trip.digits.test_images[:30], columns=5)
-    beside = [Panel("samples_real.png", "Real test digits", "real")]
-    for stop in stops:
-        if stop.samples is not None:
-            name, found = f"samples_{stop.family}.png", scores[stop.family].figures
-            trip.page.save(name, plot.image_grid, stop.samples[:30], columns=5)
-            caption = stop.family + (f", {100 * found['sure']:.0f} % clear" if found else "")
-            beside.append(Panel(name, f"Samples of the {stop.family}", caption))
-    return beside
+def sample_panels(context: Context, families: list[Family], scores: dict[str, Scores]) -> list[Panel]:
+    """Write pictures of thirty test digits and of thirty samples of each family; returns their panels."""
+    context.page.save("samples_real.png", plot.image_grid, context.digits.test_images[:30], columns=5)
+    panels = [Panel("samples_real.png", "Real test digits", "real")]
+    for family in families:
+        if family.samples is not None:
+            name, found = f"samples_{family.name}.png", scores[family.name].figures
+            context.page.save(name, plot.image_grid, family.samples[:30], columns=5)
+            caption = family.name + (f", {100 * found['sure']:.0f} % clear" if found else "")
+            panels.append(Panel(name, f"Samples of the {family.name}", caption))
+    return panels
 
 
-FAMILIES = """Each with a figure of its own, and what to hold that against."""
+SAMPLES = "Real test digits, and the first thirty samples of each family, not the best ones."
 
-ABILITIES = f"""To sample, to say how probable an image is, to say what it is made of: each family can do some of it. A
-classifier that was trained on the same digits looks at samples of each. One is clear to it if its
-class has a probability of {SURE} or more; {100 * MOST:.0f} % should be, and every class should be there. An autoencoder
-has images for codes, but nobody knows which codes are likely."""
+RESULTS = "One result per family, with a baseline. The results of two families can't be compared with each other."
 
-SIDE_BY_SIDE = "Digits that somebody wrote, and digits that nobody did: the first ones drawn, not the best."
+ABILITIES = f"""Can a family sample images, tell how probable an image is, and give it a code? For the samples, a
+classifier of the same digits predicts the class of each. A sample is clear if its class has a probability of at least
+{CONFIDENCE}. At least {100 * MIN_CLEAR:.0f} % should be clear, and every class should occur. An autoencoder decodes
+every code, but it doesn't tell which codes are probable, so it can't sample."""
 
-LEARNT = """Each family minimises something else, so the curves can't be compared with each other; each can be compared
-with its own test images, and with its dotted line."""
+LOSSES = """Each family minimises another loss, so the curves of two families can't be compared. Compare each with its
+test images, and with its dotted line."""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Train a variational autoencoder on binarised MNIST and measure how probable it finds digits that it never saw.
+"""Train a variational autoencoder on binarised MNIST and estimate the likelihood of test digits.
 
-You will see the bound on log p(x) rise, in two runs: one with 50 latents, the network with one stochastic layer of the
-IWAE paper (Burda et al. 2016), and one with 2, whose latents can be drawn as a map. Then the negative log-likelihood of
-the test set by importance sampling, how many latents are in use, how a classifier scores samples (trained
-once and kept), and a page with samples, reconstructions and the map.
+You will see the negative ELBO fall in two trainings: with 50 latents, the network with one stochastic layer of the IWAE
+paper (Burda et al. 2016), and with 2 latents, which can be drawn as a map. Then the negative log-likelihood of the test
+set by importance sampling, the number of active latents, the scores of samples by a classifier (trained once and kept),
+and `index.html` with samples, reconstructions and the map. It takes about six minutes on two cores.
 """
 
 from pathlib import Path
@@ -31,17 +31,17 @@ from tinygen.runs.cli import (
     start,
 )
 
-TEST_SEED = 500  # of the one draw of binary test images, whatever `seed` is: figures can be compared
+TEST_SEED = 500  # for the binary test images, the same for every `seed`, so that results can be compared
 PAPER = "86.76 Burda et al. (L_5000, 3280 epochs)"
 
 
 def binarise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pixels of 0 or 1, white with the probability that is the grey value."""
+    """Pixels of 0 or 1; the grey value is the probability of 1."""
     return (rng.random(images.shape, dtype=np.float32) < images).astype(np.float32)
 
 
 def network(sizes: dict, white: np.ndarray, rng: np.random.Generator) -> VAE:
-    """A network that begins by answering `white`: that a corner is black needn't be learnt first."""
+    """A network whose output starts at the mean image `white`, which it need not learn."""
     model = VAE.dense(**sizes, rng=rng)
     model.decoder[-2].bias.data = np.log(white / (1 - white)).ravel()  # the logits of these probabilities
     return model
@@ -61,25 +61,25 @@ def train(
     label: str,
     quiet: bool,
 ) -> tuple[list[float], list[float]]:
-    """Maximise the ELBO; returns the negative ELBO after each epoch, on training and on test images."""
+    """Maximise the ELBO; returns the negative ELBO after each epoch, in nats per training and per test image."""
     params = model.parameters()
     batches = Batches(images, batch_size, rng)
     opt = optim.Adam(params, lr)
     schedule = optim.cosine(lr, total=epochs * len(batches), warmup=100)
-    trained, tested, seen = [], [], []  # the last: both terms of each batch of this epoch, summed over its images
-    loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, trained=trained, tested=tested, seen=seen)
+    trained, tested, sums = [], [], []  # sums: both terms of each batch of this epoch, summed over its images
+    loop = run.loop(model=model, opt=opt, batches=batches, rng=rng, trained=trained, tested=tested, sums=sums)
     model.terms = nn.finite(model.terms, after=loop)  # NaN or infinity stops the run, and the error names the op
     for _ in (bar := progress(loop.epochs(epochs), label=label, quiet=quiet)):
         for batch in loop.steps(batches):
             opt.lr = schedule(opt.steps)
-            pixels = binarise(batch, rng)  # new ones each time
+            pixels = binarise(batch, rng)  # new ones in each epoch
             reconstruction, kl = model.terms(pixels, rng)
             opt.step(grad(reconstruction + beta * kl, params))
-            seen.append((len(batch) * reconstruction.item(), len(batch) * kl.item()))
+            sums.append((len(batch) * reconstruction.item(), len(batch) * kl.item()))
         with no_grad():
             terms = model.terms(test, np.random.default_rng(TEST_SEED))
-        means = np.sum(seen, axis=0) / len(images)
-        seen.clear()
+        means = np.sum(sums, axis=0) / len(images)
+        sums.clear()
         trained.append(means.sum())
         tested.append(terms.reconstruction.item() + terms.kl.item())
         bar.show(train=trained[-1], test=tested[-1])
@@ -112,23 +112,23 @@ def main(
     """Train both models, estimate the likelihood of the test set, write the page; returns the figures.
 
     Args:
-        data: "mnist", "digits" (8x8, inside the package), or a folder of your own grey pictures.
-        epochs: how often the model sees every image, binarised anew each time.
+        data: data set: "mnist", "digits" (8x8, inside the package), or a folder of your own grey pictures.
+        epochs: number of passes over the training images, with new binary pixels in each.
         map_epochs: the same for the model with two latents.
-        batch_size: images in a step.
-        lr: the learning rate after its warm-up; it falls to zero along half a cosine.
-        latent: how many latents the first model has.
-        beta: the weight of the KL term in training; the figures are those of beta = 1.
-        k: draws for each image in the estimate L_k of its log-likelihood.
-        samples: how many are drawn and evaluated.
-        classifiers: how many classifiers evaluate them; 0 for none.
-        limit: take only the first images.
-        seed: of everything random but the binary test images and the classifiers.
-        out: the folder for the model, the log and the page.
-        resume: go on with the run in that folder, from its newest checkpoint.
-        overwrite: start over: delete the run in that folder.
-        quick: train for seconds only: to see that all runs, not what it can do; the samples are not evaluated.
-        quiet: print nothing.
+        batch_size: number of images per step.
+        lr: peak learning rate; it rises in a warm-up and falls to zero along half a cosine.
+        latent: number of latents of the first model.
+        beta: weight of the KL term in training; the results are those of beta = 1.
+        k: number of draws per image in the estimate L_k of its log-likelihood.
+        samples: number of samples to score.
+        classifiers: number of classifiers that score the samples; 0 for none.
+        limit: number of training images, and of test images; all by default.
+        seed: seed for all random numbers, except those of the binary test images and of the classifiers.
+        out: folder for the models, the log and the page.
+        resume: continue the interrupted run in that folder.
+        overwrite: delete the run in that folder and start over.
+        quick: train for seconds only, to see that everything runs; no sample is scored.
+        quiet: no output.
     """
     if quick:
         epochs, map_epochs, k, classifiers, limit = 2, 2, 10, 0, 1000
@@ -139,7 +139,7 @@ def main(
         digits = load(data, quiet=quiet)
         images, labels = digits.train_images[:limit], digits.test_labels[:limit]
         test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
-        white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the share of each pixel, never quite 0 or 1 (Laplace)
+        white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the mean image, never exactly 0 or 1 (Laplace)
         sizes = dict(image_shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
         model = network(sizes, white, rng)
         about = dict(data={digits.name: digits.sha256()}, model={"VAE.dense": sizes})
@@ -175,7 +175,7 @@ def main(
     verdict = "below independent" if figures["nll"] < figures["independent"] else "not below"
     results = [
         Result(f"NLL: -L_{k}, nats per test image", figures["nll"], beside, verdict),
-        Result("negative ELBO, nats per test image", -figures["elbo"], "the two terms below, added"),
+        Result("negative ELBO, nats per test image", -figures["elbo"], "sum of the next two lines"),
         Result("reconstruction: -E log p(x|z)", figures["reconstruction"]),
         Result("KL(q(z|x) ‖ p(z))", figures["kl"]),
         Result("active latents", figures["active"], f"of {latent}"),
@@ -184,7 +184,7 @@ def main(
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
-    first, few = one_per_class(labels), labels < 10  # classes on the map: an eye tells no more colours apart
+    first, few = one_per_class(labels), labels < 10  # classes on the map; more colours can't be told apart
     page, codes = Page(run), flat.encode(test)[0]
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
     page.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))
@@ -197,45 +197,45 @@ def main(
 
 
 def prior_grid(side: int) -> np.ndarray:
-    """Points (side², 2), each standing for an equal share of N(0, I): the quantiles of the normal distribution."""
+    """Points (side², 2) at quantiles of the normal distribution: each represents an equal share of N(0, I)."""
     quantiles = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
     return np.array([(x, y) for y in quantiles[::-1] for x in quantiles], np.float32)
 
 
-INTRO = """The encoder answers with a distribution over codes, not with a code: a mean and a variance for each latent.
-It pays for every nat by which that differs from the prior N(0, I), so that in the end a code drawn from the prior is
-one that the decoder knows. All figures are on binary images that the model never saw."""
+INTRO = """The encoder returns a distribution over codes: a mean and a variance for each latent. The loss contains its
+KL divergence from the prior N(0, I), so a code drawn from the prior is one that the decoder knows. All results are for
+binary images that training never used."""
 
 SECTIONS = [
     Section(
-        "Digits that nobody wrote",
-        "Codes drawn from the prior, decoded. Each pixel shows the probability of white.",
+        "Samples",
+        "Codes drawn from the prior, decoded. Each pixel shows the probability of 1.",
         "samples.png",
         "A grid of 100 images sampled from the model",
     ),
     Section(
-        "Through the code and back",
-        "Test digits, binarised, above what the decoder makes of the mean of their codes.",
+        "Reconstructions",
+        "Binary test digits, above the decoded means of their codes.",
         "reconstructions.png",
         "Binary test digits above their reconstructions",
     ),
     Section(
         "A map of two latents",
-        "The model with two latents: its codes laid out on a grid, each standing for an equal share of the prior, and "
-        "decoded. Neighbours are alike, and what lies between two digits is on the way from one to the other.",
+        "The model with two latents: a grid of codes, each for an equal share of the prior, decoded. Neighbours are "
+        "similar, and the images between two digits change from one to the other.",
         "manifold.png",
         "A grid of decoded images that change smoothly from one digit to another",
     ),
     Section(
-        "Where the test digits lie on it",
+        "The test digits on the map",
         "The mean code of each test digit. The colour is the class, which training never used.",
         "latent.png",
-        "Scatter of the two-dimensional codes of the test digits, coloured by class",
+        "Scatter plot of the two-dimensional codes of the test digits, coloured by class",
     ),
     Section(
-        "How it learnt",
-        "The negative ELBO after each epoch, above the NLL as a dotted line. The KL divergence of the encoder's normal "
-        "distributions from the true posterior is at least what is left between the two.",
+        "The loss",
+        "The negative ELBO after each epoch. The dotted line is the NLL. The gap between the two is at least the KL "
+        "divergence of the encoder's distributions from the true posterior.",
         "loss.png",
         "Curves of the negative ELBO on training and test images",
     ),

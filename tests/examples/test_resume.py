@@ -1,6 +1,6 @@
-"""The examples, stopped in the middle of an epoch and resumed, end with the files of a run that never was stopped.
+"""Examples that are stopped in an epoch and resumed write the same files as examples that are not stopped.
 
-And they train on a folder of anybody's pictures, whatever their number of classes, shapes and colours.
+They also train on a folder of pictures with any number of classes, shapes and colours.
 """
 
 import numpy as np
@@ -11,19 +11,16 @@ from PIL import Image
 from tinygen import nn, plot
 from tinygen.runs import loop
 
-OPTIONS = {  # of a run that takes no time, with the number of losses that it looks at
+OPTIONS = {  # of a short run, with the number of calls of its guarded loss
     "conv_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, limit=64)),
     "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=5, limit=96, classifiers=0)),
     "denoising_autoencoder": (12, dict(data="digits", epochs=2, batch_size=32, limit=64)),
     "diffusion_2d": (6, dict(toys=("moons",), seeds=2, steps=3, batch_size=16, points=20, pairs=1)),
-    "diffusion_digits": (
-        8,
-        dict(data="digits", epochs=2, channels=16, batch_size=32, samples=5, limit=96, classifiers=0),
-    ),
+    "diffusion_digits": (8, dict(data="digits", epochs=2, batch_size=32, samples=5, limit=96, classifiers=0)),
     "gan_ring": (6, dict(steps=6, batch_size=16, width=8)),
     "vae": (20, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, classifiers=0)),
 }
-ON_PICTURES = {  # of a run on a folder
+ON_PICTURES = {  # options of a run on a folder
     "conv_autoencoder": dict(epochs=1, batch_size=8),
     "dcgan": dict(epochs=1, channels=8, batch_size=8, samples=5, classifiers=0),
     "denoising_autoencoder": dict(epochs=1, batch_size=8),
@@ -33,7 +30,7 @@ ON_PICTURES = {  # of a run on a folder
 
 
 class Killed(BaseException):
-    """As if the power had gone."""
+    """A process that is killed."""
 
 
 QUICK = "vae"  # the others take longer, and tests/runs/test_loop.py has their families
@@ -45,12 +42,12 @@ def test_every_example_that_can_be_resumed_is_here():
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_an_example_goes_on_where_it_was_killed(tmp_path, monkeypatch, profile, name):
+def test_an_example_continues_where_it_was_killed(tmp_path, monkeypatch, profile, name):
     if profile == "quick" and name != QUICK:
         pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
     module, (total, options) = example(name), OPTIONS[name]
     monkeypatch.setattr(plot, "save", lambda *_, **__: None)
-    for pictures in ("pictures", "write_page"):  # of what is compared below, and slower than the rest
+    for pictures in ("pictures", "write_page"):  # slower than the rest
         monkeypatch.setattr(module, pictures, lambda *_, **__: None, raising=False)
     count, stop, finite = [0], [None], nn.finite
 
@@ -73,12 +70,12 @@ def test_an_example_goes_on_where_it_was_killed(tmp_path, monkeypatch, profile, 
     whole = main("whole")
     after = int(name == "vae")  # losses that are computed after the training
     assert count[0] == total + after
-    monkeypatch.setattr(loop, "monotonic", lambda: 100.0 * count[0])  # so that each step is worth a checkpoint
+    monkeypatch.setattr(loop, "monotonic", lambda: 100.0 * count[0])  # so that each step writes a checkpoint
     with pytest.raises(Killed):
         main("run", kill=total - 1)
     assert main("run", resume=True) == whole and count[0] == 2 + after
     compare(tmp_path / "whole", tmp_path / "run")
-    assert main("run", resume=True) == whole and count[0] == after  # it was finished: nothing but figures again
+    assert main("run", resume=True) == whole and count[0] == after  # a finished run is not trained
     compare(tmp_path / "whole", tmp_path / "run")
 
 
@@ -90,7 +87,7 @@ def compare(whole, run):
 
 
 @pytest.mark.parametrize("name", ON_PICTURES)
-def test_an_example_trains_on_ones_own_pictures(tmp_path, monkeypatch, profile, name):
+def test_an_example_trains_on_a_folder_of_pictures(tmp_path, monkeypatch, profile, name):
     if profile == "quick" and name != "conv_autoencoder":
         pytest.skip("left to the full profile: TINYGEN_PROFILE=full")
     rng = np.random.default_rng(0)

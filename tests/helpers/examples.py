@@ -1,7 +1,9 @@
 """Import an example as a module."""
 
 import importlib.util
+import re
 import sys
+from pathlib import Path
 
 from helpers.paths import ROOT
 
@@ -16,3 +18,11 @@ def example(name: str):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def pictures_of(folder: Path) -> list[str]:
+    """The names of the pictures on the page of a run, each of which exists."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    names = re.findall(r'<img src="([^"]+)"', page)
+    assert names and all((folder / name).stat().st_size > 1000 for name in names)
+    return names

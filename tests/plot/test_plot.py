@@ -265,6 +265,13 @@ def test_curves_may_have_an_x_of_their_own():
         loss_curves(curves, x=[0, 10, 20])
 
 
+def test_long_curves_become_means_of_segments():
+    curves = {"long": [1.0, 3.0, 5.0, 7.0, 9.0], "short": [4.0, 2.0]}
+    long, short = loss_curves(curves, max_points=2).axes[0].lines
+    assert (long.get_xdata().tolist(), long.get_ydata().tolist()) == ([3, 5], [3.0, 8.0])
+    assert (short.get_xdata().tolist(), short.get_ydata().tolist()) == ([1, 2], [4.0, 2.0])
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_curves_that_cannot_be_drawn_are_refused_in_words(log):
     with pytest.raises(ValueError, match=f"'a' needs {'positive' if log else 'finite'} values"):

@@ -22,17 +22,22 @@ def loss_curves(
     ylabel: str = "loss",
     title: str = "",
     log: bool = False,
+    max_points: int | None = None,
     width: int = 960,
 ) -> Picture:
     """Curves named at their ends, and dotted lines across for their baselines (`reference`).
 
     `x` serves every curve, or is a dict with one for each; without it they count 1, 2, ... `log` concerns the y axis.
+    A curve with more than `max_points` values becomes the means of that many segments, each at its last x.
     `width` is in pixels, and letters keep their size: narrow pictures stay readable side by side.
     """
     if not curves:
         raise ValueError("loss_curves: expected at least one curve, got none")
     width = arguments.whole("loss_curves", "width", width, least=200)
     lines = {name: _line(name, values, x, log) for name, values in curves.items()}
+    if max_points is not None:
+        count = arguments.whole("loss_curves", "max_points", max_points, least=1)
+        lines = {name: _segments(*line, count) for name, line in lines.items()}
     bound = {"above": 0.0} if log else {}
     levels = {
         name: arguments.real("loss_curves", f"reference {name!r}", y, **bound) for name, y in (reference or {}).items()
@@ -69,6 +74,14 @@ def _line(name: str, values: Curve, x: Curve | Mapping[str, Curve] | None, log: 
     if not np.isfinite(steps).all():
         raise ValueError(f"loss_curves: {name!r} needs finite x, got {steps}")
     return steps, values
+
+
+def _segments(steps: np.ndarray, values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The last x and the mean y of `count` segments of nearly equal lengths; a shorter curve as it is."""
+    if len(values) <= count:
+        return steps, values
+    ends = [part[-1] for part in np.array_split(steps, count)]
+    return np.array(ends), np.array([part.mean() for part in np.array_split(values, count)])
 
 
 def _number_axes(axes: Axes, log: bool) -> None:
