@@ -1,7 +1,8 @@
 """Measuring a whole epoch: the lecture's convolutional autoencoder on the 60,000 digits of MNIST.
 
-The network and the optimizer of `examples/conv_autoencoder.py`, with batches of 128 images; both sides draw their batches by the same
-code, in the same order. They take turns of some batches each, so that both meet the same moods of the machine.
+The network and the optimizer of `examples/conv_autoencoder.py`, with batches of 128 images; both sides draw their
+batches by the same code, in the same order. They take turns of some batches each, so that both meet the same moods of
+the machine.
 """
 
 import tempfile
