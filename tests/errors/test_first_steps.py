@@ -273,7 +273,7 @@ ERRORS = [
     (lambda: functional.one_hot([0], 3, dtype=int), "one_hot: expected dtype to be np.float32 or np.float64, got int"),
     (lambda: functional.mse(vector(), vector(), reduction="meen"), "reduction to be one of 'batchmean', 'mean', 'sum'"),
     (lambda: functional.cross_entropy(np.zeros((2, 3)), np.eye(2, 3)), "of one-hot rows take .argmax(axis=1)"),
-    (lambda: tg.set_grad_enabled(False), "write with tinygen.no_grad():"),
+    (lambda: tg.set_grad_enabled(False), "write `with tinygen.no_grad():`"),
     (lambda: tg.log2(vector()), "write tinygen.log(x) / np.log(2)"),
     (
         lambda: np.log2(vector()),
@@ -293,7 +293,7 @@ ERRORS = [
     (lambda: tg.jvp(tg.exp, vector(), vector()), "jvp: expected xs and ts to be lists, got a Tensor of shape (3,)"),
 ]
 
-OTHERS = [
+OF_JAX_KERAS_AND_MICROGRAD = [
     (lambda: tg.value_and_grad, "write loss = f(x), then tinygen.grad(loss, x)"),
     (lambda: tg.jacrev, "write tinygen.jacobian(f, x)"),
     (lambda: tg.jit, "tinygen has no 'jit': leave it out: the kernels are compiled already"),
@@ -329,7 +329,9 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("call, words", [pytest.param(*row, id=row[1][:50]) for row in ERRORS + OTHERS])
+@pytest.mark.parametrize(
+    "call, words", [pytest.param(*row, id=row[1][:50]) for row in ERRORS + OF_JAX_KERAS_AND_MICROGRAD]
+)
 def test_the_error_says_what_to_write(call, words):
     with pytest.raises((TypeError, ValueError, AttributeError), match=re.escape(words)) as caught:
         call()
