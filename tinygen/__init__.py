@@ -14,7 +14,7 @@ from tinygen.functional import log_softmax, min, norm, softmax
 from tinygen.grad import grad
 from tinygen.gradcheck import GradientError, check
 from tinygen.op import no_grad, op, trace
-from tinygen.ops import *  # noqa: F403
+from tinygen.ops import *
 from tinygen.ops import __all__ as _ops
 from tinygen.tensor import OPS, Parameter, Tensor
 

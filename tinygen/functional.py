@@ -24,7 +24,8 @@ from tinygen.errors import arguments, hints
 from tinygen.errors.calls import explained
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
-from tinygen.ops import clip, exp, exp_remainder, log, log1p, logistic_loss, logsumexp, max, sqrt, squared_error, where
+from tinygen.ops import clip, exp, exp_remainder, log, log1p, logsumexp, max, sqrt, where
+from tinygen.ops.fused import logistic_loss, squared_error
 from tinygen.tensor import Tensor, array_of, constant
 
 Target = Tensor | np.ndarray | float

@@ -23,7 +23,10 @@ WRONG_SHAPES = [
     (lambda: X + zeros(2, 4), r"shapes (2, 3) and (2, 4) don't broadcast to one: aligned from the right"),
     (lambda: tg.where(np.ones((2, 4), bool), X, X), "(2, 3) and (2, 4) don't broadcast to one"),
     (lambda: X @ X, "matmul: (2, 3) has 3 columns but (2, 3) has 2 rows"),
-    (lambda: tg.linear(X, zeros(3, 4), zeros(3)), "linear: expected (N, K) @ (K, M) + (M,), got (2, 3) @ (3, 4) +"),
+    (
+        lambda: tg.ops.fused.linear(X, zeros(3, 4), zeros(3)),
+        "linear: expected (N, K) @ (K, M) + (M,), got (2, 3) @ (3, 4) +",
+    ),
     (lambda: X @ zeros(), "matmul: expected vectors (K,) or matrices (..., N, K) @ (..., K, M), got (2, 3) @ ()"),
     (lambda: X @ zeros(2), "matmul: (2, 3) has 3 columns but (2,) has 2 rows"),
     (lambda: zeros(3) @ X, "matmul: (3,) has 3 columns but (2, 3) has 2 rows"),

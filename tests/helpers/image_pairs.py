@@ -67,7 +67,7 @@ def _(rng):
     form = form_of(w)
     return (
         [normal(rng, n, *w["size"], c), normal(rng, *w["kernel"], c, o), normal(rng, o)],
-        lambda x, k, b: tg.conv2d_bias(x, k, b, **form, activation="relu"),
+        lambda x, k, b: tg.ops.fused.conv2d_bias(x, k, b, **form, activation="relu"),
         lambda x, k, b: last(F.conv2d(first(x), kernel_there(k), b, **form)).relu(),
     )
 
@@ -78,7 +78,7 @@ def _(rng):
     form = form_of(w)
     return (
         [normal(rng, n, *w["outputs"], o), normal(rng, *w["kernel"], c, o), normal(rng, c)],
-        lambda g, k, b: tg.conv_transpose2d_bias(g, k, b, size=w["size"], **form, activation="relu"),
+        lambda g, k, b: tg.ops.fused.conv_transpose2d_bias(g, k, b, size=w["size"], **form, activation="relu"),
         lambda g, k, b: last(
             F.conv_transpose2d(first(g), kernel_there(k), b, output_padding=w["extra"], **form)
         ).relu(),
@@ -199,4 +199,4 @@ def _(rng):
         grads = torch.autograd.grad(normalised(*xs, settings), xs, g, create_graph=True)
         return torch.cat([d.reshape(-1) for d in grads]) + 0 * xs[2].sum()  # the bias is in none of them, without SiLU
 
-    return [normal(rng, *arrays[0].shape), *arrays], lambda *xs: tg.group_norm_vjp(*xs, **settings), theirs
+    return [normal(rng, *arrays[0].shape), *arrays], lambda *xs: tg.ops.backward.group_norm_vjp(*xs, **settings), theirs

@@ -139,17 +139,17 @@ def _(rng):
 def _(rng):
     slope, y = float(rng.uniform(0, 1)), normal(rng, 3, 4)
     step, x = backwards(lambda x: F.leaky_relu(x, slope)), torch.tensor(y, requires_grad=True)
-    return [normal(rng, 3, 4)], lambda g: tg.relu_vjp(g, y=y, negative_slope=slope), lambda g: step(g, x)
+    return [normal(rng, 3, 4)], lambda g: tg.ops.backward.relu_vjp(g, y=y, negative_slope=slope), lambda g: step(g, x)
 
 
 @row("logistic_loss_vjp")
 def _(rng):
-    return [normal(rng, 3, 4) for _ in "gxt"], tg.logistic_loss_vjp, backwards(cross_entropy)
+    return [normal(rng, 3, 4) for _ in "gxt"], tg.ops.backward.logistic_loss_vjp, backwards(cross_entropy)
 
 
 @row("squared_error_vjp")
 def _(rng):
-    return [normal(rng, 3, 4) for _ in "gxt"], tg.squared_error_vjp, backwards(squared_error)
+    return [normal(rng, 3, 4) for _ in "gxt"], tg.ops.backward.squared_error_vjp, backwards(squared_error)
 
 
 @row("clip")
@@ -313,4 +313,4 @@ def _(rng):
     """PyTorch's weight lies the other way round."""
     n, k, m = rng.integers(1, 5, 3)
     theirs = lambda x, w, b: torch.nn.functional.linear(x, w.T, b)
-    return [normal(rng, n, k), normal(rng, k, m), normal(rng, m)], tg.linear, theirs
+    return [normal(rng, n, k), normal(rng, k, m), normal(rng, m)], tg.ops.fused.linear, theirs

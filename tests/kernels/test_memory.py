@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygen.errors.arrays import private
 from tinygen.kernels.machine import memory
 from tinygen.kernels.machine.memory import LARGE, empty
-from tinygen.tensor import constant, private
+from tinygen.tensor import constant
 
 SIZES = (LARGE // 4, LARGE // 4 + 1, LARGE // 2)  # of float32 arrays, all large
 

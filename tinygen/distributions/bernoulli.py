@@ -6,7 +6,8 @@ from tinygen.distributions.base import Values, as_draws
 from tinygen.errors import arguments
 from tinygen.errors.calls import ExplainedCalls
 from tinygen.op import as_tensors
-from tinygen.ops import exp_remainder, expm1, log1p, logistic_loss, sigmoid, where
+from tinygen.ops import exp_remainder, expm1, log1p, sigmoid, where
+from tinygen.ops.fused import logistic_loss
 from tinygen.tensor import Tensor, constant
 
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.grad import grad
+from tinygen.grad import grad, place_of
 from tinygen.gradcheck.compare import Outcome, compare
 from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
 from tinygen.gradcheck.point import Arrays, Point, first, names_of, normal, second
 from tinygen.gradcheck.report import Row
 from tinygen.gradcheck.verdict import words
-from tinygen.op import place_of, trace
+from tinygen.op import trace
 from tinygen.tensor import Tensor
 
 _LEAK = "something in it is plain numbers (.data, .numpy(), detach) where an op on Tensors belongs"

@@ -13,7 +13,8 @@ from tinygen.errors import arguments
 from tinygen.nn.init import DType, Initialiser, first_values, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.nn.named_activation import activate, check_activation, shown
-from tinygen.ops import conv2d, conv2d_bias, conv_transpose2d, conv_transpose2d_bias
+from tinygen.ops import conv2d, conv_transpose2d
+from tinygen.ops.fused import conv2d_bias, conv_transpose2d_bias
 from tinygen.ops.support.geometry import Geometry, geometry
 from tinygen.tensor import Parameter, Tensor
 

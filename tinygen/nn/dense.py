@@ -9,7 +9,8 @@ from tinygen.errors import arguments
 from tinygen.nn.init import DType, Initialiser, first_values, glorot_uniform
 from tinygen.nn.module import Module
 from tinygen.nn.named_activation import activate, check_activation, shown
-from tinygen.ops import linear, reshape
+from tinygen.ops import reshape
+from tinygen.ops.fused import linear
 from tinygen.tensor import Parameter, Tensor
 
 

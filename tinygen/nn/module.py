@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tinygen.errors import hints
+from tinygen.errors.arrays import as_array
 from tinygen.io import checkpoint
 from tinygen.nn import summary, torch
 from tinygen.nn.tree import Entry, Tree
-from tinygen.tensor import Parameter, Tensor, array_of, as_array
+from tinygen.tensor import Parameter, Tensor, array_of
 
 
 class Module(Tree):

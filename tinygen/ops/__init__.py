@@ -1,70 +1,28 @@
-"""Derivative rules, one function per op: shape, elementwise, activation, reduce, linalg, conv, norm, resample, pool."""
+"""The ops: plain rules in reading order, and two files for speed.
 
-from tinygen.ops.activation import (
-    elu,
-    gelu,
-    gelu_vjp,
-    leaky_relu,
-    logistic_loss,
-    logistic_loss_vjp,
-    normal_cdf,
-    relu,
-    relu_vjp,
-    sigmoid,
-    sigmoid_vjp,
-    silu,
-    silu_vjp,
-    softplus,
-)
-from tinygen.ops.conv import conv2d, conv2d_bias, conv2d_weight, conv_transpose2d, conv_transpose2d_bias
-from tinygen.ops.elementwise import (
-    abs,
-    add,
-    clip,
-    cos,
-    div,
-    erf,
-    exp,
-    exp_remainder,
-    expm1,
-    gate,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    pow,
-    ratio,
-    select,
-    sin,
-    sqrt,
-    squared_error,
-    squared_error_vjp,
-    sub,
-    tanh,
-    tanh_vjp,
-    where,
-)
-from tinygen.ops.linalg import linear, matmul
-from tinygen.ops.norm import batch_norm, group_norm, group_norm_vjp, layer_norm
-from tinygen.ops.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
-from tinygen.ops.reduce import logsumexp, max, mean, sum, var
-from tinygen.ops.resample import resample, sum_blocks, upsample, upsample_nearest
-from tinygen.ops.shape import (
-    astype,
-    broadcast_to,
-    concat,
-    crop,
-    flatten,
-    getitem,
-    pad,
-    reshape,
-    scatter,
-    stack,
-    sum_to,
-    transpose,
-)
-from tinygen.ops.support import operators
+Read `shape`, `elementwise`, `activation`, `reduce`, `linalg`, `conv`, `norm`, `pool`, `resample`. `backward` and
+`fused` hold ops that exist for speed and are not exported; `support` holds what several rules share.
+"""
 
-__all__ = [name for name, value in list(globals().items()) if callable(value)]
+from tinygen.ops import backward, fused
+from tinygen.ops.activation import *
+from tinygen.ops.conv import *
+from tinygen.ops.elementwise import *
+from tinygen.ops.linalg import *
+from tinygen.ops.norm import *
+from tinygen.ops.pool import *
+from tinygen.ops.reduce import *
+from tinygen.ops.resample import *
+from tinygen.ops.shape import *
+from tinygen.ops.support import array_protocol, operators
+from tinygen.tensor import OPS
+
+COMPOSITIONS = {"batch_norm", "flatten", "layer_norm", "upsample", "where"}  # public functions that call several ops
+
+FOR_SPEED = {backward.__name__, fused.__name__}
+
+__all__ = [
+    name
+    for name, value in list(globals().items())
+    if name in COMPOSITIONS or (value is OPS.get(name, "") and value.__module__ not in FOR_SPEED)
+]

@@ -1,6 +1,6 @@
-"""Pooling: the mean or the largest pixel of each window, padded with zeros for the one and with nothing for the other.
+"""Pooling: the mean or the largest pixel of each window.
 
-Convention: where a window has several largest pixels, the gradient goes to the first of them, row by row, as in `max`.
+Convention: if a window has several largest pixels, the gradient goes to the first of them, row by row, as in `max`.
 """
 
 from tinygen import kernels
@@ -38,7 +38,7 @@ def avg_pool2d_adjoint(g, *, size, kernel_size, stride, padding):
 
 @op
 def max_pool2d(x, *, kernel_size, stride=None, padding=0):
-    """The largest pixel of each window of (N, H, W, C); padding, at most half the kernel, is never the largest."""
+    """The largest pixel of each window of (N, H, W, C); padding is at most half the kernel and never the largest."""
     kernel_size, form = _windows(x, kernel_size, stride, padding, "max_pool2d")
     chosen = kernels.max_pool2d_indices(x.data, kernel_size, form.stride, form.padding)  # into x.ravel()
     chosen.setflags(write=False)

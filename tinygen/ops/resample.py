@@ -4,9 +4,10 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors import arguments
+from tinygen.errors.arrays import private
 from tinygen.op import as_tensors, op
 from tinygen.ops.support.geometry import check_image
-from tinygen.tensor import Tensor, private
+from tinygen.tensor import Tensor
 
 
 @op
@@ -37,11 +38,13 @@ def resample(x, *, rows, columns):
     return kernels.resample(x.data, rows, columns), lambda g: resample(g, rows=rows.T, columns=columns.T)
 
 
-def upsample(x: Tensor, scale_factor: int | tuple[int, int], *, mode="nearest", align_corners=False) -> Tensor:
-    """Enlarge images (N, H, W, C) by whole factors, by `mode` "nearest" or "bilinear".
+def upsample(
+    x: Tensor, scale_factor: int | tuple[int, int], *, mode: str = "nearest", align_corners: bool = False
+) -> Tensor:
+    """Enlarge images (N, H, W, C) by whole factors, with `mode` "nearest" or "bilinear".
 
-    Bilinear pixels are squares whose centres are interpolated; with `align_corners` they are points whose outermost
-    ones coincide before and after. Raises ValueError for another mode or a factor below 1.
+    "bilinear" interpolates between the centres of pixels; with `align_corners` the centres of the outermost pixels stay
+    in place (as in PyTorch). Raises ValueError for another mode or a factor below 1.
     """
     (x,) = as_tensors((x,))
     check_image(x, "upsample")

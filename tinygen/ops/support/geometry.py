@@ -1,4 +1,4 @@
-"""Where a window sits on an image: pairs, output sizes, and errors that name the legal sizes."""
+"""Where windows lie on an image: pairs, output sizes, and checks whose errors name the legal sizes."""
 
 from typing import NamedTuple
 
@@ -52,3 +52,54 @@ def check_image(x, name: str) -> None:
         raise ValueError(
             f"{name}: expected images (N, H, W, C), channels last, got shape {x.shape}{hint.get(x.ndim, '')}"
         )
+
+
+def check_conv2d(name: str, x, w, form: Geometry) -> None:
+    """Raise ValueError unless images x and a kernel w fit together."""
+    check_image(x, f"{name}: x")
+    _check_kernel(name, w)
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"{name}: x has {x.shape[3]} channels {x.shape} but w expects {w.shape[2]} {w.shape}; "
+            "images are (N, H, W, C), kernels (KH, KW, C, O), and there are no groups"
+        )
+    form.outputs(x.shape[1:3], w.shape[:2], name)
+
+
+def check_conv_transpose2d(name: str, g, w, size: tuple[int, int], form: Geometry) -> None:
+    """Raise ValueError unless g, a kernel w and the size of the images fit together."""
+    check_image(g, f"{name}: g")
+    _check_kernel(name, w)
+    if g.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"{name}: g has {g.shape[3]} channels {g.shape} but w expects {w.shape[3]} {w.shape}; "
+            "the kernel of a transpose is (KH, KW, C_out, C_in)"
+        )
+    heights, widths = form.sizes(g.shape[1:3], w.shape[:2])
+    if size[0] not in heights or size[1] not in widths:
+        raise ValueError(
+            f"{name}: size {size} is not one that conv2d sends to {g.shape[1:3]}; "
+            f"legal heights {list(heights)}, legal widths {list(widths)}"
+        )
+
+
+def check_conv2d_weight(name: str, x, g, kernel_size: tuple[int, int], form: Geometry) -> None:
+    """Raise ValueError unless g is what `conv2d` could make of x with a kernel of this size."""
+    check_image(x, f"{name}: x")
+    check_image(g, f"{name}: g")
+    expected = (x.shape[0], *form.outputs(x.shape[1:3], kernel_size, name))
+    if g.shape[:3] != expected:
+        raise ValueError(f"{name}: g has (N, GH, GW) = {g.shape[:3]} but conv2d makes {expected} of {x.shape}")
+
+
+def _check_kernel(name: str, w) -> None:
+    if w.ndim != 4 or 0 in w.shape[:2]:
+        raise ValueError(f"{name}: expected a kernel (KH, KW, C, O), got shape {w.shape}")
+
+
+def check_bias(name: str, b, channels: int, activation: str | None) -> None:
+    """Raise ValueError unless b has an entry per channel and the activation is one that convolutions compute."""
+    if activation not in (None, "relu"):
+        raise ValueError(f'{name}: activation must be None or "relu", got {activation!r}; call others on its result')
+    if b.shape != (channels,):
+        raise ValueError(f"{name}: expected a bias ({channels},), one number per channel made, got shape {b.shape}")

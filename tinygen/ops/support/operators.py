@@ -1,44 +1,57 @@
-"""What + - * / ** @ mean between tensors: the ops themselves, for on small arrays each call in between would show."""
+"""The operators of Tensors: + - * / ** @ are the ops themselves, and comparisons return NumPy masks."""
+
+import operator
+from collections.abc import Callable
+
+import numpy as np
 
 from tinygen.errors import hints
 from tinygen.op import as_tensors
 from tinygen.ops.elementwise import abs, add, div, mul, neg, pow, sub
 from tinygen.ops.linalg import matmul
-from tinygen.tensor import Tensor
+from tinygen.tensor import Operand, Tensor, array_of
 
-Tensor.__add__ = add
-Tensor.__sub__ = sub
-Tensor.__mul__ = mul
-Tensor.__truediv__ = div
-Tensor.__pow__ = pow
-Tensor.__matmul__ = matmul
-Tensor.__neg__ = neg
-Tensor.__abs__ = abs
-Tensor.__pos__ = lambda a: as_tensors((a,))[0]
-
-# With the tensor on the right: 2 - x, array * x.
-Tensor.__radd__ = lambda a, b: add(b, a)
-Tensor.__rsub__ = lambda a, b: sub(b, a)
-Tensor.__rmul__ = lambda a, b: mul(b, a)
-Tensor.__rtruediv__ = lambda a, b: div(b, a)
-Tensor.__rpow__ = lambda a, b: pow(b, a)
-Tensor.__rmatmul__ = lambda a, b: matmul(b, a)
+BINARY = {
+    "add": ("+=", add),
+    "sub": ("-=", sub),
+    "mul": ("*=", mul),
+    "truediv": ("/=", div),
+    "pow": ("**=", pow),
+    "matmul": ("@=", matmul),
+}
+UNARY = {"neg": neg, "abs": abs, "pos": lambda x: as_tensors((x,))[0]}
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
 
 
-# `total += loss` makes a new tensor. A variable is refused: `w -= lr * g` would give the name to another tensor, and
-# leave the Parameter in the model as it was.
-def _or_refuse(operator: str, act):
-    def in_place(a: Tensor, b) -> Tensor:
-        if a.node is not None and a.node.op is None:
-            raise hints.in_place(operator)
-        return act(a, b)
-
-    return in_place
+def _on_the_right(op: Callable) -> Callable:
+    """The op for `2 - x` and `array * x`, where the Tensor comes second."""
+    return lambda x, other: op(other, x)
 
 
-Tensor.__iadd__ = _or_refuse("+=", add)
-Tensor.__isub__ = _or_refuse("-=", sub)
-Tensor.__imul__ = _or_refuse("*=", mul)
-Tensor.__itruediv__ = _or_refuse("/=", div)
-Tensor.__ipow__ = _or_refuse("**=", pow)
-Tensor.__imatmul__ = _or_refuse("@=", matmul)
+def _in_place(symbol: str, op: Callable) -> Callable:
+    """The op for `total += loss`, which makes a new Tensor.
+
+    A variable raises TypeError: `w -= lr * g` would bind the name w to a new Tensor and leave the Parameter in the model
+    unchanged.
+    """
+
+    def apply(x: Tensor, other: Operand) -> Tensor:
+        if x.node is not None and x.node.op is None:
+            raise hints.in_place(symbol)
+        return op(x, other)
+
+    return apply
+
+
+def _compared(compare: Callable) -> Callable[[Tensor, object], np.ndarray]:
+    return lambda x, other: compare(x.data, array_of(other))
+
+
+for name, (symbol, op) in BINARY.items():
+    setattr(Tensor, f"__{name}__", op)
+    setattr(Tensor, f"__r{name}__", _on_the_right(op))
+    setattr(Tensor, f"__i{name}__", _in_place(symbol, op))
+for name, op in UNARY.items():
+    setattr(Tensor, f"__{name}__", op)
+for compare in COMPARISONS:
+    setattr(Tensor, f"__{compare.__name__}__", _compared(compare))

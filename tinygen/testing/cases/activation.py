@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from tinygen import ops
+from tinygen.ops import backward
 from tinygen.testing.case import Case
 from tinygen.testing.cases.elementwise import one, two, unequal
 from tinygen.testing.draws import away_from, integral, normal, one_in, shape
@@ -50,7 +51,7 @@ ACTIVATION = (
         convex=True,
     ),
     Case(
-        op=ops.relu_vjp,
+        op=backward.relu_vjp,
         sample=_relu_vjp,
         oracle=lambda g, y, negative_slope: np.where(y > 0, g, negative_slope * g),
         linear=("g",),
@@ -64,10 +65,10 @@ ACTIVATION = (
         convex=True,
     ),
     Case(op=ops.sigmoid, sample=one(normal), oracle=_logistic),
-    _scales(op=ops.sigmoid_vjp, sample=two(normal, nonzero), oracle=lambda g, x: g * _logistic(x) * _logistic(-x)),
+    _scales(op=backward.sigmoid_vjp, sample=two(normal, nonzero), oracle=lambda g, x: g * _logistic(x) * _logistic(-x)),
     Case(op=ops.softplus, sample=one(normal), oracle=lambda x: np.log(1 + np.exp(x)), convex=True),
     Case(
-        op=ops.logistic_loss,
+        op=ops.fused.logistic_loss,
         sample=_logits,
         oracle=lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x)),
         domain=lambda x, t: (t >= 0) & (t <= 1),
@@ -75,7 +76,7 @@ ACTIVATION = (
         broadcasts=unequal,
     ),
     Case(
-        op=ops.logistic_loss_vjp,
+        op=backward.logistic_loss_vjp,
         sample=_logits_and_gradient,
         oracle=lambda g, x, t: g * (_logistic(x) - t),
         domain=lambda g, x, t: (t >= 0) & (t <= 1),
@@ -84,14 +85,14 @@ ACTIVATION = (
     ),
     Case(op=ops.silu, sample=one(away_from(-1.2784645)), oracle=lambda x: x * _logistic(x)),  # off its minimum
     _scales(
-        op=ops.silu_vjp,
+        op=backward.silu_vjp,
         sample=two(normal, away_from(-2.3993573, -1.2784645, 2.3993573)),
         oracle=lambda g, x: g * _logistic(x) * (1 + x * _logistic(-x)),
     ),
     Case(op=ops.normal_cdf, sample=one(normal), oracle=_phi),
     Case(op=ops.gelu, sample=one(away_from(-0.7517916)), oracle=lambda x: x * _phi(x)),
     _scales(
-        op=ops.gelu_vjp,
+        op=backward.gelu_vjp,
         sample=two(normal, away_from(-(2**0.5), -0.7517916, 2**0.5)),
         oracle=lambda g, x: g * (_phi(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)),
     ),

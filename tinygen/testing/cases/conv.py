@@ -142,14 +142,14 @@ CONV = (
         terms=_conv2d_weight_terms,
     ),
     Case(
-        op=ops.conv2d_bias,
+        op=ops.fused.conv2d_bias,
         sample=_with_bias(_x_w, -1, _conv2d),
         oracle=_bent(_conv2d),
         added=("b",),
         terms=_conv2d_bias_terms,
     ),
     Case(
-        op=ops.conv_transpose2d_bias,
+        op=ops.fused.conv_transpose2d_bias,
         sample=_with_bias(_g_w, -2, _conv_transpose2d),
         oracle=_bent(_conv_transpose2d),
         added=("b",),

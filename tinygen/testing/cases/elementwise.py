@@ -83,14 +83,14 @@ ELEMENTWISE = (
     ),
     Case(op=ops.ratio, sample=two(normal, positive), oracle=np.divide, linear=("g",), broadcasts=unequal),
     Case(
-        op=ops.squared_error,
+        op=ops.fused.squared_error,
         sample=two(normal, normal),
         oracle=lambda x, t: (x - t) ** 2,
         convex=True,
         broadcasts=unequal,
     ),
     Case(
-        op=ops.squared_error_vjp,
+        op=ops.backward.squared_error_vjp,
         sample=_gradient_and_two,
         oracle=lambda g, x, t: 2 * g * (x - t),
         linear=("g",),
@@ -113,7 +113,7 @@ ELEMENTWISE = (
         domain=lambda x: (np.abs(x) <= 1) | (np.abs(x) >= 1e4),  # between, 1 - y² has digits of 1, not of itself
     ),
     Case(
-        op=ops.tanh_vjp,
+        op=ops.backward.tanh_vjp,
         sample=two(normal, lambda rng, shape: np.asarray(np.tanh(_moderate(rng, shape)))),
         oracle=lambda g, y: g * (1 - y * y),
         linear=("g",),

@@ -54,7 +54,7 @@ LINALG = (
         terms=_longest,
     ),
     Case(
-        op=ops.linear,
+        op=ops.fused.linear,
         sample=_linear,
         oracle=lambda x, w, b: _product(x, w) + b,
         added=("b",),

@@ -129,7 +129,7 @@ def _all(arrays, static) -> int:
 
 NORM = (
     Case(op=ops.group_norm, sample=_of_groups, oracle=_group_norm, terms=_all),
-    Case(op=ops.group_norm_vjp, sample=_of_gradients, oracle=_group_norm_vjp, terms=_all),
+    Case(op=ops.backward.group_norm_vjp, sample=_of_gradients, oracle=_group_norm_vjp, terms=_all),
     Case(op=ops.batch_norm, sample=_of_batches, oracle=_batch_norm, terms=_all, empty=False),
     Case(op=ops.layer_norm, sample=_of_layers, oracle=_layer_norm, terms=_all),
 )

@@ -1,0 +1,106 @@
+"""Ops that make several steps in one pass over memory, for speed; layers and losses call them.
+
+Each docstring begins with the composition of plain ops that the op equals; tests/ops/test_fused.py compares the two
+and their first and second derivatives. They are not among the public names of `tinygen`.
+"""
+
+from tinygen import kernels
+from tinygen.errors import arguments
+from tinygen.op import as_tensors, op
+from tinygen.ops.backward import logistic_loss_vjp, relu_vjp, squared_error_vjp
+from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
+from tinygen.ops.elementwise import gate
+from tinygen.ops.reduce import sum
+from tinygen.ops.support.broadcasting import elementwise
+from tinygen.ops.support.geometry import check_bias, check_conv2d, check_conv_transpose2d, geometry
+from tinygen.ops.support.matrices import swapped
+from tinygen.ops.support.sharing import shared
+from tinygen.tensor import Tensor
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+
+
+@elementwise
+def squared_error(x, t):
+    """(x - t)²"""
+    return (
+        kernels.squared_error(x.data, t.data),
+        lambda g: squared_error_vjp(g, x, t),
+        lambda g: -squared_error_vjp(g, x, t),
+    )
+
+
+@elementwise
+def logistic_loss(x, t):
+    """softplus(x) - t x = -t log σ(x) - (1 - t) log σ(-x), in nats: the loss of a logit x for a target t in [0, 1]."""
+    return kernels.logistic_loss(x.data, t.data), lambda g: logistic_loss_vjp(g, x, t), lambda g: -gate(g, x)
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(args: tuple) -> tuple[Tensor, ...]:
+    """x, w and b of shapes (N, K), (K, M) and (M,)."""
+    x, w, b = as_tensors(args)
+    p, q, r = x.data.shape, w.data.shape, b.data.shape
+    if len(p) != 2 or q[:-1] != p[1:] or r != q[1:]:
+        raise ValueError(f"linear: expected (N, K) @ (K, M) + (M,), got {p} @ {q} + {r}")
+    return x, w, b
+
+
+@op(prepare=_rows)
+def linear(x, w, b):
+    """x @ w + b, for (N, K) @ (K, M) + (M,)."""
+    return (
+        kernels.matmul(x.data, w.data, b.data),
+        lambda g: g @ swapped(w),
+        *shared(lambda g: kernels.linear_weight(x.data, g), lambda g: swapped(x) @ g, lambda g: sum(g, axis=0)),
+    )
+
+
+@op
+def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1, activation=None):
+    """conv2d(x, w) + b, for a bias b (O,), and then relu if `activation` is "relu"."""
+    form = geometry(stride, padding, dilation, "conv2d_bias")
+    check_conv2d("conv2d_bias", x, w, form)
+    check_bias("conv2d_bias", b, w.shape[3], activation)
+    y = kernels.conv2d(x.data, w.data, *form, b.data, activation)
+    before, in_b = _before_activation(y, activation)
+    return (
+        y,
+        lambda g: conv_transpose2d(before(g), w, size=x.shape[1:3], **form._asdict()),
+        lambda g: conv2d_weight(x, before(g), kernel_size=w.shape[:2], **form._asdict()),
+        in_b,
+    )
+
+
+@op
+def conv_transpose2d_bias(g, w, b, *, size, stride=1, padding=0, dilation=1, activation=None):
+    """conv_transpose2d(g, w) + b, for a bias b (C,), and then relu if `activation` is "relu"."""
+    form = geometry(stride, padding, dilation, "conv_transpose2d_bias")
+    size = arguments.pair("conv_transpose2d_bias", "size", size, least=1)
+    check_conv_transpose2d("conv_transpose2d_bias", g, w, size, form)
+    check_bias("conv_transpose2d_bias", b, w.shape[2], activation)
+    y = kernels.conv_transpose2d(g.data, w.data, size, *form, b.data, activation)
+    before, in_b = _before_activation(y, activation)
+    return (
+        y,
+        lambda h: conv2d(before(h), w, **form._asdict()),
+        lambda h: conv2d_weight(before(h), g, kernel_size=w.shape[:2], **form._asdict()),
+        in_b,
+    )
+
+
+def _before_activation(y, activation):
+    """Two rules of an output y = activation(z + b): from its gradient to that of z, and to that of b."""
+    if activation is None:
+        return lambda g: g, _over_pixels
+    return shared(
+        lambda g: kernels.relu_vjp_sum(g, y),
+        lambda g: relu_vjp(g, y=y),
+        lambda g: _over_pixels(relu_vjp(g, y=y)),
+    )
+
+
+def _over_pixels(g):
+    return sum(g, axis=(0, 1, 2))
