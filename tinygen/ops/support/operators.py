@@ -31,8 +31,8 @@ def _on_the_right(op: Callable) -> Callable:
 def _in_place(symbol: str, op: Callable) -> Callable:
     """The op for `total += loss`, which makes a new Tensor.
 
-    A variable raises TypeError: `w -= lr * g` would bind the name w to a new Tensor and leave the Parameter in the model
-    unchanged.
+    A variable raises TypeError: `w -= lr * g` would bind the name w to a new Tensor, and the Parameter in the model
+    would stay as it was.
     """
 
     def apply(x: Tensor, other: Operand) -> Tensor:
