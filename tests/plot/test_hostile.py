@@ -1,4 +1,4 @@
-"""Pictures of anything: texts appear as they are, films last as long as asked, and what can't be drawn is refused."""
+"""Pictures of unusual inputs: texts are literal, films have the right duration, bad arguments are refused."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ texts = st.one_of(st.sampled_from(ODD), st.text("_$^{}\\%#&~ab1 ", max_size=12))
 
 
 def pictures(text):
-    """Every picture with that text wherever a text can be given."""
+    """Every kind of picture, with this text wherever a text is possible."""
     yield image_grid(IMAGES, titles=[text, text], title=text)
     yield reconstructions(IMAGES, {text + ".": IMAGES}, title=text)
     yield images_pair(IMAGES, IMAGES, titles=(text, text), title=text)
@@ -38,9 +38,9 @@ def all_texts(picture):
 
 @drawing
 @given(texts)
-def test_every_text_is_shown_as_it_is(text):
+def test_every_text_is_literal(text):
     for picture in pictures(text):
-        picture.pixels()  # a formula that is none would raise here
+        picture.pixels()  # an invalid formula would raise here
         found = [shown for shown in all_texts(picture) if shown.get_text()]
         assert all(not shown.get_parse_math() and not shown.get_usetex() for shown in found)
         assert not text or any(shown.get_text().startswith(text) for shown in found)
@@ -52,13 +52,13 @@ def test_a_legend_names_every_class(text):
     assert sorted(shown.get_text() for shown in legend.get_texts()) == sorted({"b", text, "a"})
 
 
-def test_a_dollar_draws_as_many_letters_as_any_other():
-    """What is drawn, and not only what is said: `$x$` as a formula would be one slanted letter."""
+def test_dollars_are_drawn_as_characters():
+    """By the pixels: as a formula, `$x$` would be one italic letter."""
     ink = [(image_grid(IMAGES, title=title).pixels()[:60] < 128).any(axis=(0, 2)).sum() for title in ("$x$", "x")]
     assert ink[0] > 2 * ink[1]
 
 
-def test_a_text_that_is_no_text_is_escaped():
+def test_undecodable_and_control_characters_are_escaped():
     picture = image_grid(IMAGES, titles=["caf\udce9", "\x00"])
     picture.pixels()
     assert [shown.get_text() for shown in picture.axes[0].texts[1:]] == [r"caf\xe9", r"\x00"]
@@ -85,14 +85,16 @@ def test_floats_are_a_quantity_with_a_colour_bar(labels, dtype):
 
 @settings(deadline=None)
 @given(st.integers(2, 60), st.one_of(st.sampled_from([15, 24, 30, 7.5, 0.01, 50]), st.floats(0.2, 50)))
-def test_a_film_lasts_as_long_as_its_rate_says(tmp_path_factory, count, fps):
+def test_the_duration_of_a_film_follows_its_rate(tmp_path_factory, count, fps):
     frames = np.zeros((count, 2, 2, 1))
     frames[:, 0, 0, 0] = np.arange(count) / 255
     with Image.open(save_gif(frames, tmp_path_factory.mktemp("gif") / "a.gif", fps=fps)) as gif:
         delays = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
     assert len(delays) == count
     ends = np.cumsum(delays)
-    assert np.abs(ends - 1000 * np.arange(1, count + 1) / fps).max() <= 5 + 1e-6  # every frame ends in its hundredth
+    assert (
+        np.abs(ends - 1000 * np.arange(1, count + 1) / fps).max() <= 5 + 1e-6
+    )  # half a hundredth
     assert max(delays) - min(delays) <= 10 and min(delays) >= 20
 
 
@@ -108,7 +110,7 @@ def test_a_rate_that_a_gif_can_not_have_is_refused(fps, tmp_path):
 def test_a_still_may_be_longer_than_one_frame_but_not_than_a_gif_allows(tmp_path):
     with Image.open(save_gif(np.zeros((30, 2, 2, 1)), tmp_path / "a.gif", fps=np.float64(15))) as gif:
         assert gif.n_frames == 1
-    with pytest.raises(ValueError, match="no still of more than 655 seconds"):
+    with pytest.raises(ValueError, match="expected equal frames for at most 655 seconds"):
         save_gif(np.concatenate([np.zeros((9, 2, 2, 1)), np.ones((1, 2, 2, 1))]), tmp_path / "b.gif", fps=0.01)
     assert not (tmp_path / "b.gif").exists()
 
@@ -126,11 +128,11 @@ def test_frames_may_be_a_list_of_images(tmp_path):
     ("draw", "message"),
     [
         (lambda: loss_curves({}), "expected at least one curve, got none"),
-        (lambda: loss_curves({"a": []}), "'a' needs finite values"),
-        (lambda: loss_curves({"a": [np.nan, np.inf]}), "'a' needs finite values"),
-        (lambda: loss_curves({"a": [[1, 2]]}), "'a' needs as many x as values"),
-        (lambda: loss_curves({"a": [1, 2]}, x=[1, np.nan]), "'a' needs finite x"),
-        (lambda: loss_curves({"a": [1]}, x={"b": [1]}), "expected an x for 'a', got x for 'b'"),
+        (lambda: loss_curves({"a": []}), "expected finite values for 'a'"),
+        (lambda: loss_curves({"a": [np.nan, np.inf]}), "expected finite values for 'a'"),
+        (lambda: loss_curves({"a": [[1, 2]]}), r"expected x and values \(N,\) for 'a'"),
+        (lambda: loss_curves({"a": [1, 2]}, x=[1, np.nan]), "expected finite x for 'a'"),
+        (lambda: loss_curves({"a": [1]}, x={"b": [1]}), "expected x for 'a', got x for 'b'"),
         (
             lambda: loss_curves({"a": [1]}, reference={"PCA": np.nan}),
             "expected reference 'PCA' to be a number, got nan",
@@ -138,15 +140,15 @@ def test_frames_may_be_a_list_of_images(tmp_path):
         (lambda: loss_curves({"a": [1]}, reference={"PCA": -1}, log=True), "reference 'PCA' to be a number above 0"),
         (lambda: loss_curves({"a": [1]}, width=0), "expected width to be a whole number of at least 200, got 0"),
         (lambda: latent_map(np.zeros((0, 2)), np.zeros(0)), r"got \(0, 2\) and \(0,\)"),
-        (lambda: latent_map(np.zeros((2, 2)), np.array([0.5, np.nan])), "hold NaN or infinity"),
+        (lambda: latent_map(np.zeros((2, 2)), np.array([0.5, np.nan])), "got NaN or infinity"),
         (lambda: latent_map(np.zeros((11, 2)), np.arange(11)), "or pass a quantity as floats, for a colour bar"),
         (lambda: tiled(IMAGES, columns=0), "tiled: expected columns to be a whole number of at least 1, got 0"),
-        (lambda: tiled(IMAGES[0], columns=1), r"tiled: expects images \(N, H, W, 1\)"),
-        (lambda: images_pair(IMAGES + np.nan, IMAGES, titles=("", "")), "hold NaN or infinity"),
-        (lambda: image_grid(np.zeros((200, 300, 300, 1)), columns=200), "at most 20000 pixels a side"),
+        (lambda: tiled(IMAGES[0], columns=1), r"tiled: expected images \(N, H, W, 1\)"),
+        (lambda: images_pair(IMAGES + np.nan, IMAGES, titles=("", "")), "got NaN or infinity"),
+        (lambda: image_grid(np.zeros((200, 300, 300, 1)), columns=200), "at most 20000 x 20000 pixels"),
     ],
 )
-def test_what_can_not_be_drawn_is_refused_in_words(draw, message):
+def test_what_can_not_be_drawn_is_refused(draw, message):
     with pytest.raises((ValueError, TypeError), match=message):
         draw()
 

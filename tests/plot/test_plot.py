@@ -1,4 +1,4 @@
-"""What a picture shows is what the arrays hold: read back from its pixels where possible, else from its axes."""
+"""Pictures show the values of the arrays: read back from the pixels where possible, otherwise from the axes."""
 
 import subprocess
 import sys
@@ -29,18 +29,18 @@ drawing = settings(max_examples=min(20, settings().max_examples // 2), deadline=
 
 
 def images_of(seed, *shape):
-    """Images whose every pixel is a whole number of 255ths and darker than the paper."""
+    """Images whose pixels are multiples of 1/255 and darker than the paper."""
     return np.random.default_rng(seed).integers(0, 200, shape) / 255
 
 
 def runs(mask):
-    """The (start, stop) of each stretch of True."""
+    """The (start, stop) of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist()))
 
 
 def cut_out(pixels, shape):
-    """The images of a sheet, by cutting along white lines; each must consist of square blocks of one colour."""
+    """The images of a grid, cut out along white lines; each must consist of square blocks of one colour."""
     ink = (pixels < 255).any(axis=2)
     columns = runs(ink.any(axis=0))
     found = []
@@ -57,7 +57,7 @@ def cut_out(pixels, shape):
     return np.array(found)
 
 
-# ---- sheets of images ----------------------------------------------------------------------------------------------
+# -- grids of images ---------------------------------------------------------------------------------------------------
 
 
 @drawing
@@ -70,7 +70,7 @@ def test_a_grid_shows_every_pixel_of_every_image_as_a_block(seed, n, h, w, chann
 
 @drawing
 @given(st.integers(1, 50), st.none() | st.integers(1, 60))
-def test_a_grid_has_the_columns_asked_for_or_is_about_square(n, columns):
+def test_a_grid_has_the_given_columns_or_is_about_square(n, columns):
     pixels = image_grid(np.zeros((n, 3, 3, 1)), columns=columns).pixels()
     across, down = (len(runs((pixels < 255).any(axis=(axis, 2)))) for axis in (0, 1))
     assert across == min(n, columns or across) and (down - 1) * across < n <= down * across
@@ -80,9 +80,9 @@ def test_a_grid_has_the_columns_asked_for_or_is_about_square(n, columns):
 
 @drawing
 @given(SEEDS, st.integers(1, 6), st.integers(1, 3))
-def test_reconstructions_stand_below_their_originals(seed, n, methods):
+def test_reconstructions_are_below_their_originals(seed, n, methods):
     rows = images_of(seed, methods + 1, n, 8, 8, 1)
-    rows[:, :, :, 0] = 0  # a black edge on each side, so that no label can be taken for an image
+    rows[:, :, :, 0] = 0  # a black edge on each side distinguishes images from labels
     picture = reconstructions(rows[0], {f"method {i}": row for i, row in enumerate(rows[1:])})
     assert [text.get_text() for text in picture.axes[0].texts if text.get_text()] == [
         "original",
@@ -127,35 +127,35 @@ GOOD = np.zeros((2, 4, 4, 1))
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (GOOD[0], r"expects images \(N, H, W, 1\) or \(N, H, W, 3\), got \(4, 4, 1\)"),
-        (GOOD[..., 0], r"got \(2, 4, 4\); images\[..., None\] adds the last axis"),
+        (GOOD[0], r"expected images \(N, H, W, 1\) or \(N, H, W, 3\), got \(4, 4, 1\)"),
+        (GOOD[..., 0], r"got \(2, 4, 4\): images\[..., None\] adds the last axis"),
         (np.zeros((2, 4, 4, 2)), r"got \(2, 4, 4, 2\)"),
         (GOOD[:0], r"got \(0, 4, 4, 1\)"),
-        (GOOD + np.nan, "hold NaN or infinity"),
-        (GOOD + 200, r"must lie in \[0, 1\], got \[200, 200\]; divide by 255"),
-        (GOOD - 0.01, r"got \[-0.01, -0.01\]; .*np.clip"),
+        (GOOD + np.nan, "expected finite images, got NaN or infinity"),
+        (GOOD + 200, r"expected pixels in \[0, 1\], got \[200, 200\]: divide by 255"),
+        (GOOD - 0.01, r"got \[-0.01, -0.01\]: .*np.clip"),
     ],
 )
-def test_images_that_cannot_be_drawn_are_refused_in_words(images, message, tmp_path):
+def test_images_that_cannot_be_drawn_are_refused(images, message, tmp_path):
     for draw in (image_grid, lambda x: reconstructions(GOOD, x), lambda x: save_gif(x, tmp_path / "x.gif")):
         with pytest.raises(ValueError, match=message):
             draw(images)
     assert not list(tmp_path.iterdir())
 
 
-def test_sheets_that_do_not_fit_together_are_refused_in_words():
-    with pytest.raises(ValueError, match="2 images need as many titles, got 1"):
+def test_images_and_titles_that_do_not_fit_together_are_refused():
+    with pytest.raises(ValueError, match="expected 2 titles for 2 images, got 1"):
         image_grid(GOOD, titles=["a"])
     with pytest.raises(ValueError, match="expected columns to be a whole number of at least 1, got 0"):
         image_grid(GOOD, columns=0)
-    with pytest.raises(ValueError, match=r"originals \(2, 4, 4, 1\), but 'reconstruction' \(1, 4, 4, 1\)"):
+    with pytest.raises(ValueError, match=r"expected \(2, 4, 4, 1\) for 'reconstruction', got \(1, 4, 4, 1\)"):
         reconstructions(GOOD, GOOD[:1])
-    with pytest.raises(ValueError, match=r"one shape, got \(2, 4, 4, 1\) and \(1, 4, 4, 1\)"):
+    with pytest.raises(ValueError, match=r"expected two arrays of one shape, got \(2, 4, 4, 1\) and \(1, 4, 4, 1\)"):
         images_pair(GOOD, GOOD[:1], titles=("", ""))
-    image_grid(GOOD + 1 + 1e-7)  # rounding is forgiven
+    image_grid(GOOD + 1 + 1e-7)  # rounding errors are allowed
 
 
-def test_tiles_stand_row_by_row_in_white_frames():
+def test_tiled_images_have_white_borders():
     images = images_of(0, 6, 2, 3, 3)
     frame = tiled(images, columns=3)
     assert frame.shape == (2 * 4, 3 * 5, 3)
@@ -165,11 +165,11 @@ def test_tiles_stand_row_by_row_in_white_frames():
         assert np.array_equal(tile[1:-1, 1:-1], image)
         tile[1:-1, 1:-1] = 1
         assert (tile == 1).all()
-    with pytest.raises(ValueError, match="6 images don't fill rows of 4"):
+    with pytest.raises(ValueError, match="expected a multiple of 4 images for 4 columns, got 6"):
         tiled(images, columns=4)
 
 
-# ---- points and curves ---------------------------------------------------------------------------------------------
+# -- points and curves -------------------------------------------------------------------------------------------------
 
 
 @drawing
@@ -190,13 +190,13 @@ def test_a_latent_map_puts_each_code_in_its_place_and_colour(seed, n, kinds):
 
 
 def test_a_latent_map_refuses_what_it_cannot_show():
-    with pytest.raises(ValueError, match=r"got \(5, 3\) and \(5,\); metrics.pca_2d projects longer codes"):
+    with pytest.raises(ValueError, match=r"got \(5, 3\) and \(5,\): project longer codes by metrics.pca_2d"):
         latent_map(np.zeros((5, 3)), np.zeros(5))
     with pytest.raises(ValueError, match=r"got \(5, 2\) and \(4,\)"):
         latent_map(np.zeros((5, 2)), np.zeros(4))
     with pytest.raises(ValueError, match="NaN"):
         latent_map(np.full((5, 2), np.inf), np.zeros(5))
-    with pytest.raises(ValueError, match="tells ten colours apart, got 11 labels"):
+    with pytest.raises(ValueError, match="expected at most ten classes, got 11"):
         latent_map(np.zeros((11, 2)), np.arange(11))
 
 
@@ -261,7 +261,7 @@ def test_curves_may_have_an_x_of_their_own():
     curves = {"train": [3, 2, np.nan], "test": [4.0]}
     train, test = loss_curves(curves, x={"train": [0, 10, 20], "test": [20]}).axes[0].lines
     assert train.get_xdata().tolist() == [0, 10, 20] and test.get_xdata().tolist() == [20]
-    with pytest.raises(ValueError, match=r"'test' needs as many x as values, got \(3,\), \(1,\)"):
+    with pytest.raises(ValueError, match=r"expected x and values \(N,\) for 'test', got \(3,\) and \(1,\)"):
         loss_curves(curves, x=[0, 10, 20])
 
 
@@ -273,11 +273,11 @@ def test_long_curves_become_means_of_segments():
 
 
 @pytest.mark.parametrize("log", [False, True])
-def test_curves_that_cannot_be_drawn_are_refused_in_words(log):
-    with pytest.raises(ValueError, match=f"'a' needs {'positive' if log else 'finite'} values"):
+def test_curves_that_cannot_be_drawn_are_refused(log):
+    with pytest.raises(ValueError, match=f"expected {'positive' if log else 'finite'} values for 'a'"):
         loss_curves({"a": [np.nan]}, log=log)
     if log:
-        with pytest.raises(ValueError, match=r"'a' needs positive values, got \[1. 0.\]"):
+        with pytest.raises(ValueError, match=r"expected positive values for 'a', got \[1. 0.\]"):
             loss_curves({"a": [1, 0]}, log=True)
 
 
@@ -296,7 +296,7 @@ def test_spread_keeps_the_order_and_the_distance_and_moves_as_little_as_it_can(h
         np.testing.assert_allclose(spread, heights, atol=1e-12)
 
 
-# ---- files ---------------------------------------------------------------------------------------------------------
+# -- files -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_saved_picture_is_what_a_notebook_shows(tmp_path):
@@ -304,7 +304,7 @@ def test_a_saved_picture_is_what_a_notebook_shows(tmp_path):
     path = save(picture, tmp_path / "new" / "grid.png")
     assert np.array_equal(np.asarray(Image.open(path).convert("RGB")), picture.pixels())
     assert picture._repr_png_() == path.read_bytes()
-    with pytest.raises(ValueError, match=r"written as .png, got 'grid.jpg'"):
+    with pytest.raises(ValueError, match=r"expected a path that ends in .png, got 'grid.jpg'"):
         save(picture, tmp_path / "grid.jpg")
 
 
@@ -328,12 +328,12 @@ def test_a_gif_of_pictures(tmp_path):
         assert gif.n_frames == 3 and gif.size == pictures[0].pixels().shape[1::-1]
 
 
-def test_gifs_that_cannot_be_written_are_refused_in_words(tmp_path):
+def test_gifs_that_cannot_be_written_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected a path that ends in \.gif, got 'a\.png'"):
         save_gif(GOOD, tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"expected fps to be a number of at least 0\.01 and at most 50, got 60"):
         save_gif(GOOD, tmp_path / "a.gif", fps=60)
-    with pytest.raises(ValueError, match="frames of one size, got 2 frames"):
+    with pytest.raises(ValueError, match="expected frames of one size, got 2 frames"):
         save_gif([image_grid(GOOD), image_grid(GOOD[:1])], tmp_path / "a.gif")
     with pytest.raises(ValueError, match="frames of one size, got 0 frames"):
         save_gif([], tmp_path / "a.gif")

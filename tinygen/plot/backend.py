@@ -1,4 +1,4 @@
-"""Import matplotlib, which ends a program if MPLBACKEND names no backend; pictures here need none."""
+"""Import matplotlib even if the environment variable MPLBACKEND has an unknown value; pictures here need no backend."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from tinygen.io.output import warn
 
 
 def import_matplotlib() -> None:
-    """`import matplotlib`, but an unknown backend in MPLBACKEND costs one line only."""
+    """`import matplotlib`, with one line of warning instead of an error for an unknown backend in MPLBACKEND."""
     name = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib
@@ -16,9 +16,9 @@ def import_matplotlib() -> None:
             os.environ["MPLBACKEND"] = name
     try:
         if name:
-            matplotlib.rcParams["backend"] = name  # as matplotlib itself does while it is imported
+            matplotlib.rcParams["backend"] = name  # as matplotlib does during its import
     except ValueError:
-        warn(f"tinygen: matplotlib has no backend {name!r}, which MPLBACKEND names: pictures are drawn without it")
+        warn(f"tinygen: MPLBACKEND names an unknown backend of matplotlib, {name!r}: pictures are drawn without it")
 
 
 if "matplotlib" not in sys.modules:

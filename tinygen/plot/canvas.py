@@ -1,8 +1,9 @@
-"""What all pictures share: a figure without pyplot, its colours and letters, its file, and the checks of images."""
+"""What all pictures share: a figure without pyplot, colours, texts and axes, PNG files, checks of images."""
 
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,40 +13,43 @@ from matplotlib.textpath import TextPath
 
 from tinygen.io import files
 
-DPI = 144  # two pixels per point: sharp on a phone and in a notebook
-MARGIN, HEADING = 24, 48  # pixels: around a sheet of images, and for its title
-MOST = 20_000  # pixels a side
-TEXT = 10  # points
+DPI = 144  # dots per inch, two per point: sharp on a phone and in a notebook
+MARGIN, HEADING = 24, 48  # pixels: around the images, and for the title
+MOST = 20_000  # pixels: the largest width and height
+TEXT = 10  # font size in points
 INK, FAINT = "#222222", "#6b6b6b"
-AS_IT_IS = {"parse_math": False, "usetex": False}  # of a text: a $ begins no formula
-# Ten colours found by search to stay apart for every eye: the closest two are 0.16 apart in OKLab for normal vision,
-# 0.12 under simulated protanopia, deuteranopia and tritanopia (the usual ten of plotting libraries: 0.01 to 0.06).
+LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}  # for a text: "$x$" is not a formula
+# Ten colours found by search so that they can be distinguished with any kind of colour vision: the closest two have a
+# distance of 0.16 in OKLab, and 0.12 under simulated protanopia, deuteranopia and tritanopia (the default colours of
+# plotting libraries: 0.01 to 0.06).
 PALETTE = "#4961be #e5903a #771372 #1fa0a0 #b675f8 #40550f #9eb7e9 #937210 #40eeb8 #e3d112".split()
 
 
 class Picture(Figure):
-    """A matplotlib figure that draws itself without pyplot, so without a display; a notebook shows it as it is."""
+    """A matplotlib figure that needs no pyplot and no display; a notebook shows it."""
 
     def __init__(self, width: int, height: int):  # pixels
         if max(width, height) > MOST:
-            raise ValueError(f"expected a picture of at most {MOST} pixels a side, got {width} x {height}: show fewer")
+            raise ValueError(
+                f"expected a picture of at most {MOST} x {MOST} pixels, got {width} x {height}: show fewer images"
+            )
         super().__init__(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-        FigureCanvasAgg(self)
+        self._agg = FigureCanvasAgg(self)
 
     def pixels(self) -> np.ndarray:
-        """The picture itself, (height, width, 3) uint8."""
-        self.canvas.draw()
-        return np.asarray(self.canvas.buffer_rgba())[..., :3].copy()
+        """The pixels of the picture, (height, width, 3) uint8."""
+        self._agg.draw()
+        return np.asarray(self._agg.buffer_rgba())[..., :3].copy()
 
     def _repr_png_(self) -> bytes:
         return _png(self)
 
 
 def save(picture: Figure, path: str | Path) -> Path:
-    """Write a picture as PNG, making its folder if need be, and return the path. Raises OSError if the disk fails."""
+    """Write a picture as PNG, create its folder if necessary, and return the path. Raises OSError if that fails."""
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"save: a picture is written as .png, got {path.name!r}")
+        raise ValueError(f"save: expected a path that ends in .png, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     files.replace(path, _png(picture))
     return path
@@ -57,68 +61,69 @@ def _png(picture: Figure) -> bytes:
     return file.getvalue()
 
 
-# ---- texts and axes -------------------------------------------------------------------------------------------------
+# -- texts and axes ----------------------------------------------------------------------------------------------------
 
 
 def plain(text: object) -> str:
-    """A text that can be drawn: what is no character is escaped."""
+    """A text that can be drawn: undecodable bytes and control characters are escaped."""
     return "\n".join(map(files.printable, str(text).split("\n")))
 
 
-def write(axes: Axes, x: float, y: float, text: object, **style) -> None:
-    """A text on axes, as it is."""
-    axes.text(x, y, plain(text), **AS_IT_IS, **style)
+def write(axes: Axes, x: float, y: float, text: object, **style: Any) -> None:
+    """Draw a text literally."""
+    axes.text(x, y, plain(text), **LITERAL, **style)
 
 
 def text_width(text: object, size: float = TEXT) -> int:
     """The width of a text in pixels."""
-    letters = plain(text).replace("$", "S")  # as wide, and no formula
+    letters = plain(text).replace("$", "S")  # of the same width, but never a formula
     return math.ceil(TextPath((0, 0), letters, size=size).get_extents().width * DPI / 72) if letters else 0
 
 
-def blank(width: int, height: int, title: str) -> Axes:
-    """Axes that fill a picture and count its pixels, y downwards."""
+def blank(width: int, height: int, title: str) -> tuple[Picture, Axes]:
+    """Axes that fill a new picture, in pixels from its upper left corner, with the title."""
     width = max(width, 2 * MARGIN + text_width(title, size=TEXT + 2))
-    axes = Picture(width, height).add_axes((0, 0, 1, 1), autoscale_on=False, xlim=(0, width), ylim=(height, 0))
+    picture = Picture(width, height)
+    axes = picture.add_axes((0, 0, 1, 1), autoscale_on=False, xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     write(axes, MARGIN, MARGIN, title, size=TEXT + 2, color=INK, va="top")
-    return axes
+    return picture, axes
 
 
-def named_axes(title: str, xlabel: str, ylabel: str, *, height: int, width: int = 960) -> Axes:
-    """Axes for points or curves."""
+def named_axes(title: str, xlabel: str, ylabel: str, *, height: int, width: int = 960) -> tuple[Picture, Axes]:
+    """Axes in a new picture for points or curves, with the title and the names of the axes."""
     picture = Picture(width, height)
     picture.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     axes = picture.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#b0b0b0")
     axes.tick_params(color="#b0b0b0", labelcolor=FAINT, labelsize=TEXT - 1)
-    axes.set_title(plain(title), loc="left", size=TEXT + 2, color=INK, pad=12, **AS_IT_IS)
-    axes.set_xlabel(plain(xlabel), size=TEXT, color=INK, **AS_IT_IS)
-    axes.set_ylabel(plain(ylabel), size=TEXT, color=INK, **AS_IT_IS)
-    return axes
+    axes.set_title(plain(title), loc="left", size=TEXT + 2, color=INK, pad=12, **LITERAL)
+    axes.set_xlabel(plain(xlabel), size=TEXT, color=INK, **LITERAL)
+    axes.set_ylabel(plain(ylabel), size=TEXT, color=INK, **LITERAL)
+    return picture, axes
 
 
-# ---- images ---------------------------------------------------------------------------------------------------------
+# -- checks of images --------------------------------------------------------------------------------------------------
 
 
 def as_images(name: str, images: np.ndarray, *, channels: tuple[int, ...] = (1, 3)) -> np.ndarray:
-    """Finite images, at least one."""
+    """The images as an array; ValueError unless there is at least one, and all are finite."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in channels or not images.size:
         wanted = " or ".join(f"(N, H, W, {c})" for c in channels)
-        raise ValueError(f"{name}: expects images {wanted}, got {images.shape}; images[..., None] adds the last axis")
+        raise ValueError(f"{name}: expected images {wanted}, got {images.shape}: images[..., None] adds the last axis")
     if not np.isfinite(images).all():
-        raise ValueError(f"{name}: the images hold NaN or infinity")
+        raise ValueError(f"{name}: expected finite images, got NaN or infinity: replace them, e.g. by np.nan_to_num")
     return images
 
 
 def as_bytes(name: str, images: np.ndarray) -> np.ndarray:
-    """Images in [0, 1] as whole numbers 0 to 255, so that no colour map rounds them."""
+    """Images in [0, 1] as uint8, so that no colour map rounds them."""
     images = as_images(name, images)
     low, high = images.min(), images.max()
-    if low < -1e-6 or high > 1 + 1e-6:  # as far as rounding goes
+    if low < -1e-6 or high > 1 + 1e-6:  # allows rounding errors
         raise ValueError(
-            f"{name}: pixels must lie in [0, 1], got [{low:.4g}, {high:.4g}]; divide by 255, or np.clip(images, 0, 1)"
+            f"{name}: expected pixels in [0, 1], got [{low:.4g}, {high:.4g}]: divide by 255, or np.clip(images, 0, 1)"
         )
     return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)

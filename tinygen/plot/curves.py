@@ -1,6 +1,7 @@
-"""Curves of a run, such as losses, named at their ends."""
+"""Curves such as losses, labelled at their ends."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,11 +26,13 @@ def loss_curves(
     max_points: int | None = None,
     width: int = 960,
 ) -> Picture:
-    """Curves named at their ends, and dotted lines across for their baselines (`reference`).
+    """Curves with their names and last values at the right, and dotted horizontal lines for baselines.
 
-    `x` serves every curve, or is a dict with one for each; without it they count 1, 2, ... `log` concerns the y axis.
-    A curve with more than `max_points` values becomes the means of that many segments, each at its last x.
-    `width` is in pixels, and letters keep their size: narrow pictures stay readable side by side.
+    `curves` maps names to values (N,). `x` are the x coordinates of all curves, or a dict with those of each; by
+    default 1, 2, ... `reference` maps names to the values of baselines. `log` makes the y axis logarithmic. A curve
+    with more than `max_points` values becomes the means of that many segments, each at its last x. `width` is in
+    pixels; the font size does not depend on it, so narrow pictures stay readable side by side. Raises ValueError for
+    curves that can't be drawn.
     """
     if not curves:
         raise ValueError("loss_curves: expected at least one curve, got none")
@@ -38,41 +41,43 @@ def loss_curves(
     if max_points is not None:
         count = arguments.whole("loss_curves", "max_points", max_points, least=1)
         lines = {name: _segments(*line, count) for name, line in lines.items()}
-    bound = {"above": 0.0} if log else {}
     levels = {
-        name: arguments.real("loss_curves", f"reference {name!r}", y, **bound) for name, y in (reference or {}).items()
+        name: arguments.real("loss_curves", f"reference {name!r}", y, above=0.0 if log else None)
+        for name, y in (reference or {}).items()
     }
-    axes = named_axes(title, xlabel, ylabel, width=width, height=round(width / 1.6))
-    ends = []  # (name, y, colour)
+    picture, axes = named_axes(title, xlabel, ylabel, width=width, height=round(width / 1.6))
+    ends: list[tuple[str, float, Any]] = []  # (name, y, colour)
     for i, (name, (steps, values)) in enumerate(lines.items()):
         colour = PALETTE[i % len(PALETTE)]
         thickness, marker = (1.2 if values.size > 200 else 2), ("o" if values.size <= 20 else "")
         axes.plot(steps, values, color=colour, lw=thickness, marker=marker, ms=4)
         last = values[np.isfinite(values)][-1]
-        ends.append((name, last, [0.65 * c for c in to_rgb(colour)]))  # dark enough to read
+        ends.append((name, last, tuple(0.65 * c for c in to_rgb(colour))))  # darker, for contrast
     for name, value in levels.items():
         axes.axhline(value, color=FAINT, lw=1.2, ls=(0, (1, 2)))
         ends.append((name, value, FAINT))
     _number_axes(axes, log)
-    heights = (axes.transScale + axes.transLimits).transform([(1, y) for _, y, _ in ends])[:, 1]  # 0 bottom, 1 top
+    heights = (axes.transScale + axes.transLimits).transform([(1, y) for _, y, _ in ends])[
+        :, 1
+    ]  # from 0 at the bottom to 1 at the top
     for (name, y, colour), height in zip(ends, _spread(heights, gap=0.06)):
         place = {"transform": axes.transAxes, "va": "center"}
         write(axes, 1.015, height, f"{name}  {y:.4g}", size=TEXT, color=colour, **place)
-    return axes.figure
+    return picture
 
 
 def _line(name: str, values: Curve, x: Curve | Mapping[str, Curve] | None, log: bool) -> tuple[np.ndarray, np.ndarray]:
     """The x and y of one curve; ValueError if they can't be drawn."""
     values = np.asarray(values, float)
     if isinstance(x, Mapping) and name not in x:
-        raise ValueError(f"loss_curves: expected an x for {name!r}, got x for {', '.join(map(repr, x)) or 'none'}")
+        raise ValueError(f"loss_curves: expected x for {name!r}, got x for {', '.join(map(repr, x)) or 'none'}")
     steps = np.arange(1, values.size + 1) if x is None else np.asarray(x[name] if isinstance(x, Mapping) else x, float)
     if values.ndim != 1 or steps.shape != values.shape:
-        raise ValueError(f"loss_curves: {name!r} needs as many x as values, got {steps.shape}, {values.shape}")
+        raise ValueError(f"loss_curves: expected x and values (N,) for {name!r}, got {steps.shape} and {values.shape}")
     if not np.isfinite(values).any() or (log and (values <= 0).any()):
-        raise ValueError(f"loss_curves: {name!r} needs {'positive' if log else 'finite'} values, got {values}")
+        raise ValueError(f"loss_curves: expected {'positive' if log else 'finite'} values for {name!r}, got {values}")
     if not np.isfinite(steps).all():
-        raise ValueError(f"loss_curves: {name!r} needs finite x, got {steps}")
+        raise ValueError(f"loss_curves: expected finite x for {name!r}, got {steps}")
     return steps, values
 
 
@@ -85,14 +90,14 @@ def _segments(steps: np.ndarray, values: np.ndarray, count: int) -> tuple[np.nda
 
 
 def _number_axes(axes: Axes, log: bool) -> None:
-    """Round and plain numbers at the ticks, whole ones along x."""
+    """Ticks at round numbers, written plainly, and at integers along x."""
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
     ticks = MaxNLocator(7, steps=[1, 2, 5, 10])
     axes.set_yscale("log" if log else "linear")
-    low, high = axes.get_ylim()  # which also settles them
+    low, high = axes.get_ylim()  # also makes the limits final
     if log:
-        if high > 6 * low:  # below that, the ticks of a straight axis serve better
+        if high > 6 * low:  # below that, linear ticks are better
             ticks = LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,))
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(ticks)
@@ -100,12 +105,13 @@ def _number_axes(axes: Axes, log: bool) -> None:
 
 
 def _spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """The heights moved as little as it takes (least squares) to lie `gap` apart, in the same order.
+    """The heights moved as little as possible (least squares), in the same order, so that they are `gap` apart.
 
-    Less i gap for the i-th, they need only be sorted: isotonic regression, by pooling neighbours that are not.
+    After subtracting i·gap from the i-th height, they only need to be non-decreasing: isotonic regression, by pooling
+    adjacent violators.
     """
     order = np.argsort(heights, kind="stable")
-    pools = []  # (sum, count)
+    pools: list[tuple[float, int]] = []  # (sum, count)
     for i, height in enumerate(heights[order]):
         total, count = height - i * gap, 1
         while pools and pools[-1][0] / pools[-1][1] > total / count:
