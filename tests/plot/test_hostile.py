@@ -92,9 +92,7 @@ def test_the_duration_of_a_film_follows_its_rate(tmp_path_factory, count, fps):
         delays = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
     assert len(delays) == count
     ends = np.cumsum(delays)
-    assert (
-        np.abs(ends - 1000 * np.arange(1, count + 1) / fps).max() <= 5 + 1e-6
-    )  # half a hundredth
+    assert np.abs(ends - 1000 * np.arange(1, count + 1) / fps).max() <= 5 + 1e-6  # half a hundredth
     assert max(delays) - min(delays) <= 10 and min(delays) >= 20
 
 
