@@ -67,6 +67,70 @@ def test_of_any_size(monkeypatch, name, kx, ky, offset, n, error, seed):
     assert {row.verdict for row in wrong.rows} <= {"wrong", "undecided", "not finite"}
 
 
+def sigmoid(u):
+    return 1 / (1 + np.exp(-u))
+
+
+SATURATING = {  # functions that become flat somewhere, and their derivatives
+    "tanh": (np.tanh, lambda u: 1 / np.cosh(u) ** 2),
+    "sine": (np.sin, np.cos),
+    "power": (lambda u: np.abs(u) ** 2.5, lambda u: 2.5 * np.sign(u) * np.abs(u) ** 1.5),
+    "exponential": (np.exp, np.exp),
+    "sigmoid": (sigmoid, lambda u: sigmoid(u) * sigmoid(-u)),
+    "bell": (lambda u: np.exp(-u * u), lambda u: -2 * u * np.exp(-u * u)),
+    "algebraic sigmoid": (lambda u: u / np.sqrt(1 + u * u), lambda u: (1 + u * u) ** -1.5),
+}
+
+
+def hidden(name, k, offset, a=1.0, b=1.0):
+    """A function that adds a number and subtracts it again, so its values have gaps; and its derivative."""
+    value, derivative = SATURATING[name]
+    return (
+        lambda x: b * ((value(k * (x / a)) + offset) - offset),
+        lambda x: b * (k * derivative(k * (x / a))) / a,
+    )
+
+
+@pytest.mark.parametrize("name", SATURATING)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    k=st.floats(0.1, 15),
+    offset=st.floats(0.1, 1e6),
+    scales=st.one_of(st.just((0, 0)), st.tuples(st.integers(-125, 125), st.integers(-125, 125))),
+    n=st.sampled_from([1, 2, 3, 70]),
+    error=st.sampled_from([1e-3, -1e-3, 0.5, -1.0, 100.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_offsets_inside_the_function(monkeypatch, name, k, offset, scales, n, error, seed):
+    a, b = 10.0 ** scales[0], 10.0 ** scales[1]
+    f, slope = hidden(name, k, offset, a, b)
+    x = a * np.random.default_rng(seed).uniform(-3, 3, size=n)
+    assume(np.all((slope(x) == 0) | (np.abs(slope(x)) > 1e-290)))
+    how = dict(order=1, seed=seed, float32=False, raises=False)
+    monkeypatch.setattr(checker, "blame", lambda *_: "")
+    (right,) = check(lone(f, slope), x, **how).rows
+    assert right.verdict in ("ok", "undecided"), right
+    (wrong,) = check(lone(f, lambda x: slope(x) * (1 + error)), x, **how).rows
+    change = np.abs(f(x + 0.002 * np.abs(x).max()) - f(x)).max()
+    constant = error == -1 and change <= 64 * np.spacing(offset) * b
+    assert wrong.verdict in ("wrong", "undecided") or (wrong.vacuous and constant), wrong
+
+
+def test_a_saturated_function_whose_values_have_gaps_is_undecided_and_the_report_says_why():
+    f, slope = hidden("tanh", 6.070689229520895, 176349.52302877413)
+    x = np.array([2.341646112028754, -1.6370544387997217])
+    with pytest.raises(tg.GradientError, match="UNDECIDED") as caught:
+        check(lone(f, slope), x, order=1)
+    assert "the values of f have gaps of 3e-11, which hide the slope" in str(caught.value)
+
+
+@given(distance=st.floats(1e-9, 1e3), slope=st.sampled_from([0.01, -1.0, 1e6]))
+def test_a_slope_where_the_function_is_flat_is_wrong(distance, slope):
+    """A flat part is no gap between values: elsewhere the function changes by as little as floats allow."""
+    (row,) = check(lone(lambda x: np.maximum(x, 0), lambda x: slope), np.array([-distance]), order=1, raises=False).rows
+    assert row.verdict == "wrong"
+
+
 @pytest.mark.parametrize("f", [tg.sin, tg.cos, tg.tanh, lambda x: x * x, tg.sqrt], ids=lambda f: f.__name__)
 @given(size=st.floats(1e3, 1e8), n=st.integers(1, 4))
 def test_rules_are_right_far_from_zero(f, size, n):
@@ -82,6 +146,21 @@ def test_entries_of_all_sizes_are_checked_each_in_its_own():
         factor[entry] = 1.001
         (row,) = check(lone(np.square, lambda x, factor=factor: 2 * x * factor), x, order=1, raises=False).rows
         assert (row.verdict, row.entry) == ("wrong", (entry,))
+
+
+@given(
+    ratio=st.floats(-14, 0),
+    off=st.sampled_from([1.0, -1e3, 1e6]),
+    x=st.floats(0.5, 2.0),
+    power=st.sampled_from([0, 0, -200, 200]),
+)
+def test_a_rule_of_zero_is_wrong_where_larger_steps_show_the_slope(ratio, off, x, power):
+    """Small steps lose the slope in the rounding of f, which then looks constant."""
+    size = 10.0**power
+    c, x = 10**ratio * off / size, np.array([x, -x]) * size
+    assert not check(lone(lambda x: c * x + off, lambda x: 0 * x), x, order=1, raises=False).ok
+    report = check(lone(lambda x: 0 * x + off, lambda x: 0 * x), x, order=1, raises=False)
+    assert report.ok and report.vacuous
 
 
 @pytest.mark.parametrize("slope", [3e200, 1.001e200, 1e-200, 0.0])

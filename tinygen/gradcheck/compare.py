@@ -10,15 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.gradcheck.differences import Slope
-from tinygen.gradcheck.limits import COARSE, EPS, EVEN, STEP, TRUST
+from tinygen.gradcheck.limits import COARSE, EPS, EVEN, FAR, STEP, TRUST
 from tinygen.gradcheck.locate import kinked_entry, largest_gap
 from tinygen.gradcheck.moves import Moves
 from tinygen.gradcheck.point import Exact, Point, normal
 
 NOTES = {
     "kink": "a kink: the slopes to its two sides differ, however small the step; move the point off it",
-    "undecided": "rounding hides the slope: the numbers are only good to {doubt:.0e} of it; rescale f or x",
+    "undecided": "rounding hides the slope: the differences are only accurate to {doubt:.0e} of it; rescale f or x",
 }
+GRAIN = (
+    "the values of f have gaps of {grain:.0e}, which hide the slope, as when f adds a large number and subtracts it "
+    "again: check f without that number"
+)
 
 
 class Outcome(NamedTuple):
@@ -43,19 +47,19 @@ class Trial(NamedTuple):
     gradients: np.ndarray  # (R, N): J*g
     analytic: np.ndarray  # (R,): ⟨J*g, t⟩
 
-    def sees_nothing(self, slope: Slope) -> bool:
-        """Whether both sides are zero, or smaller than the rounding of f."""
+    def negligible(self, slope: Slope) -> np.ndarray:
+        """(R,): where both sides are zero, or smaller than the rounding of f."""
         numerical, doubt = self.cotangents @ slope.value, np.abs(self.cotangents) @ slope.doubt
-        return bool(np.all(np.abs([self.analytic, numerical]) <= TRUST * doubt))
+        return np.max(np.abs([self.analytic, numerical]), axis=0) <= TRUST * doubt
 
-    def sees_zero(self, slope: Slope) -> bool:
-        """Whether that is because nothing moves: not at all, or by less than a millionth of f per unit."""
+    def is_constant(self, slope: Slope) -> bool:
+        """Whether f is constant along the tangent: both sides are exactly zero, or less than a millionth of f."""
         doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
-        still = not self.analytic.any() and not (self.cotangents @ slope.value).any()
+        zero = not self.analytic.any() and not (self.cotangents @ slope.value).any()
         return (
-            self.sees_nothing(slope)
+            bool(self.negligible(slope).all())
             and not slope.kinked.any()
-            and bool(still or np.all(TRUST * doubt <= COARSE * size))
+            and bool(zero or np.all(TRUST * doubt <= COARSE * size))
         )
 
 
@@ -117,45 +121,90 @@ class _Comparison:
                 return Outcome(self.limit, None, np.nan, np.nan, np.inf, "wrong", note=note)
         trials = _trials(self.moves, cotangents, gradients)
         slopes = [slope.cut(self.block, self.units) for slope in self.moves.slopes[: len(trials)]]
+        if self.moves.ordinary and self._is_vacuous(trials, slopes):
+            for i, trial in enumerate(trials):  # larger steps may show a slope that small ones lose in rounding
+                if trial.entry is None and self._visible(trial, slopes[i]).any():
+                    slopes[i] = self._refined(trial, slopes[i])
+            if self._is_vacuous(trials, slopes):
+                return self._zero(trials, slopes)
         findings = _weigh(trials, slopes, self.limit)
-        if self._shows_nothing(trials, slopes) and self.moves.ordinary:
-            return _vacuous(trials, slopes, self.limit)
-        unseen, note = set(range(len(trials))), ""
-        while doubtful := [i for i in unseen if findings[i].verdict != "ok" or self._is_blind(trials[i], slopes[i])]:
+        unseen, note, hidden = set(range(len(trials))), "", None
+        while doubtful := [i for i in unseen if self._is_doubtful(findings[i], trials[i], slopes[i])]:
             i = max(doubtful, key=lambda i: findings[i].error)
             unseen.remove(i)
             slopes[i] = self._refined(trials[i], slopes[i])
             findings = _weigh(trials, slopes, self.limit)
+            if findings[i].verdict == "wrong" and (grain := self._grain(findings[i], trials[i], slopes[i])) is not None:
+                slopes[i] = slopes[i].with_grain(grain)
+                findings = _weigh(trials, slopes, self.limit)
+                if findings[i].verdict != "wrong":
+                    hidden = hidden or (findings[i]._replace(verdict="undecided"), trials[i], grain)
             if findings[i].verdict in ("wrong", "not finite"):
                 return self._failure(findings[i], trials[i])
             step = float(slopes[i].step.min(initial=np.inf))
             why = "a kink or a pole is near" if step <= STEP else "f is large beside its slope"
             note = f"{why}: it took steps of {step:.1e}"
-        if self._shows_nothing(trials, slopes):
-            return _vacuous(trials, slopes, self.limit, note)
-        return self._summary(trials, slopes, findings, note)
+        if hidden:
+            found, trial, grain = hidden
+            return self._failure(found, trial)._replace(note=self._gaps(grain))
+        if self._is_vacuous(trials, slopes):
+            return self._zero(trials, slopes, note)
+        return self._summary(trials, findings, note)
 
-    def _summary(self, trials: list[Trial], slopes: list[Slope], findings: list[Finding], note: str) -> Outcome:
-        nothing = all(map(Trial.sees_nothing, trials, slopes))
-        for verdict in ("kink", "ok", "undecided") if not nothing else ("kink", "undecided", "ok"):
-            which = [i for i, found in enumerate(findings) if found.verdict == verdict]
-            if which:
-                i = max(which, key=lambda i: findings[i].error)
-                break
-        found, entry = findings[i], trials[i].entry
-        if verdict != "ok":
-            return self._failure(found, trials[i])
-        return Outcome(found.allowed(self.limit), entry, found.analytic, found.numerical, found.error, note=note)
+    def _zero(self, trials: list[Trial], slopes: list[Slope], note: str = "") -> Outcome:
+        """Passed as vacuous, or undecided where f changes further away by more than the gaps between its values."""
+        for trial, slope in zip(trials, slopes):
+            if trial.entry is None and (grain := self._hidden(trial, slope)) is not None:
+                found = _weigh([trial], [slope.with_grain(grain)], self.limit)[0]
+                return self._failure(found._replace(verdict="undecided"), trial)._replace(note=self._gaps(grain))
+        analytic = _largest(*(trial.analytic for trial in trials))
+        numerical = _largest(*(trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)))
+        return Outcome(self.limit, analytic=analytic, numerical=numerical, vacuous=True, note=note)
 
-    def _shows_nothing(self, trials: list[Trial], slopes: list[Slope]) -> bool:
-        """Whether nothing moves, and the rules give zero too, or only their own rounding."""
-        if not all(map(Trial.sees_zero, trials, slopes)):
+    def _hidden(self, trial: Trial, slope: Slope) -> np.ndarray | None:
+        """The gaps between values of the outputs, if small steps can't tell the slope from 0 and large ones show it."""
+        far = self.moves.slope(trial.tangent, FAR).cut(self.block, self.units)
+        change = np.where(np.isfinite(far.value), np.abs(far.value), 0.0)
+        if not np.any(change * FAR > 8 * slope.noise):
+            return None
+        grain = self.moves.grain(trial.tangent)[self.block] / self.units
+        resolution = 4 * TRUST * (grain + EPS * slope.size) / slope.step
+        hidden = (change * FAR > 8 * (slope.noise + grain)) & (resolution > COARSE * change)
+        return grain if np.any(hidden & (grain <= COARSE * far.size)) else None  # larger ones are jumps, not rounding
+
+    def _gaps(self, grain: np.ndarray) -> str:
+        return GRAIN.format(grain=float(np.max(grain * self.units)))
+
+    def _summary(self, trials: list[Trial], findings: list[Finding], note: str) -> Outcome:
+        """The trial with the largest error among those that decide."""
+        verdicts = {found.verdict for found in findings}
+        verdict = next(each for each in ("kink", "ok", "undecided", "zero") if each in verdicts)
+        found, trial = max(
+            ((found, trial) for found, trial in zip(findings, trials) if found.verdict == verdict),
+            key=lambda pair: pair[0].error,
+        )
+        if verdict in ("kink", "undecided"):
+            return self._failure(found, trial)
+        return Outcome(found.allowed(self.limit), trial.entry, found.analytic, found.numerical, found.error, note=note)
+
+    def _is_vacuous(self, trials: list[Trial], slopes: list[Slope]) -> bool:
+        """Whether f is constant, and the rules give zero too, or only their own rounding."""
+        if not all(map(Trial.is_constant, trials, slopes)):
             return False
         return not any(trial.analytic.any() for trial in trials) or self._is_rounding(trials[0])
 
-    def _is_blind(self, trial: Trial, slope: Slope) -> bool:
-        """Whether neither side moves, with steps that may be too small for f."""
-        return not self.moves.ordinary and trial.sees_nothing(slope)
+    def _is_doubtful(self, found: Finding, trial: Trial, slope: Slope) -> bool:
+        """Whether smaller or larger steps may change the verdict."""
+        if found.verdict not in ("ok", "zero"):
+            return True
+        return not self.moves.ordinary and bool(trial.negligible(slope).all())  # the steps may be too small for f
+
+    def _grain(self, found: Finding, trial: Trial, slope: Slope) -> np.ndarray | None:
+        """The gaps between values of the outputs, if a step of a size that should show the error changed none of f."""
+        missing = np.abs(found.analytic - found.numerical) * slope.still
+        if not np.any(missing > TRUST * EPS * slope.size * np.abs(trial.cotangents[found.row])):
+            return None
+        return self.moves.grain(trial.tangent)[self.block] / self.units
 
     def _is_rounding(self, trial: Trial) -> bool:
         """Whether the rules give something else next to the point, where a smooth gradient is nearly the same."""
@@ -169,9 +218,16 @@ class _Comparison:
     def _refined(self, trial: Trial, slope: Slope) -> Slope:
         """The slope along the trial's tangent once more, with the best of many steps."""
         with np.errstate(all="ignore"):
-            varies = np.abs(trial.cotangents) @ slope.size / np.abs(trial.analytic)
+            varies = np.abs(trial.cotangents) @ slope.size / self._visible(trial, slope)
         varies = float(np.min(varies[np.isfinite(varies)], initial=np.inf))
         return self.moves.refined(trial.tangent, varies).cut(self.block, self.units)
+
+    def _visible(self, trial: Trial, slope: Slope) -> np.ndarray:
+        """(R,): the size of the slope that the rules show, or else the differences, with a large step if need be."""
+        visible = np.abs(np.where(trial.analytic, trial.analytic, trial.cotangents @ slope.value))
+        if visible.any():
+            return visible
+        return np.abs(trial.cotangents @ self.moves.slope(trial.tangent, FAR).cut(self.block, self.units).value)
 
     def _failure(self, found: Finding, trial: Trial) -> Outcome:
         """The finding in words and in plain numbers, not units; if a direction failed, those of the entry to blame."""
@@ -231,13 +287,16 @@ def _weigh(trials: list[Trial], slopes: list[Slope], limit: float) -> list[Findi
         errors = _ratios(np.abs(trial.analytic - numerical), scales)
         doubts = _ratios(doubts, np.where(scales > 0, scales, np.abs(trial.cotangents) @ slope.size))
         finite = np.isfinite(trial.analytic) & np.isfinite(numerical)
-        row, verdict = _verdict(errors, doubts, finite, bool(slope.kinked.any()), limit)
+        zero = trial.negligible(slope)
+        row, verdict = _verdict(errors, doubts, zero, finite, kinked=bool(slope.kinked.any()), limit=limit)
         findings.append(Finding(row, trial.analytic[row], numerical[row], errors[row], doubts[row], verdict))
     return findings
 
 
-def _verdict(errors: np.ndarray, doubts: np.ndarray, finite: np.ndarray, kinked: bool, limit: float) -> tuple[int, str]:
-    """The cotangent that decides, and what it decides."""
+def _verdict(
+    errors: np.ndarray, doubts: np.ndarray, zero: np.ndarray, finite: np.ndarray, *, kinked: bool, limit: float
+) -> tuple[int, str]:
+    """The cotangent that decides, and what it decides; "zero" if neither side shows anything else."""
     if not finite.all():
         return int(finite.argmin()), "not finite"
     worst = int(errors.argmax())
@@ -245,17 +304,12 @@ def _verdict(errors: np.ndarray, doubts: np.ndarray, finite: np.ndarray, kinked:
         return worst, "kink"
     doubts = TRUST * doubts
     wrong = errors > np.maximum(limit, doubts)
-    seen = ~wrong & (doubts <= COARSE)
-    for verdict, which in (("wrong", wrong), ("ok", seen)):
+    accurate = ~wrong & (doubts <= COARSE)
+    verdicts = {"wrong": wrong, "ok": accurate & ~zero, "undecided": ~accurate & ~zero, "zero": accurate}
+    for verdict, which in verdicts.items():
         if which.any():
             return int(np.where(which, errors, -1).argmax()), verdict
     return worst, "undecided"
-
-
-def _vacuous(trials: list[Trial], slopes: list[Slope], limit: float, note: str = "") -> Outcome:
-    analytic = _largest(*(trial.analytic for trial in trials))
-    numerical = _largest(*(trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)))
-    return Outcome(limit, analytic=analytic, numerical=numerical, vacuous=True, note=note)
 
 
 def _largest(*arrays: np.ndarray) -> float:

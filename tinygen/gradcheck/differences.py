@@ -9,7 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.gradcheck.limits import AHEAD, BITS, COMPLEX_STEP, EPS, FAR, KINK, PLATEAU, RESOLVED, STEP, TRUST
+from tinygen.gradcheck.limits import (
+    AHEAD,
+    BITS,
+    COMPLEX_STEP,
+    EPS,
+    FAR,
+    GRAINS,
+    KINK,
+    PLACES,
+    PLATEAU,
+    RESOLVED,
+    STEP,
+    TRUST,
+)
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -23,11 +36,12 @@ class Slope(NamedTuple):
     noise: np.ndarray  # how far values of f may be off
     size: np.ndarray  # the largest |f| on the way
     step: np.ndarray
+    still: np.ndarray  # the largest step that leaves f bit-equal, at least to one side; 0 if every step changes it
 
     def cut(self, block: slice, units: np.ndarray) -> "Slope":
         """The same for some of the outputs, measured in `units`."""
-        value, doubt, kinked, noise, size, step = (field[block] for field in self)
-        return Slope(value / units, doubt / units, kinked, noise / units, size / units, step)
+        value, doubt, kinked, noise, size, step, still = (field[block] for field in self)
+        return Slope(value / units, doubt / units, kinked, noise / units, size / units, step, still)
 
     def where(self, condition: np.ndarray, other: "Slope") -> "Slope":
         """This slope for the outputs where `condition` is true, the other slope elsewhere."""
@@ -36,6 +50,10 @@ class Slope(NamedTuple):
     def allows(self, other: "Slope") -> np.ndarray:
         """Where the other slope is no further off than this one may be."""
         return np.abs(other.value - self.value) <= TRUST * self.doubt
+
+    def with_grain(self, grain: np.ndarray) -> "Slope":
+        """The same for outputs whose values have gaps of this size."""
+        return self._replace(doubt=self.doubt + 4 * grain / self.step)
 
     @property
     def resolved(self) -> np.ndarray:
@@ -63,19 +81,21 @@ def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers
     it is the near step with the smallest doubt.
     """
     below = top = None  # the best step below the plateau, the best one on it
-    noise, run, left = np.zeros(center.shape), np.zeros(center.shape, int), np.zeros(center.shape, bool)
+    noise, still = np.zeros(center.shape), np.zeros(center.shape)
+    run, left = np.zeros(center.shape, int), np.zeros(center.shape, bool)
     with np.errstate(all="ignore"):
         for slope in _with_doubts(_slopes(f, x, t, center, powers)):
             resolved, near = slope.resolved, slope.step <= FAR
+            still = np.where(near, np.maximum(still, slope.still), still)
             if below is None:
                 below = top = slope._replace(doubt=np.where(near, slope.doubt, np.inf))
             left |= (run >= PLATEAU) & ~resolved
             top = slope.where(~left & resolved & ((run == 0) | (slope.doubt < top.doubt)), top)
             run = np.where(left, run, np.where(resolved, run + 1, 0))
-            below = slope.where((run == 0) & near & (slope.doubt < below.doubt), below)
+            below = slope.where((run == 0) & near & (slope.doubt <= below.doubt), below)
             noise = np.where(near & (slope.step <= AHEAD * below.step), slope.noise, noise)
         below = below._replace(doubt=np.maximum(below.doubt, 4 * noise / below.step))
-        return top.where((run >= PLATEAU) & below.allows(top), below)
+        return top.where((run >= PLATEAU) & below.allows(top), below)._replace(still=still)
 
 
 def _slopes(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers: Iterable[int]) -> Iterator[Slope]:
@@ -103,6 +123,22 @@ def _with_doubts(slopes: Iterable[Slope]) -> Iterator[Slope]:
         below, here = here, above
 
 
+def grain(f: Function, x: np.ndarray, t: np.ndarray, reach: float) -> np.ndarray:
+    """The smallest change other than 0 that each output shows, at x and at places along t on both sides; 0 if none.
+
+    It is the rounding of f where f is smooth. It is much larger where f adds a large number and subtracts it again.
+    """
+    found = np.full(f(x).shape, np.inf)
+    with np.errstate(all="ignore"):
+        for distance in (reach * 2.0**power for power in PLACES):
+            for place in (x - distance * t, x + distance * t):
+                here = f(place)
+                for power in GRAINS:
+                    change = np.abs(f(place + distance * 2.0**power * t) - here)
+                    found = np.where((change > 0) & (change < found), change, found)
+    return np.where(np.isfinite(found), found, 0.0)
+
+
 def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
     """Im f(x + iht) / h, exact to rounding for an analytic f (Squire & Trapp 1998)."""
     y = oracle(x + 1j * COMPLEX_STEP * t)
@@ -113,7 +149,7 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
         )
     value = y.imag / COMPLEX_STEP
     doubt, step = EPS * np.abs(value), np.full(value.shape, COMPLEX_STEP)
-    return Slope(value, doubt, np.zeros(value.shape, bool), EPS * np.abs(y), np.abs(y), step)
+    return Slope(value, doubt, np.zeros(value.shape, bool), EPS * np.abs(y), np.abs(y), step, np.zeros(value.shape))
 
 
 def _pair(f: Function, x: np.ndarray, t: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -128,4 +164,5 @@ def _slope(center: np.ndarray, near: tuple, far: tuple, h: float) -> Slope:
     # differ by the same at any step.
     gap, wider = (np.abs((a - center) / k + (b - center) / k) for (a, b), k in ((near, h), (far, 2 * h)))
     kinked = (gap > 0.75 * wider) & (gap > 1e-5 * np.abs(value) + KINK * noise / h)
-    return Slope(value, 4 * noise / h, kinked, noise, size, np.full(value.shape, h))
+    still = np.where((near[0] == center) | (near[1] == center), h, 0.0)
+    return Slope(value, 4 * noise / h, kinked, noise, size, np.full(value.shape, h), still)

@@ -34,6 +34,8 @@ RESOLVED = 1e-4  # three steps in a row that agree so well, relative to the slop
 PLATEAU = 6  # this many of them in a row: rounded values may agree by chance, but not over a factor of 64
 FAR = 2.0**-3  # a step beyond must lie on a plateau: far away f is another function, and a small difference no proof
 AHEAD = 2.0**6  # a step shows the noise of steps this much smaller, which may all have fallen on one rounded value
+PLACES = range(-12, 13, 2)  # powers of two, times the size of x: where to look for the smallest change of f
+GRAINS = range(-52, 0, 3)  # powers of two, times the distance of such a place: the steps to take there
 KINK = 100  # a kink counts if it is this many times larger than rounding; smaller ones are noise
 
 ORDINARY = (2.0**-8, 2.0**8)  # arrays whose largest entry is in between are moved by steps near 1, others in units

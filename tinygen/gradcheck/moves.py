@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygen.gradcheck.differences import Slope, few_bits, five_points, ladder
+from tinygen.gradcheck.differences import Slope, few_bits, five_points, grain, ladder
 from tinygen.gradcheck.limits import FLOOR, LADDER, ORDINARY, SAME, STEP, TINY
 from tinygen.gradcheck.point import Exact, Point, normal
 
@@ -31,10 +31,16 @@ class Moves:
     def ordinary(self) -> bool:
         return bool(np.all(self.units == 1))
 
-    def slope(self, t: np.ndarray) -> Slope:
-        """J t of all outputs, at first sight."""
+    def slope(self, t: np.ndarray, h: float = STEP) -> Slope:
+        """J t of all outputs with one step."""
         t = t * self.units
-        return self.exact(t) if self.exact else five_points(self.f, self.x, t, self.center)
+        return self.exact(t) if self.exact else five_points(self.f, self.x, t, self.center, h)
+
+    def grain(self, t: np.ndarray) -> np.ndarray:
+        """The smallest change other than 0 that the outputs show along t, near x and far from it."""
+        t = t * self.units
+        reach = _smallest_ratio(self.x, t)
+        return grain(self.f, self.x, t, reach if np.isfinite(reach) else 1.0)
 
     def settled(self, t: np.ndarray) -> Slope:
         """J t at first sight where half the step gives the same, else with the best of many steps."""
@@ -54,7 +60,8 @@ class Moves:
                 found = slope
             else:
                 better = ~found.resolved & found.allows(slope) & (slope.doubt < found.doubt)
-                found = slope.where(better, found)
+                still = np.maximum(found.still, slope.still)
+                found = slope.where(better, found)._replace(still=still)
         return found
 
 
