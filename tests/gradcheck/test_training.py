@@ -1,14 +1,11 @@
 """`check` compares what training uses: float32 with float64, compiled kernels with the plain ones; the command too."""
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from helpers.paths import ROOT
+from helpers.processes import python, run_tests
 
 import tinygen as tg
 from tinygen import functional, kernels
@@ -149,12 +146,8 @@ def test_a_rule_that_returns_no_gradient_is_named(rule, error, given, through):
 # -- the command and the suite -----------------------------------------------------------------------------------------
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=240)
-
-
 def test_a_bad_seed_is_no_wrong_rule():
-    found = run("tinygen", "check", "relu", "--seed", "-1")
+    found = python("-m", "tinygen", "check", "relu", "--seed", "-1")
     assert found.returncode == 2 and "WRONG" not in found.stdout + found.stderr
     assert "seed" in found.stderr and "-1" in found.stderr and "Traceback" not in found.stderr
     with pytest.raises(ValueError, match="check: expected seed to be a whole number of at least 0, got -1"):
@@ -164,20 +157,5 @@ def test_a_bad_seed_is_no_wrong_rule():
 
 
 def test_one_op_in_one_file_is_not_measured_by_the_coverage_table():
-    root = ROOT
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "--op",
-        "relu",
-        "tests/ops/test_kinks.py",
-    ]
-    found = subprocess.run(
-        command, cwd=root, capture_output=True, text=True, env=os.environ | {"TINYGEN_PROFILE": "quick"}
-    )
+    found = run_tests("--op", "relu", "tests/ops/test_kinks.py")
     assert found.returncode == 0 and "too few examples" not in found.stdout, found.stdout

@@ -1,14 +1,11 @@
 """The float32 kernels of one entry at a time: within a few units in the last place of float64, for every float."""
 
-import os
-import subprocess
-import sys
 from inspect import signature
 
 import numba
 import numpy as np
 import pytest
-from helpers.paths import ROOT
+from helpers.processes import run_tests
 
 from tinygen import kernels
 from tinygen.kernels import COMPILED, compiled, elementwise, reference
@@ -192,9 +189,5 @@ def test_the_loop_is_vector_code(name, monkeypatch):
 def test_as_plain_python(profile):
     if profile == "quick" or not JIT:
         pytest.skip("in the profiles full and long")
-    root = ROOT
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    settings = {"TINYGEN_PROFILE": "quick", "PYTHONPATH": path, "NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", __file__]
-    run = subprocess.run(command, env={**os.environ, **settings}, cwd=root, capture_output=True, text=True)
+    run = run_tests(__file__, NUMBA_DISABLE_JIT="1")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,13 +1,10 @@
 """Each fast kernel equals its plain NumPy twin: to the bit on whole numbers, within rounding on others."""
 
-import os
-import subprocess
-import sys
 from inspect import signature
 
 import numpy as np
 import pytest
-from helpers.paths import ROOT
+from helpers.processes import run_tests
 from hypothesis import given, settings
 
 from tinygen import kernels
@@ -116,10 +113,7 @@ def test_nan_and_infinity_reach_the_same_entries(name):
 def test_as_plain_python_and_with_bounds_checks(setting, profile, tmp_path):
     if profile == "quick":
         pytest.skip("compiles all kernels anew: in the profiles full and long")
-    root = ROOT
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    settings = {"TINYGEN_PROFILE": "quick", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": path, setting: "1"}
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path), setting: "1"}
     wanted = "small or large" if setting == "NUMBA_BOUNDSCHECK" else "small"  # plain Python takes its time
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", __file__, "-k", wanted]
-    run = subprocess.run(command, env={**os.environ, **settings}, cwd=root, capture_output=True, text=True)
+    run = run_tests(__file__, "-k", wanted, **settings)
     assert run.returncode == 0, run.stdout + run.stderr

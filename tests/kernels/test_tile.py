@@ -1,12 +1,8 @@
 """The tiles and the vectors under all products: against plain NumPy, compiled, as Python, and on narrower vectors."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from helpers.paths import ROOT
+from helpers.processes import run_tests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
@@ -156,25 +152,8 @@ def test_as_plain_python_with_bounds_checks_and_on_narrower_vectors(how, profile
         pytest.skip("compiles the kernels anew, or not at all: in the profiles full and long")
     if how == "narrow" and not WIDE:
         pytest.skip("here vectors are narrow anyway")
-    root = ROOT
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    environment = {
-        **os.environ,
-        "TINYGEN_PROFILE": "quick",
-        "NUMBA_CACHE_DIR": str(tmp_path),
-        "PYTHONPATH": path,
-        how: "1",
-    }
-    files = [str(root / "tests" / "kernels" / f"test_{name}.py") for name in ("tile", "conv", "matmul")]
-    options = [
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        *files,
-        "-k",
-        SMALL if how == "NUMBA_DISABLE_JIT" else "not narrower",
-    ]
-    command = [sys.executable, "-c", STARTS[how], *options]
-    run = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True)
+    files = [f"tests/kernels/test_{name}.py" for name in ("tile", "conv", "matmul")]
+    chosen = SMALL if how == "NUMBA_DISABLE_JIT" else "not narrower"
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path), how: "1"}
+    run = run_tests(*files, "-k", chosen, start=("-c", STARTS[how]), **settings)
     assert run.returncode == 0, run.stdout + run.stderr

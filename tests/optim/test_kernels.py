@@ -1,13 +1,11 @@
 """Each optimizer's one-pass kernel equals its reference implementation, with the same bits on any number of threads."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from itertools import chain
 
 import numpy as np
 import pytest
+from helpers.processes import python
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,7 +125,5 @@ from tests.optim.test_kernels import CALLS, assert_equal_kernels, draw
 for call in CALLS:
     assert_equal_kernels(call, draw(call, [(3, 5), (1030,)], 0, np.float64), np.float64)
 """
-    run = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True
-    )
+    run = python("-c", code, NUMBA_DISABLE_JIT="1")
     assert run.returncode == 0, run.stderr

@@ -1,16 +1,13 @@
-"""Tests of the locks: six ways to bring in something untested or wrong, and each must turn a run of the suite red.
+"""Tests of the tests: each of these plugins adds something untested or wrong, and a run of the suite must fail.
 
-Each canary is a plugin for a run of its own. The seventh brings in a right op with a right case: that run is green, so
-it is the defects that the others die of.
+One more plugin adds a correct op with a correct case. Its run passes, so it is the defects that make the others fail.
 """
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from helpers.paths import ROOT
+from helpers.processes import run_tests
 
 RIGHT = """
 from datetime import date
@@ -37,7 +34,7 @@ CASES["canary"] = Case(**case)
 PROPERTIES, LOCKS = "tests/testing/test_properties.py", "tests/testing/test_completeness.py"
 KERNEL_LOCKS = "tests/kernels/test_completeness.py"
 
-CANARIES = {  # what is wrong: (what is put in place of what, where it must be noticed, a word of the complaint)
+CANARIES = {  # what is wrong: (text of RIGHT, its replacement, the test that must fail, a phrase of its message)
     "an op without a case": ('CASES["canary"] = Case(**case)', "", LOCKS, "canary"),
     "a wrong derivative": ("lambda g: 3 * g", "lambda g: 2 * g", PROPERTIES, "its derivative in x"),
     "nothing but empty arrays": ("int(rng.integers(3))", "0", PROPERTIES, "was tested by 0 examples"),
@@ -57,42 +54,27 @@ CANARIES = {  # what is wrong: (what is put in place of what, where it must be n
 }
 
 
-def run_with(plugin: str, folder: Path, *tests: str) -> subprocess.CompletedProcess:
-    """A run of the suite for the op `canary`, in a process where `plugin` is imported first."""
-    (folder / "canary_plugin.py").write_text(plugin)
-    root = ROOT
-    path = os.pathsep.join([str(folder), str(root), os.environ.get("PYTHONPATH", "")])
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "canary_plugin",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "--op=canary",
-    ]
-    environment = {**os.environ, "PYTHONPATH": path, "TINYGEN_PROFILE": "quick"}
-    return subprocess.run([*command, *tests], env=environment, cwd=root, capture_output=True, text=True)
+def run_with(plugin: str, folder: Path, *tests: str) -> CompletedProcess:
+    """A run of the suite for the op `canary`, in a process that imports `plugin` first."""
+    (folder / "canary_plugin.py").write_text(plugin, encoding="utf-8")
+    return run_tests("-p", "canary_plugin", "--op=canary", *tests, path=(folder,))
 
 
-QUICK = ("a wrong derivative",)  # each costs a process: the others are left to the full profile
+QUICK = ("a wrong derivative",)  # each starts a process: the others run in the full profile
 
 
 @pytest.mark.parametrize("name", CANARIES)
-def test_canary_dies(name, tmp_path, request, profile):
+def test_a_canary_makes_the_run_fail(name, tmp_path, request, profile):
     if name not in QUICK:
         request.getfixturevalue("not_quick")
-    old, new, tests, complaint = CANARIES[name]
+    old, new, tests, message = CANARIES[name]
     assert old in RIGHT
     run = run_with(RIGHT.replace(old, new), tmp_path, tests)
     assert run.returncode == 1, run.stdout + run.stderr
-    assert complaint in run.stdout
+    assert message in run.stdout
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_a_right_op_lives(tmp_path):
+def test_a_correct_op_passes(tmp_path):
     run = run_with(RIGHT, tmp_path, PROPERTIES, LOCKS)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,0 +1,30 @@
+"""Python in processes of its own: commands, and runs of the suite."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers.paths import ROOT
+
+
+def python(*arguments: str, root: Path = ROOT, path: tuple[Path, ...] = (), **environment: str):
+    """The finished process of `python *arguments` in the project at `root`, with its output as text.
+
+    `path` goes before everything else that Python imports from; `environment` is added to the present one.
+    """
+    folders = os.pathsep.join([*map(str, path), str(root), str(root / "tests"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": folders, **environment},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+
+
+def run_tests(*arguments: str, start: tuple[str, ...] = ("-m", "pytest"), **options):
+    """The finished process of a run of the suite in the quick profile, without workers and without a cache."""
+    options = {"TINYGEN_PROFILE": "quick", **options}
+    return python(*start, "-n", "0", "-p", "no:cacheprovider", *arguments, **options)
