@@ -49,13 +49,13 @@ def grad(
     """
     single = isinstance(xs, Tensor)
     targets = [xs] if single or not isinstance(xs, Iterable) else list(xs)
-    _check(y, targets)
-    gradients = {y.node: _cotangent(y, gy)}
+    root, ends = _nodes(y, targets)
+    gradients = {root: _cotangent(y, gy)}
     keep = create_graph if retain_graph is None else retain_graph
     recording = nullcontext() if create_graph else no_grad()
     with recording, np.errstate(divide="ignore", invalid="ignore"):  # at a pole the gradient itself is inf or nan
-        _walk(y.node, {x.node for x in targets}, gradients, keep)
-    found = [gradients[x.node] if x.node in gradients else constant(np.zeros(x.shape, x.dtype)) for x in targets]
+        _walk(root, set(ends), gradients, keep)
+    found = [gradients[n] if n in gradients else constant(np.zeros(x.shape, x.dtype)) for n, x in zip(ends, targets)]
     return found[0] if single else found
 
 
@@ -110,9 +110,10 @@ def backward(self: Tensor, gradient: Operand | None = None, *, retain_graph: boo
     """Add the gradient of this tensor to the `.grad` of every variable behind it: `grad` with all leaves as its xs."""
     if self.node is None:
         raise TypeError("backward: this tensor is a constant; make the inputs Parameters")
-    leaves = [constant(np.empty(()), node) for node in reachable(self.node) if node.op is None]
-    for leaf, g in zip(leaves, grad(self, leaves, gradient, retain_graph=retain_graph)):
-        leaf.node.grad = g if leaf.node.grad is None else leaf.node.grad + g
+    leaves = [node for node in reachable(self.node) if node.op is None]
+    targets = [constant(np.empty(()), leaf) for leaf in leaves]
+    for leaf, g in zip(leaves, grad(self, targets, gradient, retain_graph=retain_graph)):
+        leaf.grad = g if leaf.grad is None else leaf.grad + g
 
 
 Tensor.backward = backward
@@ -120,14 +121,18 @@ Tensor.backward = backward
 # -- checks ------------------------------------------------------------------------------------------------------------
 
 
-def _check(y: Tensor, targets: list[Tensor]) -> None:
-    constant_is = "a constant; make it a Parameter or Tensor(..., requires_grad=True)"
+def _nodes(y: Tensor, targets: list[Tensor]) -> tuple[Node, list[Node]]:
+    """The nodes of y and of the targets; raises TypeError for constants."""
     if not isinstance(y, Tensor) or y.node is None:
         raise TypeError("grad: y is a constant; make the inputs Parameters or Tensor(..., requires_grad=True)")
+    ends = []
     for i, x in enumerate(targets):
         if not isinstance(x, Tensor) or x.node is None:
-            kind = "a Module; write model.parameters()" if hasattr(x, "parameters") else constant_is
+            a_constant = "a constant; make it a Parameter or Tensor(..., requires_grad=True)"
+            kind = "a Module; write model.parameters()" if hasattr(x, "parameters") else a_constant
             raise TypeError(f"grad: xs[{i}] is {kind}")
+        ends.append(x.node)
+    return y.node, ends
 
 
 def _cotangent(y: Tensor, gy: Operand | None) -> Tensor:

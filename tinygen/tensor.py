@@ -33,9 +33,9 @@ class Node:
 
     __slots__ = ("birth", "edges", "grad", "op", "output", "shape")
 
-    def __init__(self, op: Callable | None, edges: list, output: ndarray | None, shape: tuple[int, ...]):
-        self.op = op
-        self.edges = edges
+    def __init__(self, op: Any, edges: list, output: ndarray | None, shape: tuple[int, ...]):
+        self.op = op  # None of a leaf
+        self.edges: Any = edges  # None once the graph was dropped
         self.output = output
         self.shape = shape
         self.grad: Tensor | None = None
@@ -235,14 +235,13 @@ class Parameter(Tensor):
             value = array_of(value)
             if not is_read_only(value) or value.dtype not in FLOATS:
                 value = as_array(value)
-            if value.shape != self.node.shape:
-                raise ValueError(
-                    f"Parameter.data: expected shape {self.node.shape}, got {value.shape}: make a new Parameter"
-                )
+            expected = self.node.shape if self.node else ()
+            if value.shape != expected:
+                raise ValueError(f"Parameter.data: expected shape {expected}, got {value.shape}: make a new Parameter")
         super().__setattr__(name, value)
 
 
-_new = Tensor.__new__
+_new: Any = object.__new__  # __init__ would copy and check
 
 
 def constant(array: ndarray, node: Node | None = None) -> Tensor:

@@ -9,11 +9,11 @@ of each is another of them, at every order. docs/convolution.md derives them.
 from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.op import op
-from tinygen.ops.support.geometry import check_conv2d, check_conv2d_weight, check_conv_transpose2d, geometry
+from tinygen.ops.support.geometry import Pair, check_conv2d, check_conv2d_weight, check_conv_transpose2d, geometry
 
 
 @op
-def conv2d(x, w, *, stride=1, padding=0, dilation=1):
+def conv2d(x, w, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1):
     """y[n,i,j,o] = Σ w[u,v,c,o] x[n, si+du-p, sj+dv-p, c]: images x (N, H, W, C), kernel w (KH, KW, C, O)."""
     form = geometry(stride, padding, dilation, "conv2d")
     check_conv2d("conv2d", x, w, form)
@@ -25,7 +25,7 @@ def conv2d(x, w, *, stride=1, padding=0, dilation=1):
 
 
 @op
-def conv_transpose2d(g, w, *, size, stride=1, padding=0, dilation=1):
+def conv_transpose2d(g, w, *, size, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1):
     """x[n, si+du-p, sj+dv-p, c] = Σ w[u,v,c,o] g[n,i,j,o]: makes images of `size` (H, W) from g (N, GH, GW, O).
 
     `size` is an argument because a `conv2d` with a stride maps images of several sizes to the same (GH, GW).
@@ -41,7 +41,7 @@ def conv_transpose2d(g, w, *, size, stride=1, padding=0, dilation=1):
 
 
 @op
-def conv2d_weight(x, g, *, kernel_size, stride=1, padding=0, dilation=1):
+def conv2d_weight(x, g, *, kernel_size, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1):
     """w[u,v,c,o] = Σ g[n,i,j,o] x[n, si+du-p, sj+dv-p, c]: from x (N, H, W, C) and g (N, GH, GW, O)."""
     form = geometry(stride, padding, dilation, "conv2d_weight")
     kernel_size = arguments.pair("conv2d_weight", "kernel_size", kernel_size, least=1)

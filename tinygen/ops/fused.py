@@ -12,7 +12,7 @@ from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from tinygen.ops.elementwise import gate
 from tinygen.ops.reduce import sum
 from tinygen.ops.support.broadcasting import elementwise
-from tinygen.ops.support.geometry import check_bias, check_conv2d, check_conv_transpose2d, geometry
+from tinygen.ops.support.geometry import Pair, check_bias, check_conv2d, check_conv_transpose2d, geometry
 from tinygen.ops.support.matrices import swapped
 from tinygen.ops.support.sharing import shared
 from tinygen.tensor import Tensor
@@ -59,7 +59,7 @@ def linear(x, w, b):
 
 
 @op
-def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1, activation=None):
+def conv2d_bias(x, w, b, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, activation=None):
     """conv2d(x, w) + b, for a bias b (O,), and then relu if `activation` is "relu"."""
     form = geometry(stride, padding, dilation, "conv2d_bias")
     check_conv2d("conv2d_bias", x, w, form)
@@ -75,7 +75,7 @@ def conv2d_bias(x, w, b, *, stride=1, padding=0, dilation=1, activation=None):
 
 
 @op
-def conv_transpose2d_bias(g, w, b, *, size, stride=1, padding=0, dilation=1, activation=None):
+def conv_transpose2d_bias(g, w, b, *, size, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, activation=None):
     """conv_transpose2d(g, w) + b, for a bias b (C,), and then relu if `activation` is "relu"."""
     form = geometry(stride, padding, dilation, "conv_transpose2d_bias")
     size = arguments.pair("conv_transpose2d_bias", "size", size, least=1)

@@ -8,6 +8,7 @@ respect to x, weight and bias; docs/rules.md derives them.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,9 @@ def group_norm(x, weight, bias, *, num_groups, eps=1e-5, activation=None, negati
     """
     form = norm_settings("group_norm", x, weight, bias, num_groups, eps, activation, negative_slope, moments)
     value, moments = kernels.group_norm(x.data, weight.data, bias.data, *form)
-    settings = dict(num_groups=num_groups, eps=eps, activation=activation, negative_slope=negative_slope)
+    settings: dict[str, Any] = dict(
+        num_groups=num_groups, eps=eps, activation=activation, negative_slope=negative_slope
+    )
 
     def gradients(g):
         return parts(group_norm_vjp(g, x, weight, bias, **settings, moments=moments), x.shape)
@@ -51,7 +54,7 @@ def batch_norm(
 
     It is `group_norm` with the whole batch as one example and each channel as a group, so `moments` are (1, 2, C).
     """
-    settings = dict(eps=eps, activation=activation, negative_slope=negative_slope, moments=moments)
+    settings: dict[str, Any] = dict(eps=eps, activation=activation, negative_slope=negative_slope, moments=moments)
     y = group_norm(reshape(x, shape=(1, *x.shape)), weight, bias, num_groups=x.shape[-1], **settings)
     return reshape(y, shape=x.shape)
 
@@ -66,6 +69,6 @@ def layer_norm(
     negative_slope: float = 0.01,
 ) -> Tensor:
     """x (..., C), normalised at each position over its C features (Ba et al. 2016): each position is an example."""
-    settings = dict(eps=eps, activation=activation, negative_slope=negative_slope)
+    settings: dict[str, Any] = dict(eps=eps, activation=activation, negative_slope=negative_slope)
     rows = reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
     return reshape(group_norm(rows, weight, bias, num_groups=1, **settings), shape=x.shape)

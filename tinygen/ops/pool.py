@@ -7,11 +7,11 @@ from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.op import op
 from tinygen.ops.shape import reshape, scatter
-from tinygen.ops.support.geometry import Geometry, check_image, geometry
+from tinygen.ops.support.geometry import Geometry, Pair, check_image, geometry
 
 
 @op
-def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
+def avg_pool2d(x, *, kernel_size, stride: Pair | None = None, padding: Pair = 0):
     """The mean of each window of (N, H, W, C); zeros of the padding count as pixels, as in PyTorch."""
     kernel_size, form = _windows(x, kernel_size, stride, padding, "avg_pool2d")
     size = x.shape[1:3]
@@ -37,7 +37,7 @@ def avg_pool2d_adjoint(g, *, size, kernel_size, stride, padding):
 
 
 @op
-def max_pool2d(x, *, kernel_size, stride=None, padding=0):
+def max_pool2d(x, *, kernel_size, stride: Pair | None = None, padding: Pair = 0):
     """The largest pixel of each window of (N, H, W, C); padding is at most half the kernel and never the largest."""
     kernel_size, form = _windows(x, kernel_size, stride, padding, "max_pool2d")
     chosen = kernels.max_pool2d_indices(x.data, kernel_size, form.stride, form.padding)  # into x.ravel()

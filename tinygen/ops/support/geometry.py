@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from tinygen.errors import arguments
 
+Pair = int | tuple[int, int]  # (height, width), or one number for both
+
 
 class Geometry(NamedTuple):
     """How a window moves: each a pair (height, width)."""
