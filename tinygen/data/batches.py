@@ -1,13 +1,16 @@
 """Batches in a random order, with a position that can be saved and resumed exactly."""
 
 from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar, cast, overload
 
 import numpy as np
 
 from tinygen.errors import arguments
 
+Batch = TypeVar("Batch", np.ndarray, tuple[np.ndarray, ...])
 
-class Batches:
+
+class Batches(Generic[Batch]):
     """The rows of one or several arrays in batches; each pass of a `for` loop is one epoch, in a new random order.
 
     `arrays` is one array (N, ...), or several arrays with the same N, whose batches are tuples of matching rows.
@@ -16,6 +19,26 @@ class Batches:
     Raises TypeError or ValueError if the arguments do not fit together or give no batch.
     """
 
+    @overload
+    def __init__(
+        self: "Batches[np.ndarray]",
+        arrays: np.ndarray,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+    ): ...
+    @overload
+    def __init__(
+        self: "Batches[tuple[np.ndarray, ...]]",
+        arrays: Sequence[np.ndarray],
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+    ): ...
     def __init__(
         self,
         arrays: np.ndarray | Sequence[np.ndarray],
@@ -47,16 +70,17 @@ class Batches:
         whole, rest = divmod(self.rows, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
+    def __iter__(self) -> Iterator[Batch]:
         """The remaining batches of this epoch, each a copy (B, ...) of its rows."""
         order = self._order()
         while self.position < len(self):
             rows = order[self.position * self.batch_size :][: self.batch_size]
             self.position += 1  # before `yield`: a state saved in the loop's body counts this batch as done
-            yield self.arrays[0][rows] if self.single else tuple(array[rows] for array in self.arrays)
+            batch = self.arrays[0][rows] if self.single else tuple(array[rows] for array in self.arrays)
+            yield cast(Batch, batch)
         self.epoch, self.position = self.epoch + 1, 0
 
-    def forever(self) -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
+    def forever(self) -> Iterator[Batch]:
         """The batches of one epoch after another, without end, for loops that count steps."""
         while True:
             yield from self
