@@ -157,8 +157,8 @@ def test_new_data_is_private_unless_it_is_read_only():
     [
         (np.zeros(3, np.float32), ValueError, r"Parameter\.data: expected shape \(2,\), got \(3,\)"),
         (1.0, ValueError, r"expected shape \(2,\), got \(\)"),
-        (np.array([1, 2]), TypeError, "float32 or float64, not int64"),
-        (None, TypeError, "float32 or float64, not object"),
+        (np.array([1, 2]), TypeError, "float32 or float64, got int64"),
+        (None, TypeError, "float32 or float64, got object"),
     ],
 )
 def test_new_data_must_fit(data, error, words):

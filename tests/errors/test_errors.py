@@ -144,12 +144,18 @@ WRONG_IMAGES = [
 ]
 
 WRONG_TYPES = [
-    (lambda: X * INTEGERS, "a Tensor holds float32 or float64, not int64: convert with array.astype(np.float32)"),
-    (lambda: tg.conv2d(IMAGES, np.zeros(KERNEL.shape, int)), "float32 or float64, not int64"),
-    (lambda: X * True, "not bool: convert with array.astype(np.float32); integers and booleans"),
-    (lambda: X + 1j, "not complex128"),
-    (lambda: X + None, "not object"),
-    (lambda: tg.Parameter(INTEGERS), "integers and booleans (labels, indices, masks) stay NumPy arrays"),
+    (
+        lambda: X * INTEGERS,
+        "Tensor: expected float32 or float64, got int64: write array.astype(np.float32), or keep labels",
+    ),
+    (lambda: tg.conv2d(IMAGES, np.zeros(KERNEL.shape, int)), "float32 or float64, got int64"),
+    (lambda: X * True, "expected float32 or float64, got bool: write mask.astype(np.float32), or tinygen.where("),
+    (lambda: X + 1j, "float32 or float64, got complex128"),
+    (lambda: X + None, "float32 or float64, got object"),
+    (
+        lambda: tg.Parameter(INTEGERS),
+        "got int64: write array.astype(np.float32), or keep labels and indices as NumPy arrays",
+    ),
     (lambda: X.astype(int), "astype: a Tensor holds float32 or float64, not int64"),
     (
         lambda: tg.where(X, X, X),

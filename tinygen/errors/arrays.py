@@ -1,4 +1,4 @@
-"""What a Tensor may hold: real arrays in float32 or float64, read-only all the way down."""
+"""What a Tensor can hold: a read-only array of float32 or float64, whose base, if it is a view, is read-only too."""
 
 from typing import Any
 
@@ -11,21 +11,34 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 def check_dtype(dtype: np.dtype) -> None:
     """Raise TypeError unless it is float32 or float64."""
     if dtype not in FLOATS:
-        mask = "; in a rule mask.astype(g.dtype), or tinygen.where(mask, g, 0.0)" if dtype == np.dtype(bool) else ""
-        raise TypeError(
-            f"a Tensor holds float32 or float64, not {dtype}: convert with array.astype(np.float32); "
-            f"integers and booleans (labels, indices, masks) stay NumPy arrays{mask}"
-        )
+        hint = _HINTS.get(dtype.kind, "write array.astype(np.float32)")
+        raise TypeError(f"Tensor: expected float32 or float64, got {dtype}: {hint}")
+
+
+_INTEGERS = "write array.astype(np.float32), or keep labels and indices as NumPy arrays"
+_HINTS = {  # by the kind of a dtype
+    "b": "write mask.astype(np.float32), or tinygen.where(mask, a, b)",
+    "i": _INTEGERS,
+    "u": _INTEGERS,
+    "O": "write numbers or one array",
+    "U": "write numbers or one array",
+}
 
 
 def as_array(data: Any, dtype: np.dtype | None = None) -> ndarray:
     """A private read-only copy of `data` as float32 or float64; Python numbers take `dtype`, else float32."""
     if isinstance(data, list | tuple) and any(hasattr(entry, "node") for entry in data):
-        raise TypeError("a list of Tensors is not an array: pass tensors one by one, as in tinygen.stack(a, b)")
+        raise TypeError(
+            f"Tensor: expected an array or numbers, got a {type(data).__name__} of Tensors: "
+            "write tinygen.concat(*tensors) or tinygen.stack(*tensors)"
+        )
     if hasattr(data, "__array__"):  # of other libraries too: what has a dtype keeps it
         data = np.asarray(data)
         check_dtype(data.dtype)
-    array = np.array(data, order="C")
+    try:
+        array = np.array(data, order="C")
+    except ValueError as error:
+        raise ValueError("Tensor: expected nested lists with rows of one length, got different lengths") from error
     if not isinstance(data, ndarray | np.generic) and array.dtype.kind in "if":
         array = array.astype(dtype or np.float32)
     check_dtype(array.dtype)
@@ -53,7 +66,7 @@ def is_read_only(array: Any) -> bool:
 
 
 def read_only(mask: ndarray) -> ndarray:
-    """A boolean array of one's own, made read-only: an op can keep it without a copy."""
+    """The array `mask` itself, made read-only, so that an op can keep it without a copy."""
     mask = np.asarray(mask)
     mask.setflags(write=False)
     return mask

@@ -79,6 +79,7 @@ FUNCTIONS = {
     "l1_loss": 'tinygen.functional.l1(x, target, reduction="mean")',
     "layers": "tinygen.nn",
     "linalg": "tinygen.norm(x), or np.linalg with x.numpy()",
+    "linear": "x @ w + b",
     "linspace": "tinygen.Tensor(np.linspace(start, stop, n, dtype=np.float32))",
     "load": "model.load(path)",
     "log10": "tinygen.log(x) / np.log(10)",
