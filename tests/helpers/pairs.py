@@ -1,9 +1,13 @@
-"""Pairs of an op and its PyTorch counterpart: entries, shapes, sums and products (images: image_pairs.py)."""
+"""Pairs of an op and its PyTorch counterpart: entries, shapes, sums and products (images: image_pairs.py).
+
+An op needs a row only if PyTorch has no function of its name that takes the same settings: `by_name` finds the others.
+"""
 
 import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen.testing import CASES
 
 torch = pytest.importorskip("torch", minversion="2", reason="PyTorch isn't installed: nothing to compare with")
 F = torch.nn.functional
@@ -19,6 +23,25 @@ def row(name):
         return draw
 
     return enter
+
+
+def by_name(name):
+    """PyTorch's function of the same name, or None."""
+    homes = (torch, F, torch.special)
+    return next((getattr(home, name) for home in homes if hasattr(home, name)), None)
+
+
+def enter_by_name():
+    """A row for each op that has none, with the inputs and settings of its case, if PyTorch has its name."""
+    entered = {name.split()[0] for name in ROWS}
+    for name in sorted(tg.OPS.keys() & CASES.keys() - entered):
+        if by_name(name) is not None:
+            row(name)(lambda rng, name=name: _sampled(rng, name))
+
+
+def _sampled(rng, name):
+    arrays, static = CASES[name].sample(rng)
+    return arrays, lambda *xs: tg.OPS[name](*xs, **static), lambda *xs: by_name(name)(*xs, **static)
 
 
 # -- entry by entry ----------------------------------------------------------------------------------------------------
@@ -56,33 +79,10 @@ def cross_entropy(x, t):
 
 
 UNARY = {
-    "neg": (torch.neg, normal),
-    "exp": (torch.exp, normal),
-    "expm1": (torch.expm1, normal),
     "exp_remainder": (lambda x: torch.exp(x) - 1 - x, normal),
-    "log": (torch.log, positive),
-    "log1p": (torch.log1p, positive),
-    "sqrt": (torch.sqrt, positive),
-    "abs": (torch.abs, normal),
-    "sin": (torch.sin, normal),
-    "cos": (torch.cos, normal),
-    "tanh": (torch.tanh, normal),
-    "erf": (torch.erf, normal),
-    "relu": (F.relu, normal),
-    "sigmoid": (torch.sigmoid, normal),
-    "softplus": (F.softplus, normal),
-    "silu": (F.silu, normal),
-    "gelu": (F.gelu, normal),
     "normal_cdf": (torch.special.ndtr, normal),
 }
 BINARY = {
-    "add": (torch.add, normal, normal),
-    "sub": (torch.sub, normal, normal),
-    "mul": (torch.mul, normal, normal),
-    "div": (torch.div, normal, away_from_zero),
-    "pow": (torch.pow, positive, normal),
-    "maximum": (torch.maximum, normal, normal),
-    "minimum": (torch.minimum, normal, normal),
     "gate": (torch.mul, normal, normal),  # the same but where an entry is 0
     "ratio": (torch.div, normal, away_from_zero),
     "sigmoid_vjp": (backwards(torch.sigmoid), normal, normal),
@@ -115,18 +115,6 @@ for name in UNARY:
     unary(name)
 for name in BINARY:
     binary(name)
-
-
-@row("leaky_relu")
-def _(rng):
-    slope = float(rng.uniform(0, 1))
-    return [normal(rng, 3, 4)], lambda x: tg.leaky_relu(x, negative_slope=slope), lambda x: F.leaky_relu(x, slope)
-
-
-@row("elu")
-def _(rng):
-    alpha = float(rng.uniform(0.5, 2))
-    return [normal(rng, 3, 4)], lambda x: tg.elu(x, alpha=alpha), lambda x: F.elu(x, alpha)
 
 
 @row("matmul of vectors")

@@ -81,7 +81,7 @@ def test_the_page_of_rules_names_every_op():
 
     page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     missing = [name for name, op in OPS.items() if op.__module__.startswith("tinygen.") and f"`{name}`" not in page]
-    assert not missing
+    assert not missing, "\n".join(f"{name}: add a line with the op and its rule to docs/rules.md" for name in missing)
 
 
 # -- the glossary ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,12 @@ COMPOSITIONS = {"batch_norm", "flatten", "layer_norm", "upsample", "where"}  # p
 
 
 def test_every_op_has_a_case_and_every_case_an_op():
-    assert set(CASES) == set(OPS) | COMPOSITIONS
+    missing = {name: op.__module__.rpartition(".")[2] for name, op in OPS.items() if name not in CASES}
+    assert not missing, "\n".join(
+        f"{name}: add Case(op={name}, sample=..., oracle=...) to tinygen/testing/cases/{file}.py"
+        for name, file in missing.items()
+    )
+    assert set(CASES) - set(OPS) == COMPOSITIONS
 
 
 def test_every_public_name_of_ops_is_an_op_or_a_listed_composition():

@@ -28,6 +28,7 @@ def cells(properties):
 
 @pytest.mark.parametrize(("op", "prop"), cells([prop for prop in PROPERTIES if prop not in SHARES]))
 def test_every_op_has_every_property(op, prop, coverage, profile):
+    assert op in CASES, f"{op} has no case: add one to tinygen/testing/cases/"
     case, measure = CASES[op], PROPERTIES[prop].measure
     arguments = set(PROPERTIES[prop].arguments(case))
 

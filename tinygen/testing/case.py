@@ -50,6 +50,7 @@ class Case:
     terms: Callable[[Arrays, Static], int] | None = None  # the length of the longest sum, forwards or backwards
     domain: Callable[..., np.ndarray] | None = None  # which extreme inputs the op is made for, as a mask; None: all
     waivers: tuple[Waiver, ...] = ()
+    without_torch: str = ""  # why PyTorch has nothing to compare the op with
 
     @property
     def name(self) -> str:
