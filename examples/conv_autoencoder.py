@@ -12,7 +12,7 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load, one_per_class
 from tinygen.evaluate import metrics
-from tinygen.models import ConvAutoencoder
+from tinygen.models import Autoencoder
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Limit, Rate, Seed, Size, before_work, command, start
 
@@ -24,7 +24,7 @@ def main(
     epochs: Count = 3,
     batch_size: Batch = 32,
     lr: Rate = 2e-3,
-    code: Size = 10,
+    latent: Size = 10,
     limit: Limit = None,
     seed: Seed = 0,
     out: Path = Path("runs/conv_autoencoder"),
@@ -39,7 +39,7 @@ def main(
         epochs: number of passes over the training images.
         batch_size: number of images per step.
         lr: peak learning rate; it rises in a warm-up and falls to zero along half a cosine.
-        code: size of the code, in numbers per image.
+        latent: size of the code, in numbers per image.
         limit: number of training images, and of test images; all by default.
         seed: seed for all random numbers.
         out: folder for the model, the log and the page.
@@ -47,21 +47,18 @@ def main(
         overwrite: delete the run in that folder and start over.
         quiet: no output.
     """
-    config = dict(epochs=epochs, batch_size=batch_size, lr=lr, code=code, limit=limit, seed=seed)
+    config = dict(epochs=epochs, batch_size=batch_size, lr=lr, latent=latent, limit=limit, seed=seed)
     rng = np.random.default_rng(seed)
     with before_work():
         digits = load(data, quiet=quiet)
         train, test = digits.train_images[:limit], digits.test_images[:limit]
-        height, width, channels = digits.image_shape
-        if height != width:
-            raise ValueError(f"expected square images, got {height} x {width}: choose other data with --data")
-        pca = metrics.pca(train, code)
-        sizes = dict(image_size=height, channels=channels, code=code)
-        model = ConvAutoencoder(**sizes, rng=rng)
+        pca = metrics.pca(train, latent)
+        sizes = dict(shape=digits.image_shape, latent=latent)
+        model = Autoencoder.conv(**sizes, rng=rng)
         # Start at the mean pixel: from 0.5, the first steps overshoot to black, where the sigmoid saturates.
         bias, mean = model.decoder[-2].bias, train.mean()
         bias.data = np.full_like(bias.data, np.log(mean / (1 - mean)))
-        about = dict(data={digits.name: digits.sha256()}, model={"ConvAutoencoder": sizes})
+        about = dict(data={digits.name: digits.sha256()}, model={"Autoencoder.conv": sizes})
         run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
     params = model.parameters()
@@ -90,18 +87,18 @@ def main(
     by_pca = metrics.pca_reconstruct(test, pca.mean, pca.components)
     reference = metrics.squared_error_per_image(test, by_pca)
     verdict = "below PCA" if tests[-1] < reference else "not below PCA"
-    results = [Result("squared error per test image", tests[-1], f"{reference:.5g} PCA with {code} numbers", verdict)]
+    results = [Result("squared error per test image", tests[-1], f"{reference:.5g} PCA with {latent} numbers", verdict)]
     figures_table(results, quiet=quiet)
     figures = {"test": tests[-1], "pca": reference}
     run.finish(figures)
 
     labels = digits.test_labels[:limit]
     first, codes = one_per_class(labels), model.encode(test)
-    rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{code}": np.clip(by_pca[first], 0, 1)}
+    rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{latent}": np.clip(by_pca[first], 0, 1)}
     few = labels < 10  # classes; more colours can't be told apart
     curves, steps = {"training": losses, "test": tests}, np.arange(1, len(losses) + 1)
     x = {"training": steps, "test": steps[len(batches) - 1 :: len(batches)]}
-    labelled = dict(reference={f"PCA-{code}, test": reference}, xlabel="step", ylabel="squared error per image")
+    labelled = dict(reference={f"PCA-{latent}, test": reference}, xlabel="step", ylabel="squared error per image")
     page = Page(run)
     page.save("reconstructions.png", plot.reconstructions, test[first], rows)
     page.save("latent.png", plot.latent_map, metrics.pca_2d(codes)[few], labels[few], axis_labels=MAIN_DIRECTIONS)

@@ -14,7 +14,7 @@ from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, load
 from tinygen.evaluate.scoring import by_class, score_samples
 from tinygen.io.files import replacing
-from tinygen.models import DCGAN, non_saturating, r1_penalty
+from tinygen.models import GAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import (
@@ -82,13 +82,10 @@ def main(
     rng = np.random.default_rng(seed)
     with before_work():
         digits = load(data, quiet=quiet)
-        height, width, colours = digits.image_shape
-        if height != width:
-            raise ValueError(f"expected square images, got {height} x {width}: choose other data with --data")
-        sizes = dict(image_size=height, channels=colours, maps=(channels, 2 * channels), latent=latent)
-        gan = DCGAN(**sizes, rng=rng)
+        sizes = dict(shape=digits.image_shape, channels=(channels, 2 * channels), latent=latent)
+        gan = GAN.conv(**sizes, rng=rng)
         batches = Batches(digits.train_images[:limit], batch_size, rng, drop_last=True)
-        about = dict(data={digits.name: digits.sha256()}, model={"DCGAN": sizes})
+        about = dict(data={digits.name: digits.sha256()}, model={"GAN.conv": sizes})
         run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
 
     generator, discriminator = gan.generator, gan.discriminator

@@ -13,20 +13,20 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, load, one_per_class
 from tinygen.evaluate import metrics
-from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, wiener_filter
+from tinygen.models import Autoencoder, Erasures, GaussianNoise, wiener_filter
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Limit, Rate, Seed, Share, Weight, before_work, command, start
 
 TEST_SEED = 15  # for the damage to the test images, the same for every `seed`, so that results can be compared
 
 
-def network(sizes: dict, grey: float, rng: np.random.Generator) -> ConvAutoencoder:
+def network(sizes: dict, grey: float, rng: np.random.Generator) -> Autoencoder:
     """A network whose output starts at `grey`, the mean pixel.
 
     Otherwise it first learns that most pixels are black. With noise, these steps go on until all units of a ReLU are
     dead, and the output stays black.
     """
-    model = ConvAutoencoder(**sizes, rng=rng)
+    model = Autoencoder.conv(**sizes, rng=rng)
     bias = model.decoder[-2].bias
     bias.data = np.full_like(bias.data, np.log(grey / (1 - grey)))
     return model
@@ -73,12 +73,9 @@ def main(
     with before_work():
         digits = load(data, quiet=quiet)
         train, test = digits.train_images[:limit], digits.test_images[:limit]
-        height, width, channels = digits.image_shape
-        if height != width:
-            raise ValueError(f"expected square images, got {height} x {width}: choose other data with --data")
         damages = {"noise": GaussianNoise(sd), "erasures": Erasures(share)}
         linear = {name: wiener_filter(train, corrupt) for name, corrupt in damages.items()}
-        sizes = dict(image_size=height, channels=channels, code=None)
+        sizes = dict(shape=digits.image_shape, latent=None)
         model = network(sizes, train.mean(), rng)
         about = dict(data={digits.name: digits.sha256()})
         run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygen import data, grad, nn, optim, plot
 from tinygen.evaluate import metrics
-from tinygen.models import Diffusion, PointDenoiser, cosine_schedule
+from tinygen.models import Diffusion, cosine_schedule
 from tinygen.runs import Page, Result, Run, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Rate, Samples, Seed, Several, before_work, command, start
 
@@ -114,7 +114,7 @@ def train(
     run: Run, draw: Draw, steps: int, batch_size: int, lr: float, rng: np.random.Generator, label: str, quiet: bool
 ) -> tuple[Diffusion, optim.EMA, list[float]]:
     """Returns the model, the average of its weights, and the loss of each step."""
-    model = Diffusion(PointDenoiser(rng=rng), SCHEDULE, (2,))
+    model = Diffusion.points((2,), schedule=SCHEDULE, rng=rng)
     params = model.parameters()
     opt, average = optim.Adam(params, lr), optim.EMA(params, max(0, 1 - 10 / steps))  # over a tenth of the run
     schedule = optim.cosine(lr, total=steps, warmup=100)

@@ -67,7 +67,7 @@ def main(
         digits = load(data, quiet=quiet)
         train, test = digits.train_images[:limit], digits.test_images[:limit]
         # Few channels on the large maps, where they cost most: strokes are simple. The small maps decide on the digit.
-        sizes = dict(image_shape=digits.image_shape, channels=channels, multiples=(4, 8), middle=2, overview=True)
+        sizes = dict(shape=digits.image_shape, channels=channels, multiples=(4, 8), middle=2, overview=True)
         model = Diffusion.unet(**sizes, rng=rng)
         about = dict(data={digits.name: digits.sha256()}, model={"Diffusion.unet": sizes})
         run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen import Tensor, data, grad, nn, no_grad, optim, plot
 from tinygen.evaluate import metrics
-from tinygen.models import DenseGAN, gradient_penalty, non_saturating
+from tinygen.models import GAN, gradient_penalty, non_saturating
 from tinygen.runs import Page, Result, Run, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Batch, Count, Rate, Seed, Size, Weight, before_work, command, start
 
@@ -58,14 +58,14 @@ def main(
     if quick:
         steps, batch_size, width = 150, 64, 32
     config = dict(steps=steps, batch_size=batch_size, lr=lr, penalty=penalty, width=width, seeds=seeds, seed=seed)
-    sizes = dict(coordinates=2, widths=[width] * 4, latent=16)
+    sizes = dict(shape=(2,), widths=[width] * 4, latent=16)
     with before_work():
-        run = open_run(out, config, model={"DenseGAN": sizes}, resume=resume, overwrite=overwrite, quiet=quiet)
+        run = open_run(out, config, model={"GAN.dense": sizes}, resume=resume, overwrite=overwrite, quiet=quiet)
 
     scores, page = [], Page(run)
     for this in range(seed, seed + seeds):
         rng, began = np.random.default_rng(this), perf_counter()
-        gan = DenseGAN(**sizes, rng=rng)
+        gan = GAN.dense(**sizes, rng=rng)
         average, history = train(
             gan, steps=steps, batch_size=batch_size, lr=lr, penalty=penalty, rng=rng, run=run, seed=this, quiet=quiet
         )
@@ -97,7 +97,7 @@ def main(
 
 
 def train(
-    gan: DenseGAN,
+    gan: GAN,
     *,
     steps: int,
     batch_size: int,

@@ -17,7 +17,7 @@ import numpy as np
 from tinygen import grad, optim, plot
 from tinygen.data import load
 from tinygen.evaluate import metrics
-from tinygen.models import LinearAutoencoder
+from tinygen.models import Autoencoder
 from tinygen.runs import Page, Result, Section, figures_table, open_run, progress
 from tinygen.runs.cli import Count, Rate, Seed, Size, Weight, before_work, command, start
 
@@ -33,10 +33,10 @@ def same_covariance(images: np.ndarray) -> np.ndarray:
 
 
 def train(
-    rows: np.ndarray, code: int, *, steps: int, lr: float, l2: float, seed: int, label: str, quiet: bool
-) -> LinearAutoencoder:
+    rows: np.ndarray, latent: int, *, steps: int, lr: float, l2: float, seed: int, label: str, quiet: bool
+) -> Autoencoder:
     """Minimise the squared error per image plus l2 · (‖W_e‖² + ‖W_d‖²), with all data in each step."""
-    model = LinearAutoencoder(rows.shape[1], code, rng=np.random.default_rng(seed), dtype=np.float64)
+    model = Autoencoder.linear(rows.shape[1:], latent, rng=np.random.default_rng(seed), dtype=np.float64)
     params = model.parameters()
     opt, schedule = optim.Adam(params, lr), optim.cosine(lr, total=steps)
     for step in (bar := progress(range(steps), label=label, quiet=quiet)):
@@ -63,7 +63,7 @@ def agreement(found: np.ndarray, wanted: np.ndarray) -> float:
 def main(
     *,
     data: str = "mnist",
-    code: Size = 30,
+    latent: Size = 30,
     steps: Count = 1500,
     lr: Rate = 1e-2,
     l2: Weight = 0.1,
@@ -76,7 +76,7 @@ def main(
 
     Args:
         data: data set: "mnist", "digits" (8x8, inside the package), or a folder of your own pictures.
-        code: size of the code, and number of principal components.
+        latent: size of the code, and number of principal components.
         steps: number of optimizer steps, each with all images.
         lr: learning rate at the start; it falls to zero along half a cosine.
         l2: weight of the penalty on the squared weights in the second training.
@@ -85,14 +85,14 @@ def main(
         overwrite: delete the run in that folder and start over.
         quiet: no output.
     """
-    config = dict(code=code, steps=steps, lr=lr, l2=l2, seed=seed)
+    config = dict(latent=latent, steps=steps, lr=lr, l2=l2, seed=seed)
     with before_work():
         digits = load(data, quiet=quiet)
         shape = digits.image_shape
         images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float64)
-        pca = metrics.pca(images, code)
+        pca = metrics.pca(images, latent)
         if pca.explained[-1] < 1e-9 * pca.explained[0]:
-            raise ValueError(f"expected --code to be below the rank of the data, got {code}: choose a smaller one")
+            raise ValueError(f"expected --latent to be below the rank of the data, got {latent}: choose a smaller one")
         run = open_run(out, config, data={digits.name: digits.sha256()}, overwrite=overwrite, quiet=quiet)
 
     centred = images - images.mean(axis=0)  # as the theorem requires
@@ -100,8 +100,8 @@ def main(
 
     rows = same_covariance(centred)
     how = dict(steps=steps, lr=lr, seed=seed, quiet=quiet)
-    plain = train(rows, code, l2=0.0, label="no penalty", **how)
-    penalised = train(rows, code, l2=l2, label=f"penalty {l2}", **how)
+    plain = train(rows, latent, l2=0.0, label="no penalty", **how)
+    penalised = train(rows, latent, l2=l2, label=f"penalty {l2}", **how)
 
     w_e, w_d = (p.numpy() for p in plain.parameters())  # (D, K), (K, D)
     w_d_penalised = penalised.parameters()[1].numpy()

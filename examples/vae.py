@@ -140,7 +140,7 @@ def main(
         images, labels = digits.train_images[:limit], digits.test_labels[:limit]
         test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
         white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the mean image, never exactly 0 or 1 (Laplace)
-        sizes = dict(image_shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
+        sizes = dict(shape=digits.image_shape, widths=(200, 200), latent=latent)  # the paper's
         model = network(sizes, white, rng)
         about = dict(data={digits.name: digits.sha256()}, model={"VAE.dense": sizes})
         run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)

@@ -7,16 +7,16 @@ import numpy as np
 from tinygen import grad, nn, optim, plot
 from tinygen.data import Batches, one_per_class
 from tinygen.evaluate import metrics
-from tinygen.models import ConvAutoencoder
+from tinygen.models import Autoencoder
 from tinygen.runs import Panel, Section, progress
 from tour_families.family import Context, Family, draw_losses
 
 
-def train(context: Context, steps: int) -> tuple[ConvAutoencoder, list[float], list[float]]:
+def train(context: Context, steps: int) -> tuple[Autoencoder, list[float], list[float]]:
     """The trained model, and the squared error per image: of each batch, and of the test images at twenty times."""
     images, test = context.digits.train_images, context.digits.test_images
     rng = np.random.default_rng(context.seed)
-    model = ConvAutoencoder(image_size=images.shape[1], channels=images.shape[3], rng=rng)
+    model = Autoencoder.conv(images.shape[1:], rng=rng)
     params = model.parameters()
     opt, schedule = optim.Adam(params), optim.cosine(2e-3, total=steps)
     losses, tests = [], []

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygen import grad, nn, no_grad, optim
 from tinygen.data import Batches
-from tinygen.models import DCGAN, non_saturating, r1_penalty
+from tinygen.models import GAN, non_saturating, r1_penalty
 from tinygen.ops import sigmoid
 from tinygen.runs import Panel, Section, progress
 from tinygen.tensor import Tensor
@@ -19,7 +19,7 @@ GAMMA = 0.03  # weight of the R₁ penalty
 class Trained(NamedTuple):
     """The trained networks, the average of G's weights, and the history of the training."""
 
-    gan: DCGAN
+    gan: GAN
     average: optim.EMA
     d_losses: list[float]
     g_losses: list[float]
@@ -32,7 +32,7 @@ def train(context: Context, steps: int) -> Trained:
     """Train both networks with the same number of steps."""
     images = context.digits.train_images
     rng = np.random.default_rng(context.seed)
-    gan = DCGAN(image_size=images.shape[1], channels=images.shape[3], maps=(32, 64), latent=32, rng=rng)
+    gan = GAN.conv(images.shape[1:], (32, 64), 32, rng=rng)
     generator, discriminator = gan.generator, gan.discriminator
     g_params, d_params = generator.parameters(), discriminator.parameters()
     lr, batch_size = (3e-3, 32) if context.small else (1e-3, 64)

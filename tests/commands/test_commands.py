@@ -50,7 +50,7 @@ def test_data_refuses_a_name_that_it_does_not_know_in_one_line():
 
 
 def test_summary_prints_the_table_of_the_lecture():
-    run = tinygen("summary", "conv_autoencoder")
+    run = tinygen("summary", "Autoencoder.conv")
     assert run.returncode == 0, run.stderr
     rows = [line.split("  ") for line in run.stdout.splitlines()]
     shapes = [cell.strip() for row in rows for cell in row if cell.strip().startswith("(B")]
@@ -70,13 +70,13 @@ def test_summary_prints_the_table_of_the_lecture():
     assert "159,355" in run.stdout
 
 
-@pytest.mark.parametrize("model", ["dense_autoencoder", "linear_autoencoder", "vae"])
+@pytest.mark.parametrize("model", ["Autoencoder.dense", "Autoencoder.linear", "VAE.dense"])
 def test_summary_knows_the_other_models(model):
     assert tinygen("summary", model).returncode == 0
 
 
 def test_summary_refuses_an_image_size_in_one_line():
-    run = tinygen("summary", "conv_autoencoder", "--image-size", "30")
+    run = tinygen("summary", "Autoencoder.conv", "--image-size", "30")
     assert run.returncode == 2
     assert "30" in run.stderr and "Traceback" not in run.stderr
 

@@ -79,7 +79,7 @@ def test_conv_autoencoder_beats_pca_on_the_small_digits(tmp_path):
 
 def test_linear_autoencoder_is_pca_and_is_not(tmp_path):
     out = tmp_path / "run"
-    figures = example("linear_autoencoder_is_pca").main(data="digits", code=8, steps=1500, out=out, quiet=True)
+    figures = example("linear_autoencoder_is_pca").main(data="digits", latent=8, steps=1500, out=out, quiet=True)
     assert figures["optimum"] <= figures["loss"] + 1e-9
     assert figures["loss"] <= figures["optimum"] * 1.001
     assert figures["overlap"] >= 0.999

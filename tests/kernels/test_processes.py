@@ -13,7 +13,7 @@ TRAIN = """
 import hashlib, os, random, signal, sys, threading, time, warnings
 import numpy as np
 from tinygen import grad, kernels, optim
-from tinygen.models import ConvAutoencoder
+from tinygen.models import Autoencoder
 
 warnings.simplefilter("ignore")  # Python says that forking with threads is risky: this is what is tested
 signal.alarm({seconds})  # whoever hangs is killed, and not by chance
@@ -21,7 +21,7 @@ signal.alarm({seconds})  # whoever hangs is killed, and not by chance
 
 def train(seed=0, steps=2):
     rng = np.random.default_rng(seed)
-    model = ConvAutoencoder(rng=rng, image_size=8)
+    model = Autoencoder.conv((8, 8, 1), rng=rng)
     params = model.parameters()
     opt = optim.Adam(params)
     for _ in range(steps):

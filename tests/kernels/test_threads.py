@@ -21,10 +21,10 @@ STEPS = """
 import hashlib
 import numpy as np
 from tinygen import grad, optim
-from tinygen.models import ConvAutoencoder
+from tinygen.models import Autoencoder
 
 rng = np.random.default_rng(0)
-model = ConvAutoencoder(rng=rng)
+model = Autoencoder.conv((28, 28, 1), rng=rng)
 params = model.parameters()
 opt = optim.Adam(params)
 for _ in range(2):

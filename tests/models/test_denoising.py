@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygen import grad, optim
-from tinygen.models import ConvAutoencoder, Erasures, GaussianNoise, LinearAutoencoder, wiener_filter
+from tinygen.models import Autoencoder, Erasures, GaussianNoise, wiener_filter
 
 DAMAGES = [GaussianNoise(0.4), Erasures(0.3)]
 SIZES = st.integers(1, 4), st.integers(0, 10_000)
@@ -109,14 +109,14 @@ def test_a_pixel_that_never_changes_is_known(corrupt):
 # -- the autoencoder ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [5, 3])
-def test_the_best_linear_denoising_autoencoder_is_the_wiener_filter(code):
+@pytest.mark.parametrize("latent", [5, 3])
+def test_the_best_linear_denoising_autoencoder_is_the_wiener_filter(latent):
     """With a short code, on the leading eigenvectors: of λ each of them leaves λσ²/(λ + σ²), the others all of it."""
     variances, sd = np.array([4.0, 2.0, 1.0, 0.5, 0.25]), 0.8
     turn = np.linalg.qr(rng(3).normal(size=(5, 5)))[0]
     points = np.sqrt(5 * variances)[:, None] * np.eye(5) @ turn.T
     seen, wanted = every_pair(np.concatenate([points, -points]), sd)  # the moments of that Gaussian, and of its noise
-    model = LinearAutoencoder(5, code, rng=rng(4), dtype=np.float64)
+    model = Autoencoder.linear((5,), latent, rng=rng(4), dtype=np.float64)
     params = model.parameters()
     opt, schedule = optim.Adam(params), optim.cosine(0.05, total=600)
     for step in range(600):
@@ -124,8 +124,8 @@ def test_the_best_linear_denoising_autoencoder_is_the_wiener_filter(code):
         loss = model.loss(wanted, rng(), corrupt=lambda x, rng: seen)
         opt.step(grad(loss, params))
     left = variances * sd**2 / (variances + sd**2)
-    assert loss.item() == pytest.approx(left[:code].sum() + variances[code:].sum(), rel=1e-6)
-    gains = np.where(np.arange(5) < code, variances / (variances + sd**2), 0)
+    assert loss.item() == pytest.approx(left[:latent].sum() + variances[latent:].sum(), rel=1e-6)
+    gains = np.where(np.arange(5) < latent, variances / (variances + sd**2), 0)
     w_e, w_d = (p.numpy() for p in params)
     np.testing.assert_allclose(w_e @ w_d, turn * gains @ turn.T, rtol=0, atol=2e-3)
 
@@ -135,7 +135,7 @@ def test_the_loss_of_the_filter_as_an_autoencoder_is_the_error_that_it_leaves(co
     x = data(20_000, 4, seed=5)
     x -= x.mean(axis=0)  # a linear autoencoder has no bias
     wiener = wiener_filter(x, corrupt)
-    model = LinearAutoencoder(4, 4, rng=rng(), dtype=np.float64)
+    model = Autoencoder(4, 4, rng=rng(), dtype=np.float64)
     w_e, w_d = model.parameters()
     w_e.data, w_d.data = wiener.weight, np.eye(4)
     errors = ((corrupt(x, rng(6)) @ wiener.weight - x) ** 2).sum(axis=1)
@@ -145,7 +145,7 @@ def test_the_loss_of_the_filter_as_an_autoencoder_is_the_error_that_it_leaves(co
 
 
 def test_without_the_dense_layers_the_code_is_the_maps():
-    model = ConvAutoencoder(rng=rng(), image_size=8, maps=(2, 3), code=None)
+    model = Autoencoder.conv((8, 8, 1), (2, 3), None, rng=rng())
     x = rng(1).random((4, 8, 8, 1), dtype=np.float32)
     codes = model.encode(x)
     assert codes.shape == (4, 2 * 2 * 3) and (codes >= 0).all()

@@ -335,7 +335,7 @@ def test_a_little_training_finds_the_best_denoiser():
     """Data N(1.5, 0.5²): the trained answer is compared with the formula, where the noisy data are."""
     draw, mixture = rng(0), GaussianMixture([[1.5]], 0.5)
     schedule = linear_schedule(20, beta_start=0.01, beta_end=0.4)
-    model = Diffusion(PointDenoiser(rng=draw, coordinates=1, hidden=32), schedule, (1,))
+    model = Diffusion.points((1,), hidden=32, schedule=schedule, rng=draw)
     params = model.parameters()
     opt, ema = tg.optim.Adam(params, 3e-3), tg.optim.EMA(params, 0.98)
     for _ in range(300):

@@ -11,9 +11,7 @@ import tinygen as tg
 from tinygen import Parameter, Tensor, grad, nn, optim
 from tinygen.grad import reachable
 from tinygen.models import (
-    DCGAN,
     GAN,
-    DenseGAN,
     gan,
     gradient_penalty,
     hinge,
@@ -36,8 +34,8 @@ def points(seed: int, n: int = 6) -> np.ndarray:
     return rng(seed).normal(size=(n, 2))
 
 
-def pair(*widths: int, seed: int = 0) -> DenseGAN:
-    return DenseGAN(2, widths, rng=rng(seed), latent=3, dtype=np.float64)
+def pair(*widths: int, seed: int = 0) -> GAN:
+    return GAN.dense((2,), widths, 3, rng=rng(seed), dtype=np.float64)
 
 
 # -- the losses --------------------------------------------------------------------------------------------------------
@@ -203,7 +201,7 @@ def rules_that_ran(loss: tg.Tensor, targets: list) -> set[int]:
     return ran
 
 
-@pytest.mark.parametrize("model", [pair(5, 4), DCGAN(rng=rng(), image_size=8, maps=(4, 6), latent=3)])
+@pytest.mark.parametrize("model", [pair(5, 4), GAN.conv((8, 8, 1), (4, 6), 3, rng=rng())])
 def test_freezing_is_not_asking(model):
     """For G's step no rule of a weight of D runs; those of D's activations do, for through them G learns."""
     g_params, d_params = model.generator.parameters(), model.discriminator.parameters()
@@ -239,20 +237,20 @@ def test_a_step_of_one_player_leaves_the_other_where_it_is():
 
 
 def test_the_sizes_of_the_convolutional_pair():
-    model = DCGAN(rng=rng())
+    model = GAN.conv((28, 28, 1), rng=rng())
     count = [sum(p.size for p in part.parameters()) for part in (model.generator, model.discriminator)]
     assert count == [540_225, 1_738_433]
     assert "(B, 28, 28, 1)" in model.generator.summary((64,))
     assert "(B, 7, 7, 128)" in model.discriminator.summary((28, 28, 1))
     assert model.generator[3].weight.numpy().std() == pytest.approx(0.02, rel=0.02)
     glorot = (2 / (16 * 64 + 4 * 128)) ** 0.5  # with stride 2, a pixel enters 4 windows for each of 128 maps
-    assert model.discriminator[2].weight.numpy().std() == pytest.approx(glorot, rel=0.02)
+    assert model.discriminator[1].weight.numpy().std() == pytest.approx(glorot, rel=0.02)
 
 
 @pytest.mark.parametrize("size", [8, 28])
 def test_the_convolutional_discriminator_sees_opposite_corners_together(size):
     """A change in both is more than the two changes added up, as it would be if each part were computed by itself."""
-    model = DCGAN(rng=rng(), image_size=size)
+    model = GAN.conv((size, size, 1), rng=rng())
     corners = rng(20).random((2, size, size, 1), dtype=np.float32)
     corners[0, size // 4 :], corners[1, : -size // 4] = 0, 0  # a stripe above, a stripe below
     images = np.stack([0 * corners[0], corners[0], corners[1], corners[0] + corners[1]])
@@ -263,16 +261,16 @@ def test_the_convolutional_discriminator_sees_opposite_corners_together(size):
 
 @pytest.mark.parametrize("size", [8, 28])
 def test_samples_are_images_and_the_same_for_the_same_seed(size):
-    model = DCGAN(rng=rng(), image_size=size, channels=2, maps=(3, 5), latent=4)
+    model = GAN.conv((size, size, 2), (3, 5), 4, rng=rng())
     x = model.sample(7, rng(16), batch_size=3)
     assert x.shape == (7, size, size, 2) and x.dtype == np.float32 and ((x > 0) & (x < 1)).all()
     np.testing.assert_array_equal(x, model.sample(7, rng(16), batch_size=3))
     assert model.discriminator(x).shape == (7, 1)
-    assert DenseGAN(2, (), rng=rng()).sample(5, rng(17)).shape == (5, 2)
+    assert GAN.dense((2,), (), 16, rng=rng()).sample(5, rng(17)).shape == (5, 2)
 
 
 def test_sampling_changes_nothing_and_looks_at_each_example_alone():
-    model = DCGAN(rng=rng(), image_size=8, maps=(3, 5), latent=4)
+    model = GAN.conv((8, 8, 1), (3, 5), 4, rng=rng())
     model(model.noise(32, rng(18)))  # training mode: running statistics move
     before = model.state_dict()
     together, one_by_one = (model.sample(6, rng(19), batch_size=n) for n in (6, 1))
@@ -322,8 +320,8 @@ def test_rejection_by_one_that_is_no_number_ends():
 
 
 def test_errors_name_what_does_not_fit():
-    with pytest.raises(ValueError, match="DCGAN: 4 must divide the image size, for it is halved twice; got 30"):
-        DCGAN(rng=rng(), image_size=30)
+    with pytest.raises(ValueError, match=r"GAN\.conv: expected a height and a width that 4 divides, got 28x30"):
+        GAN.conv((28, 30, 1), rng=rng())
     with pytest.raises(ValueError, match="GAN: expected latent to be a whole number of at least 1, got 0"):
         GAN(nn.Identity(), nn.Identity(), latent=0)
     with pytest.raises(ValueError, match=r"as many fake examples as real, got \(6, 2\), \(5, 2\)"):

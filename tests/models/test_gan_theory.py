@@ -13,7 +13,7 @@ from scipy.special import expit, ndtri
 
 import tinygen as tg
 from tinygen import grad, nn, optim
-from tinygen.models import DenseGAN, gradient_penalty, minimax, non_saturating, r1_penalty, wasserstein
+from tinygen.models import GAN, gradient_penalty, minimax, non_saturating, r1_penalty, wasserstein
 from tinygen.models.theory import games
 
 LOG2 = np.log(2)
@@ -97,7 +97,7 @@ def test_between_normal_densities_by_quadrature(μ_p, σ_p, μ_q, σ_q):
 
 def test_a_linear_discriminator_finds_the_logit_of_two_normal_densities():
     """N(1, 1) against N(-1, 1) has log p/q = 2x: logistic regression, with the maximum likelihood's known spread."""
-    model, n = DenseGAN(1, (), rng=rng(1), latent=1, dtype=np.float64), 4000
+    model, n = GAN.dense((1,), (), 1, rng=rng(1), dtype=np.float64), 4000
     real, fake = rng(2).normal(1, 1, (n, 1)), rng(3).normal(-1, 1, (n, 1))
     params = model.discriminator.parameters()
     opt = optim.Adam(params, 0.1)
@@ -121,7 +121,7 @@ def test_a_trained_discriminator_is_p_over_p_plus_q_everywhere():
     x = np.linspace(-3.5, 3.5, 701)
     p = (stats.norm.pdf(x, -1.5, 0.5) + stats.norm.pdf(x, 1.0, 0.7)) / 2
     q = stats.norm.pdf(x, 0, 1.5)
-    model = DenseGAN(1, (32, 32), rng=rng(4), latent=1, dtype=np.float64)
+    model = GAN.dense((1,), (32, 32), 1, rng=rng(4), dtype=np.float64)
     params, draws, n = model.discriminator.parameters(), rng(5), 256
     opt = optim.Adam(params)
     schedule = optim.cosine(0.01, total=300)

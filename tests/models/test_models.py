@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygen as tg
 from tinygen.evaluate import metrics
-from tinygen.models import ConvAutoencoder, DenseAutoencoder, LinearAutoencoder
+from tinygen.models import Autoencoder
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -19,7 +19,7 @@ def images(n: int, size: int) -> np.ndarray:
 
 
 def test_the_lectures_autoencoder_has_its_number_of_parameters():
-    sizes = [p.size for p in ConvAutoencoder(rng=rng()).parameters()]
+    sizes = [p.size for p in Autoencoder.conv((28, 28, 1), rng=rng()).parameters()]
     layers = [a + b for a, b in zip(sizes[::2], sizes[1::2])]  # weight and bias
     assert layers == [320, 18_496, 50_192, 170, 34_496, 36_928, 18_464, 289]
     assert sum(sizes) == 159_355
@@ -27,22 +27,22 @@ def test_the_lectures_autoencoder_has_its_number_of_parameters():
 
 @pytest.mark.parametrize("size, maps", [(8, (8, 4, 2)), (28, (28, 14, 7)), (32, (32, 16, 8))])
 def test_each_map_halves_the_image_and_the_decoder_doubles_it_again(size, maps):
-    summary = ConvAutoencoder(rng=rng(), image_size=size).summary((size, size, 1))
+    summary = Autoencoder.conv((size, size, 1), rng=rng()).summary((size, size, 1))
     for n, channels in zip(maps, (1, 32, 64)):
         assert f"(B, {n}, {n}, {channels})" in summary
     assert "(B, 10)" in summary
 
 
 def test_an_image_that_cannot_be_halved_twice_is_refused():
-    with pytest.raises(ValueError, match="4 must divide the image size, for it is halved twice; got 30"):
-        ConvAutoencoder(rng=rng(), image_size=30)
+    with pytest.raises(ValueError, match="a height and a width that 4 divides, got 30x28: pad or crop the images"):
+        Autoencoder.conv((30, 28, 1), rng=rng())
 
 
 @pytest.mark.parametrize(
     "model",
     [
-        ConvAutoencoder(rng=rng(), image_size=8, maps=(2, 3), hidden=5, code=4),
-        DenseAutoencoder((8, 8, 1), (20, 4), rng=rng()),
+        Autoencoder.conv((8, 8, 1), (2, 3), 4, hidden=5, rng=rng()),
+        Autoencoder.dense((8, 8, 1), (20,), 4, rng=rng()),
     ],
     ids=["conv", "dense"],
 )
@@ -59,15 +59,15 @@ def test_what_goes_in_and_comes_out(model):
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 1000))
-def test_the_linear_one_is_two_matrices(features, code, seed):
-    model = LinearAutoencoder(features, code, rng=rng(seed), dtype=np.float64)
+def test_the_linear_autoencoder_is_two_matrices(features, latent, seed):
+    model = Autoencoder.linear((features,), latent, rng=rng(seed), dtype=np.float64)
     w_e, w_d = (p.numpy() for p in model.parameters())
     x = rng(seed).normal(size=(5, features))
     np.testing.assert_allclose(model.reconstruct(x), x @ w_e @ w_d, rtol=0, atol=1e-12)
 
 
 def test_any_invertible_change_of_the_code_has_the_same_loss():
-    model = LinearAutoencoder(6, 3, rng=rng(), dtype=np.float64)
+    model = Autoencoder.linear((6,), 3, rng=rng(), dtype=np.float64)
     x, change = rng(2).normal(size=(9, 6)), rng(3).normal(size=(3, 3))
     before = model.loss(x).item()
     w_e, w_d = model.parameters()
@@ -76,14 +76,5 @@ def test_any_invertible_change_of_the_code_has_the_same_loss():
 
 
 def test_the_gradients_of_a_whole_autoencoder_are_right():
-    model = ConvAutoencoder(rng=rng(), image_size=4, maps=(2, 3), hidden=5, code=2)
-    double(model)
+    model = Autoencoder.conv((4, 4, 1), (2, 3), 2, hidden=5, rng=rng(), dtype=np.float64)
     assert tg.check(model.loss, rng(4).random((2, 4, 4, 1)), order=1).ok
-
-
-def double(model: ConvAutoencoder) -> None:
-    """Give the model parameters in float64."""
-    for _, module in model.named_modules():
-        for name, value in list(vars(module).items()):
-            if isinstance(value, tg.Parameter) and value.dtype != np.float64:
-                setattr(module, name, tg.Parameter(value.numpy().astype(np.float64)))

@@ -78,8 +78,8 @@ def test_the_same_seed_draws_the_same_wherever_it_goes(tmp_path, monkeypatch, ca
 
 
 def test_an_autoencoder_says_that_it_cannot(tmp_path, monkeypatch, capsys):
-    trained(tmp_path, "ConvAutoencoder")
-    assert sample(monkeypatch, capsys, tmp_path).startswith("sample: an autoencoder can't sample: it makes images of")
+    trained(tmp_path, "Autoencoder.conv")
+    assert sample(monkeypatch, capsys, tmp_path).startswith("sample: expected a VAE, GAN or Diffusion model, got Auto")
     assert not (tmp_path / "drawn.png").exists()
 
 
@@ -98,7 +98,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     (tmp_path / "model.npz").write_bytes(content[:-50])
     assert "model.npz" in says() and "truncated" in says()
     for name, says in (
-        ("DCGAN", "VAE.dense can't be made .* more weights"),
+        ("GAN.conv", "VAE.dense can't be made .* more weights"),
         ("Diffusion.unet", "VAE: the state doesn't"),
     ):
         models.build({name: SMALL[name]}, np.random.default_rng(0)).save(tmp_path / "model.npz")
@@ -156,7 +156,7 @@ def test_a_size_is_believed_only_as_far_as_the_weights_go(tmp_path_factory, name
     limit = 30 * (folder / "model.npz").stat().st_size + 2**20
     tracemalloc.start()
     try:
-        models.draw(models.load_run(folder), 2, np.random.default_rng(0))
+        models.sample(models.load_run(folder), 2, np.random.default_rng(0))
     except (ValueError, CheckpointError) as error:
         assert "\n" not in str(error) and len(str(error)) < 1000
     finally:
@@ -188,7 +188,7 @@ def test_no_image_is_drawn_that_no_memory_has_room_for(shape):
     model = models.Diffusion.unet((8, 8, 1), rng=np.random.default_rng(0), channels=16)
     model.shape = shape
     with pytest.raises(ValueError, match=r"expected images of at most 1,048,576 values, got \("):
-        models.draw(model, 1, np.random.default_rng(0))
+        models.sample(model, 1, np.random.default_rng(0))
 
 
 JSON = st.recursive(

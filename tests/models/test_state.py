@@ -33,9 +33,14 @@ class Restless(nn.Module):
         return y + 0 * (self.norm(column) + self.frozen(column)).sum() if y.size > 1 else y
 
 
+def new(name):
+    """A small model of the registry, or a classifier, in training mode."""
+    return Classifier((8, 8, 1), 3, rng=rng()) if name == "Classifier" else models.build({name: SMALL[name]}, rng())
+
+
 def restless(name):
-    """A small model of the registry, or a classifier, in training mode, each of its networks made restless."""
-    model = Classifier((8, 8, 1), 3, rng=rng()) if name == "Classifier" else models.build({name: SMALL[name]}, rng())
+    """A small model with each of its networks made restless."""
+    model = new(name)
     for part, network in model.named_children():
         setattr(model, part, Restless(network))
     return model
@@ -47,42 +52,43 @@ def state_of(model):
     return modes, {name: array.tobytes() for name, array in model.state_dict().items()}, generators
 
 
-def images(n):
-    return rng(1).random((n, 8, 8, 1), dtype=np.float32)
-
-
-CALLS = {  # each public method that doesn't train, for n examples
-    "encode": lambda model, n: model.encode(images(n)),
-    "decode": lambda model, n: model.decode(rng(2).normal(size=(n, codes(model))).astype(np.float32)),
-    "reconstruct": lambda model, n: model.reconstruct(images(n)),
-    "interpolate": lambda model, n: model.interpolate(np.ones((n, codes(model)), np.float32), 3),
-    "log_likelihood": lambda model, n: model.log_likelihood(images(n), 2, rng()),
-    "noise": lambda model, n: model.noise(n, rng()),
-    "sample": lambda model, n: model.sample(n, rng(), **({"steps": 2} if isinstance(model, models.Diffusion) else {})),
-    "rejection_sample": lambda model, n: model.rejection_sample(n, rng(), batch_size=n),
-    "reverse": lambda model, n: [next(model.reverse(n, rng(), steps=2)) for _ in range(2)],  # and then no more
-    "denoise": lambda model, n: model.denoise(images(n), np.full(n, 3)),
-    "features": lambda model, n: model.features(images(n)),
-    "probabilities": lambda model, n: model.probabilities(np.ones((n, 84), np.float32)),
+CALLS = {  # each public method that doesn't train, for examples x (N, ...) and codes z (N, K)
+    "encode": lambda model, x, z: model.encode(x),
+    "decode": lambda model, x, z: model.decode(z),
+    "reconstruct": lambda model, x, z: model.reconstruct(x),
+    "interpolate": lambda model, x, z: model.interpolate(z, 3),
+    "log_likelihood": lambda model, x, z: model.log_likelihood(x, 2, rng()),
+    "noise": lambda model, x, z: model.noise(len(x), rng()),
+    "sample": lambda model, x, z: model.sample(
+        len(x), rng(), **({"steps": 2} if isinstance(model, models.Diffusion) else {})
+    ),
+    "rejection_sample": lambda model, x, z: model.rejection_sample(len(x), rng(), batch_size=len(x)),
+    "reverse": lambda model, x, z: [next(model.reverse(len(x), rng(), steps=2)) for _ in range(2)],  # and then no more
+    "denoise": lambda model, x, z: model.denoise(x, np.full(len(x), 3)),
+    "features": lambda model, x, z: model.features(x),
+    "probabilities": lambda model, x, z: model.probabilities(z),
 }
 
 
-def codes(model):
-    return getattr(model, "latent", {"ConvAutoencoder": 4, "DenseAutoencoder": 3}.get(type(model).__name__))
+def call(name, method, model, n):
+    """Call a method of a model with n examples and n codes."""
+    sizes = SMALL.get(name, dict(shape=(8, 8, 1), latent=84))  # those of the classifier
+    x = rng(1).random((n, *sizes["shape"]), dtype=np.float32)
+    z = rng(2).standard_normal((n, sizes.get("latent", 0)), dtype=np.float32)
+    return CALLS[method](model, x, z)
 
 
 def methods(name):
-    kind = Classifier if name == "Classifier" else type(models.build({name: SMALL[name]}, rng()))
     places = ("tinygen.models", "tinygen.evaluate")
-    own = {key for key, f in getmembers(kind, isfunction) if f.__module__.startswith(places)}
+    own = {key for key, f in getmembers(type(new(name)), isfunction) if f.__module__.startswith(places)}
     return sorted(key for key in own if not key.startswith("_"))
 
 
 EVERY = [(name, method) for name in [*BUILDERS, "Classifier"] for method in methods(name) if method not in TRAINS]
 
 
-def test_every_model_of_the_package_is_of_a_kind_that_is_tried_here():
-    kinds = tuple({type(models.build({name: SMALL[name]}, rng())) for name in SMALL} | {Classifier})
+def test_every_class_of_models_is_tested_here():
+    kinds = tuple({type(new(name)) for name in [*SMALL, "Classifier"]})
     networks = {models.UNet, models.PointDenoiser}  # which have only `forward`
     own = {kind for _, kind in getmembers(models, isclass) if issubclass(kind, nn.Module)} - networks
     for kind in own:
@@ -94,20 +100,20 @@ def test_every_model_of_the_package_is_of_a_kind_that_is_tried_here():
 def test_a_call_that_does_not_train_changes_nothing(name, method):
     model = restless(name)
     before = state_of(model)
-    CALLS[method](model, 3)
+    call(name, method, model, 3)
     assert state_of(model) == before
     model.eval()
     before = state_of(model)
-    CALLS[method](model, 3)
+    call(name, method, model, 3)
     assert state_of(model) == before
 
 
 @pytest.mark.parametrize("name, method", [each for each in EVERY if each[1] != "noise"])
-def test_nor_does_one_that_fails(name, method):
+def test_a_call_that_fails_changes_nothing(name, method):
     model = restless(name)
     before = state_of(model)
     with pytest.raises(ZeroDivisionError):
-        CALLS[method](model, 14)
+        call(name, method, model, 14)
     assert state_of(model) == before
 
 
@@ -115,16 +121,16 @@ NO_ROWS = ("interpolate", "rejection_sample", "reverse")  # their results are no
 
 
 @pytest.mark.parametrize("name, method", [each for each in EVERY if each[1] not in NO_ROWS])
-def test_of_no_examples_comes_nothing(name, method):
+def test_no_examples_give_empty_arrays(name, method):
     """Empty arrays of the right shape, not an error."""
-    model = Classifier((8, 8, 1), 3, rng=rng()) if name == "Classifier" else models.build({name: SMALL[name]}, rng())
-    none, some = (CALLS[method](model, n) for n in (0, 3))
+    model = new(name)
+    none, some = (call(name, method, model, n) for n in (0, 3))
     for a, b in zip(none, some) if isinstance(none, tuple) else [(none, some)]:
         assert len(a) == 0 and a.shape[1:] == b.shape[1:] and a.dtype == b.dtype
 
 
 def test_evaluating_restores_each_mode_even_after_an_error():
-    model = restless("DCGAN")
+    model = restless("GAN.conv")
     modes = state_of(model)[0]
     with pytest.raises(KeyError), nn.evaluating(model):
         assert not any(module.training for _, module in model.named_modules())

@@ -158,7 +158,7 @@ def test_layers(name):
 def test_models(name):
     """`sample(0)`, and codes and reconstructions of no images; a loss of no example has nothing to average over."""
     model = models.build({name: SMALL[name]}, np.random.default_rng(0))
-    shape = (2,) if name == "DenseGAN" else (8, 8, 1)
+    shape = SMALL[name]["shape"]
     none = np.zeros((0, *shape), np.float32)
     if hasattr(model, "sample"):
         some, nothing = (model.sample(n, np.random.default_rng(0)) for n in (2, 0))

@@ -73,7 +73,7 @@ def diffusion(rng):
 
 def gan(rng):
     """With two optimizers, and BatchNorm in the generator."""
-    model = models.DCGAN(rng=rng, image_size=8, maps=(2, 4), latent=3)
+    model = models.GAN.conv((8, 8, 1), (2, 4), 3, rng=rng)
     g_params, d_params = model.generator.parameters(), model.discriminator.parameters()
     g_opt, d_opt = optim.Adam(g_params, 1e-2), optim.SGD(d_params, 1e-2, momentum=0.5)
 

@@ -10,15 +10,15 @@ from tinygen.tensor import Tensor
 class DenseVAE(nn.Module):
     """784-400-(20 + 20), a draw from that Gaussian, 20-400-784 logits (the sizes of Kingma & Welling 2014)."""
 
-    def __init__(self, *, rng: np.random.Generator, pixels: int = 784, hidden: int = 400, code: int = 20):
+    def __init__(self, *, rng: np.random.Generator, pixels: int = 784, hidden: int = 400, latent: int = 20):
         self.encode = nn.Dense(pixels, hidden, rng=rng)
-        self.mu = nn.Dense(hidden, code, rng=rng)
-        self.log_var = nn.Dense(hidden, code, rng=rng)
-        self.decode = nn.Dense(code, hidden, rng=rng)
+        self.mu = nn.Dense(hidden, latent, rng=rng)
+        self.log_var = nn.Dense(hidden, latent, rng=rng)
+        self.decode = nn.Dense(latent, hidden, rng=rng)
         self.logits = nn.Dense(hidden, pixels, rng=rng)
 
     def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The logits of the reconstruction, and mean and log variance of the code, for noise eps (N, code)."""
+        """The logits of the reconstruction, and mean and log variance of the code, for noise eps (N, latent)."""
         h = relu(self.encode(x))
         mu, log_var = self.mu(h), self.log_var(h)
         z = mu + exp(0.5 * log_var) * eps

@@ -14,7 +14,7 @@ import numpy as np
 from tinygen import grad, nn, optim
 from tinygen.bench.networks import DCGAN, DenseVAE
 from tinygen.functional import bce_with_logits, gaussian_kl, mse
-from tinygen.models import ConvAutoencoder, PointDenoiser, UNet
+from tinygen.models import Autoencoder, PointDenoiser, UNet
 from tinygen.ops import softplus
 from tinygen.tensor import Tensor
 
@@ -88,7 +88,7 @@ def minimise(loss: Callable[..., Tensor], params: list, lr: float) -> Callable[.
     return step
 
 
-def train_autoencoder(net: ConvAutoencoder, batch: Arrays) -> Step:
+def train_autoencoder(net: Autoencoder, batch: Arrays) -> Step:
     x = Tensor(batch["x"])
     return partial(minimise(net.loss, net.parameters(), 1e-3), x)
 
@@ -136,7 +136,7 @@ def diffusion(lr: float) -> Callable[[nn.Module, Arrays], Step]:
 
 
 WORKLOADS: dict[Name, Workload] = {
-    "conv_ae": Workload(ConvAutoencoder, images, train_autoencoder, 128),
+    "conv_ae": Workload(partial(Autoencoder.conv, (28, 28, 1)), images, train_autoencoder, 128),
     "vae_mlp": Workload(DenseVAE, rows_and_codes, train_vae, 128, images=False),
     "dcgan": Workload(DCGAN, reals_and_noise, train_gan, 64),
     "unet_ddpm": Workload(UNet, noisy(28, 28, 1), diffusion(2e-4), 64),

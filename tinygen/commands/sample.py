@@ -30,7 +30,7 @@ def sample(
 
     out = out or run / "drawn.png"
     with before_work():
-        samples = models.draw(models.load_run(run), n, np.random.default_rng(seed))
+        samples = models.sample(models.load_run(run), n, np.random.default_rng(seed))
     if samples.ndim == 4:
         picture, values, unit = plot.image_grid(samples), np.rint(255 * samples).astype(np.uint8), "8 bits per pixel"
     else:

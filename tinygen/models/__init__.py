@@ -1,7 +1,7 @@
 """The models: networks, one loss, one way to use them, in the names of the papers and the lectures."""
 
-from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder, LinearAutoencoder
-from tinygen.models.denoising import Erasures, GaussianNoise, WienerFilter, wiener_filter
+from tinygen.models.autoencoder import Autoencoder
+from tinygen.models.corruption import Erasures, GaussianNoise
 from tinygen.models.diffusion import (
     Diffusion,
     NoiseSchedule,
@@ -12,9 +12,7 @@ from tinygen.models.diffusion import (
     reverse,
 )
 from tinygen.models.gan import (
-    DCGAN,
     GAN,
-    DenseGAN,
     gradient_penalty,
     hinge,
     least_squares,
@@ -24,25 +22,21 @@ from tinygen.models.gan import (
     wasserstein,
 )
 from tinygen.models.points import PointDenoiser
-from tinygen.models.registry import build, draw, load_run
+from tinygen.models.registry import build, load_run, sample
 from tinygen.models.theory.mixture import GaussianMixture, gaussian_recursion
+from tinygen.models.theory.wiener import WienerFilter, wiener_filter
 from tinygen.models.unet import UNet, sinusoidal_embedding
 from tinygen.models.vae import VAE, GaussianVAE
 
 __all__ = [
-    "DCGAN",
     "GAN",
     "VAE",
     "Autoencoder",
-    "ConvAutoencoder",
-    "DenseAutoencoder",
-    "DenseGAN",
     "Diffusion",
     "Erasures",
     "GaussianMixture",
     "GaussianNoise",
     "GaussianVAE",
-    "LinearAutoencoder",
     "NoiseSchedule",
     "PointDenoiser",
     "UNet",
@@ -51,7 +45,6 @@ __all__ = [
     "cosine_schedule",
     "ddim",
     "ddpm",
-    "draw",
     "gaussian_recursion",
     "gradient_penalty",
     "hinge",
@@ -62,6 +55,7 @@ __all__ = [
     "non_saturating",
     "r1_penalty",
     "reverse",
+    "sample",
     "sinusoidal_embedding",
     "wasserstein",
     "wiener_filter",

@@ -17,6 +17,8 @@ import numpy as np
 
 from tinygen import functional, nn
 from tinygen.errors import arguments
+from tinygen.models.points import PointDenoiser
+from tinygen.models.shapes import check_image_shape, check_shape
 from tinygen.models.unet import UNet
 from tinygen.op import no_grad
 from tinygen.tensor import Tensor
@@ -253,35 +255,61 @@ class Diffusion(nn.Module):
     The data should be about as wide as the noise: standardised points, or pixels in [-1, 1], for which `clip` is 1.
     """
 
-    def __init__(
-        self, network: nn.Module, schedule: NoiseSchedule, shape: tuple[int, ...], *, clip: float | None = None
-    ):
+    def __init__(self, network: nn.Module, schedule: NoiseSchedule, shape: Sequence[int], *, clip: float | None = None):
         self.network = network
         self.schedule = schedule
-        self.shape = tuple(arguments.whole("Diffusion", f"shape[{i}]", n, least=1) for i, n in enumerate(shape))
+        self.shape = check_shape("Diffusion", shape)
         self.clip = None if clip is None else arguments.real("Diffusion", "clip", clip, above=0)
+
+    # -- networks ------------------------------------------------------------------------------------------------------
 
     @classmethod
     def unet(
         cls,
-        image_shape: tuple[int, int, int],
-        *,
-        rng: np.random.Generator,
+        shape: Sequence[int],
         channels: int = 32,
+        *,
         multiples: tuple[int, int] = (2, 2),
         middle: int = 1,
         overview: bool = False,
+        schedule: NoiseSchedule | None = None,
+        rng: np.random.Generator,
+        dtype: type = np.float32,
     ) -> Self:
-        """What draws images (H, W, C) well in few steps: a `UNet`, the cosine schedule, v-prediction.
+        """A `UNet` for images of shape (H, W, C) in [-1, 1]; 4 must divide H and W, and 16 `channels`.
 
-        Pixels lie in [-1, 1]; 4 must divide H and W, and 16 `channels`. With `overview` the network has a layer that
-        sees the whole image at once; the other sizes are those of `UNet`.
+        By default the schedule is the cosine schedule with v-prediction, which needs few steps. With `overview` the
+        network has a dense layer over the whole image; `channels`, `multiples` and `middle` are those of `UNet`.
         """
-        height, width, image_channels = image_shape
-        size = (height, width) if overview else None
-        sizes = dict(channels=channels, multiples=multiples, middle=middle, image_size=size)
-        network = UNet(rng=rng, **sizes, image_channels=image_channels)
-        return cls(network, cosine_schedule(prediction_type="v_prediction"), image_shape, clip=1)
+        height, width, image_channels = check_image_shape("Diffusion.unet", shape, divisor=4)
+        network = UNet(
+            rng=rng,
+            channels=channels,
+            multiples=multiples,
+            middle=middle,
+            image_size=(height, width) if overview else None,
+            image_channels=image_channels,
+            dtype=dtype,
+        )
+        return cls(network, schedule or cosine_schedule(prediction_type="v_prediction"), shape, clip=1)
+
+    @classmethod
+    def points(
+        cls,
+        shape: Sequence[int],
+        *,
+        features: int = 32,
+        hidden: int = 128,
+        schedule: NoiseSchedule | None = None,
+        rng: np.random.Generator,
+        dtype: type = np.float32,
+    ) -> Self:
+        """A `PointDenoiser` for points of shape (D,), standardised; by default cosine schedule and v-prediction."""
+        (coordinates,) = check_shape("Diffusion.points", shape)
+        network = PointDenoiser(rng=rng, coordinates=coordinates, features=features, hidden=hidden, dtype=dtype)
+        return cls(network, schedule or cosine_schedule(prediction_type="v_prediction"), shape)
+
+    # -- training and sampling -----------------------------------------------------------------------------------------
 
     def forward(self, x_t: Tensor, t: np.ndarray) -> Tensor:
         return self.network(x_t, t)

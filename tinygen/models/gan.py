@@ -12,9 +12,10 @@ digits where it is sure. The loop of a training, in full:
     g_opt.step(grad(g_loss, g_params))  # of G's parameters only: D is frozen while G learns from it
 """
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from tinygen import nn
 from tinygen.errors import arguments
 from tinygen.functional import norm
 from tinygen.grad import grad
+from tinygen.models.shapes import check_image_shape, check_shape
 from tinygen.nn.inference import in_batches
 from tinygen.ops import relu, softplus
 from tinygen.tensor import Tensor, array_of
@@ -118,6 +120,78 @@ class GAN(nn.Module):
         (latent,) = arguments.sizes(type(self).__name__, latent=latent)
         self.generator, self.discriminator, self.latent = generator, discriminator, latent
 
+    # -- networks ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def dense(
+        cls,
+        shape: Sequence[int],
+        widths: Sequence[int],
+        latent: int,
+        *,
+        rng: np.random.Generator,
+        dtype: type = np.float32,
+    ) -> Self:
+        """Dense layers of the given widths in both networks, for points (D,) or examples of any shape.
+
+        The generator has ReLU and no activation on its output, the discriminator LeakyReLU with slope 0.2.
+        """
+        shape = check_shape("GAN.dense", shape)
+        size, same = math.prod(shape), dict[str, Any](rng=rng, dtype=dtype)
+        leaky = dict(**same, activation="leaky_relu", negative_slope=0.2)
+        generator = [nn.Dense(n, m, activation="relu", **same) for n, m in pairwise([latent, *widths])]
+        discriminator = [nn.Flatten(), *(nn.Dense(n, m, **leaky) for n, m in pairwise([size, *widths]))]
+        generator += [nn.Dense([latent, *widths][-1], size, **same), nn.Reshape(shape)]
+        discriminator += [nn.Dense([size, *widths][-1], 1, **same)]
+        return cls(nn.Sequential(*generator), nn.Sequential(*discriminator), latent=latent)
+
+    @classmethod
+    def conv(
+        cls,
+        shape: Sequence[int],
+        channels: tuple[int, int] = (64, 128),
+        latent: int = 64,
+        *,
+        rng: np.random.Generator,
+        dtype: type = np.float32,
+    ) -> Self:
+        """DCGAN: 4x4 convolutions with stride 2 for images (H, W, C) in [0, 1] (after Radford et al. 2016).
+
+        The generator doubles H/4 x W/4 maps twice, with BatchNorm and ReLU. The discriminator halves twice, with
+        LeakyReLU, and ends in a dense layer over the whole image, because strokes that are right one by one need not
+        form a digit. It has no BatchNorm, so that each logit depends on one image only. `channels` are those of the
+        feature maps at half and at quarter size. For (28, 28, 1) the networks have 540,225 and 1,738,433 parameters.
+        Raises ValueError unless 4 divides H and W.
+        """
+        height, width, colours = check_image_shape("GAN.conv", shape, divisor=4)
+        half, quarter, latent = arguments.sizes(
+            "GAN.conv", **{"channels[0]": channels[0], "channels[1]": channels[1], "latent": latent}
+        )
+        maps = (height // 4, width // 4, quarter)
+        same: dict[str, Any] = dict(rng=rng, dtype=dtype)
+        first = dict(**same, init=nn.init.normal(0.02))  # as in the paper; BatchNorm corrects the scale
+        leaky = dict(**same, activation="leaky_relu", negative_slope=0.2)
+        resize: dict[str, Any] = dict(stride=2, padding=1)
+        generator = nn.Sequential(
+            nn.Dense(latent, math.prod(maps), **first),
+            nn.Reshape(maps),
+            nn.BatchNorm(quarter, activation="relu", dtype=dtype),
+            nn.ConvTranspose2d(quarter, half, 4, **resize, **first),  # (N, H/2, W/2, 64)
+            nn.BatchNorm(half, activation="relu", dtype=dtype),
+            nn.ConvTranspose2d(half, colours, 4, **resize, **first),  # (N, H, W, C)
+            nn.Sigmoid(),
+        )
+        discriminator = nn.Sequential(
+            nn.Conv2d(colours, half, 4, **resize, **leaky),  # (N, H/2, W/2, 64)
+            nn.Conv2d(half, quarter, 4, **resize, **leaky),  # (N, H/4, W/4, 128)
+            nn.Flatten(),
+            nn.Dense(math.prod(maps), 2 * quarter, **leaky),
+            nn.Dense(2 * quarter, 1, **same),
+        )
+        return cls(generator, discriminator, latent=latent)
+
+    # -- sampling ------------------------------------------------------------------------------------------------------
+
     def forward(self, z: Tensor | np.ndarray) -> Tensor:
         """What the generator makes of noise (N, K)."""
         return self.generator(z)
@@ -154,77 +228,3 @@ class GAN(nn.Module):
             x = self.sample(batch_size, rng, batch_size=batch_size)
             kept.append(x[rng.random(len(x)) < np.exp(np.minimum(logits(x) - m, 0))])
         return np.concatenate(kept)[:n]
-
-
-class DenseGAN(GAN):
-    """Fully connected layers of the given widths in both: for points (N, D), whose coordinates may be any number."""
-
-    def __init__(
-        self,
-        coordinates: int,
-        widths: Sequence[int],
-        *,
-        rng: np.random.Generator,
-        latent: int = 16,
-        dtype: type = np.float32,
-    ):
-        same = dict(rng=rng, dtype=dtype)
-        generator, discriminator = [], []
-        for n, m in pairwise([latent, *widths]):
-            generator += [nn.Dense(n, m, **same), nn.ReLU()]
-        for n, m in pairwise([coordinates, *widths]):
-            discriminator += [nn.Dense(n, m, **same), nn.LeakyReLU(0.2)]
-        generator += [nn.Dense([latent, *widths][-1], coordinates, **same)]
-        discriminator += [nn.Dense([coordinates, *widths][-1], 1, **same)]
-        super().__init__(nn.Sequential(*generator), nn.Sequential(*discriminator), latent=latent)
-
-
-class DCGAN(GAN):
-    """Convolutions with stride 2 for images (N, S, S, C) with pixels in [0, 1] (after Radford et al. 2016).
-
-    Kernels are 4x4, which stride 2 covers evenly. The generator doubles S/4 twice, with BatchNorm and ReLU. The
-    discriminator halves twice, with LeakyReLU, and has a hidden layer that sees the whole image: strokes that are right
-    one by one need not make a digit. It has no BatchNorm, so that each logit depends on one image only.
-    For 28x28x1 that is 7-14-28 and back, 540,225 and 1,738,433 parameters. Raises ValueError unless 4 divides S.
-    """
-
-    def __init__(
-        self,
-        *,
-        rng: np.random.Generator,
-        image_size: int = 28,
-        channels: int = 1,
-        maps: tuple[int, int] = (64, 128),
-        latent: int = 64,
-    ):
-        wide, deep = maps
-        image_size, channels, wide, deep, latent = arguments.sizes(
-            "DCGAN", image_size=image_size, channels=channels, wide=wide, deep=deep, latent=latent
-        )
-        if image_size % 4:
-            raise ValueError(f"DCGAN: 4 must divide the image size, for it is halved twice; got {image_size}")
-        small = image_size // 4
-        halve = dict(stride=2, padding=1, rng=rng)
-        first = dict(init=nn.init.normal(0.02))  # the paper's; BatchNorm sets their size right, which D doesn't have
-        super().__init__(
-            generator=nn.Sequential(
-                nn.Dense(latent, small * small * deep, rng=rng, **first),
-                nn.Reshape((small, small, deep)),
-                nn.BatchNorm(deep, activation="relu"),
-                nn.ConvTranspose2d(deep, wide, 4, **halve, **first),  # (N, S/2, S/2, 64)
-                nn.BatchNorm(wide, activation="relu"),
-                nn.ConvTranspose2d(wide, channels, 4, **halve, **first),  # (N, S, S, C)
-                nn.Sigmoid(),
-            ),
-            discriminator=nn.Sequential(
-                nn.Conv2d(channels, wide, 4, **halve),  # (N, S/2, S/2, 64)
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(wide, deep, 4, **halve),  # (N, S/4, S/4, 128)
-                nn.LeakyReLU(0.2),
-                nn.Flatten(),
-                nn.Dense(small * small * deep, 2 * deep, rng=rng),
-                nn.LeakyReLU(0.2),
-                nn.Dense(2 * deep, 1, rng=rng),
-            ),
-            latent=latent,
-        )

@@ -15,26 +15,29 @@ from tinygen import nn
 from tinygen.errors import arguments
 from tinygen.io import checkpoint
 from tinygen.io.checkpoint import CheckpointError
-from tinygen.models.autoencoder import Autoencoder, ConvAutoencoder, DenseAutoencoder
+from tinygen.models.autoencoder import Autoencoder
 from tinygen.models.diffusion import Diffusion
-from tinygen.models.gan import DCGAN, DenseGAN
-from tinygen.models.vae import VAE
+from tinygen.models.gan import GAN
+from tinygen.models.vae import VAE, GaussianVAE
 from tinygen.runs.record import RunError, read_config
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
-    "ConvAutoencoder": ConvAutoencoder,
-    "DenseAutoencoder": DenseAutoencoder,
+    "Autoencoder.conv": Autoencoder.conv,
+    "Autoencoder.dense": Autoencoder.dense,
+    "Autoencoder.linear": Autoencoder.linear,
     "VAE.dense": VAE.dense,
-    "DenseGAN": DenseGAN,
-    "DCGAN": DCGAN,
+    "GaussianVAE.dense": GaussianVAE.dense,
+    "GAN.conv": GAN.conv,
+    "GAN.dense": GAN.dense,
     "Diffusion.unet": Diffusion.unet,
+    "Diffusion.points": Diffusion.points,
 }
 
 LARGEST = 2**20  # values of an image to be drawn: a diffusion model has weights for any size, and no memory for that
 
 
 def build(model: Mapping[str, Mapping], rng: np.random.Generator) -> nn.Module:
-    """A new model from `{"VAE.dense": {"image_shape": (28, 28, 1), "widths": (200, 200), "latent": 50}}`.
+    """A new model from `{"VAE.dense": {"shape": (28, 28, 1), "widths": (200, 200), "latent": 50}}`.
 
     Raises ValueError for a name that isn't in `BUILDERS`, and for arguments that don't fit.
     """
@@ -99,19 +102,17 @@ def load_run(folder: str | Path) -> nn.Module:
     return model.eval()
 
 
-def draw(model: nn.Module, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n samples of a model: images in [0, 1], whatever range it was trained in, or points as they are.
+def sample(model: nn.Module, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n samples of a model: images in [0, 1], whatever range it was trained on, or points as they are.
 
-    Raises ValueError for an autoencoder, which can't.
+    Raises ValueError for an autoencoder, and for images of more than 2²⁰ values.
     """
-    if isinstance(model, Autoencoder):
-        raise ValueError(
-            "an autoencoder can't sample: it makes images of codes, but was never told which codes there are; a VAE, a "
-            "GAN or a diffusion model can"
-        )
-    arguments.sizes("draw", n=n)
+    if not isinstance(model, VAE | GAN | Diffusion):
+        hint = ": its codes have no distribution to sample from" * isinstance(model, Autoencoder)
+        raise ValueError(f"sample: expected a VAE, GAN or Diffusion model, got {type(model).__name__}{hint}")
+    arguments.sizes("sample", n=n)
     if isinstance(model, Diffusion) and math.prod(model.shape) > LARGEST:
-        raise ValueError(f"draw: expected images of at most {LARGEST:,} values, got {model.shape} (config.json)")
+        raise ValueError(f"sample: expected images of at most {LARGEST:,} values, got {model.shape} (config.json)")
     samples = model.sample(n, rng)
     if samples.ndim != 4:
         return samples

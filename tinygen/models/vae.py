@@ -10,13 +10,14 @@ image: sums over pixels and over codes, averages over images. Only so do they ad
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from tinygen import functional, nn
 from tinygen.distributions import Bernoulli, Normal
 from tinygen.errors import arguments
+from tinygen.models.shapes import check_shape
 from tinygen.nn.inference import in_batches
 from tinygen.op import no_grad
 from tinygen.ops import logsumexp
@@ -46,25 +47,27 @@ class VAE(nn.Module):
     @classmethod
     def dense(
         cls,
-        image_shape: tuple[int, ...],
+        shape: Sequence[int],
         widths: Sequence[int],
         latent: int,
         *,
+        activation: str | None = "tanh",
         rng: np.random.Generator,
         dtype: type = np.float32,
     ) -> Self:
-        """Fully connected layers of the given widths with tanh between them, and mirrored back.
+        """Dense layers of the given widths down to the code, and mirrored back, for examples of any shape.
 
         `VAE.dense((28, 28, 1), (200, 200), 50, rng=rng)` is the network with one stochastic layer of Burda et al. 2016.
+        The decoder's output has no activation.
         """
-        sizes, same = [math.prod(image_shape), *widths], dict(rng=rng, dtype=dtype)
-        encoder, decoder = [nn.Flatten()], []
-        for wide, narrow in pairwise(sizes):
-            encoder += [nn.Dense(wide, narrow, **same), nn.Tanh()]
-            decoder = [nn.Dense(narrow, wide, **same), nn.Tanh(), *decoder]
-        encoder += [nn.Dense(sizes[-1], 2 * latent, **same)]
-        decoder = [nn.Dense(latent, sizes[-1], **same), nn.Tanh(), *decoder]
-        decoder[-1] = nn.Reshape(image_shape)  # in place of the last tanh: logits, or means, may be any number
+        shape = check_shape(f"{cls.__name__}.dense", shape)
+        sizes, same = [math.prod(shape), *widths], dict[str, Any](rng=rng, dtype=dtype)
+        encoder, decoder = [nn.Flatten()], [nn.Reshape(shape)]
+        for i, (wide, narrow) in enumerate(pairwise(sizes)):
+            encoder.append(nn.Dense(wide, narrow, activation=activation, **same))
+            decoder.insert(0, nn.Dense(narrow, wide, activation=activation if i else None, **same))
+        encoder.append(nn.Dense(sizes[-1], 2 * latent, **same))
+        decoder.insert(0, nn.Dense(latent, sizes[-1], activation=activation if widths else None, **same))
         return cls(nn.Sequential(*encoder), nn.Sequential(*decoder), latent=latent)
 
     # -- the two distributions, and the bound they make ----------------------------------------------------------------
