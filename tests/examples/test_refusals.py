@@ -122,7 +122,7 @@ def test_every_number_of_an_example_has_a_range(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_refuses_bad_values(monkeypatch, capsys, name):
     program = COMMANDS[name]
-    first = {"summary": ["vae"], "sample": ["nowhere"], "evaluate": ["digits"]}.get(name, [])
+    first = {"summary": ["VAE.dense"], "sample": ["nowhere"], "evaluate": ["digits"]}.get(name, [])
     for option, value in bad_options(program):
         code, lines = exit_of(monkeypatch, capsys, program, name, *first, f"--{option.replace('_', '-')}={value}")
         assert code == 2 and is_refusal(program, option, value, lines), (option, value, lines)

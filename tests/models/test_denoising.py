@@ -135,7 +135,7 @@ def test_the_loss_of_the_filter_as_an_autoencoder_is_the_error_that_it_leaves(co
     x = data(20_000, 4, seed=5)
     x -= x.mean(axis=0)  # a linear autoencoder has no bias
     wiener = wiener_filter(x, corrupt)
-    model = Autoencoder(4, 4, rng=rng(), dtype=np.float64)
+    model = Autoencoder.linear((4,), 4, rng=rng(), dtype=np.float64)
     w_e, w_d = model.parameters()
     w_e.data, w_d.data = wiener.weight, np.eye(4)
     errors = ((corrupt(x, rng(6)) @ wiener.weight - x) ** 2).sum(axis=1)

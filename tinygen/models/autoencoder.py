@@ -64,8 +64,8 @@ class Autoencoder(nn.Module):
         decoder = []
         if latent is not None:
             latent = arguments.whole("Autoencoder.conv", "latent", latent, least=1)
-            encoder += [nn.Dense(math.prod(maps), hidden, activation="relu", **same), nn.Dense(hidden, latent, **same)]
-            decoder += [nn.Dense(latent, math.prod(maps), activation="relu", **same)]
+            encoder += [nn.Dense(math.prod(maps), hidden, **same), nn.ReLU(), nn.Dense(hidden, latent, **same)]
+            decoder += [nn.Dense(latent, math.prod(maps), **same), nn.ReLU()]
         decoder += [
             nn.Reshape(maps),
             nn.ConvTranspose2d(quarter, quarter, 3, **double),  # (N, H/2, W/2, 64)
