@@ -7,7 +7,7 @@ optimizers), models. The folder `kernels` makes all this fast, and every reader 
 
 import sys
 
-from tinygen import functional, graph, nn, optim
+from tinygen import functional, graph, nn, ops, optim
 from tinygen.derivatives import batch_jacobian, hessian, hvp, jacobian, jvp, vjp
 from tinygen.errors import hints, names
 from tinygen.functional import log_softmax, min, norm, softmax
@@ -15,7 +15,6 @@ from tinygen.grad import grad
 from tinygen.gradcheck import GradientError, check
 from tinygen.op import no_grad, op, trace
 from tinygen.ops import *
-from tinygen.ops import __all__ as _ops
 from tinygen.tensor import OPS, Parameter, Tensor
 
 __version__ = "0.1.0"
@@ -26,9 +25,9 @@ __all__ = [
     "Tensor",
     "batch_jacobian",
     "check",
-    "graph",
     "functional",
     "grad",
+    "graph",
     "hessian",
     "hvp",
     "jacobian",
@@ -43,8 +42,8 @@ __all__ = [
     "softmax",
     "trace",
     "vjp",
-    *_ops,
 ]
+__all__ += ops.__all__
 
 
 def __getattr__(name: str):
@@ -52,6 +51,6 @@ def __getattr__(name: str):
     raise hints.missing(sys.modules[__name__], name)
 
 
-hints.point_elsewhere(Tensor, [*names.FUNCTIONS, *names.IN_PLACE, *_ops, "log_softmax", "norm", "softmax"])
+hints.point_elsewhere(Tensor, [*names.FUNCTIONS, *names.IN_PLACE, *ops.__all__, "log_softmax", "norm", "softmax"])
 for _name in ("tensor", "graph", "gradcheck"):  # functions elsewhere: PyTorch users write tinygen.tensor([1.0, 2.0])
     sys.modules[f"tinygen.{_name}"].__class__ = hints.NoFunction
