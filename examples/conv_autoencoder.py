@@ -56,7 +56,7 @@ def main(
         sizes = dict(shape=digits.image_shape, latent=latent)
         model = Autoencoder.conv(**sizes, rng=rng)
         # Start at the mean pixel: from 0.5, the first steps overshoot to black, where the sigmoid saturates.
-        bias, mean = model.decoder[-2].bias, train.mean()
+        bias, mean = model.decoder[-2].bias, np.clip(train.mean(), 0.01, 0.99)
         bias.data = np.full_like(bias.data, np.log(mean / (1 - mean)))
         about = dict(data={digits.name: digits.sha256()}, model={"Autoencoder.conv": sizes})
         run = open_run(out, config, **about, resume=resume, overwrite=overwrite, quiet=quiet)
@@ -95,7 +95,7 @@ def main(
     labels = digits.test_labels[:limit]
     first, codes = one_per_class(labels), model.encode(test)
     rows = {"autoencoder": model.reconstruct(test[first]), f"PCA-{latent}": np.clip(by_pca[first], 0, 1)}
-    few = labels < 10  # classes; more colours can't be told apart
+    few = labels < 10  # classes; more colours look alike
     curves, steps = {"training": losses, "test": tests}, np.arange(1, len(losses) + 1)
     x = {"training": steps, "test": steps[len(batches) - 1 :: len(batches)]}
     labelled = dict(reference={f"PCA-{latent}, test": reference}, xlabel="step", ylabel="squared error per image")

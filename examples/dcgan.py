@@ -64,8 +64,8 @@ def main(
         channels: channels of the largest maps; the smaller maps have twice as many.
         latent: size of the noise, in numbers per image.
         gamma: weight of the R₁ penalty, γ/2 times the squared slope of the discriminator at real images.
-        samples: number of samples to score, once of all and once of those that pass the discriminator; these are
-            written to samples.npy (8 bits per pixel).
+        samples: number of samples to score, once of all and once of those that the discriminator accepts; the latter
+            are written to samples.npy (8 bits per pixel).
         classifiers: number of classifiers that score the samples; 0 for none.
         limit: number of training images, and of test images; all by default.
         seed: seed for all random numbers, except those of the classifiers.
@@ -132,30 +132,32 @@ def main(
     with average.applied():  # the averaged weights give better samples
         update_statistics(generator, gan.noise(5000, rng))
         gan.eval().save(run.path("model.npz"))
-        drawn, passed = gan.sample(samples, rng), gan.rejection_sample(samples, rng)
+        drawn, accepted = gan.sample(samples, rng), gan.rejection_sample(samples, rng)
         walked = walk(generator, gan.noise(9, rng))
     with replacing(run.path("samples.npy")) as file:
-        np.save(file, eight_bits(passed))
+        np.save(file, eight_bits(accepted))
 
-    all_scores, scores = (score_samples(each, digits, classifiers=classifiers, quiet=quiet) for each in (drawn, passed))
+    all_scores, scores = (
+        score_samples(each, digits, classifiers=classifiers, quiet=quiet) for each in (drawn, accepted)
+    )
     last = np.mean(history[-len(batches) :], axis=0).tolist()  # of the last epoch
     figures = {"real": last[2], "generated": last[3]} | scores.figures
     figures |= {f"all_{name}": all_scores.figures[name] for name in ("R", "sure") if all_scores.figures}
     results = [
         Result("mean D(x) of real images", figures["real"], "0.5 at the equilibrium"),
         Result("mean D(x) of generated images", figures["generated"], "0.5 at the equilibrium"),
-        *(Result(f"all samples: {line.figure}", *line[1:]) for line in all_scores.results[:2]),
-        *(Result(f"samples that pass D: {line.figure}", *line[1:]) for line in scores.results[:4]),
+        *(Result(f"all: {line.figure}", *line[1:]) for line in all_scores.results[:2]),
+        *(Result(f"accepted by D: {line.figure}", *line[1:]) for line in scores.results[:4]),
         *scores.results[4:],
     ]
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
     page = Page(run)
-    pictures(page, drawn, passed, walked, frames, np.array(history))
+    pictures(page, drawn, accepted, walked, frames, np.array(history))
     sections = list(SECTIONS)
     if scores.classes is not None:
-        stacked = by_class(passed[:100], scores.classes[:100], len(digits.classes))
+        stacked = by_class(accepted[:100], scores.classes[:100], len(digits.classes))
         page.save("classes.png", plot.image_grid, stacked, columns=len(digits.classes))
         sections.insert(2, CLASSES)
     page.write(title="A GAN of digits", intro=INTRO, results=results, sections=sections)
@@ -194,14 +196,14 @@ def eight_bits(images: np.ndarray) -> np.ndarray:
 def pictures(
     page: Page,
     drawn: np.ndarray,
-    passed: np.ndarray,
+    accepted: np.ndarray,
     walked: np.ndarray,
     frames: list[np.ndarray],
     history: np.ndarray,
 ) -> None:
-    """Write samples, those that pass D, the walk, the film, and the history (steps, 4) as curves."""
+    """Write samples, those that D accepts, the walk, the film, and the history (steps, 4) as curves."""
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
-    page.save("passed.png", plot.image_grid, passed[:100], columns=10)
+    page.save("accepted.png", plot.image_grid, accepted[:100], columns=10)
     page.save("walk.png", plot.image_grid, walked, columns=10)
     film = np.stack([plot.tiled(frame / np.float32(255), columns=6) for frame in frames])
     page.save_gif("film.gif", film.repeat(2, axis=1).repeat(2, axis=2), fps=8)
@@ -228,10 +230,10 @@ SECTIONS = [
         "A hundred images of the generator",
     ),
     Section(
-        "Samples that pass the discriminator",
+        "Samples that the discriminator accepts",
         "The output of a good discriminator tells how many times too often the generator draws an image. Each sample "
         "is accepted with a probability that corrects for this, which removes most images that are no digit.",
-        "passed.png",
+        "accepted.png",
         "A hundred images of the generator that the discriminator accepted",
     ),
     Section(

@@ -27,7 +27,7 @@ def network(sizes: dict, grey: float, rng: np.random.Generator) -> Autoencoder:
     dead, and the output stays black.
     """
     model = Autoencoder.conv(**sizes, rng=rng)
-    bias = model.decoder[-2].bias
+    bias, grey = model.decoder[-2].bias, np.clip(grey, 0.01, 0.99)
     bias.data = np.full_like(bias.data, np.log(grey / (1 - grey)))
     return model
 
@@ -104,6 +104,7 @@ def main(
         models[name], curves[name] = model, losses
 
     first = one_per_class(digits.test_labels[:limit])
+    labels = {"noise": f"noise of sd {sd:g}", "erasures": f"{share:.0%} of the pixels erased"}
     figures, results, sheets = {}, [], {}
     for name, corrupt in damages.items():
         damaged = corrupt(test, np.random.default_rng(TEST_SEED))
@@ -114,7 +115,7 @@ def main(
             "denoising": models[name].reconstruct(damaged),
         }
         decibels = {who: metrics.psnr(test, images) for who, images in restored.items()}
-        results += results_of(str(corrupt), decibels)
+        results += results_of(labels[name], decibels)
         figures |= {f"{name}: {who}": value for who, value in decibels.items()}
         rows = {who: images[first] for who, images in restored.items()}
         sheets[f"{name}.png"] = rows
@@ -129,8 +130,8 @@ def main(
     codes = models["noise"].encode(test[first])
     between = models["noise"].interpolate(codes, 10)
     page.save("between.png", plot.image_grid, between, columns=10)
-    labels = dict(xlabel="step", ylabel="squared error per image")
-    page.save("loss.png", plot.loss_curves, curves, max_points=100, log=True, **labels)
+    axes = dict(xlabel="step", ylabel="squared error per image")
+    page.save("loss.png", plot.loss_curves, curves, max_points=100, log=True, **axes)
     page.write(title="Denoising autoencoders", intro=INTRO, results=results, sections=SECTIONS)
     return figures
 
@@ -140,16 +141,16 @@ def decibel(value: float) -> str:
     return f"{value:.2f} dB"
 
 
-def results_of(corruption: str, decibels: dict[str, float]) -> list[Result]:
+def results_of(damage: str, decibels: dict[str, float]) -> list[Result]:
     """The lines of the table for one kind of damage: PSNR against the clean test digits."""
     values = {who: decibel(value) for who, value in decibels.items()}
     best = max(value for who, value in decibels.items() if who != "denoising")
     return [
-        Result(f"{corruption}: damaged digits", values["damaged"]),
-        Result(f"{corruption}: plain autoencoder", values["plain"]),
-        Result(f"{corruption}: best linear map", values["best linear"]),
+        Result(f"{damage}: damaged digits", values["damaged"]),
+        Result(f"{damage}: plain autoencoder", values["plain"]),
+        Result(f"{damage}: best linear map", values["best linear"]),
         Result(
-            f"{corruption}: denoising autoencoder",
+            f"{damage}: denoising autoencoder",
             values["denoising"],
             f"{decibel(best)} best of the others",
             "better" if decibels["denoising"] > best else "not better",

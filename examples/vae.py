@@ -184,7 +184,7 @@ def main(
     figures_table(results, quiet=quiet)
     run.finish(figures)
 
-    first, few = one_per_class(labels), labels < 10  # classes on the map; more colours can't be told apart
+    first, few = one_per_class(labels), labels < 10  # classes on the map; more colours look alike
     page, codes = Page(run), flat.encode(test)[0]
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
     page.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))

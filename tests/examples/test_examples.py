@@ -133,7 +133,7 @@ def test_dcgan_is_trained_and_evaluated(tmp_path):
     figures = example("dcgan").main(**options, out=out, quiet=True)
     assert figures["generated"] < figures["real"]
     assert figures["train_R"] < figures["R"] < np.inf and 0 <= figures["rarest"] < 0.1
-    shown = ["samples.png", "passed.png", "classes.png", "walk.png", "film.gif", "outputs.png", "losses.png"]
+    shown = ["samples.png", "accepted.png", "classes.png", "walk.png", "film.gif", "outputs.png", "losses.png"]
     assert pictures_of(out) == shown
     drawn = np.load(out / "samples.npy", allow_pickle=False)
     assert drawn.shape == (200, 8, 8, 1) and drawn.dtype == np.uint8 and drawn.std() > 10
