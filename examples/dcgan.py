@@ -137,9 +137,8 @@ def main(
     with replacing(run.path("samples.npy")) as file:
         np.save(file, eight_bits(accepted))
 
-    all_scores, scores = (
-        score_samples(each, digits, classifiers=classifiers, quiet=quiet) for each in (drawn, accepted)
-    )
+    options = dict(classifiers=classifiers, quiet=quiet)
+    all_scores, scores = (score_samples(each, digits, **options) for each in (drawn, accepted))
     last = np.mean(history[-len(batches) :], axis=0).tolist()  # of the last epoch
     figures = {"real": last[2], "generated": last[3]} | scores.figures
     figures |= {f"all_{name}": all_scores.figures[name] for name in ("R", "sure") if all_scores.figures}
