@@ -18,7 +18,7 @@ seeds, numbers = st.integers(0, 2**32 - 1), st.floats(-4, 4)
 
 @pytest.mark.parametrize("mu, log_var", PAIRS)
 def test_draws_have_the_moments_of_the_density(mu, log_var):
-    """What ties the sampler to `log_prob`: a draw with σ² in place of σ passes every test of gradients."""
+    """Ties the sampler to `log_prob`: a draw with σ² in place of σ would pass every test of gradients."""
     q = normal(mu, log_var)
     z = q.rsample(rng(1), (40_000,)).numpy()
     assert expectation(np.ones_like, q) == pytest.approx(1, abs=1e-12)

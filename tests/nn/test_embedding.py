@@ -1,4 +1,4 @@
-"""Embedding and one_hot: a row for each class number, by NumPy's indexing, and errors for what is no class number."""
+"""Embedding and one_hot: rows for class numbers as by NumPy's indexing, and errors for anything else."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_rows_and_the_sum_of_their_gradients(seed, shape, dtype):
     np.testing.assert_array_equal((one_hot @ layer.weight).numpy(), y.numpy())  # what a table means
 
 
-def test_the_table_begins_as_standard_normal_and_has_one_weight():
+def test_the_table_starts_as_standard_normal_and_has_one_weight():
     layer = nn.Embedding(1000, 50, rng=np.random.default_rng(0))
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
     assert abs(layer.weight.data.mean()) < 0.02 and abs(layer.weight.data.std() - 1) < 0.01

@@ -1,4 +1,4 @@
-"""A loss that is no number: the op and the layer that made it are found, wherever they are, and nothing has moved."""
+"""A non-finite loss: the error names the op and the layer that caused it, and nothing was changed."""
 
 from typing import ClassVar
 
@@ -18,9 +18,9 @@ def rng(seed=0):
 
 
 class Planted(nn.Module):
-    """A layer that answers its input, but for one op, which may overflow or be undefined there."""
+    """A layer that returns its input, plus the output of one op that overflows or is undefined."""
 
-    WAYS: ClassVar = {  # the op to be named, and how it comes to be no number
+    WAYS: ClassVar = {  # the op to be named, and a call of it that is not finite
         "exp": lambda x: tg.exp(x * 0 + 1000),
         "log": lambda x: tg.log(x * 0 - 1),
         "div": lambda x: x / (x * 0),
@@ -32,12 +32,12 @@ class Planted(nn.Module):
         self.way = way
 
     def forward(self, x):
-        masked = tg.where(np.zeros(x.shape, bool), tg.log(x * 0), x)  # an infinity that goes nowhere is no reason
+        masked = tg.where(np.zeros(x.shape, bool), tg.log(x * 0), x)  # an infinity that does not reach the result
         return masked if self.way is None else masked + self.WAYS[self.way](x)
 
 
 def network(depth, width, place, way):
-    """Dense layers, each with a Planted one behind it, of which that at `place` is broken."""
+    """Dense layers, each followed by a Planted one; the one at `place` is broken."""
     layers = []
     for i in range(depth):
         layers += [nn.Dense(width, width, rng=rng(i)), Planted(way if i == place else None)]
@@ -82,9 +82,9 @@ def test_data_that_are_no_numbers_are_named():
     x = np.array([[1, np.nan, 2]], np.float32)
     with pytest.raises(FloatingPointError, match=r"its argument 0 \(1, 3\) was nan somewhere before; look at the data"):
         nn.finite(Model(network(1, 3, 0, None)).loss)(x, rng())
-    answer = tg.Parameter(np.ones(3)) * np.array([1.0, np.nan, 1.0])
+    output = tg.Parameter(np.ones(3)) * np.array([1.0, np.nan, 1.0])
     with pytest.raises(FloatingPointError, match=r"its argument 0 \(3,\) was nan .* guard the function that made it"):
-        nn.finite(tg.sum)(answer)
+        nn.finite(tg.sum)(output)
 
 
 def test_what_is_finite_passes_through_and_draws_as_often():
@@ -99,7 +99,7 @@ def test_what_is_finite_passes_through_and_draws_as_often():
 
 @given(st.integers(0, 1000))
 def test_the_same_draws_are_looked_at_again(seed):
-    """A loss that overflows for some draws only: the second look sees the draw that did it."""
+    """A loss that overflows for some draws only: the second computation repeats the draw that did."""
 
     class Lucky(nn.Module):
         def loss(self, x, rng):
@@ -125,9 +125,11 @@ def test_the_loss_may_be_any_function_and_its_model_an_argument():
         nn.finite([lambda x, net=net: net(x).sum()][0])(x)
 
 
-@pytest.mark.parametrize("after, says", [("3 steps", "nan after 3 steps, and"), ("", "nan in call 1, and the weights")])
-def test_the_error_says_how_far_the_run_had_come(after, says):
-    with pytest.raises(FloatingPointError, match=f"the loss is {says}"):
+@pytest.mark.parametrize(
+    "after, words", [("3 steps", "nan after 3 steps, and"), ("", "nan in call 1, and the weights")]
+)
+def test_the_error_reports_the_progress_of_the_run(after, words):
+    with pytest.raises(FloatingPointError, match=f"the loss is {words}"):
         nn.finite(lambda x: tg.log(x).sum(), after=after)(tg.Tensor([-1.0]))
 
 
@@ -141,13 +143,13 @@ def test_a_loop_is_such_a_text(tmp_path):
 
 
 def test_what_changes_from_call_to_call_is_not_blamed_on_an_op():
-    answers = iter([np.inf, 1.0])
+    outputs = iter([np.inf, 1.0])
     with pytest.raises(FloatingPointError, match="computed again it is finite"):
-        nn.finite(lambda: tg.Tensor(next(answers)))()
+        nn.finite(lambda: tg.Tensor(next(outputs)))()
 
 
 def test_a_run_stops_within_the_step_and_the_weights_have_not_moved():
-    """A learning rate that blows up: the step that notices moves nothing."""
+    """A learning rate that makes the run diverge: the step that notices changes nothing."""
     model, x = VAE.dense((6,), (5,), 2, rng=rng()), (rng().random((8, 6)) < 0.5).astype(np.float32)
     params = model.parameters()
     opt, steps = optim.SGD(params, lr=100.0), 0

@@ -1,4 +1,4 @@
-"""NaN and infinity, put anywhere: refused before the weights move, named, and everything is as it was before."""
+"""NaN and infinity in any place: refused before the weights move, named in the error, and nothing is changed."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def rng(seed=0):
 
 
 class Model(nn.Module):
-    """Layers that hide what is not finite: a bounded activation, a pooling, a ReLU; and all that has a state."""
+    """Layers that hide NaN and infinity (a bounded activation, a pooling, a ReLU), and layers with a state."""
 
     def __init__(self):
         self.conv, self.pool = nn.Conv2d(1, 2, 3, rng=rng(1), activation="relu"), nn.MaxPool2d(2)
@@ -44,16 +44,16 @@ def test_wherever_it_is_put_nothing_moves(value, place, seed):
     for _ in range(2):
         opt.step(tg.grad(nn.finite(model.loss)(x, draws), params))
 
-    def spoil(array):
+    def corrupted(array):
         array = np.array(array)
         array.reshape(-1)[seed % array.size] = value
         return array
 
     which = seed % len(params)
     if place == "data":
-        x = spoil(x)
+        x = corrupted(x)
     if place == "weight":
-        params[which].data = spoil(params[which].data)
+        params[which].data = corrupted(params[which].data)
     before = state_of(model, opt, draws)
     names = {"data": "its argument 0", "weight": model.named_parameters()[which][0]}
     with pytest.raises(FloatingPointError, match=names.get(place, f"parameter {which}, {names['weight']},")):
@@ -61,7 +61,7 @@ def test_wherever_it_is_put_nothing_moves(value, place, seed):
         before = state_of(model, opt, draws)
         grads = tg.grad(loss, params)
         if place == "gradient":
-            grads[which] = spoil(grads[which].data)
+            grads[which] = corrupted(grads[which].data)
         opt.step(grads)
     assert state_of(model, opt, draws) == before
 
@@ -155,7 +155,7 @@ def test_a_running_statistic_that_overflows_is_refused_and_a_mask_of_infinities_
 
 
 @given(value=bad, which=st.integers(0, 3))
-def test_a_spoilt_memory_is_named(value, which):
+def test_a_corrupted_memory_is_named(value, which):
     grads = [np.ones(3), np.ones(2)]
     opt = optim.Adam([tg.Parameter(g) for g in grads], 0.1)
     opt.step(grads)

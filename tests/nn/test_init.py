@@ -23,7 +23,7 @@ def recorded(make):
 
 @given(k=pairs, s=pairs, d=pairs, c=sizes, o=sizes, transposed=st.booleans())
 def test_fans_count_connections(k, s, d, c, o, transposed):
-    """With ones everywhere an output counts its inputs, a gradient its outputs: far from the border, the fans."""
+    """With all weights and inputs 1, an output is fan_in and a gradient is fan_out, far from the border."""
     kind = nn.ConvTranspose2d if transposed else nn.Conv2d
     options = dict(stride=s, dilation=d, rng=np.random.default_rng(0), dtype=np.float64)
     layer, (fan_in, fan_out) = recorded(lambda init: kind(c, o, k, init=init, **options))
@@ -52,7 +52,7 @@ def test_fans_count_connections(k, s, d, c, o, transposed):
 )
 @given(seed=seeds)
 def test_initialisers(init, variance, bounded, seed):
-    """Mean 0 and the variance promised, within six standard errors (of a normal: no distribution here has more)."""
+    """Mean 0 and the documented variance, within six standard errors of a normal, the widest distribution here."""
     shape, n = (40, 100), 4000
     w = init(np.random.default_rng(seed), shape, (30.0, 20.0), np.float64)
     assert abs(w.mean()) <= 6 * math.sqrt(variance / n)

@@ -1,4 +1,4 @@
-"""Each layer: its value restated in NumPy, its derivatives against differences, its modes, its refusals."""
+"""Each layer: its value against NumPy, its derivatives against differences, its modes, its errors."""
 
 import math
 
@@ -61,13 +61,13 @@ def test_every_layer_has_a_case():
 
 
 def off_kinks(rng, shape):
-    """Numbers at least 0.05 from each other and from 0, in random places: no kink of relu or max is near."""
+    """Numbers at least 0.05 from each other and from 0, in random order: far from every kink of relu and max."""
     n = math.prod(shape)
     return (rng.permutation(n) - n // 2 + 0.5).reshape(shape) / 10
 
 
 def directional_error(f, variables, rng):
-    """The largest scaled error of ⟨g, J t⟩ by five points against ⟨Jᵀg, t⟩ by `grad`, each variable by itself."""
+    """The largest scaled difference of ⟨g, J t⟩, by a five-point formula, and ⟨Jᵀg, t⟩, by `grad`, per variable."""
     y = f()
     g = rng.normal(size=y.shape)
     gradients = tg.grad(y, variables, g)
@@ -111,7 +111,7 @@ def test_derivatives(name, order, seed):
     assert directional_error(output if order == 1 else slopes, variables, rng) <= (1e-10 if order == 1 else 1e-9)
 
 
-# -- values, restated --------------------------------------------------------------------------------------------------
+# -- values ------------------------------------------------------------------------------------------------------------
 
 
 @given(seed=seeds, n=sizes, m=sizes, k=sizes, bias=st.booleans())
@@ -127,7 +127,7 @@ def test_dense(seed, n, m, k, bias):
 
 
 def placed(layer, i, j):
-    """Where the kernel's corner stands for window (i, j), and the step between its taps."""
+    """The position of the kernel's corner for window (i, j), and the step between its taps."""
     (s, t), (d, e) = layer.stride, layer.dilation
     kh, kw = layer.kernel_size
     return slice(s * i, s * i + d * (kh - 1) + 1, d), slice(t * j, t * j + e * (kw - 1) + 1, e)
@@ -201,7 +201,7 @@ def test_shapes_go_round(seed):
 
 @given(seed=seeds, shape=st.sampled_from([(6,), (3, 2, 2), (2, 5)]), c=sizes, momentum=st.floats(0, 1))
 def test_batch_norm(seed, shape, c, momentum):
-    """Training uses the batch and follows it; eval uses what was followed, the variance being the unbiased one."""
+    """Training uses the batch and updates the running moments, with the unbiased variance; eval uses the latter."""
     rng = np.random.default_rng(seed)
     layer = nn.BatchNorm(c, momentum=momentum, eps=1e-3, dtype=np.float64)
     layer.weight.data, layer.bias.data = rng.normal(size=(2, c))
@@ -281,7 +281,7 @@ def test_float32_stays_float32(name):
     assert all(array.dtype == np.float32 for array in layer.state_dict().values())
 
 
-# -- mistakes ----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 rng = np.random.default_rng(0)
 images = np.zeros((8, 28, 28, 3), np.float32)

@@ -1,4 +1,4 @@
-"""The tree of modules: what is found in it and in which order, its state, its text, and the mistakes it refuses."""
+"""The tree of modules: its parts and their order, its state, its text, its errors."""
 
 import copy
 
@@ -15,7 +15,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 class Branches(nn.Module):
-    """Everything that a tree may hold: a list, a dict, a tuple, bare Parameters, a buffer below, a module twice."""
+    """Everything that a tree may contain: a list, a dict, a tuple, bare Parameters, a nested buffer, a module twice."""
 
     def __init__(self, seed=0, dtype=np.float32):
         rng = np.random.default_rng(seed)
@@ -107,13 +107,13 @@ def test_train_and_eval_reach_every_module():
 
 def test_a_copy_is_independent():
     model = Branches().eval()
-    twin = copy.deepcopy(model)
-    assert [a is b for a, b in zip(model.parameters(), twin.parameters())] == [False] * len(PARAMETERS)
-    assert twin.again is twin.blocks[0]
-    mu, _ = twin(batch(0))
-    assert all(g.shape == p.shape for g, p in zip(tg.grad(mu.sum(), twin.parameters()), twin.parameters()))
-    twin.load_state_dict(Branches(1).state_dict())
-    assert not np.array_equal(model.scale.data, twin.scale.data)
+    copied = copy.deepcopy(model)
+    assert [a is b for a, b in zip(model.parameters(), copied.parameters())] == [False] * len(PARAMETERS)
+    assert copied.again is copied.blocks[0]
+    mu, _ = copied(batch(0))
+    assert all(g.shape == p.shape for g, p in zip(tg.grad(mu.sum(), copied.parameters()), copied.parameters()))
+    copied.load_state_dict(Branches(1).state_dict())
+    assert not np.array_equal(model.scale.data, copied.scale.data)
 
 
 def test_sequential():
@@ -197,7 +197,7 @@ def test_save_and_load(tmp_path):
 
 
 def test_torch_layouts():
-    """Each axis goes where PyTorch has it, and comes back."""
+    """Each axis is moved to its place in PyTorch, and back."""
     rng = np.random.default_rng(0)
     model = nn.Sequential(
         nn.Conv2d(1, 2, (3, 4), rng=rng),

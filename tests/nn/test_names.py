@@ -1,4 +1,4 @@
-"""Names of parts: each has its own, a shared Parameter has several, and PyTorch's lists of them are understood."""
+"""Names of parts: each has its own, a shared Parameter has several, and states of PyTorch with all of them load."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Normalising layers with the activation built in, in both modes, and how their three gradients share one pass."""
+"""Normalising layers with a built-in activation, in both modes, and the pass that their three gradients share."""
 
 import gc
 
@@ -43,7 +43,7 @@ def filled(layer, seed):
 @pytest.mark.parametrize("training", [True, False])
 @given(seed=seeds)
 def test_the_activation_within_is_the_one_that_would_follow(name, activation, training, seed):
-    """Values, gradients and gradients of gradients: the same as in two steps."""
+    """Values, first and second derivatives are the same as with a separate activation."""
     options = dict(dtype=np.float64, negative_slope=SLOPE)
     within = filled(LAYERS[name](activation=activation, **options), seed)
     before = filled(LAYERS[name](**options), seed)
@@ -74,7 +74,7 @@ def test_batch_norm_in_eval_mode_looks_at_no_other_example():
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The names of the kernels of normalisation, as they are called."""
+    """A list to which each kernel of normalisation appends its name when it is called."""
     found = []
 
     def counted(name, kernel):
@@ -97,7 +97,7 @@ def test_a_step_is_one_pass_forwards_and_one_backwards(name, calls):
 
 @pytest.mark.parametrize("retain_graph", [True, False])
 def test_each_gradient_that_comes_in_is_its_own(retain_graph):
-    """What the rules share is forgotten when the next gradient comes."""
+    """The rules share their result for one gradient only."""
     layer = filled(nn.GroupNorm(2, 6, dtype=np.float64), 1)
     rng = np.random.default_rng(1)
     x = tg.Parameter(rng.normal(size=(2, 3, 6)))
@@ -122,7 +122,7 @@ def test_a_part_of_the_gradients_is_the_same_as_in_all_of_them():
 
 @pytest.mark.parametrize("targets", [1, 3])
 def test_a_recorded_gradient_ties_no_circle(targets):
-    """Not even one that is never walked: the garbage collector has nothing to do afterwards."""
+    """Not even without a backward pass: the garbage collector finds nothing afterwards."""
     layer = nn.GroupNorm(2, 6, activation="silu")
 
     def penalty():

@@ -1,4 +1,4 @@
-"""Clipping: never longer than asked, and nothing lost on the way."""
+"""Clipping: the norm is at most the limit, and nothing else changes."""
 
 import math
 
@@ -20,7 +20,7 @@ def some_gradients(seed, dtype=np.float64):
 
 @given(seed=seeds, share=st.floats(0.01, 3), dtype=st.sampled_from([np.float32, np.float64]))
 def test_clip_by_norm(seed, share, dtype):
-    """Never longer than asked, the direction kept, and nothing touched when it was short enough."""
+    """At most the limit, in the same direction, and unchanged if it was below the limit."""
     grads = some_gradients(seed, dtype)
     flat = np.concatenate([g.data.ravel() for g in grads]).astype(np.float64)
     length = np.linalg.norm(flat)

@@ -1,4 +1,4 @@
-"""Averages of weights: the formula, putting them to use, and going on from saved ones."""
+"""Averages of weights: the formula, their use in a model, and resuming from saved ones."""
 
 import numpy as np
 import pytest

@@ -56,7 +56,7 @@ def made(output):
 
 
 def assert_equal_kernels(call, lists, dtype):
-    """Within a few roundings of the largest term; the memory of these rules holds no more than sums of two."""
+    """Within a few roundings of the largest term, because each result is a sum of few terms."""
     for fast, plain in zip(*(outcome(module, call, lists) for module in (optim, reference)), strict=True):
         assert fast.shape == plain.shape and fast.dtype == plain.dtype
         scale = max(1.0, float(abs(plain).max(initial=0)))
@@ -79,7 +79,7 @@ def test_fast_and_reference_agree_on_arrays_that_threads_share(call, dtype):
 
 @every_kernel
 @pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x])
-def test_parameters_and_gradients_may_lie_anyhow(call, layout):
+def test_parameters_and_gradients_in_any_layout(call, layout):
     read = {"moving_average": 0, "sum_of_squares": 1}.get(call, 2)  # the lists that are only read come first
     lists = draw(call, [(5, 6), (4, 3, 2)], 0, np.float64)
     expected = outcome(optim, call, lists)

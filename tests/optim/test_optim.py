@@ -1,4 +1,4 @@
-"""The update rules against a restatement of each paper's algorithm, their state, and the gradients they refuse."""
+"""The update rules against the algorithm of each paper, their state, and the gradients that they refuse."""
 
 import math
 
@@ -97,7 +97,7 @@ def test_rmsprop(seed, lr, alpha, eps, decay):
     assert_follows(lambda p: optim.RMSprop(p, lr, **options), lambda θ, gs: rmsprop(θ, gs, lr, **options), seed)
 
 
-# -- what all of them promise ------------------------------------------------------------------------------------------
+# -- all optimizers ----------------------------------------------------------------------------------------------------
 
 MAKERS = {
     "SGD": lambda p: optim.SGD(p, 0.1),
@@ -112,7 +112,7 @@ every_rule = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 @every_rule
 @given(seed=seeds, dtype=dtypes)
 def test_arrays_are_replaced_and_never_written_to(make, seed, dtype):
-    """A graph may hold the parameters' arrays, and a caller the gradients': both stay as they were."""
+    """A graph may use the parameters' arrays, and a caller the gradients: neither changes."""
     params, grads = parameters(seed, dtype), gradients(seed, 0, dtype)
     old, given_ = [p.data for p in params], [g.data for g in grads]
     copies = [array.copy() for array in old + given_]
@@ -147,7 +147,7 @@ def test_a_step_does_not_change_a_gradient_of_the_past(make):
 
 @every_rule
 @given(seed=seeds)
-def test_backward_and_grad_are_two_ways_to_one_step(make, seed):
+def test_backward_and_grad_give_the_same_step(make, seed):
     """`.grad` of a Parameter that the loss doesn't reach is None, and counts as the zeros that `grad` gives."""
     x = np.random.default_rng(seed).normal(size=(3, 2))
     one, two = parameters(seed), parameters(seed)
@@ -164,7 +164,7 @@ def test_backward_and_grad_are_two_ways_to_one_step(make, seed):
 @every_rule
 @given(seed=seeds, at=st.integers(0, 6), dtype=dtypes)
 def test_resume_is_exact(make, seed, at, dtype):
-    """Stopped after any step and continued by new objects from saved state: the same bits as without a stop."""
+    """A run that is stopped after any step and resumed from saved state gives the same bits as one without a stop."""
     straight, stopped = parameters(seed, dtype), parameters(seed, dtype)
     opt = make(straight)
     for step in range(6):
@@ -175,7 +175,7 @@ def test_resume_is_exact(make, seed, at, dtype):
         first.lr = 0.1 / (step + 1)
         first.step(gradients(seed, step, dtype))
     state, values = first.state_dict(), [p.data for p in stopped]
-    first.step(gradients(seed, 99, dtype))  # what happens to the old object is no concern of the state
+    first.step(gradients(seed, 99, dtype))  # the state does not change with the old object
     resumed = [tg.Parameter(value) for value in values]
     second = make(resumed)
     second.load_state_dict(state)
@@ -217,7 +217,7 @@ def test_a_rate_of_numpy_does_not_promote():
     assert p.dtype == np.float32 and type(opt.lr) is float
 
 
-# -- mistakes ----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 p, q = tg.Parameter(np.ones(3)), tg.Parameter(np.ones(2))
 

@@ -1,4 +1,4 @@
-"""A step that would make NaN or infinity is refused, and parameters, memory and step count are what they were."""
+"""A step whose result is not finite is refused, and parameters, memory and step count stay the same."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SHAPES = [(3, 2), (4,), (), (30, 50)]
 
 
 class Signs(optim.Optimizer):
-    """A rule of a reader's own: sign descent with a count, which it writes in place."""
+    """A user's rule: sign descent with a count, which it writes in place."""
 
     def __init__(self, params):
         super().__init__(params, 0.1, remembers=("m",))
@@ -29,7 +29,7 @@ MAKERS = {
     "Adam": lambda p: optim.Adam(p, 0.1, weight_decay=0.1),
     "AdamW": lambda p: optim.AdamW(p, 0.1),
     "RMSprop": lambda p: optim.RMSprop(p, 0.1),
-    "a reader's": Signs,
+    "a user's": Signs,
 }
 every_rule = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 bad = st.sampled_from([np.nan, np.inf, -np.inf])
@@ -56,25 +56,25 @@ def assert_refused(opt, grads, words):
 @every_rule
 @given(value=bad, which=st.integers(0, 3), entry=st.integers(0, 2**16), steps=st.integers(0, 2), data=st.booleans())
 def test_a_gradient_or_a_weight_that_is_not_finite(make, value, which, entry, steps, data):
-    """Anywhere, after any number of steps; and the next step goes on as if nothing had been."""
-    params, twins = parameters(), parameters()
-    opt, twin = make(params), make(twins)
+    """In any entry, after any number of steps; the next step is the same as without the refused one."""
+    params, others = parameters(), parameters()
+    opt, other = make(params), make(others)
     for step in range(steps):
         opt.step(gradients(step))
-        twin.step(gradients(step))
+        other.step(gradients(step))
     held, grads = params[which].data, gradients(9)
-    spoilt = held.copy() if data else grads[which]
-    spoilt.reshape(-1)[entry % spoilt.size] = value
+    corrupted = held.copy() if data else grads[which]
+    corrupted.reshape(-1)[entry % corrupted.size] = value
     if data:
-        params[which].data = spoilt
+        params[which].data = corrupted
     kind = "nan" if value != value else "infinite"
     assert_refused(opt, grads, rf"the {'value' if data else 'gradient'} of parameter {which} .* {kind}, and nothing")
     params[which].data = held
     opt.step(gradients(9))
-    twin.step(gradients(9))
-    for a, b in zip(opt.state_dict().values(), twin.state_dict().values()):
+    other.step(gradients(9))
+    for a, b in zip(opt.state_dict().values(), other.state_dict().values()):
         np.testing.assert_array_equal(a, b)
-    for p, q in zip(params, twins):
+    for p, q in zip(params, others):
         np.testing.assert_array_equal(p.data, q.data)
 
 
@@ -130,7 +130,7 @@ decays = st.floats(0, 1, exclude_max=True)
 
 @given(value=st.floats(-1e6, 1e6, width=32), decay=decays, n=st.integers(1, 30), dtype=st.sampled_from("fd"))
 def test_the_mean_of_a_constant_stays_that_constant(value, decay, n, dtype):
-    """Of weights and of running statistics, for every decay: it began there, and nothing else was ever seen."""
+    """Means of weights and running statistics, for every decay."""
     x = np.full(5, value, dtype)
     p = tg.Parameter(x)
     ema, norm = optim.EMA([p], decay), tg.nn.BatchNorm(5, momentum=1 - decay, dtype=x.dtype)
@@ -152,7 +152,7 @@ def test_the_mean_of_a_constant_stays_that_constant(value, decay, n, dtype):
 @pytest.mark.parametrize("kernel", [kernels, reference])
 @given(keep=decays, sizes=st.tuples(st.integers(-6, 6), st.integers(-6, 6)))
 def test_a_mean_keeps_the_digits_of_its_smaller_term(kernel, keep, sizes):
-    """Against float64, however far apart old and new are: none is lost in the other."""
+    """Against float64, however different old and new are."""
     old, new = (np.array([1.3 * 10.0**e], np.float32) for e in sizes)
     average = [old.copy()]
     kernel.moving_average(average, [new], keep)
@@ -168,5 +168,5 @@ def test_an_average_ends_at_a_constant_and_stays(decay):
     p.data = np.full(3, 0.7, np.float32)
     for _ in range(20_000):
         ema.update()
-    missing = 0.7 * decay**20_000 + 0.7 * 2**-24 / (1 - decay)  # of the first zeros; half of a last digit, not moved
+    missing = 0.7 * decay**20_000 + 0.7 * 2**-24 / (1 - decay)  # the initial zeros; rounding
     np.testing.assert_allclose(ema.averages[0], 0.7, rtol=0, atol=1.1 * missing)

@@ -1,4 +1,4 @@
-"""Nothing that someone holds ever changes under an optimizer, whatever else is done to the same parameters."""
+"""No array that is held elsewhere changes by an optimizer step, whatever else is done to the same parameters."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +27,7 @@ def parameters(seed=0, dtype=np.float32):
 
 
 class Watch:
-    """Holds arrays and copies of them, and says later whether they are still equal."""
+    """Keeps arrays with copies of them, to check later that they are still equal."""
 
     def __init__(self):
         self.held = []
@@ -97,8 +97,8 @@ def test_arrays_given_by_hand_in_any_layout_are_stepped_from(make):
 
 
 @every_rule
-def test_a_state_in_any_layout_is_gone_on_from(make):
-    """np.array keeps an order, and memory that isn't contiguous would be written to in a copy."""
+def test_resume_from_a_state_in_any_layout(make):
+    """np.array keeps the order, and a kernel would write to a copy of memory that isn't contiguous."""
     one, two = parameters(), parameters()
     a, b = make(one), make(two)
     b.load_state_dict({name: np.array(x, order="F") for name, x in a.state_dict().items()})
@@ -109,7 +109,7 @@ def test_a_state_in_any_layout_is_gone_on_from(make):
         np.testing.assert_array_equal(p.data, q.data)
 
 
-def test_an_average_in_any_layout_is_gone_on_from():
+def test_resume_from_an_average_in_any_layout():
     p = tg.Parameter(np.zeros((3, 2)))
     ema = optim.EMA([p], 0.5)
     ema.load_state_dict({"average.0": np.asfortranarray(np.ones((3, 2)))})
@@ -133,24 +133,24 @@ def test_optimizers_in_several_threads_do_not_meet():
                 np.testing.assert_array_equal(x, e)
 
 
-# -- rules of one's own ------------------------------------------------------------------------------------------------
+# -- rules of a user ---------------------------------------------------------------------------------------------------
 
 
 class Signs(optim.Optimizer):
-    """θ ← θ - lr · sign m, m ← ½ m + g: a rule as a reader would write it."""
+    """θ ← θ - lr · sign m, m ← ½ m + g: a user's rule."""
 
-    def __init__(self, params, lr, answer):
+    def __init__(self, params, lr, output):
         super().__init__(params, lr, remembers=("m",))
-        self.answer = answer
+        self.output = output
 
     def update(self, θ, g, m):
         m *= 0.5
         m += g
-        return self.answer(θ, g, m, θ - self.lr * np.sign(m))
+        return self.output(θ, g, m, θ - self.lr * np.sign(m))
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "output",
     [
         lambda θ, g, m, new: new,
         lambda θ, g, m, new: θ,
@@ -161,10 +161,10 @@ class Signs(optim.Optimizer):
         lambda θ, g, m, new: new.tolist() and np.array(new)[...],
     ],
 )
-def test_a_rule_may_answer_any_array(answer):
-    """Even one that it was given: what someone else may write to is copied."""
+def test_a_rule_may_return_any_array(output):
+    """Even one of its arguments: an array that may be written to elsewhere is copied."""
     p, g = tg.Parameter(np.ones((2, 3), np.float32)), np.full((2, 3), 2, np.float32)
-    opt = Signs([p], 0.5, answer)
+    opt = Signs([p], 0.5, output)
     opt.step([g])
     held, copy = p.data, p.data.copy()
     assert not held.flags.writeable
@@ -174,7 +174,7 @@ def test_a_rule_may_answer_any_array(answer):
     np.testing.assert_array_equal(opt.state_dict()["m.0"], -6)
 
 
-def test_a_rule_that_keeps_its_answer_cannot_write_to_it_unnoticed():
+def test_a_rule_that_keeps_its_output_cannot_write_to_it_unnoticed():
     kept = []
     p = tg.Parameter(np.ones(3))
     opt = Signs([p], 0.5, lambda θ, g, m, new: kept.append(new) or new)
@@ -184,7 +184,7 @@ def test_a_rule_that_keeps_its_answer_cannot_write_to_it_unnoticed():
 
 
 class Halved(optim.Adam):
-    """Adam's step, and half of the parameter forgotten: refined from a rule that is one pass over all parameters."""
+    """Adam's step, then half of the parameter: refined from a rule for lists."""
 
     __slots__ = ("seen",)
 

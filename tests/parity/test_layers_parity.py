@@ -1,4 +1,4 @@
-"""Every layer and a small network beside PyTorch's: the same weights by `to_torch`, the same outputs and gradients."""
+"""Every layer and a small network against PyTorch's: the same weights by `to_torch`, outputs and gradients."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def tensor(x):
 
 
 def torch_layout(layer, grads):
-    """The gradients of a tinygen layer as PyTorch has them, by name: `to_torch` of a layer that holds them."""
+    """The gradients of a tinygen layer by name, in PyTorch's layout: `to_torch` of a layer whose weights they are."""
     for p, g in zip(layer.parameters(), grads):
         p.data = g.data
     return layer.to_torch()
@@ -104,7 +104,7 @@ OURS_AND_THEIRS = {  # name: (tinygen's, PyTorch's, shape of x)
 
 @given(seed=seeds)
 def test_embedding(seed):
-    """Its input has no gradient; rows that are looked up twice get both."""
+    """The input has no gradient; rows that are looked up twice get the sum of both."""
     rng = np.random.default_rng(seed)
     ours, theirs = nn.Embedding(5, 3, rng=rng, dtype=np.float64), torch.nn.Embedding(5, 3).double()
     theirs.load_state_dict({key: torch.from_numpy(array) for key, array in ours.to_torch().items()})

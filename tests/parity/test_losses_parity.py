@@ -1,4 +1,4 @@
-"""Every loss beside PyTorch's: values and gradients, under each reduction that both know."""
+"""Every loss against PyTorch's: values and gradients, for each reduction that both have."""
 
 import numpy as np
 import pytest

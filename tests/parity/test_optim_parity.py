@@ -1,4 +1,4 @@
-"""Every optimizer beside PyTorch's, and what stands around them: the same weights after 20 steps."""
+"""Every optimizer, schedule and average against PyTorch's: the same weights after 20 steps."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def both(rng):
 @pytest.mark.parametrize("name", PAIRS)
 @given(seed=seeds)
 def test_twenty_steps(name, seed):
-    """Of a loss with curvature, so that an error of one step would grow; the learning rate changes on the way."""
+    """Gradients of a loss with curvature, so that an error of one step grows; the learning rate changes."""
     ours, theirs, options = PAIRS[name]
     rng = np.random.default_rng(seed)
     params, tensors = both(rng)
