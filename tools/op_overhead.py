@@ -1,6 +1,6 @@
-"""Microseconds per op of a long chain of small ops, forward and backward, in turn with PyTorch's in the same run.
+"""Time per op in a long chain of small ops, forward and backward, in turn with PyTorch: `python tools/op_overhead.py`.
 
-`python tools/op_overhead.py` on an otherwise idle machine; PyTorch runs on one thread, which is its best here.
+Run it on an idle machine. PyTorch uses one thread, its fastest setting for arrays this small.
 """
 
 from time import perf_counter
@@ -9,8 +9,8 @@ import numpy as np
 
 import tinygen as tg
 
-OPS = 2000  # in a chain: multiplications and additions in turn, on 4 numbers
-PAIRS = 60
+OPS = 2000  # alternating multiplications and additions of 4 numbers
+PAIRS = 60  # rounds, in which both libraries take one turn
 
 
 def tinygen_chain() -> tuple[float, float]:
@@ -25,7 +25,7 @@ def tinygen_chain() -> tuple[float, float]:
 
 
 def torch_chain(torch) -> tuple[float, float]:
-    """The same, by PyTorch."""
+    """The same in PyTorch."""
     x, c = torch.ones(4, requires_grad=True), torch.full((4,), 1.0001)
     start, y = perf_counter(), x
     for _ in range(OPS // 2):
@@ -43,7 +43,7 @@ def main() -> None:
     else:
         torch.set_num_threads(1)
     ours, theirs = [], []
-    for _ in range(PAIRS):  # in turn, so that both meet the same moods of the machine
+    for _ in range(PAIRS):  # in turn, so that noise of the machine affects both
         ours.append(tinygen_chain())
         if torch is not None:
             theirs.append(torch_chain(torch))
@@ -55,7 +55,9 @@ def main() -> None:
     if theirs:
         ratios = np.array(ours)[:, 1] / np.array(theirs)[:, 1]
         low, middle, high = np.percentile(ratios, [25, 50, 75])
-        print(f"ratio of the whole: {middle:.2f} (quartiles {low:.2f} to {high:.2f})")
+        print(
+            f"ratio, forward and backward: {middle:.2f} (quartiles {low:.2f} to {high:.2f}); below 1, tinygen is faster"
+        )
 
 
 if __name__ == "__main__":

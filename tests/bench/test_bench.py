@@ -1,4 +1,4 @@
-"""The benchmark: what it counts, how it takes turns, what it refuses, and the commands as a user starts them."""
+"""The benchmark: operation counts, turns, errors, tables, and the commands as a user starts them."""
 
 import json
 import math
@@ -42,8 +42,8 @@ def test_the_networks_have_their_numbers_of_parameters(name, count):
     assert sum(p.size for p in net.parameters()) == count
 
 
-def test_the_work_of_a_step_is_counted():
-    """By hand, in multiplications per image, of which each comes with an addition."""
+def test_the_operations_of_a_step_are_counted():
+    """Compared with multiplications per image counted by hand; each comes with an addition."""
     dense = 784 * 400 + 2 * 400 * 20 + 20 * 400 + 400 * 784
     expected = {"vae_mlp": 3 * dense - 784 * 400}
     first = 14 * 14 * 9 * 32
@@ -65,11 +65,11 @@ def test_a_workload_trains(name):
     step = workloads.build(name, workloads.arrays(name, batch_size=4))
     losses = [step() for _ in range(10)]
     assert all(map(math.isfinite, losses))
-    assert losses[-1] < losses[0] or name == "dcgan"  # there two losses are at odds
+    assert losses[-1] < losses[0] or name == "dcgan"  # its two losses are opposed
 
 
-def test_single_convolutions_are_three_directions_of_one_form():
-    """⟨conv(x), g⟩ = ⟨x, transpose(g)⟩ = ⟨w, weight(x, g)⟩, whichever of them the layer calls forward."""
+def test_single_convolutions_are_adjoint():
+    """⟨conv(x), g⟩ = ⟨x, transpose(g)⟩ = ⟨w, weight(x, g)⟩, for layers and transposed layers."""
     for layer in (layers.Layer(2, 8, 3, 4, 3, 2, 1), layers.Layer(2, 8, 3, 4, 3, 2, 1, transposed=True)):
         x, w, g = (a.astype(np.float64) for a in layers.arrays(layer))
         forward, backward, weight = (layers.build(layer, direction)[0]().data for direction in layers.DIRECTIONS)
@@ -84,18 +84,18 @@ def test_single_convolutions_are_three_directions_of_one_form():
 # -- taking turns ------------------------------------------------------------------------------------------------------
 
 
-class Told:
-    """In place of a worker: it answers at once, and the order of the commands is kept."""
+class FakeWorker:
+    """Replies at once, and records the order of the commands."""
 
-    commands: list  # of all of them, with who was asked
+    commands: list  # of all workers, with the runner
 
-    def __init__(self, runner, **setting):
+    def __init__(self, runner, task, **setting):
         self.runner = runner
         self.commands.append((runner, "start"))
 
-    def ask(self, line):
-        self.commands.append((self.runner, line))
-        verb, *numbers = line.split()
+    def call(self, command):
+        self.commands.append((self.runner, command))
+        verb, *numbers = command.split()
         if verb == "train":
             if self.runner == COMPILED:
                 raise BenchError("torch compiled: no compiler")
@@ -108,81 +108,83 @@ class Told:
 
 
 @pytest.fixture
-def told(monkeypatch):
-    monkeypatch.setattr(Told, "commands", [], raising=False)
-    monkeypatch.setattr(training, "Worker", Told)
-    return Told.commands
+def commands(monkeypatch):
+    monkeypatch.setattr(FakeWorker, "commands", [], raising=False)
+    monkeypatch.setattr(training, "Worker", FakeWorker)
+    return FakeWorker.commands
 
 
-def test_all_take_turns_after_a_warm_up(told):
+def test_all_take_turns_after_a_warm_up(commands):
     measured = training.measure("vae_mlp", ["nchw", "channels_last"], threads=1, pairs=4, log=lambda _: None)
-    turns = [who for who, what in told if what == f"train {round(training.TURN / 8)}"]
-    assert turns == [TINYGEN, NCHW, LAST] * 4  # so many steps that the slowest takes its time
-    assert [what for who, what in told if who == NCHW][:3] == ["start", "train 3", "train 3"]
-    assert {who for who, what in told if what == "end"} == {TINYGEN, NCHW, LAST}
+    turns = [who for who, what in commands if what == f"train {round(training.TURN / 8)}"]
+    assert turns == [TINYGEN, NCHW, LAST] * 4  # as many steps as the slowest needs for a turn
+    assert [what for who, what in commands if who == NCHW][:3] == ["start", "train 3", "train 3"]
+    assert {who for who, what in commands if what == "end"} == {TINYGEN, NCHW, LAST}
     assert {runner: len(ms) for runner, ms in measured.ms.items()} == {TINYGEN: 4, NCHW: 4, LAST: 4}
 
 
-def test_a_mode_that_does_not_compile_is_left_out_with_a_word(told):
-    said = []
-    measured = training.measure("vae_mlp", ["nchw", "compiled"], threads=1, pairs=2, log=said.append)
+def test_a_mode_that_does_not_compile_is_left_out_with_a_message(commands):
+    messages = []
+    measured = training.measure("vae_mlp", ["nchw", "compiled"], threads=1, pairs=2, log=messages.append)
     assert set(measured.ms) == {TINYGEN, NCHW}
-    assert "vae_mlp: torch.compile is left out, for it doesn't work here: torch compiled: no compiler" in said
-    assert (COMPILED, "end") in told
+    assert "vae_mlp: torch.compile is left out, because it fails here: torch compiled: no compiler" in messages
+    assert (COMPILED, "end") in commands
 
 
 @pytest.mark.parametrize("wrong", [1.00011, 0.9998])
 def test_losses_that_differ_stop_the_measurement(wrong):
     training.check_losses("w", {TINYGEN: [2.0, 1.00009, 1.0], NCHW: [2.0, 1.0, 1.0]})
-    with pytest.raises(BenchError, match=r"w: the loss of step 3 is .* by tinygen but 1 by torch nchw; .* same work"):
+    with pytest.raises(
+        BenchError, match=r"w: expected equal losses .* in step 3, got .* by tinygen and 1 by torch nchw: .* same work"
+    ):
         training.check_losses("w", {TINYGEN: [2.0, 1.0, wrong], NCHW: [2.0, 1.0, 1.0]})
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_the_measurement(wrong):
+def test_a_loss_that_is_not_finite_stops_the_measurement(wrong):
     for runner in (TINYGEN, NCHW):
         losses = {TINYGEN: [1.0, 2.0], NCHW: [1.0, 2.0]} | {runner: [1.0, wrong]}
-        with pytest.raises(BenchError, match=f"w: the loss of step 2 is {wrong} by {runner}: that is no training"):
+        with pytest.raises(BenchError, match=f"w: expected finite losses, got {wrong} in step 2 by {runner}"):
             training.check_losses("w", losses)
-    with pytest.raises(BenchError, match="that is no training"):
+    with pytest.raises(BenchError, match="expected finite losses"):
         training.check_losses("w", {TINYGEN: [wrong]})
 
 
-def test_results_of_another_size_stop_the_measurement():
+def test_different_results_stop_the_measurement():
     kernels.check_norms("c", {TINYGEN: {"norm": 1.0}, NCHW: {"norm": 1.0005}})
-    with pytest.raises(BenchError, match=r"c: the result's norm is 1 by tinygen but 1.01 by torch nchw"):
+    with pytest.raises(BenchError, match=r"c: expected results of one norm, got 1 by tinygen and 1.01 by torch nchw"):
         kernels.check_norms("c", {TINYGEN: {"norm": 1.0}, NCHW: {"norm": 1.01}})
 
 
 def test_a_worker_that_waits_takes_no_processor_time():
     with Workers() as workers:
         workers[TINYGEN] = Worker(TINYGEN, "layers", threads=2)
-        workers.ask("select 2 0")
+        workers.call("select 2 0")
 
         def used_while(action) -> float:
-            before = workers[TINYGEN].ask("clock")["seconds"]
+            before = workers[TINYGEN].call("clock")["seconds"]
             action()
-            return workers[TINYGEN].ask("clock")["seconds"] - before
+            return workers[TINYGEN].call("clock")["seconds"] - before
 
-        busy = used_while(lambda: workers.ask("run 20"))
+        busy = used_while(lambda: workers.call("run 20"))
         assert busy > 0.05
         assert used_while(lambda: time.sleep(1)) < 0.05
         process = workers[TINYGEN].process
-    assert process.returncode == 0  # the end of its input has ended it
+    assert process.returncode == 0  # it exits at the end of its input
 
 
-def test_what_goes_wrong_in_a_worker_is_told():
+def test_an_error_in_a_worker_is_raised():
     with pytest.raises(BenchError, match="tinygen: KeyError: 'no such task'"):
         Worker(TINYGEN, "no such task", threads=1)
     with Workers() as workers:
         workers[TINYGEN] = Worker(TINYGEN, "layers", threads=1)
         with pytest.raises(BenchError, match=r"tinygen: AttributeError: .*has no attribute 'dance'"):
-            workers.ask("dance")
-        with pytest.raises(BenchError, match="its process ended without an answer"):
-            workers.ask("clock")
+            workers.call("dance")
+        with pytest.raises(BenchError, match="its process ended without a reply"):
+            workers.call("clock")
 
 
-def test_a_failing_process_is_told_and_a_good_one_read():
+def test_a_failing_process_raises_and_a_good_one_is_read():
     assert startup.seconds("print(0.25)") == 0.25
     assert 0 < startup.seconds(startup.IMPORT.format("tinygen")) < 20
     with pytest.raises(BenchError, match="a process failed"):
@@ -208,7 +210,7 @@ def test_the_ratio_is_taken_round_by_round_to_the_mode_with_the_best_median():
     assert report.geometric_mean(rows) == pytest.approx(0.6)
 
 
-def test_the_table_says_it_all():
+def test_the_table_has_all_figures():
     text = report.table([report.row(measured("conv_ae")), report.row(measured("dcgan"))])
     head, _, first, *_, last = text.splitlines()
     assert head.split("  ")[0] == "training step" and "torch ms" in head
@@ -227,17 +229,17 @@ def test_without_pytorch_there_is_no_ratio():
     assert "torch" not in text + report.legend([row]) and "ratio" not in text and " -  " in text
 
 
-def test_memory_is_what_came_after_the_start():
+def test_memory_is_counted_from_the_start():
     code = """
 import numpy as np
 from tinygen.bench.memory import Meter
-before = np.ones(90_000_000 // 8); del before  # as an import may need for a while
+before = np.ones(90_000_000 // 8); del before  # as an import may need temporarily
 meter = Meter()
 peak = np.ones(60_000_000 // 8); del peak
 print(meter.peak())
 """
     if not os.access("/proc/self/clear_refs", os.W_OK):
-        pytest.skip("here the largest size of a process can't be set back")
+        pytest.skip("this system can't reset the peak memory of a process")
     assert 55 < startup.seconds(code) < 75
 
 
@@ -252,7 +254,7 @@ def test_the_machine_is_named():
 
 
 def test_it_works_without_pytorch(tmp_path):
-    """A torch that can't be imported stands in the way, in the workers too."""
+    """With a module torch that can't be imported, in the workers too."""
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     file = tmp_path / "figures" / "bench.json"
@@ -272,7 +274,7 @@ def test_the_ratio_needs_pytorch():
     assert run.stderr.startswith("bench: --vs torch needs PyTorch, which isn't installed here: pip install torch")
 
 
-def test_a_name_that_it_does_not_know_is_refused_with_those_that_it_does():
+def test_an_unknown_name_is_refused_with_the_known_names():
     run = command("bench", "conv_ea")
     assert run.returncode != 0 and "Traceback" not in run.stderr
     assert "conv_ea" in run.stderr and all(name in run.stderr for name in workloads.WORKLOADS)
@@ -288,7 +290,7 @@ def test_a_name_that_it_does_not_know_is_refused_with_those_that_it_does():
         (("--compile",), "--compile is a mode of PyTorch: add --vs torch"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_in_one_line(arguments, message):
+def test_bad_options_are_refused_in_one_line(arguments, message):
     run = command("bench", *arguments)
     assert run.returncode == 2 and run.stdout == ""
     assert message in run.stderr and len(run.stderr.splitlines()) == 1
@@ -314,7 +316,7 @@ def test_single_convolutions_are_listed_in_every_direction(tmp_path):
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_an_epoch_sees_every_image():
+def test_an_epoch_trains_on_every_image():
     if not mnist_is_present():
         pytest.skip("MNIST isn't on this machine")
     (row,) = epoch.measure([], threads=1, limit=128 * 23 + 1, log=lambda _: None)

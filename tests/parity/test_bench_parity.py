@@ -1,4 +1,4 @@
-"""The two sides of the benchmark: the same losses, the same convolutions, and in detail the same U-Net."""
+"""Both libraries of the benchmark do the same work: equal losses, weights and convolutions, and an equal U-Net."""
 
 import json
 import subprocess
@@ -13,16 +13,16 @@ from tinygen.bench.processes import TINYGEN, Runner
 from tinygen.models import UNet
 
 torch = pytest.importorskip("torch", minversion="2", reason="PyTorch isn't installed: nothing to compare with")
-torch.set_num_threads(1)  # its pool costs more than it gives on arrays this small
+torch.set_num_threads(1)  # more threads are slower on arrays this small
 
-from tinygen.bench import torch_layers, torch_workloads  # noqa: E402  once it is known that torch is there
+from tinygen.bench import torch_layers, torch_networks, torch_workloads  # noqa: E402  only if torch is installed
 
-# A BatchNorm undoes these biases, so that their gradients are rounding alone; the running mean after one contains it.
-CHANCE = [("dcgan", key) for key in ("generator.3.bias", "discriminator.2.bias", "discriminator.3.running_mean")]
+# A BatchNorm after these biases cancels them, so their gradients are rounding errors; its running mean includes them.
+ROUNDING = [("dcgan", key) for key in ("generator.3.bias", "discriminator.2.bias", "discriminator.3.running_mean")]
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
-def test_both_sides_have_the_same_losses(name):
+def test_both_libraries_have_the_same_losses(name):
     """Three steps each: the third has seen two updates of every weight."""
     arrays = workloads.arrays(name, batch_size=8)
     losses = {TINYGEN: workloads.build(name, arrays)}
@@ -33,22 +33,22 @@ def test_both_sides_have_the_same_losses(name):
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
-def test_both_sides_end_with_the_same_weights(name):
-    """What the losses can't see, such as a layer that one side leaves as it is."""
+def test_both_libraries_end_with_the_same_weights(name):
+    """Differences that the losses don't show, such as a layer that one library doesn't train."""
     arrays = workloads.arrays(name, batch_size=8)
     ours = workloads.new_network(name, arrays)
     theirs = torch_workloads.new_network(name, arrays, "channels_last")
     batch = workloads.part(arrays, "batch")
     tensors = {key: torch_workloads.images_first(torch.from_numpy(a), torch.channels_last) for key, a in batch.items()}
     workloads.WORKLOADS[name].trainer(ours, batch)()
-    torch_workloads.TWINS[name][1](theirs, tensors, lambda f: f)()
+    torch_workloads.COUNTERPARTS[name][1](theirs, tensors, lambda f: f)()
     before, after = workloads.part(arrays, "weight"), ours.to_torch()
     for key, array in theirs.state_dict().items():
         if not key.endswith("num_batches_tracked"):
             moved, expected = after[key] - before[key], array.numpy() - before[key]
             close = np.isclose(moved, expected, rtol=0.05, atol=1e-6)
             # Adam's first step is ±lr: a gradient near 0 may choose either
-            assert (name, key) in CHANCE or close.mean() > 0.99, key
+            assert (name, key) in ROUNDING or close.mean() > 0.99, key
             assert np.abs(moved).max() > 0, key
 
 
@@ -64,7 +64,7 @@ def test_an_epoch_takes_its_batches_one_by_one():
 
 @pytest.mark.parametrize("direction", layers.DIRECTIONS)
 @pytest.mark.parametrize("layer", layers.LAYERS, ids=str)
-def test_a_convolution_is_the_same_on_both_sides(layer, direction):
+def test_a_convolution_is_the_same_in_both_libraries(layer, direction):
     layer = layer._replace(n=2)
     call, norm = layers.build(layer, direction)
     ours = call().data
@@ -84,7 +84,7 @@ def test_the_unet_in_float64():
         p.data = 0.3 * rng.normal(size=p.shape)
     torch.set_default_dtype(torch.float64)
     try:
-        theirs = torch_workloads.UNet(last=False, c=16)
+        theirs = torch_networks.UNet(last=False, c=16)
         theirs.load_state_dict({key: torch.from_numpy(array) for key, array in ours.to_torch().items()})
         x, t, g = rng.normal(size=(2, 8, 12, 1)), np.array([0, 977]), rng.normal(size=(2, 8, 12, 1))
         there = theirs(torch.from_numpy(x).permute(0, 3, 1, 2), torch.from_numpy(t))

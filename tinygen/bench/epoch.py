@@ -1,8 +1,7 @@
-"""Measuring a whole epoch: the lecture's convolutional autoencoder on the 60,000 digits of MNIST.
+"""Measure a whole epoch: the convolutional autoencoder on the 60,000 training digits of MNIST.
 
-The network and the optimizer of `examples/conv_autoencoder.py`, with batches of 128 images; both sides draw their
-batches by the same code, in the same order. They take turns of some batches each, so that both meet the same moods of
-the machine.
+Network and optimizer are those of `examples/conv_autoencoder.py`, with batches of 128 images. Both libraries use the
+same batches in the same order, and take turns of some batches each, so that noise of the machine affects both alike.
 """
 
 import tempfile
@@ -16,26 +15,30 @@ from tinygen.bench.training import FIRST, check_losses
 from tinygen.data import load
 from tinygen.io.table import columns
 
-TURN = 20  # batches
+TURN = 20  # batches in a turn
 
 
 def measure(modes: list[str], *, threads: int, limit: int = 60_000, log: Log = print) -> list[dict]:
-    """Seconds and mean loss of the epoch for tinygen and for PyTorch in each mode."""
-    load("mnist")  # so that a download, or what is wrong with it, is seen; the workers find it where it was put
+    """Seconds and mean loss of an epoch of `limit` images, for tinygen and for PyTorch in each of `modes`."""
+    load("mnist")  # downloads it if necessary, with a progress bar; the workers then find the files
     with tempfile.TemporaryDirectory() as folder, Workers() as workers:
         arrays = Path(folder, "arrays.npz")
-        np.savez(arrays, **workloads.arrays("conv_ae", batch_size=1))
-        setting = dict(task="epoch", threads=threads, arrays=str(arrays), limit=limit)
-        with Workers({TINYGEN: Worker(TINYGEN, **setting)}) as before:
-            before.ask("train 1")  # compiles what isn't on disk yet
+        workloads.save_arrays(arrays, workloads.arrays("conv_ae", batch_size=1))
+
+        def start(runner: Runner) -> Worker:
+            return Worker(runner, "epoch", threads=threads, arrays=str(arrays), limit=limit)
+
+        with Workers({TINYGEN: start(TINYGEN)}) as compiling:
+            compiling.call("train 1")  # compiles kernels that aren't on disk yet
         for runner in [TINYGEN, *(Runner("torch", mode) for mode in modes)]:
-            workers[runner] = Worker(runner, **setting)
-        total = workers[TINYGEN].ask("length")["batches"]
-        losses, seconds = {runner: [] for runner in workers}, dict.fromkeys(workers, 0.0)
+            workers[runner] = start(runner)
+        total = workers[TINYGEN].call("length")["batches"]
+        losses: dict[Runner, list[float]] = {runner: [] for runner in workers}
+        seconds = dict.fromkeys(workers, 0.0)
         for turn in range(1 + -(-(total - FIRST) // TURN)):
-            for runner, answer in workers.ask(f"train {TURN if turn else FIRST}").items():
-                losses[runner] += answer["losses"]
-                seconds[runner] += answer["seconds"]
+            for runner, reply in workers.call(f"train {TURN if turn else FIRST}").items():
+                losses[runner] += reply["losses"]
+                seconds[runner] += reply["seconds"]
             if turn == 0:
                 check_losses("epoch", losses)
             elif turn % 8 == 0:
@@ -53,12 +56,13 @@ def measure(modes: list[str], *, threads: int, limit: int = 60_000, log: Log = p
 
 
 def table(rows: list[dict]) -> str:
+    """One line per library and mode."""
     lines = [["one epoch", "seconds", "mean loss"]]
     lines += [[row["runner"], f"{row['seconds']:.1f}", f"{row['loss']:.2f}"] for row in rows]
     return columns(lines, numbers=2, ruled=True)
 
 
 def ratio(rows: list[dict]) -> float | None:
-    """tinygen's seconds by those of PyTorch's best mode."""
+    """The time of tinygen divided by that of PyTorch in its fastest mode; None without PyTorch."""
     ours, *theirs = (row["seconds"] for row in rows)
     return ours / min(theirs) if theirs else None

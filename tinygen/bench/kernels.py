@@ -1,4 +1,4 @@
-"""Measuring single convolutions: forward, input gradient and weight gradient, tinygen and PyTorch in turn."""
+"""Measure single convolutions: forward, input gradient and weight gradient, tinygen and PyTorch in turn."""
 
 from typing import NamedTuple
 
@@ -9,21 +9,21 @@ from tinygen.bench.processes import TINYGEN, BenchError, Log, Runner, Worker, Wo
 from tinygen.bench.report import in_brackets, quartiles
 from tinygen.io.table import columns
 
-TURN = 5.0  # ms that a turn takes at least
-TOLERANCE = 1e-3  # relative, of the norm: that both answer the same question
+TURN = 5.0  # ms of a turn, at least
+TOLERANCE = 1e-3  # relative difference between the norms of the results
 
 
 class Timed(NamedTuple):
-    """Milliseconds per call in each round, by runner."""
+    """Milliseconds per call of one convolution in one direction, in each round, by runner."""
 
     layer: str
     direction: str
-    flops: float
+    flops: float  # floating-point operations of a call
     ms: dict[Runner, np.ndarray]
 
 
 def measure(modes: list[str], *, threads: int, pairs: int, log: Log = print) -> tuple[list[Timed], float]:
-    """Time every layer in every direction; also the flops per second of NumPy's own matrix product."""
+    """Time all layers in all directions; also returns the operations per second of NumPy's matrix product."""
     found = []
     with Workers() as workers:
         for runner in [TINYGEN, *(Runner("torch", mode) for mode in modes)]:
@@ -31,25 +31,27 @@ def measure(modes: list[str], *, threads: int, pairs: int, log: Log = print) -> 
         for i, layer in enumerate(LAYERS):
             log(f"{i + 1} of {len(LAYERS)}: {layer}")
             for j, direction in enumerate(DIRECTIONS):
-                check_norms(f"{layer}, {direction}", workers.ask(f"select {i} {j}"))
-                slowest = max(answer["ms"] for answer in workers.ask("run 3").values())
+                check_norms(f"{layer}, {direction}", workers.call(f"select {i} {j}"))
+                slowest = max(reply["ms"] for reply in workers.call("run 3").values())
                 times = max(1, round(TURN / slowest))
-                rounds = [workers.ask(f"run {times}") for _ in range(pairs)]
-                ms = {runner: np.array([answers[runner]["ms"] for answers in rounds]) for runner in workers}
+                rounds = [workers.call(f"run {times}") for _ in range(pairs)]
+                ms = {runner: np.array([replies[runner]["ms"] for replies in rounds]) for runner in workers}
                 found.append(Timed(str(layer), direction, layer.flops, ms))
-        return found, workers[TINYGEN].ask("sgemm")["sgemm"]
+        return found, workers[TINYGEN].call("sgemm")["sgemm"]
 
 
-def check_norms(what: str, answers: dict[Runner, dict]) -> None:
-    """Raise BenchError unless all runners got results of the same size."""
-    ours = answers[TINYGEN]["norm"]
-    for runner, answer in answers.items():
-        if not abs(ours - answer["norm"]) <= TOLERANCE * abs(ours):
-            raise BenchError(f"{what}: the result's norm is {ours:.6g} by tinygen but {answer['norm']:.6g} by {runner}")
+def check_norms(what: str, replies: dict[Runner, dict]) -> None:
+    """Raise BenchError unless the results of all runners have the same norm."""
+    ours = replies[TINYGEN]["norm"]
+    for runner, reply in replies.items():
+        if not abs(ours - reply["norm"]) <= TOLERANCE * abs(ours):
+            raise BenchError(
+                f"{what}: expected results of one norm, got {ours:.6g} by tinygen and {reply['norm']:.6g} by {runner}"
+            )
 
 
 def row(timed: Timed) -> dict:
-    """One line of the table as plain numbers."""
+    """One line of the table as numbers."""
     best = min((runner for runner in timed.ms if runner != TINYGEN), key=lambda r: np.median(timed.ms[r]), default=None)
     return {
         "layer": timed.layer,
@@ -63,6 +65,7 @@ def row(timed: Timed) -> dict:
 
 
 def table(rows: list[dict]) -> str:
+    """One line per layer and direction; the legend explains the columns."""
     versus = rows[0]["ratio"] is not None
     lines = [["layer", "direction", "ms", "GFLOP/s", *(["torch ms", "GFLOP/s", "mode", "ratio"] if versus else [])]]
     for row in rows:
@@ -78,8 +81,10 @@ def table(rows: list[dict]) -> str:
 
 def legend(sgemm: float, *, versus: bool) -> str:
     text = (
-        "ms: median of a call, without its bias; /2: stride 2; N: images.\n"
-        "GFLOP/s: of the convolution as it is defined, however few multiplications a kernel gets away with; NumPy's\n"
-        f"product of two large matrices reaches {sgemm / 1e9:.0f} here."
+        "ms: median time of a call, without bias. /2: stride 2. N: number of images.\n"
+        "GFLOP/s: counted for the plain convolution, even if a kernel needs fewer operations; NumPy's product of two\n"
+        f"large matrices reaches {sgemm / 1e9:.0f} here."
     )
-    return text + ("\nratio: tinygen's time by that of PyTorch's better layout; below 1 tinygen is faster." * versus)
+    if versus:
+        text += "\nratio: time of tinygen divided by that of PyTorch in its faster layout; below 1, tinygen is faster."
+    return text

@@ -1,6 +1,6 @@
-"""Single convolutions, those of the workloads and some like them, in the three directions that training needs.
+"""Single convolutions, those of the workloads and similar ones, in the three directions that training needs.
 
-The three are one trilinear form (docs/convolution.md): so a layer and its transpose only swap two of them.
+A layer and its transpose compute the same three ops; forward pass and input gradient are swapped (docs/convolution.md).
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ DIRECTIONS = ("forward", "input gradient", "weight gradient")
 
 
 class Layer(NamedTuple):
-    """A convolution (N, size, size, inputs) to (N, size', size', outputs); transposed, the other way round."""
+    """A convolution (N, size, size, inputs) to (N, small, small, outputs); if transposed, in the other direction."""
 
     n: int
     size: int  # of the larger image
@@ -28,12 +28,12 @@ class Layer(NamedTuple):
 
     @property
     def small(self) -> int:
-        """Size of the smaller image."""
+        """Height and width of the smaller image."""
         return (self.size + 2 * self.padding - self.kernel) // self.stride + 1
 
     @property
     def flops(self) -> float:
-        """Multiplications and additions in any direction, those by the zeros of the padding included."""
+        """Multiplications and additions in each direction, including those with the zeros of the padding."""
         return 2.0 * self.n * self.small**2 * self.kernel**2 * self.inputs * self.outputs
 
     def __str__(self) -> str:
@@ -47,14 +47,14 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    # stride 1: the U-Net's, and one with more channels
+    # stride 1: those of the U-Net, and one with more channels
     Layer(64, 28, 1, 32, 3, 1, 1),
     Layer(64, 28, 32, 32, 3, 1, 1),
     Layer(64, 28, 64, 64, 3, 1, 1),
     Layer(64, 14, 64, 64, 3, 1, 1),
     Layer(64, 7, 128, 128, 3, 1, 1),
     Layer(64, 14, 128, 64, 1, 1, 0),
-    # the lecture's autoencoder
+    # the convolutional autoencoder
     Layer(128, 28, 1, 32, 3, 2, 1),
     Layer(128, 14, 32, 64, 3, 2, 1),
     Layer(128, 14, 64, 64, 3, 2, 1, transposed=True),
@@ -69,7 +69,7 @@ LAYERS = (
 
 
 def arrays(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The larger image x, the kernel w and the smaller image g, channels last: the same in every process."""
+    """The larger images x, the kernel w and the smaller images g, channels last; the same in every process."""
     rng = np.random.default_rng(0)
     return (
         rng.standard_normal((layer.n, layer.size, layer.size, layer.inputs), dtype=np.float32),
@@ -79,19 +79,19 @@ def arrays(layer: Layer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def build(layer: Layer, direction: str) -> tuple[Callable[[], Tensor], float]:
-    """The call to be timed, and the Euclidean norm of what it answers."""
+    """The call to time, and the Euclidean norm of its result."""
     x, w, g = map(Tensor, arrays(layer))
-    form = dict(stride=layer.stride, padding=layer.padding)
+    geometry = dict(stride=layer.stride, padding=layer.padding)
     calls = {
-        "down": lambda: conv2d(x, w, **form),
-        "up": lambda: conv_transpose2d(g, w, size=(layer.size, layer.size), **form),
-        "weight": lambda: conv2d_weight(x, g, kernel_size=(layer.kernel, layer.kernel), **form),
+        "conv2d": lambda: conv2d(x, w, **geometry),
+        "conv_transpose2d": lambda: conv_transpose2d(g, w, size=(layer.size, layer.size), **geometry),
+        "conv2d_weight": lambda: conv2d_weight(x, g, kernel_size=(layer.kernel, layer.kernel), **geometry),
     }
-    call = calls[way(layer, direction)]
+    call = calls[op_of(layer, direction)]
     return call, float(np.linalg.norm(call().data.astype(np.float64)))
 
 
-def way(layer: Layer, direction: str) -> str:
-    """What a direction of the layer means for the images: "down" to the smaller, "up" to the larger, or "weight"."""
-    ways = ("up", "down", "weight") if layer.transposed else ("down", "up", "weight")
-    return ways[DIRECTIONS.index(direction)]
+def op_of(layer: Layer, direction: str) -> str:
+    """The op that computes a direction of a layer."""
+    images = ("conv_transpose2d", "conv2d") if layer.transposed else ("conv2d", "conv_transpose2d")
+    return (*images, "conv2d_weight")[DIRECTIONS.index(direction)]

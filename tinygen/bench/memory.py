@@ -1,7 +1,7 @@
-"""How much memory a process has come to need since its library was imported and awake.
+"""The peak memory of a process since its library was imported.
 
-Linux keeps a high-water mark of each process's resident size, which can be set back. Elsewhere `getrusage` has one
-that can't be: it is the peak of the imports too, so that what fits below their peak isn't seen. Windows has neither.
+Linux records the peak of the resident size of each process, and the record can be reset. On other systems, the peak of
+`getrusage` can't be reset and includes the imports, so it hides what needs less than they did. Windows has neither.
 """
 
 import sys
@@ -11,23 +11,23 @@ MEGABYTE = 1e6
 
 
 class Meter:
-    """Made before the work; `peak()` is by how many megabytes the process has exceeded its size of then."""
+    """Create it before the work; `peak()` is the peak since then, minus the size at the start, in megabytes."""
 
     def __init__(self):
         try:
-            Path("/proc/self/clear_refs").write_text("5")  # sets the mark back to the size of now
+            Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current size
         except OSError:
-            pass  # no Linux, or one that forbids it: then the mark is that of the imports
-        self.before = _size("VmRSS") or _mark()
+            pass  # not on Linux, or not allowed: the peak includes the imports
+        self.before = _size("VmRSS") or _peak()
 
     def peak(self) -> float | None:
-        """None where the system doesn't say."""
-        mark = _mark()
-        return None if mark is None or self.before is None else (mark - self.before) / MEGABYTE
+        """The peak in megabytes; None if the system doesn't report it."""
+        peak = _peak()
+        return None if peak is None or self.before is None else (peak - self.before) / MEGABYTE
 
 
-def _mark() -> float | None:
-    """The largest size that this process has had, in bytes."""
+def _peak() -> float | None:
+    """The largest size of this process so far, in bytes."""
     on_linux = _size("VmHWM")
     if on_linux is not None:
         return on_linux
@@ -40,7 +40,7 @@ def _mark() -> float | None:
 
 
 def _size(name: str) -> float | None:
-    """A line of /proc/self/status in bytes: "VmRSS" is the size of now, "VmHWM" the largest."""
+    """An entry of /proc/self/status in bytes: "VmRSS" is the current size, "VmHWM" the peak."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

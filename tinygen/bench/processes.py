@@ -1,6 +1,6 @@
-"""The processes that take turns: tinygen, then PyTorch in each of its modes, then tinygen again, and so on.
+"""Processes that take turns: tinygen, then PyTorch in each of its modes, then tinygen again, and so on.
 
-So both meet the same moods of the machine, and a ratio within one round is worth more than one of two medians.
+So noise of the machine affects all of them alike, and the ratio within a round is more precise than a ratio of medians.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from tinygen.bench.machine import busy_seconds
 from tinygen.runs.cli import Failed
@@ -19,11 +19,11 @@ Log = Callable[[str], None]  # prints a line about the progress
 
 
 class BenchError(Failed):
-    """A measurement that can't be made, or would mean nothing."""
+    """A measurement is impossible, or would be meaningless."""
 
 
 class Runner(NamedTuple):
-    """One column of a measurement: a library, and PyTorch's mode."""
+    """A library, and for PyTorch its mode."""
 
     library: str
     mode: str = ""
@@ -36,9 +36,9 @@ TINYGEN = Runner("tinygen")
 
 
 class Worker:
-    """The process of one runner; `ask` sends it a command and waits for the answer."""
+    """The process of one runner; `call` sends it a command and waits for the reply."""
 
-    def __init__(self, runner: Runner, task: str, *, threads: int, **setting):
+    def __init__(self, runner: Runner, task: str, *, threads: int, **setting: Any):
         self.runner = runner
         names = ("TINYGEN_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         root = str(Path(__file__).parents[2])
@@ -49,44 +49,46 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the worker
+            start_new_session=True,  # Ctrl-C reaches only this process, which then ends the worker
             env={**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path},
         )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self._commands, self._replies = self.process.stdin, self.process.stdout
         try:
-            self.ask(json.dumps({"task": task, "threads": threads, **runner._asdict(), **setting}))
+            self.call(json.dumps({"task": task, "threads": threads, **runner._asdict(), **setting}))
         except BaseException:
             self.process.kill()
             self.close()
             raise
 
-    def ask(self, line: str) -> dict:
-        """Raises BenchError if the worker has no answer, or an error for one."""
+    def call(self, command: str) -> dict[str, Any]:
+        """The reply to a command. Raises BenchError if it is an error, or if the process has ended."""
         try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-            text = self.process.stdout.readline()
+            self._commands.write(command + "\n")
+            self._commands.flush()
+            text = self._replies.readline()
         except OSError:
             text = ""
-        answer = json.loads(text) if text else {"error": "its process ended without an answer"}
-        if "error" in answer:
-            raise BenchError(f"{self.runner}: {answer['error']}")
-        return answer
+        reply = json.loads(text) if text else {"error": "its process ended without a reply"}
+        if "error" in reply:
+            raise BenchError(f"{self.runner}: {reply['error']}")
+        return reply
 
     def close(self) -> None:
         try:
-            self.process.stdin.close()  # the end of its input is the end of its work
+            self._commands.close()  # the worker exits at the end of its input
         except OSError:
-            pass  # it has gone already
+            pass  # it has ended already
         try:
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        self._replies.close()
 
 
 class Workers(dict[Runner, Worker]):
-    """The workers of one measurement by runner; leaving the `with` ends their processes."""
+    """The workers of a measurement by runner; their processes end with the `with` block."""
 
     def __enter__(self) -> Self:
         return self
@@ -97,18 +99,18 @@ class Workers(dict[Runner, Worker]):
                 worker.process.kill()  # it may be in the middle of a long command
             worker.close()
 
-    def ask(self, line: str) -> dict[Runner, dict]:
-        """Ask each in turn, the others asleep."""
-        return {runner: worker.ask(line) for runner, worker in self.items()}
+    def call(self, command: str) -> dict[Runner, dict[str, Any]]:
+        """Send a command to each worker in turn, while the others sleep; the replies by runner."""
+        return {runner: worker.call(command) for runner, worker in self.items()}
 
-    def strangers(self) -> Callable[[], float]:
-        """A clock that starts now: by how many processors, on average, other programs have been busy since.
+    def other_load(self) -> Callable[[], float]:
+        """A function that returns how many processors other programs have used since now, on average.
 
-        PyTorch's threads wait for each other in a loop: one that has lost its processor for a while stops them all.
+        They disturb the measurement: threads of PyTorch wait for each other, so one interrupted thread delays them all.
         """
 
         def used() -> tuple[float, float]:
-            ours = process_time() + sum(answer["seconds"] for answer in self.ask("clock").values())
+            ours = process_time() + sum(reply["seconds"] for reply in self.call("clock").values())
             all_programs = busy_seconds()
             return perf_counter(), 0.0 if all_programs is None else all_programs - ours
 

@@ -1,4 +1,4 @@
-"""The table of a benchmark: what was measured, in words and as JSON."""
+"""The results of a benchmark as tables and as JSON."""
 
 import math
 
@@ -10,19 +10,19 @@ from tinygen.io.table import columns
 
 
 def best_mode(m: Measured) -> Runner | None:
-    """PyTorch's mode with the smallest median; None if it didn't run."""
+    """The mode of PyTorch with the smallest median time; None without PyTorch."""
     rivals = [runner for runner in m.ms if runner != TINYGEN]
     return min(rivals, key=lambda runner: np.median(m.ms[runner]), default=None)
 
 
 def ratios(m: Measured) -> np.ndarray | None:
-    """tinygen's time over that of PyTorch's best mode, for each round."""
+    """The time of tinygen divided by that of PyTorch in its fastest mode, for each round; None without PyTorch."""
     best = best_mode(m)
     return None if best is None else m.ms[TINYGEN] / m.ms[best]
 
 
 def row(m: Measured) -> dict:
-    """One workload as plain numbers."""
+    """The result for one workload as numbers."""
     best, ratio = best_mode(m), ratios(m)
     return {
         "workload": m.workload,
@@ -48,7 +48,7 @@ def geometric_mean(rows: list[dict]) -> float | None:
 
 
 def table(rows: list[dict]) -> str:
-    """One line per workload; the columns are explained below it."""
+    """One line per workload; the legend explains the columns."""
     versus = any(row["ratio"] for row in rows)
     more = ["torch ms", "ratio", "MB", "torch MB"] if versus else ["MB"]
     lines = [["training step", "tinygen ms", *more, "GFLOP/s"]]
@@ -65,7 +65,7 @@ def table(rows: list[dict]) -> str:
 
 
 def modes_table(rows: list[dict]) -> str:
-    """PyTorch's time in each of its modes."""
+    """The time of PyTorch in each of its modes."""
     modes = list(dict.fromkeys(mode for row in rows for mode in row["ms"] if mode != "tinygen"))
     lines = [["ms per step", *modes]]
     lines += [[row["workload"], *(in_brackets(row["ms"].get(mode), 3) for mode in modes)] for row in rows]
@@ -85,12 +85,12 @@ def whole(megabytes: float | None) -> str:
 
 
 LEGEND = """\
-ms: median [quartiles] of a training step over {rounds} rounds in which all take turns.
-MB: memory at the peak, less the size after import and the step of a network of two weights.
-GFLOP/s: of tinygen's matrix products and convolutions, and what NumPy's product of two large matrices reaches."""
+ms: time of a training step, median [quartiles] over {rounds} rounds.
+MB: peak memory of the training, without that of the imports.
+GFLOP/s: of tinygen in matrix products and convolutions, of what NumPy's product of two large matrices reaches."""
 VERSUS = """
-torch: PyTorch in the mode with the smallest median, for MB in the mode that needs the least.
-ratio: tinygen's time by PyTorch's, round by round; below 1 tinygen is faster."""
+torch: PyTorch, ms in its fastest mode, MB in the mode that needs the least memory.
+ratio: time of tinygen divided by that of PyTorch in the same round, median [quartiles]; below 1, tinygen is faster."""
 
 
 def legend(rows: list[dict]) -> str:

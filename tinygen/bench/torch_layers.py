@@ -1,4 +1,4 @@
-"""The same convolutions on PyTorch, in either of its layouts."""
+"""The single convolutions in PyTorch, in either of its layouts."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from tinygen.bench.layers import Layer, arrays
 
 
 def build(layer: Layer, direction: str, mode: str) -> tuple[Callable[[], torch.Tensor], float]:
-    """The call to be timed, and the Euclidean norm of what it answers."""
+    """The call to time, and the Euclidean norm of its result."""
     layout = torch.channels_last if mode == "channels_last" else torch.contiguous_format
     x, w, g = map(torch.from_numpy, arrays(layer))
     x, g = (image.permute(0, 3, 1, 2).contiguous(memory_format=layout) for image in (x, g))

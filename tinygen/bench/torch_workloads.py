@@ -1,9 +1,9 @@
-"""The five workloads on PyTorch: the same networks, weights and batches, in any of its modes.
+"""The workloads of the benchmark in PyTorch: the same networks, weights and batches, in each of its modes.
 
-Modes: "nchw", its default layout; "channels_last"; "compiled", by torch.compile. Adam is the fused one throughout.
+Modes: "nchw", the default layout; "channels_last"; "eager" for networks without images; "compiled", by torch.compile.
+Adam is the fused implementation.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -12,177 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tinygen.bench.torch_networks import DCGAN, ConvAutoencoder, DenseVAE, PointDenoiser, UNet
 from tinygen.bench.workloads import Arrays, Step, part
-
-# -- networks: attributes are named as in tinygen, so that weights fit by name ----------------------------------------
-
-
-class Rows(nn.Module):
-    """Images to rows, without a copy in either layout: in the order (C, H, W) of NCHW, else in (H, W, C)."""
-
-    def __init__(self, last: bool):
-        super().__init__()
-        self.last = last
-
-    def forward(self, x):
-        return (x.permute(0, 2, 3, 1) if self.last else x).flatten(1)
-
-
-class Images(nn.Module):
-    """Rows to images: the inverse of `Rows`."""
-
-    def __init__(self, last: bool, height: int, width: int, channels: int):
-        super().__init__()
-        self.last, self.first_shape, self.last_shape = last, (channels, height, width), (height, width, channels)
-
-    def forward(self, x):
-        return x.unflatten(1, self.last_shape).permute(0, 3, 1, 2) if self.last else x.unflatten(1, self.first_shape)
-
-
-class BentConv2d(nn.Conv2d):
-    """A convolution and the ReLU after it under one name, as in tinygen's twin."""
-
-    def forward(self, x):
-        return F.relu(super().forward(x))
-
-
-class BentConvTranspose2d(nn.ConvTranspose2d):
-    def forward(self, x):
-        return F.relu(super().forward(x))
-
-
-class ConvAutoencoder(nn.Module):
-    def __init__(self, last: bool):
-        super().__init__()
-        self.encoder = nn.Sequential(
-            BentConv2d(1, 32, 3, stride=2, padding=1),
-            BentConv2d(32, 64, 3, stride=2, padding=1),
-            Rows(last),
-            nn.Linear(3136, 16),
-            nn.ReLU(),
-            nn.Linear(16, 10),
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(10, 3136),
-            nn.ReLU(),
-            Images(last, 7, 7, 64),
-            BentConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),
-            BentConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
-            nn.ConvTranspose2d(32, 1, 3, padding=1),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x):
-        return self.decoder(self.encoder(x))
-
-
-class DenseVAE(nn.Module):
-    def __init__(self, last: bool):
-        super().__init__()
-        self.encode = nn.Linear(784, 400)
-        self.mu, self.log_var = nn.Linear(400, 20), nn.Linear(400, 20)
-        self.decode, self.logits = nn.Linear(20, 400), nn.Linear(400, 784)
-
-    def forward(self, x, eps):
-        h = F.relu(self.encode(x))
-        mu, log_var = self.mu(h), self.log_var(h)
-        z = mu + torch.exp(0.5 * log_var) * eps
-        return self.logits(F.relu(self.decode(z))), mu, log_var
-
-
-class BentBatchNorm(nn.BatchNorm2d):
-    """BatchNorm and the activation after it under one name, as in tinygen's twin."""
-
-    def __init__(self, channels: int, activation: nn.Module):
-        super().__init__(channels)
-        self.activation = activation
-
-    def forward(self, x):
-        return self.activation(super().forward(x))
-
-
-class DCGAN(nn.Module):
-    def __init__(self, last: bool):
-        super().__init__()
-        self.generator = nn.Sequential(
-            nn.Linear(64, 6272),
-            Images(last, 7, 7, 128),
-            BentBatchNorm(128, nn.ReLU()),
-            nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),
-            BentBatchNorm(64, nn.ReLU()),
-            nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1),
-            nn.Tanh(),
-        )
-        self.discriminator = nn.Sequential(
-            nn.Conv2d(1, 64, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(64, 128, 4, stride=2, padding=1),
-            BentBatchNorm(128, nn.LeakyReLU(0.2)),
-            Rows(last),
-            nn.Linear(6272, 1),
-        )
-
-
-def sinusoidal_embedding(t, features: int):
-    half = features // 2
-    angles = t[:, None] * torch.exp(-math.log(10_000) / half * torch.arange(half))
-    return torch.cat([torch.sin(angles), torch.cos(angles)], 1)
-
-
-class ResidualBlock(nn.Module):
-    def __init__(self, inputs: int, outputs: int, time: int):
-        super().__init__()
-        self.norm1, self.norm2 = nn.GroupNorm(8, inputs), nn.GroupNorm(8, outputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.time = nn.Linear(time, outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-
-    def forward(self, x, time):
-        h = self.conv1(F.silu(self.norm1(x))) + self.time(time)[:, :, None, None]
-        return self.skip(x) + self.conv2(F.silu(self.norm2(h)))
-
-
-class UNet(nn.Module):
-    def __init__(self, last: bool, c: int = 32):
-        super().__init__()
-        self.channels, hidden = c, 4 * c
-        self.time = nn.Sequential(nn.Linear(c, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
-        self.conv_in = nn.Conv2d(1, c, 3, padding=1)
-        self.down1 = ResidualBlock(c, c, hidden)
-        self.halve1 = nn.Conv2d(c, c, 3, stride=2, padding=1)
-        self.down2 = ResidualBlock(c, 2 * c, hidden)
-        self.halve2 = nn.Conv2d(2 * c, 2 * c, 3, stride=2, padding=1)
-        self.middle = ResidualBlock(2 * c, 2 * c, hidden)
-        self.double2 = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(2 * c, 2 * c, 3, padding=1))
-        self.up2 = ResidualBlock(4 * c, c, hidden)
-        self.double1 = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(c, c, 3, padding=1))
-        self.up1 = ResidualBlock(2 * c, c, hidden)
-        self.norm_out = nn.GroupNorm(8, c)
-        self.conv_out = nn.Conv2d(c, 1, 3, padding=1)
-
-    def forward(self, x, t):
-        time = self.time(sinusoidal_embedding(t, self.channels))
-        wide = self.down1(self.conv_in(x), time)
-        half = self.down2(self.halve1(wide), time)
-        h = self.middle(self.halve2(half), time)
-        h = self.up2(torch.cat([self.double2(h), half], 1), time)
-        h = self.up1(torch.cat([self.double1(h), wide], 1), time)
-        return self.conv_out(F.silu(self.norm_out(h)))
-
-
-class PointDenoiser(nn.Module):
-    def __init__(self, last: bool):
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(n, 128) for n in (34, 128, 128)])
-        self.last = nn.Linear(128, 2)
-
-    def forward(self, x, t):
-        h = torch.cat([x, sinusoidal_embedding(t, 32)], 1)
-        for layer in self.layers:
-            h = F.gelu(layer(h))
-        return self.last(h)
-
 
 # -- training steps ----------------------------------------------------------------------------------------------------
 
@@ -228,9 +59,8 @@ def train_gan(net, batch, maybe_compile) -> Step:
         return F.softplus(-net.discriminator(fake)).mean()
 
     generate, d_loss, g_loss = map(maybe_compile, (net.generator, loss_of_discriminator, loss_of_generator))
-    adam = dict(lr=2e-4, betas=(0.5, 0.999), fused=True)
-    g_opt = torch.optim.Adam(net.generator.parameters(), **adam)
-    d_opt = torch.optim.Adam(net.discriminator.parameters(), **adam)
+    g_opt = torch.optim.Adam(net.generator.parameters(), 2e-4, betas=(0.5, 0.999), fused=True)
+    d_opt = torch.optim.Adam(net.discriminator.parameters(), 2e-4, betas=(0.5, 0.999), fused=True)
 
     def step() -> float:
         fake = generate(batch["z"])
@@ -260,7 +90,7 @@ def diffusion(lr: float) -> Callable:
     return train
 
 
-TWINS = {
+COUNTERPARTS = {
     "conv_ae": (ConvAutoencoder, train_autoencoder),
     "vae_mlp": (DenseVAE, train_vae),
     "dcgan": (DCGAN, train_gan),
@@ -270,33 +100,33 @@ TWINS = {
 
 
 def build(name: str, arrays: Arrays, mode: str) -> Step:
-    """The training step of a workload on PyTorch, beginning at the weights in `arrays`."""
+    """The training step of a workload in PyTorch, starting from the weights in `arrays`."""
     batch = {key: images_first(torch.from_numpy(a), layout(mode)) for key, a in part(arrays, "batch").items()}
-    _, trainer = TWINS[name]
+    _, trainer = COUNTERPARTS[name]
     return trainer(new_network(name, arrays, mode), batch, compiler(mode))
 
 
 def build_autoencoder(arrays: Arrays, mode: str) -> Callable[[np.ndarray], float]:
-    """The step of conv_ae for a batch (N, H, W, C) that is given to it: for a whole epoch."""
+    """The training step of conv_ae as a function of the batch (N, H, W, C), for a whole epoch."""
     step = autoencoder_step(new_network("conv_ae", arrays, mode), compiler(mode))
     return lambda x: step(images_first(torch.from_numpy(x), layout(mode)))
 
 
-def wake() -> None:
-    """Train a convolution of two weights: a library imports some of its parts only when they are first used."""
+def warm_up() -> None:
+    """Train a convolution with two parameters: some modules of a library are imported only at their first use."""
     net = nn.Conv2d(1, 1, 1)
     minimise(lambda x: net(x).sum(), net.parameters(), 1e-3)(torch.zeros(1, 1, 1, 1))
 
 
 def new_network(name: str, arrays: Arrays, mode: str) -> nn.Module:
-    network, _ = TWINS[name]
+    network, _ = COUNTERPARTS[name]
     net = network(last=mode == "channels_last")
     weights = part(arrays, "weight")
     if mode != "channels_last":
         weights |= {key: channels_first(weights[key], axis) for key, axis in FLAT_AXES.get(name, {}).items()}
-    unfit = net.load_state_dict({key: torch.from_numpy(a) for key, a in weights.items()}, strict=False)
-    if unfit.unexpected_keys or not all(key.endswith("num_batches_tracked") for key in unfit.missing_keys):
-        raise ValueError(f"{name}: the weights don't fit the PyTorch twin: {unfit}")
+    result = net.load_state_dict({key: torch.from_numpy(a) for key, a in weights.items()}, strict=False)
+    if result.unexpected_keys or not all(key.endswith("num_batches_tracked") for key in result.missing_keys):
+        raise ValueError(f"{name}: the weights don't fit the network in PyTorch: {result}")
     return net.to(memory_format=layout(mode))
 
 
@@ -309,11 +139,11 @@ def compiler(mode: str) -> Callable:
 
 
 def images_first(x: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
-    """(N, H, W, C) to (N, C, H, W) in the layout; anything else as it is."""
+    """Images (N, H, W, C) as (N, C, H, W) in this layout; other arrays as they are."""
     return x.permute(0, 3, 1, 2).contiguous(memory_format=memory_format) if x.ndim == 4 else x
 
 
-# Weights beside a flattened 7x7 map, and the axis that runs over it: in the order (H, W, C) in tinygen.
+# Weights of layers before or after a flattened 7x7 feature map, and their axis for it: tinygen has the order (H, W, C).
 FLAT_AXES = {
     "conv_ae": {"encoder.3.weight": 1, "decoder.0.weight": 0, "decoder.0.bias": 0},
     "dcgan": {"generator.0.weight": 0, "generator.0.bias": 0, "discriminator.5.weight": 1},
@@ -321,7 +151,7 @@ FLAT_AXES = {
 
 
 def channels_first(array: np.ndarray, axis: int) -> np.ndarray:
-    """An axis of length 7·7·C that runs over (H, W, C), put in the order (C, H, W)."""
+    """Reorder an axis of length 7·7·C from (H, W, C) to (C, H, W)."""
     maps = np.moveaxis(array, axis, -1)
     maps = maps.reshape(*maps.shape[:-1], 7, 7, -1)
     maps = np.moveaxis(maps, -1, -3).reshape(*maps.shape[:-3], -1)

@@ -1,8 +1,8 @@
-"""A process that does one side's share of a measurement, a little at a time, when it is told to; in between it sleeps.
+"""A process that measures one library: it executes one command at a time, and sleeps in between.
 
-It reads one command per line from stdin and answers each with one line of JSON. While it waits it is blocked in that
-read and takes no processor time from the side whose turn it is. Started by `processes.py`, with the number of threads
-already in its environment, for most libraries look there only once.
+It reads one command per line from stdin and replies with one line of JSON. While it waits for a command it uses no
+processor time. `processes.py` starts it, with the number of threads in its environment, because most libraries read
+that only once.
 """
 
 import json
@@ -10,68 +10,72 @@ import os
 import sys
 from itertools import islice
 from time import perf_counter, process_time, sleep
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygen.bench import memory
 
+if TYPE_CHECKING:  # a worker for PyTorch doesn't import the workloads of tinygen
+    from tinygen.bench.workloads import Name
+
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what else is printed here must not come between the answers
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # other output goes to stderr, not between the replies
 
-    def answer(**figures) -> None:
-        answers.write(json.dumps(figures) + "\n")
-        answers.flush()
+    def reply(**figures: Any) -> None:
+        replies.write(json.dumps(figures) + "\n")
+        replies.flush()
 
     try:
         setting = json.loads(sys.stdin.readline())
-        side = SIDES[setting.pop("task")](**setting)
-        answer(ready=True)
+        task = TASKS[setting.pop("task")](**setting)
+        reply(ready=True)
         for line in sys.stdin:
             command, *numbers = line.split()
-            answer(**getattr(side, command)(*map(int, numbers)))
+            reply(**getattr(task, command)(*map(int, numbers)))
     except Exception as error:
-        answer(error=f"{type(error).__name__}: {error}".partition("\n")[0])
+        reply(error=f"{type(error).__name__}: {error}".partition("\n")[0])
         raise
 
 
-PAUSE = 0.02  # seconds before a turn, in which the threads of the one before stop looking out for more work
+PAUSE = 0.02  # seconds before a turn, until the threads of the previous worker stop spinning
 
 
-class Side:
-    """One library, with what every task needs; each public method is a command and returns its answer."""
+class Task:
+    """One library; each public method is a command and returns its reply."""
 
     def __init__(self, library: str, mode: str, threads: int):
         self.library, self.mode = library, mode
         if library == "torch":
             import torch
 
-            from tinygen.bench.torch_workloads import wake
+            from tinygen.bench.torch_workloads import warm_up
 
             torch.set_num_threads(threads)
             if mode == "compiled":
                 import torch._inductor.compile_fx
         else:
-            from tinygen.bench.workloads import wake
-        wake()
+            from tinygen.bench.workloads import warm_up
+        warm_up()
         self.meter = memory.Meter()
 
     def peak(self) -> dict:
-        """Megabytes at the peak so far, less those after import; null where the system doesn't say."""
+        """Peak memory since the import, in megabytes; null if the system doesn't report it."""
         return {"megabytes": self.meter.peak()}
 
     def clock(self) -> dict:
-        """Processor seconds that this process has used."""
+        """Processor seconds of this process."""
         return {"seconds": process_time()}
 
 
-class Training(Side):
-    """Steps of one workload."""
+class Training(Task):
+    """Training steps of one workload."""
 
-    def __init__(self, library: str, mode: str, threads: int, workload: str, arrays: str):
+    def __init__(self, library: str, mode: str, threads: int, workload: "Name", arrays: str):
         super().__init__(library, mode, threads)
-        self.workload = workload
+        self.workload: "Name" = workload
         with np.load(arrays, allow_pickle=False) as file:
             self.arrays = dict(file)
         if library == "torch":
@@ -84,7 +88,7 @@ class Training(Side):
             self.step = build(workload, self.arrays)
 
     def train(self, steps: int) -> dict:
-        """Milliseconds per step over `steps` steps after one that is not timed, and the loss of each."""
+        """Milliseconds per step over `steps` steps after an untimed one, and the loss of each."""
         sleep(PAUSE)
         losses = [self.step()]
         start = perf_counter()
@@ -92,17 +96,17 @@ class Training(Side):
         return {"ms": 1e3 * (perf_counter() - start) / steps, "losses": losses}
 
     def flops(self) -> dict:
-        """Of one step; and what this machine's BLAS does in a second."""
+        """Floating-point operations of one step, and per second in a large matrix product by BLAS."""
         from tinygen.bench import workloads
 
         return {"flops": workloads.flops(self.workload, self.arrays), "sgemm": sgemm()}
 
 
-class Layers(Side):
+class Layers(Task):
     """Single convolutions in all directions: `select` one, then `run` it."""
 
     def select(self, layer: int, direction: int) -> dict:
-        """Make ready; the answer says how large the result is, for both libraries have to agree in it."""
+        """Prepare a convolution; the reply is the norm of its result, which has to be the same for both libraries."""
         from tinygen.bench import layers
 
         if self.library == "torch":
@@ -114,7 +118,7 @@ class Layers(Side):
         return {"norm": norm}
 
     def run(self, times: int) -> dict:
-        """Milliseconds per call, after one that is not timed."""
+        """Milliseconds per call, after an untimed one."""
         sleep(PAUSE)
         self.call()
         start = perf_counter()
@@ -126,7 +130,7 @@ class Layers(Side):
         return {"sgemm": sgemm()}
 
 
-class Epoch(Side):
+class Epoch(Task):
     """One epoch of the convolutional autoencoder on MNIST, some batches at a time."""
 
     def __init__(self, library: str, mode: str, threads: int, arrays: str, limit: int):
@@ -134,7 +138,7 @@ class Epoch(Side):
 
         super().__init__(library, mode, threads)
         images = load("mnist", quiet=True).train_images[:limit]
-        self.batches = Batches(images, 128, np.random.default_rng(0))  # the same order on both sides
+        self.batches = Batches(images, 128, np.random.default_rng(0))  # the same order for both libraries
         self.left = iter(self.batches)
         with np.load(arrays, allow_pickle=False) as file:
             weights = dict(file)
@@ -148,9 +152,9 @@ class Epoch(Side):
             self.step = build_autoencoder(weights)
 
     def train(self, batches: int) -> dict:
-        """Seconds for the next batches, drawing them included, and the loss of each; none at the end of the epoch."""
+        """Seconds for the next batches, including their selection, and the loss of each; none after the epoch."""
         start = perf_counter()
-        losses = [self.step(batch) for batch in islice(self.left, batches)]
+        losses = [self.step(batch) for batch in islice(self.left, batches)]  # pyright: ignore[reportArgumentType]  # arrays
         return {"seconds": perf_counter() - start, "losses": losses}
 
     def length(self) -> dict:
@@ -159,17 +163,17 @@ class Epoch(Side):
 
 
 def sgemm(size: int = 2048, tries: int = 5) -> float:
-    """Flops per second of NumPy's own product of two float32 matrices, on as many threads as it takes; the best try."""
+    """Floating-point operations per second of NumPy's product of two float32 matrices; the best of several tries."""
     a = np.random.default_rng(0).random((size, size), dtype=np.float32)
     seconds = []
     for _ in range(tries):
         start = perf_counter()
-        a @ a
+        np.matmul(a, a)
         seconds.append(perf_counter() - start)
     return 2 * size**3 / min(seconds)
 
 
-SIDES = {"training": Training, "layers": Layers, "epoch": Epoch}
+TASKS = {"training": Training, "layers": Layers, "epoch": Epoch}
 
 if __name__ == "__main__":
     main()

@@ -1,13 +1,14 @@
-"""The five workloads on tinygen: a network, a batch, and one full training step of it.
+"""The five workloads of the benchmark in tinygen: a network, a batch, and one training step.
 
-Batches, and the noise that goes with them, are drawn once and used in every step: what is measured is the training.
-`torch_workloads.py` has the same five for PyTorch.
+A batch and its noise are sampled once and used in every step, so only the training is measured. `torch_workloads.py`
+has the same workloads in PyTorch.
 """
 
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,13 +28,13 @@ T = 1000  # noise levels of the two diffusion models
 
 
 class Workload(NamedTuple):
-    """What is trained, on what, and how: `trainer(network, batch)` returns the step."""
+    """A network, its batch, and how it is trained: `trainer(network, batch)` returns the step."""
 
     network: Callable[..., nn.Module]  # takes rng
     batch: Callable[[np.random.Generator, int], Arrays]  # by name, images (N, H, W, C)
-    trainer: Callable[[nn.Module, Arrays], Step]
+    trainer: Callable[[Any, Arrays], Step]
     batch_size: int
-    images: bool = True  # whether PyTorch has two layouts to choose from
+    images: bool = True  # images have two layouts in PyTorch
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ def reals_and_noise(rng: np.random.Generator, n: int) -> Arrays:
 
 
 def noisy(*shape: int) -> Callable[[np.random.Generator, int], Arrays]:
-    """Batches for a diffusion model: data x, times t, noise eps, and the share of either at each time."""
+    """Batches for a diffusion model: data x, times t, noise eps, and the coefficients of both at these times."""
 
     def batch(rng: np.random.Generator, n: int) -> Arrays:
         alpha_bar = np.cumprod(1 - np.linspace(1e-4, 0.02, T))  # the linear schedule of Ho et al. 2020
@@ -77,7 +78,7 @@ def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def minimise(loss: Callable[..., Tensor], params: list, lr: float) -> Callable[..., float]:
-    """The step of everything but a GAN: the loss of its inputs, gradient, Adam."""
+    """The training step of every network but a GAN: loss, gradient, Adam; it returns the loss."""
     opt = optim.Adam(params, lr)
 
     def step(*inputs) -> float:
@@ -113,15 +114,15 @@ def train_gan(net: DCGAN, batch: Arrays) -> Step:
         fake = net.generator(z)
         d_loss = softplus(-net.discriminator(real)).mean() + softplus(net.discriminator(fake.detach())).mean()
         d_opt.step(grad(d_loss, d_params))
-        g_loss = softplus(-net.discriminator(fake)).mean()  # -log D(fake): it doesn't saturate where D is sure
-        g_opt.step(grad(g_loss, g_params))  # on paths to the generator only, so D's weights get no gradient
+        g_loss = softplus(-net.discriminator(fake)).mean()  # -log D(fake), the non-saturating loss
+        g_opt.step(grad(g_loss, g_params))  # no gradient for the parameters of D
         return d_loss.item() + g_loss.item()
 
     return step
 
 
 def diffusion(lr: float) -> Callable[[nn.Module, Arrays], Step]:
-    """Predict the noise (Ho et al. 2020, algorithm 1)."""
+    """Training steps of a network that predicts the noise (Ho et al. 2020, algorithm 1)."""
 
     def train(net: nn.Module, batch: Arrays) -> Step:
         x, t, eps, signal, noise = (batch[name] for name in ("x", "t", "eps", "signal", "noise"))
@@ -144,62 +145,68 @@ WORKLOADS: dict[Name, Workload] = {
 }
 
 
-def arrays(name: str, *, seed: int = 0, batch_size: int | None = None) -> Arrays:
-    """First weights and batch of a workload as arrays by name, "weight." and "batch.", in PyTorch's order of axes."""
+def arrays(name: Name, *, seed: int = 0, batch_size: int | None = None) -> Arrays:
+    """Initial weights and batch of a workload by name, "weight.NAME" and "batch.NAME"; weights have PyTorch's axes."""
     workload, rng = WORKLOADS[name], np.random.default_rng(seed)
     weights = workload.network(rng=rng).to_torch()
     batch = workload.batch(rng, batch_size or workload.batch_size)
     return {f"weight.{key}": array for key, array in weights.items()} | {f"batch.{k}": a for k, a in batch.items()}
 
 
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays to an `.npz` file for the workers."""
+    np.savez(path, allow_pickle=False, **arrays)
+
+
 def part(arrays: Arrays, kind: str) -> Arrays:
-    """Those of the arrays that are of one kind, "weight" or "batch", by their own names."""
+    """The arrays of one kind, "weight" or "batch", by NAME."""
     return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{kind}.")}
 
 
-def build(name: str, arrays: Arrays) -> Step:
-    """The training step of a workload on tinygen, beginning at the weights in `arrays`."""
+def build(name: Name, arrays: Arrays) -> Step:
+    """The training step of a workload in tinygen, starting from the weights in `arrays`."""
     return WORKLOADS[name].trainer(new_network(name, arrays), part(arrays, "batch"))
 
 
-def new_network(name: str, arrays: Arrays) -> nn.Module:
+def new_network(name: Name, arrays: Arrays) -> Any:
+    """The network of a workload with the weights in `arrays`."""
     net = WORKLOADS[name].network(rng=np.random.default_rng(0))
     net.from_torch(part(arrays, "weight"))
     return net
 
 
 def build_autoencoder(arrays: Arrays) -> Callable[[np.ndarray], float]:
-    """The step of conv_ae for a batch that is given to it: for a whole epoch."""
+    """The training step of conv_ae as a function of the batch (N, H, W, C), for a whole epoch."""
     net = new_network("conv_ae", arrays)
     return minimise(net.loss, net.parameters(), 1e-3)
 
 
-def wake() -> None:
-    """Train a convolution of two weights: a library imports some of its parts only when they are first used."""
+def warm_up() -> None:
+    """Train a convolution with two parameters: some modules of a library are imported only at their first use."""
     net = nn.Conv2d(1, 1, 1, rng=np.random.default_rng(0))
     minimise(lambda x: net(x).sum(), net.parameters(), 1e-3)(np.zeros((1, 1, 1, 1), np.float32))
 
 
-# -- how much work a step is -------------------------------------------------------------------------------------------
+# -- floating-point operations of a step -------------------------------------------------------------------------------
 
 
-def flops(name: str, arrays: Arrays) -> float:
+def flops(name: Name, arrays: Arrays) -> float:
     """Multiplications and additions in the matrix products and convolutions of one step.
 
-    Forward pass, weight gradient and input gradient cost the same; a layer whose input is data needs no input gradient.
+    Forward pass, weight gradient and input gradient need the same number; a layer on data needs no input gradient.
     """
     net = new_network(name, arrays)
     with nn.watch() as calls:
         WORKLOADS[name].trainer(net, part(arrays, "batch"))()
     layers = [(call, layer_flops(call)) for call in calls]
     total = sum(work * (2 + requires_grad(call.inputs[0])) for call, work in layers)
-    if isinstance(net, DCGAN):  # the third of D's three passes is for the generator: D's weights get no gradient
+    if isinstance(net, DCGAN):  # in the last of its three passes, D gets no weight gradient
         total -= sum(work for call, work in layers if call.module in list(net.discriminator)) / 3
     return total
 
 
-def layer_flops(call) -> float:
-    """Of one call of a layer, forward; a transposed convolution multiplies no zeros."""
+def layer_flops(call: Any) -> float:
+    """Those of the forward pass of a layer; a transposed convolution multiplies no zeros."""
     layer, x, y = call.module, call.inputs[0], call.output
     if isinstance(layer, nn.Dense):
         return 2 * x.size * layer.out_features
@@ -210,5 +217,5 @@ def layer_flops(call) -> float:
     return 0
 
 
-def requires_grad(x) -> bool:
+def requires_grad(x: object) -> bool:
     return isinstance(x, Tensor) and x.requires_grad
