@@ -75,7 +75,7 @@ class Training(Task):
 
     def __init__(self, library: str, mode: str, threads: int, workload: "Name", arrays: str):
         super().__init__(library, mode, threads)
-        self.workload: "Name" = workload
+        self.workload: Name = workload
         with np.load(arrays, allow_pickle=False) as file:
             self.arrays = dict(file)
         if library == "torch":
