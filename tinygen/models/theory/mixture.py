@@ -18,7 +18,7 @@ class GaussianMixture:
 
     def __init__(
         self,
-        means: np.ndarray,
+        means: Sequence[Sequence[float]] | np.ndarray,
         sd: float | Sequence[float] | np.ndarray,
         *,
         weights: Sequence[float] | np.ndarray | None = None,
