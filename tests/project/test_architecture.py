@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from helpers.architecture import (
+    COMMAND,
     HEIGHT,
     MODULES,
     ONLY_IN,
     PACKAGE,
+    PAGE,
     PROJECT,
     imports_of,
+    page,
     part_of,
     part_of_path,
     tree_of,
@@ -89,6 +92,10 @@ def test_matplotlib_torch_and_test_tools_are_imported_in_one_part_each():
         part = part_of_path(path)
         found += [at(path, n) for n, module, _ in imports_of(path) if ONLY_IN.get(module.split(".")[0], part) != part]
     assert found == []
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), f"docs/architecture.md is out of date: run `{COMMAND}`"
 
 
 def loaded_by(code: str) -> set[str]:
