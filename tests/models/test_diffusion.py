@@ -19,7 +19,7 @@ from tinygen.models import (
     linear_schedule,
     reverse,
 )
-from tinygen.models.diffusion import PREDICTION_TYPES
+from tinygen.models.schedules import PREDICTION_TYPES
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
 each_schedule = pytest.mark.parametrize("schedule", [f() for f in SCHEDULES.values()], ids=SCHEDULES)
@@ -355,41 +355,47 @@ def test_a_little_training_finds_the_best_denoiser():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda s, x: NoiseSchedule([0.1, 1.0]), r"betas should be \(T,\) numbers in \(0, 1\), got \[0.1 1. \]"),
-        (lambda s, x: NoiseSchedule([]), r"betas should be \(T,\)"),
-        (lambda s, x: linear_schedule(prediction_type="noise"), "one of 'epsilon', 'sample', .*; got 'noise'"),
-        (lambda s, x: s.add_noise(x, x, 11), r"t should lie in 0..10, got 11..11"),
-        (lambda s, x: s.add_noise(x, x, np.array([-1, 3])), r"t should lie in 0..10, got -1..3"),
+        (lambda s, x: NoiseSchedule([0.1, 1.0]), r"expected betas to be \(T,\) numbers in \(0, 1\), got \[0.1 1. \]"),
+        (lambda s, x: NoiseSchedule([]), r"expected betas to be \(T,\)"),
+        (lambda s, x: linear_schedule(prediction_type="noise"), "one of 'epsilon', 'sample', .*, got 'noise'"),
+        (lambda s, x: s.add_noise(x, x, 11), r"expected t in 0..10, got 11..11"),
+        (lambda s, x: s.add_noise(x, x, np.array([-1, 3])), r"expected t in 0..10, got -1..3"),
         (
             lambda s, x: s.add_noise(x, x, np.arange(3)),
-            r"t should be an integer or \(2,\) of them, .*; got int64 \(3,\)",
+            r"expected t to be an integer, or \(2,\) of them, got int64 \(3,\)",
         ),
-        (lambda s, x: s.add_noise(x, x, 0.5), r"t should be an integer .* got float64"),
-        (lambda s, x: s.split(x, x, 0), r"t should lie in 1..10, got 0..0"),
+        (lambda s, x: s.add_noise(x, x, 0.5), r"expected t to be an integer, .* got float64"),
+        (lambda s, x: s.split(x, x, 0), r"expected t in 1..10, got 0..0"),
         (lambda s, x: s.timesteps(11), "expected steps to be a whole number of at least 1 and at most 10, got 11"),
         (lambda s, x: s.timesteps(5, power=0.5), "expected power to be a number of at least 1, got 0.5"),
         (
             lambda s, x: ddim(s, lambda x, t: x, x, steps=[10, 4]),
-            r"times should fall from at most 10 to 0, got \[10, 4\]",
+            r"expected times that fall from at most 10 to 0, got \[10, 4\]",
         ),
-        (lambda s, x: s.timesteps([11, 0]), "times should fall from at most 10 to 0"),
-        (lambda s, x: s.timesteps([9, 9, 0]), "times should fall from at most 10 to 0"),
-        (lambda s, x: s.timesteps([0]), "times should fall from at most 10 to 0"),
+        (lambda s, x: s.timesteps([11, 0]), "expected times that fall from at most 10 to 0"),
+        (lambda s, x: s.timesteps([9, 9, 0]), "expected times that fall from at most 10 to 0"),
+        (lambda s, x: s.timesteps([0]), "expected times that fall from at most 10 to 0"),
         (lambda s, x: s.step(x, x, 3, 3), "expected s to be a whole number of at least 0 and at most 2, got 3"),
         (lambda s, x: s.step(x, x, 3, 2, eta=1.5), "expected eta to be a number of at least 0 and at most 1, got 1.5"),
-        (lambda s, x: s.step(x, x, 3, 2, eta=0.5), r"with eta = 0.5 noise is added: pass rng=np.random.default_rng"),
+        (
+            lambda s, x: s.step(x, x, 3, 2, eta=0.5),
+            r"expected rng for eta = 0.5, which adds noise, got None: pass rng=np.random.default_rng",
+        ),
         (
             lambda s, x: ddim(s, lambda x, t: x[:1], x, steps=3),
-            r"expected an array \(2, 1\) like x, got ndarray \(1, 1\)",
+            r"expected an array of shape \(2, 1\), got ndarray \(1, 1\)",
         ),
-        (lambda s, x: ddim(s, lambda x, t: tg.Tensor(x), x, steps=3), r"expected an array \(2, 1\) like x, got Tensor"),
+        (
+            lambda s, x: ddim(s, lambda x, t: tg.Tensor(x), x, steps=3),
+            r"expected an array of shape \(2, 1\), got Tensor",
+        ),
         (
             lambda s, x: Diffusion(PointDenoiser(rng=rng()), s, (2,)).loss(x, rng()),
-            r"x_0 should be floats \(N, 2\), got float64 \(2, 1\)",
+            r"expected x_0 to be floats \(N, 2\), got float64 \(2, 1\)",
         ),
         (
             lambda s, x: Diffusion(PointDenoiser(rng=rng()), s, (1,)).loss(x.astype(np.uint8), rng()),
-            r"x_0 should be floats \(N, 1\), got uint8 \(2, 1\)",
+            r"expected x_0 to be floats \(N, 1\), got uint8 \(2, 1\)",
         ),
         (lambda s, x: GaussianMixture([1.0, 2.0], 0.1), r"means should be \(K, d\), got shape \(2,\)"),
         (lambda s, x: GaussianMixture([[1.0]], 0.0), "sd should be positive, got 0.0"),

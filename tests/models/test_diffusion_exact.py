@@ -18,7 +18,7 @@ from tinygen.models import (
     gaussian_recursion,
     linear_schedule,
 )
-from tinygen.models.diffusion import PREDICTION_TYPES
+from tinygen.models.schedules import PREDICTION_TYPES
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
 each_schedule = pytest.mark.parametrize("schedule", [f() for f in SCHEDULES.values()], ids=SCHEDULES)

@@ -44,7 +44,7 @@ class Classifier(nn.Module):
         if min(size) < 2:
             raise ValueError(f"Classifier: expected images of at least 2x2 pixels, got {tuple(image_shape)}")
         (classes,) = arguments.sizes("Classifier", classes=classes)
-        how = dict(init=nn.init.he_uniform, rng=rng, dtype=dtype)
+        how: dict[str, Any] = dict(init=nn.init.he_uniform, rng=rng, dtype=dtype)
         if min(size) >= 16:
             maps, size = 16, [((side - 4) // 2 - 4) // 2 for side in size]
             convolutions = [
@@ -60,7 +60,7 @@ class Classifier(nn.Module):
                 nn.ReLU(),
                 nn.Conv2d(16, maps, 3, padding=1, **how),  # (N, 8, 8, 32)
             ]
-        self.body = nn.Sequential(
+        self.body: nn.Module = nn.Sequential(
             *convolutions,
             nn.ReLU(),
             nn.MaxPool2d(2),  # (N, 4, 4, maps) of both
@@ -70,7 +70,7 @@ class Classifier(nn.Module):
             nn.Dense(120, FEATURES, **how),
             nn.ReLU(),
         )
-        self.head = nn.Dense(FEATURES, classes, **how)
+        self.head: nn.Module = nn.Dense(FEATURES, classes, **how)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
         """Logits (N, K)."""
@@ -104,7 +104,7 @@ def train_classifier(data: Dataset, *, seed: int = 0, quiet: bool = False) -> Cl
             opt.lr = schedule(opt.steps)
             loss = functional.cross_entropy(classifier(images), labels)
             opt.step(grad(loss, params))
-        bar.show(loss=loss)
+            bar.show(loss=loss.item())
     return classifier
 
 

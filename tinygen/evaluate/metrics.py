@@ -306,4 +306,7 @@ def _moments(name: str, rows: np.ndarray, *, ddof: int) -> tuple[np.ndarray, np.
     """Mean (D,) and covariance (D, D), dividing by N - ddof; centred before the products, which keeps the digits."""
     mean = rows.mean(axis=0, dtype=np.float64)
     _refuse_nan(name, mean)
-    return mean, sum((block - mean).T @ (block - mean) for block in _blocks(rows)) / (len(rows) - ddof)
+    products = np.zeros((rows.shape[1], rows.shape[1]))
+    for block in _blocks(rows):
+        products += (block - mean).T @ (block - mean)
+    return mean, products / (len(rows) - ddof)

@@ -2,15 +2,7 @@
 
 from tinygen.models.autoencoder import Autoencoder
 from tinygen.models.corruption import Erasures, GaussianNoise
-from tinygen.models.diffusion import (
-    Diffusion,
-    NoiseSchedule,
-    cosine_schedule,
-    ddim,
-    ddpm,
-    linear_schedule,
-    reverse,
-)
+from tinygen.models.diffusion import Diffusion
 from tinygen.models.gan import (
     GAN,
     gradient_penalty,
@@ -23,6 +15,8 @@ from tinygen.models.gan import (
 )
 from tinygen.models.points import PointDenoiser
 from tinygen.models.registry import build, load_run, sample
+from tinygen.models.samplers import ddim, ddpm, reverse
+from tinygen.models.schedules import NoiseSchedule, cosine_schedule, linear_schedule
 from tinygen.models.theory.mixture import GaussianMixture, gaussian_recursion
 from tinygen.models.theory.wiener import WienerFilter, wiener_filter
 from tinygen.models.unet import UNet, sinusoidal_embedding

@@ -56,12 +56,12 @@ class Autoencoder(nn.Module):
         same: dict[str, Any] = dict(rng=rng, dtype=dtype)
         halve = dict(**same, stride=2, padding=1, activation="relu")
         double = dict(**halve, output_padding=1)
-        encoder = [
+        encoder: list[nn.Module] = [
             nn.Conv2d(colours, half, 3, **halve),  # (N, H/2, W/2, 32)
             nn.Conv2d(half, quarter, 3, **halve),  # (N, H/4, W/4, 64)
             nn.Flatten(),
         ]
-        decoder = []
+        decoder: list[nn.Module] = []
         if latent is not None:
             latent = arguments.whole("Autoencoder.conv", "latent", latent, least=1)
             encoder += [nn.Dense(math.prod(maps), hidden, **same), nn.ReLU(), nn.Dense(hidden, latent, **same)]
@@ -93,7 +93,8 @@ class Autoencoder(nn.Module):
         """
         shape = check_shape("Autoencoder.dense", shape)
         same: dict[str, Any] = dict(rng=rng, dtype=dtype)
-        encoder, decoder = [nn.Flatten()], [nn.Reshape(shape)]
+        encoder: list[nn.Module] = [nn.Flatten()]
+        decoder: list[nn.Module] = [nn.Reshape(shape)]
         for i, (wide, narrow) in enumerate(pairwise([math.prod(shape), *widths, latent])):
             encoder.append(nn.Dense(wide, narrow, activation=activation if i < len(widths) else None, **same))
             decoder.insert(0, nn.Dense(narrow, wide, activation=activation if i else "sigmoid", **same))
@@ -125,7 +126,8 @@ class Autoencoder(nn.Module):
 
         With `corrupt` (see `corruption.py`) the input is corrupt(x, rng), and the target is still x.
         """
-        return functional.mse(self(x if corrupt is None else corrupt(x, rng)), x)
+        corrupted = x if corrupt is None else corrupt(x, arguments.generator("Autoencoder.loss", rng))
+        return functional.mse(self(corrupted), x)
 
     # -- arrays in, arrays out -----------------------------------------------------------------------------------------
 

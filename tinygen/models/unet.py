@@ -1,35 +1,38 @@
-"""A small U-Net: it looks at a noisy image and at how noisy it is, and answers with an image of the same size.
+"""A small U-Net: it takes a noisy image and its time, and returns an image of the same size.
 
-The image is halved twice and doubled twice, and each level on the way up also sees what its mirror image on the way
-down made (Ronneberger et al. 2015). The levels are residual blocks that are told the time (Ho et al. 2020, app. B).
+The image is halved twice and doubled twice, and each level of the second half also receives the feature maps of the
+same size from the first half (Ronneberger et al. 2015). The levels are residual blocks with the time as a further
+input (Ho et al. 2020, appendix B).
 """
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
+from tinygen.nn.init import DType
 from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
 
-GROUPS = 8  # of every GroupNorm, each of two channels at least: one of a single channel undoes the shift by the time
-KNOWN = 1024  # times 0, 1, 2, ... whose waves are computed once
+GROUPS = 8  # of every GroupNorm; each needs two channels, because a group of one would undo the shift by the time
+KNOWN = 1024  # the waves of the times 0, 1, 2, ... below this are computed once
 
 
-def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: type = np.float32):
+def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: DType = np.float32):
     """Times t (N,) as (N, features): sin(ωᵢ t), then cos(ωᵢ t), with ωᵢ = base^(-2i/features), i < features/2.
 
-    Slow waves tell early from late, fast ones tell neighbours apart (Vaswani et al. 2017, section 3.5).
+    Slow waves separate early from late times, fast waves separate neighbours (Vaswani et al. 2017, section 3.5).
     """
     t = np.asarray(t)
     if t.ndim != 1:
-        raise ValueError(f"sinusoidal_embedding: t should be (N,), one time per example, got shape {t.shape}")
+        raise ValueError(f"sinusoidal_embedding: expected t of shape (N,), one time per example, got {t.shape}")
     features = arguments.whole("sinusoidal_embedding", "features", features)
     base = arguments.real("sinusoidal_embedding", "base", base, above=0)
     if features < 2 or features % 2:
-        raise ValueError(f"sinusoidal_embedding: features must be even, half sines and half cosines; got {features}")
+        raise ValueError(f"sinusoidal_embedding: expected features to be even and at least 2, got {features}")
     if t.dtype.kind in "iu" and t.size and 0 <= t.min() and t.max() < KNOWN:
         return _known_waves(features, base, dtype).take(t, axis=0)
     return _waves(t, features, base, dtype)
@@ -49,9 +52,9 @@ def _waves(t, features, base, dtype):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with normalisation and a bend before each, beside a way straight through.
+    """Two convolutions, each after GroupNorm and SiLU, plus a skip connection.
 
-    Images (N, H, W, in_channels) and time features (N, time_features) to (N, H, W, out_channels); the time shifts the
+    Maps (N, H, W, in_channels) and time features (N, time_features) to (N, H, W, out_channels). The time shifts the
     channels between the convolutions.
     """
 
@@ -64,7 +67,7 @@ class ResidualBlock(nn.Module):
         rng: np.random.Generator,
         dtype: type = np.float32,
     ):
-        same = dict(rng=rng, dtype=dtype)
+        same: dict[str, Any] = dict(rng=rng, dtype=dtype)
         self.norm1 = nn.GroupNorm(GROUPS, in_channels, activation="silu", dtype=dtype)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, **same)
         self.time = nn.Dense(time_features, out_channels, **same)
@@ -81,10 +84,10 @@ class ResidualBlock(nn.Module):
 
 
 class OverviewBlock(nn.Module):
-    """A hidden layer that sees a whole map at once, beside a way straight through.
+    """Two dense layers over a whole feature map, plus a skip connection.
 
-    Maps (N, H, W, channels) of the one size (H, W) and time features (N, time_features) to maps of the same shape. A
-    convolution sees its neighbourhood; which strokes on the left and right make one digit is known here at once.
+    Maps (N, H, W, channels) of one fixed size (H, W) and time features (N, time_features) to maps of the same shape. A
+    convolution receives a neighbourhood only; this block relates strokes on opposite sides of a digit.
     """
 
     def __init__(
@@ -97,7 +100,8 @@ class OverviewBlock(nn.Module):
         units: int = 256,
         dtype: type = np.float32,
     ):
-        same, entries = dict(rng=rng, dtype=dtype), size[0] * size[1] * channels
+        same: dict[str, Any] = dict(rng=rng, dtype=dtype)
+        entries = size[0] * size[1] * channels
         self.norm = nn.GroupNorm(GROUPS, channels, activation="silu", dtype=dtype)
         self.dense1 = nn.Dense(entries, units, **same)
         self.time = nn.Dense(time_features, units, **same)
@@ -112,10 +116,10 @@ class OverviewBlock(nn.Module):
 class UNet(nn.Module):
     """`forward(x, t)`: images x (N, H, W, image_channels) at times t (N,) to images of the same shape.
 
-    For c = `channels` and (m, n) = `multiples` the maps are (H, W, c), (H/2, W/2, mc) and (H/4, W/4, nc); by default,
-    with grey images, there are 373,697 parameters. On the smallest maps, where it costs least, there may be more:
-    `middle` residual blocks, and an `OverviewBlock` if all images have one `image_size`, (H, W). Raises ValueError
-    unless 16 divides c and 4 divides H and W.
+    For c = `channels` and (m, n) = `multiples` the maps are (H, W, c), (H/2, W/2, mc) and (H/4, W/4, nc). On the
+    smallest maps, where they cost least, there are `middle` residual blocks, and an `OverviewBlock` if `image_size`
+    (H, W) is given; the network then accepts images of that size only. The defaults have 373,697 parameters. Raises
+    ValueError unless 16 divides c and 4 divides H and W.
     """
 
     def __init__(
@@ -130,31 +134,36 @@ class UNet(nn.Module):
         dtype: type = np.float32,
     ):
         if len(multiples) != 2:
-            raise ValueError(f"UNet: multiples should be two, of the half maps and the quarter maps; got {multiples}")
-        sizes = dict(zip(("multiples[0]", "multiples[1]"), multiples, strict=True))
-        channels, *multiples, middle, image_channels = arguments.sizes(
-            "UNet", channels=channels, **sizes, middle=middle, image_channels=image_channels
+            raise ValueError(f"UNet: expected two multiples, for maps of half and of quarter size, got {multiples}")
+        channels, middle, image_channels = arguments.sizes(
+            "UNet", channels=channels, middle=middle, image_channels=image_channels
         )
+        m, n = arguments.sizes("UNet", **{"multiples[0]": multiples[0], "multiples[1]": multiples[1]})
         if channels % (2 * GROUPS):
-            raise ValueError(f"UNet: channels must be a multiple of {2 * GROUPS}, for its GroupNorms; got {channels}")
-        c, half, quarter = channels, multiples[0] * channels, multiples[1] * channels
-        image_size = image_size and tuple(map(arguments.python_number, image_size))
-        if image_size is not None and (len(image_size) != 2 or any(n < 4 or n % 4 for n in image_size)):
-            raise ValueError(f"UNet: image_size should be (H, W), 4 dividing both; got {image_size}: pad the images")
+            raise ValueError(f"UNet: expected channels to be a multiple of {2 * GROUPS}, got {channels}")
+        c, half, quarter = channels, m * channels, n * channels
+        if image_size is not None:
+            sides = tuple(map(arguments.python_number, image_size))
+            if len(sides) != 2 or any(side < 4 or side % 4 for side in sides):
+                raise ValueError(f"UNet: expected image_size (H, W) divisible by 4, got {sides}: pad the images")
+            image_size = sides[0], sides[1]
         hidden = 4 * channels
-        same = dict(rng=rng, dtype=dtype)
-        conv, halve = dict(padding=1, **same), dict(stride=2, padding=1, **same)
-        self.channels, self.multiples, self.image_channels = channels, tuple(multiples), image_channels
+        same: dict[str, Any] = dict(rng=rng, dtype=dtype)
+        conv: dict[str, Any] = dict(padding=1, **same)
+        halve: dict[str, Any] = dict(stride=2, padding=1, **same)
+        self.channels, self.multiples, self.image_channels = channels, (m, n), image_channels
         self.image_size = image_size
-        self.time = nn.Sequential(nn.Dense(c, hidden, **same), nn.SiLU(), nn.Dense(hidden, hidden, **same), nn.SiLU())
-        self.conv_in = nn.Conv2d(image_channels, c, 3, **conv)
+        self.time: nn.Module = nn.Sequential(
+            nn.Dense(c, hidden, **same), nn.SiLU(), nn.Dense(hidden, hidden, **same), nn.SiLU()
+        )
+        self.conv_in: nn.Module = nn.Conv2d(image_channels, c, 3, **conv)
         self.down1 = ResidualBlock(c, c, hidden, **same)
         self.halve1 = nn.Conv2d(c, c, 3, **halve)
         self.down2 = ResidualBlock(c, half, hidden, **same)
         self.halve2 = nn.Conv2d(half, quarter, 3, **halve)
         self.middle = ResidualBlock(quarter, quarter, hidden, **same)
-        small = None if image_size is None else tuple(n // 4 for n in image_size)
-        self.overview = small and OverviewBlock(quarter, small, hidden, **same)
+        small = image_size and (image_size[0] // 4, image_size[1] // 4)
+        self.overview = OverviewBlock(quarter, small, hidden, **same) if small else None
         self.deeper = [ResidualBlock(quarter, quarter, hidden, **same) for _ in range(middle - 1)]
         self.double2 = nn.Sequential(nn.Upsample(2), nn.Conv2d(quarter, half, 3, **conv))
         fewer = max(c, half // 2)
@@ -164,7 +173,8 @@ class UNet(nn.Module):
         self.norm_out = nn.GroupNorm(GROUPS, c, activation="silu", dtype=dtype)
         self.conv_out = nn.Conv2d(c, image_channels, 3, **conv)
 
-    def forward(self, x: Tensor, t: np.ndarray) -> Tensor:
+    def forward(self, x: Tensor | np.ndarray, t: np.ndarray) -> Tensor:
+        """The prediction (N, H, W, image_channels) for images x of that shape at times t (N,)."""
         self._check(x, t)
         time = self.time(sinusoidal_embedding(t, self.channels, dtype=x.dtype))  # (N, 4c)
         wide = self.down1(self.conv_in(x), time)  # (N, H, W, c)
@@ -178,17 +188,17 @@ class UNet(nn.Module):
         h = self.up1(concat(self.double1(h), wide, axis=-1), time)  # (N, H, W, c)
         return self.conv_out(self.norm_out(h))
 
-    def _check(self, x: Tensor, t: np.ndarray) -> None:
+    def _check(self, x: Tensor | np.ndarray, t: np.ndarray) -> None:
         if x.ndim != 4 or x.shape[3] != self.image_channels:
-            raise ValueError(f"UNet: x should be (N, H, W, {self.image_channels}), channels last; got {x.shape}")
+            raise ValueError(f"UNet: expected x (N, H, W, {self.image_channels}), got {x.shape}")
         if x.shape[1] % 4 or x.shape[2] % 4 or 0 in x.shape[1:]:
-            raise ValueError(f"UNet: 4 must divide height and width, for they are halved twice; got {x.shape}: pad x")
+            raise ValueError(f"UNet: expected x with H and W divisible by 4, got {x.shape}: pad x")
         if self.image_size not in (None, x.shape[1:3]):
-            raise ValueError(f"UNet: it was made for images of size {self.image_size}, for its overview; got {x.shape}")
-        if np.shape(t) != x.shape[:1]:
             raise ValueError(
-                f"UNet: t should be ({len(x)},), one time per image of x {x.shape}; got shape {np.shape(t)}"
+                f"UNet: expected images of size {self.image_size}, got {x.shape}: build the UNet without image_size"
             )
+        if np.shape(t) != x.shape[:1]:
+            raise ValueError(f"UNet: expected t of shape ({len(x)},), one time per image, got {np.shape(t)}")
 
     def settings(self) -> str:
         more = "" if self.image_size is None else f", image_size={self.image_size}"

@@ -62,7 +62,8 @@ class VAE(nn.Module):
         """
         shape = check_shape(f"{cls.__name__}.dense", shape)
         sizes, same = [math.prod(shape), *widths], dict[str, Any](rng=rng, dtype=dtype)
-        encoder, decoder = [nn.Flatten()], [nn.Reshape(shape)]
+        encoder: list[nn.Module] = [nn.Flatten()]
+        decoder: list[nn.Module] = [nn.Reshape(shape)]
         for i, (wide, narrow) in enumerate(pairwise(sizes)):
             encoder.append(nn.Dense(wide, narrow, activation=activation, **same))
             decoder.insert(0, nn.Dense(narrow, wide, activation=activation if i else None, **same))

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinygen.models.diffusion import Denoiser, NoiseSchedule
+from tinygen.models.samplers import Denoiser
+from tinygen.models.schedules import NoiseSchedule
 
 
 class GaussianMixture:
