@@ -70,7 +70,7 @@ COMPILED = {
         ("reduce", 1 << 15, _by_numbers_of_two, False, "sum_along"),
         ("reduce", 1 << 13, _by_numbers, False, "variance"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
-        ("linalg", 1 << 16, _by_products, True, "matmul linear_weight"),
+        ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
         ("conv", 1 << 11, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
         ("pool", 1 << 8, _by_numbers, True, "max_pool2d_indices"),
