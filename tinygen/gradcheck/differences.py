@@ -81,20 +81,23 @@ def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers
     it is the near step with the smallest doubt.
     """
     below = top = None  # the best step below the plateau, the best one on it
-    noise, still = np.zeros(center.shape), np.zeros(center.shape)
+    noise, still, zero = np.zeros((3, *center.shape))
     run, left = np.zeros(center.shape, int), np.zeros(center.shape, bool)
     with np.errstate(all="ignore"):
         for slope in _with_doubts(_slopes(f, x, t, center, powers)):
             resolved, near = slope.resolved, slope.step <= FAR
             still = np.where(near, np.maximum(still, slope.still), still)
+            zero = np.where(near & (slope.value == 0), slope.step, zero)
             if below is None:
                 below = top = slope._replace(doubt=np.where(near, slope.doubt, np.inf))
             left |= (run >= PLATEAU) & ~resolved
             top = slope.where(~left & resolved & ((run == 0) | (slope.doubt < top.doubt)), top)
             run = np.where(left, run, np.where(resolved, run + 1, 0))
-            below = slope.where((run == 0) & near & (slope.doubt <= below.doubt), below)
+            below = slope.where((run == 0) & near & (slope.doubt < below.doubt), below)
             noise = np.where(near & (slope.step <= AHEAD * below.step), slope.noise, noise)
-        below = below._replace(doubt=np.maximum(below.doubt, 4 * noise / below.step))
+        doubt = np.maximum(below.doubt, 4 * noise / below.step)
+        step = np.where(below.value == 0, np.maximum(below.step, zero), below.step)  # larger steps show 0 as well
+        below = below._replace(doubt=doubt, step=step)
         return top.where((run >= PLATEAU) & below.allows(top), below)._replace(still=still)
 
 
