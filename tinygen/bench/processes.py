@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self, cast
 
 from tinygen.bench.machine import busy_seconds
 from tinygen.runs.cli import Failed
@@ -52,8 +52,8 @@ class Worker:
             start_new_session=True,  # Ctrl-C reaches only this process, which then ends the worker
             env={**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path},
         )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self._commands, self._replies = self.process.stdin, self.process.stdout
+        self._commands = cast(IO[str], self.process.stdin)  # not None: both are pipes
+        self._replies = cast(IO[str], self.process.stdout)
         try:
             self.call(json.dumps({"task": task, "threads": threads, **runner._asdict(), **setting}))
         except BaseException:

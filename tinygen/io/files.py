@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # process ids are valid on one machine only
 _TEMPORARY = re.compile(r"\.tinygen-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
-_OLD = 24 * 3600.0  # seconds after which a temporary file is deleted, whoever wrote it
+_OLD = 24 * 3600.0  # seconds after which a temporary file is deleted, from any process
 
 
 @contextmanager

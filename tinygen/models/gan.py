@@ -211,9 +211,9 @@ class GAN(nn.Module):
         """n new examples that passed the discriminator, each with probability exp(s - m) (after Azadi et al. 2019).
 
         As D* = p / (p + q), exp(s) is the ratio p / q of the data's density to the generator's, and what is kept of q
-        comes nearer to p. The constant m would be the largest logit there is; it is a quantile of 5,000 instead, lest
-        a single example decide how many others are thrown away: above it each is kept. Raises ValueError if the logits
-        aren't finite.
+        comes nearer to p. The constant m would be the largest logit there is; it is a quantile of 5,000 instead, so
+        that no single example decides how many others are rejected: above it each is kept. Raises ValueError if the
+        logits are not finite.
         """
 
         def logits(x: np.ndarray) -> np.ndarray:

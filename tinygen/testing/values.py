@@ -155,5 +155,5 @@ def memory(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator)
 
 def _write_to_all(arrays: list[np.ndarray]) -> None:
     for a in arrays:
-        if a.flags.writeable:  # an op may lock what it was given; then nobody can write to it
+        if a.flags.writeable:  # an op may make its input read-only; then no test can write to it
             a[...] = np.zeros((), a.dtype)
