@@ -20,7 +20,7 @@ from numpy import ndarray
 from tinygen.errors.arguments import python_number
 from tinygen.errors.arrays import as_array, check_dtype
 from tinygen.errors.calls import check_call
-from tinygen.tensor import OPS, Node, Tensor, constant
+from tinygen.tensor import OPS, Node, Parameter, Tensor, constant
 
 P = ParamSpec("P")
 Prepare = Callable[[tuple], tuple[Tensor, ...]]
@@ -62,13 +62,14 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
             _check_settings(name, settings)
         try:
             inputs = prepare(args)
-            value, *vjps = RULES[apply](*inputs, **settings)
+            current = RULES[apply]
+            value, *vjps = current(*inputs, **settings) if settings else current(*inputs)
         except (TypeError, ValueError):
             check_call(name, inspect.signature(rule), args, settings)  # raises if the call doesn't fit the signature
             raise
         y = constant(value if type(value) is ndarray else np.asarray(value))  # NumPy turns 0-d results into scalars
         if mode.recording:
-            _record(apply, inputs, vjps, y)
+            _record(apply, current, inputs, vjps, y)
         if mode.trace is not None:
             mode.trace.append((apply, inputs, settings, y))
         return y if restore is None else restore(args, y)
@@ -86,23 +87,28 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
 
 def as_tensors(args: tuple) -> tuple[Tensor, ...]:
     """The inputs of an op as Tensors: numbers take the dtype of the others and never promote, arrays are constants."""
-    first = args[0] if args else None
-    if type(first) is Tensor:  # nearly always all are Tensors of one dtype, and that check is short
-        dtype = first.data.dtype
-        for x in args:
-            if type(x) is not Tensor or x.data.dtype is not dtype:
-                break
+    dtype, ready = None, True
+    for a in args:  # nearly always these are Tensors of one dtype, and numbers
+        kind = type(a)
+        if kind is Tensor or kind is Parameter:
+            if dtype is None:
+                dtype = a.data.dtype
+            elif a.data.dtype is not dtype:
+                return _of_common_dtype(args)
+            ready = ready and kind is Tensor
+        elif kind is float or kind is int or (kind is ndarray and a.dtype is dtype):
+            ready = False
         else:
-            return args
-    return _converted(args)
+            return _of_common_dtype(args)
+    return args if ready else tuple([a if type(a) is Tensor else _as_tensor(a, dtype) for a in args])
 
 
-def _converted(args: tuple) -> tuple[Tensor, ...]:
-    dtypes = {a.dtype for a in args if isinstance(a, Tensor) or (isinstance(a, ndarray) and a.ndim)}
-    for dtype in dtypes:
-        check_dtype(dtype)
-    common = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes) if dtypes else None
-    return tuple([_as_tensor(a, common) for a in args])
+def _of_common_dtype(args: tuple) -> tuple[Tensor, ...]:
+    arrays = [a for a in args if isinstance(a, Tensor) or (isinstance(a, ndarray) and a.ndim)]
+    for a in arrays:
+        check_dtype(a.dtype)
+    dtype = np.result_type(*(a.dtype for a in arrays)) if arrays else None
+    return tuple([_as_tensor(a, dtype) for a in args])
 
 
 def _as_tensor(a: Any, dtype: np.dtype | None) -> Tensor:
@@ -134,18 +140,19 @@ def _check_settings(name: str, settings: dict[str, Any]) -> None:
 _KEEPS_OUTPUT: dict[Callable, bool] = {}  # does a vjp of this rule take the output? Known once the rule has run
 
 
-def _record(op: Callable, inputs: tuple[Tensor, ...], vjps: list[Callable], y: Tensor) -> None:
+def _record(op: Callable, rule: Callable, inputs: tuple[Tensor, ...], vjps: list[Callable], y: Tensor) -> None:
     """Give y its node, with an edge to each input that is a variable; nothing, if there is none."""
     edges = []
     for x, vjp in zip(inputs, vjps):
-        if x.node is not None:
-            edges.append((x.node, vjp))
+        parent = x.node
+        if parent is not None:
+            edges.append((parent, vjp))
     if edges:
-        rule = RULES[op]
-        if rule not in _KEEPS_OUTPUT:
+        keeps = _KEEPS_OUTPUT.get(rule)
+        if keeps is None:
             _check_rules(op.__name__, inputs, vjps)
-            _KEEPS_OUTPUT[rule] = any(map(takes_output, vjps))
-        y.node = Node(op, edges, y.data if _KEEPS_OUTPUT[rule] else None, y.data.shape)
+            keeps = _KEEPS_OUTPUT[rule] = any(map(takes_output, vjps))
+        y.node = Node(op, edges, y.data if keeps else None, y.data.shape)
 
 
 def _check_rules(name: str, inputs: tuple[Tensor, ...], vjps: list[Callable]) -> None:

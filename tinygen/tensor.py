@@ -32,13 +32,13 @@ class Node:
     """
 
     __slots__ = ("birth", "edges", "grad", "op", "output", "shape")
+    grad: "Tensor | None"
 
     def __init__(self, op: Any, edges: list, output: ndarray | None, shape: tuple[int, ...]):
         self.op = op  # None of a leaf
         self.edges: Any = edges  # None once the graph was dropped
         self.output = output
         self.shape = shape
-        self.grad: Tensor | None = None
         self.birth = _next_birth()  # a node is younger than its parents, so sorting by birth sorts the graph
 
     @property
@@ -61,6 +61,8 @@ class Tensor:
     def __init__(self, data: Any, *, requires_grad: bool = False):
         array = as_array(array_of(data))
         self.node = Node(None, [], None, array.shape) if requires_grad else None
+        if self.node:
+            self.node.grad = None
         self.data = array
 
     # -- properties ----------------------------------------------------------------------------------------------------

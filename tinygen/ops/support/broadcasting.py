@@ -23,9 +23,17 @@ def broadcast(args: tuple, shape: tuple[int, ...] = ()) -> tuple[Tensor, ...]:
 
     Constants keep their shape, because NumPy broadcasts them for free. Raises ValueError for shapes that don't fit.
     """
+    if len(args) == 2 and not shape:  # nearly always both are alike, so that check is short
+        a, b = args
+        if type(a) is type(b) is Tensor and a.data.shape == b.data.shape and a.data.dtype is b.data.dtype:
+            return args
     tensors = as_tensors(args)
-    if 0 < len(tensors) < 3 and tensors[0].data.shape == tensors[-1].data.shape and not shape:
+    if len(tensors) == 1:
         return tensors
+    if len(tensors) == 2 and not shape:
+        a, b = tensors
+        if a.data.shape == b.data.shape or (b.node is None and not b.data.ndim):  # a constant number
+            return tensors
     wanted = _common_shape(*[x.data.shape for x in tensors], *([shape] if shape else ()))
     if not mode.recording:
         return tensors
