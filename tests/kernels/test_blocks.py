@@ -16,7 +16,7 @@ from tinygen.kernels.machine import team, threads
 DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
 HOMES = {row.home for row in kernels.COMPILED.values() if row.home != "conv"}
-HOMES |= {f"conv.{file}" for file in ("choice", "direct", "winograd", "winograd_strided")}
+HOMES |= {f"conv.{file}" for file in ("choice", "direct", "gather", "scatter", "winograd")}
 MODULES = [import_module(f"tinygen.kernels.{home}") for home in HOMES]
 
 
@@ -74,7 +74,7 @@ def arguments(name, rng):
         return (x[..., : x.shape[-1] - 2],)
     if home == "pool":
         return x, (3, 3), (2, 1), (1, 0)
-    if home == "rows":
+    if home == "upsample":
         return x, ((2, 3), (1, 2))[int(rng.integers(2))]
     if home == "reduce":
         axes = ((0,), (1, 2), (0, 1, 2), (1, 3))[int(rng.integers(4))]
@@ -149,7 +149,7 @@ def run(kernel, args, start, stop):
     if together is None:
         kernel(*args, start, stop)
     else:
-        assert not together(threads.NOBODY, start, stop, 1, *args)
+        assert not together(threads.ALONE, start, stop, 1, *args)
 
 
 def written(args):

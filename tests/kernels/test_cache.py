@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numba import config
 from numba.core.dispatcher import Dispatcher
 
-from tinygen.kernels.machine import cache, jit
+from tinygen.kernels.machine import jit, numba_internals
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -46,7 +46,7 @@ def call(tmp_path):
     folder.mkdir(parents=True)
     for package in (folder.parents[1], folder.parent, folder):
         (package / "__init__.py").touch()
-    for name in ("jit.py", "cache.py"):
+    for name in ("jit.py", "numba_internals.py"):
         shutil.copy(MACHINE / name, folder)
     (folder / "twice.py").write_text(KERNEL)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
@@ -84,7 +84,7 @@ def test_every_kernel_on_disk_knows_all_files():
     kernels = [d for module in modules for d in vars(module).values() if isinstance(d, Dispatcher)]
     on_disk = {d for d in kernels if d.stats.cache_path}
     assert len(on_disk) > 50
-    assert [d for d in on_disk if cache.SOURCES not in d._cache._cache_file._made_for(())] == []
+    assert [d for d in on_disk if numba_internals.SOURCES not in d._cache._cache_file._made_for(())] == []
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def run(tmp_path, monkeypatch, capsys):
     config.reload_config()
 
     def call(broken=None):
-        monkeypatch.setattr(cache, "_said", set())
+        monkeypatch.setattr(numba_internals, "_said", set())
         kernel = jit.kernel(double)
         with broken or nullcontext():
             assert kernel(3.5) == 7
@@ -165,7 +165,7 @@ def test_a_missing_file_is_compiled_again(run):
 def test_a_file_made_for_something_else_is_not_used(run, monkeypatch):
     run()
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "SOURCES", b"of a change in some file")
+        patch.setattr(numba_internals, "SOURCES", b"of a change in some file")
         assert run() == (0, [])
     assert run() == (0, [])
 

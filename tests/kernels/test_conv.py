@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinygen.kernels import reference
 from tinygen.kernels.conv import choice as conv
-from tinygen.kernels.conv import direct, winograd, winograd_phases, winograd_strided
+from tinygen.kernels.conv import direct, winograd, winograd_tiles
 from tinygen.kernels.machine.vectors import LANES
 from tinygen.testing.layouts import LAYOUTS
 
@@ -85,14 +85,13 @@ EXAMPLE = {  # one of each, of several blocks
 }
 
 
-WINOGRADS = {"winograd": winograd, "strided": winograd_strided}
+WINOGRADS = ["winograd", "strided"]
 
 
 def way(g: Geometry, dtype=np.float32) -> str:
     x, o = np.empty(g.shapes[0], dtype), g.channels[1]
-    for name, module in WINOGRADS.items():
-        if module.fits(x, g.kernel_size, o, g.stride, g.dilation):
-            return name
+    if winograd.fits(x, g.kernel_size, o, g.stride, g.dilation):
+        return WINOGRADS[g.stride[0] - 1]
     return "direct" if direct.fits(x, o, g.dilation) else "gather"
 
 
@@ -208,23 +207,17 @@ def test_weights_add_up_many_images_within_winograds_bound(kernel_size, stride, 
     assert abs(conv.conv2d_weight(x, g, *form) - exact).max() <= WINOGRAD_ERROR * abs(exact).max()
 
 
-@pytest.mark.parametrize(
-    "home, weights, points", [(winograd, 3, [0, 0.75, -0.75, 1.5, -1.5]), (winograd_phases, 2, [0, 0.75, -0.75, 1.5])]
-)
-def test_the_matrices_of_winograd_come_from_their_points(home, weights, points):
+@pytest.mark.parametrize("phases, taps, points", [(1, 3, [0, 0.75, -0.75, 1.5, -1.5]), (2, 2, [0, 0.75, -0.75, 1.5])])
+def test_the_matrices_of_winograd_come_from_their_points(phases, taps, points):
     """And from infinity: A and G evaluate polynomials, B interpolates; docs/fast.md says why."""
     count = len(points) + 1
-    a, g, v = (np.vstack([np.vander(points, n, increasing=True), np.eye(n)[-1:]]) for n in (4, weights, count))
+    a, g, v = (np.vstack([np.vander(points, n, increasing=True), np.eye(n)[-1:]]) for n in (4, taps, count))
     products = np.array([[np.prod([p - q for q in points if q != p]) for p in points] + [1]]).T
-
-    def matrix(piece, n):
-        return np.stack(piece(tuple(np.eye(n))))
-
-    np.testing.assert_allclose(matrix(home._input, count), np.linalg.inv(v).T * products, atol=1e-12)
-    np.testing.assert_allclose(matrix(home._weight, weights), g / products, atol=1e-15)
-    np.testing.assert_array_equal(matrix(home._output, count), a.T)
-    np.testing.assert_array_equal(matrix(home._output_transposed, 4), a)
-    np.testing.assert_allclose(matrix(home._weight_transposed, count), (g / products).T, atol=1e-15)
+    bt, weights, at = winograd_tiles.MATRICES[phases]
+    np.testing.assert_allclose(bt, np.linalg.inv(v).T * products, atol=1e-12)
+    np.testing.assert_array_equal(bt * 64, np.rint(bt * 64))
+    np.testing.assert_allclose(weights, g / products, atol=1e-15)
+    np.testing.assert_array_equal(at, a.T)
 
 
 @pytest.mark.parametrize("geometries", [FOR_WINOGRAD, FOR_STRIDED], ids=WINOGRADS)

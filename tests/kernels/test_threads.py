@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tinygen import kernels
 from tinygen.kernels.machine import threads
 from tinygen.kernels.machine.jit import kernel
-from tinygen.kernels.machine.team import look, put
+from tinygen.kernels.machine.team import load_acquire, store_release
 
 STEPS = """
 import hashlib
@@ -82,9 +82,9 @@ def fail(last, start, stop):
 
 @kernel
 def meet(here, met, start, stop):
-    put(here, start, 1)
+    store_release(here, start, 1)
     for _ in range(1 << 18):
-        if look(here, 1 - start):
+        if load_acquire(here, 1 - start):
             met[start] = 1
             return
 

@@ -1,8 +1,8 @@
 """Arrays in, arrays out: the arithmetic behind the ops. The rest of tinygen calls `kernels.NAME(arrays, ...)`.
 
 - `reference.py` (with `reference_conv.py` and `reference_optim.py`): every kernel in plain NumPy. Read this one.
-- `elementwise.py`, `reduce.py`, `linalg.py`, `norm.py`, `pool.py`, `rows.py`, `optim.py`, `conv/`: those that
-  measurement showed to be slow, once more, compiled by numba, with the same names and parameters.
+- `elementwise.py`, `reduce.py`, `linalg.py`, `conv/`, `norm.py`, `pool.py`, `upsample.py`, `copy.py`, `optim.py`: those
+  that are slow in NumPy once more, compiled by numba, with the same names and parameters.
 - `machine/`: how a processor is used (vectors, caches, threads). Every reader may skip it.
 
 This file chooses between the two, for each call, by the table below. Small arrays get the plain kernel: NumPy is done
@@ -74,10 +74,10 @@ COMPILED = {
         ("conv", 1 << 11, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
         ("pool", 1 << 8, _by_numbers, True, "max_pool2d_indices"),
-        ("rows", 1 << 14, _by_numbers, False, "upsample_nearest"),
-        ("rows", 1 << 8, _by_numbers, False, "sum_blocks"),
-        ("rows", 1 << 17, _by_numbers, False, "contiguous"),
-        ("rows", 1 << 17, _by_lists, True, "concat"),
+        ("upsample", 1 << 14, _by_numbers, False, "upsample_nearest"),
+        ("upsample", 1 << 8, _by_numbers, False, "sum_blocks"),
+        ("copy", 1 << 17, _by_numbers, False, "contiguous"),
+        ("copy", 1 << 17, _by_lists, True, "concat"),
         ("optim", 1 << 9, _by_lists, True, "adam rmsprop"),
         ("optim", 1 << 12, _by_lists, True, "sgd moving_average sum_of_squares"),
     )
@@ -89,7 +89,7 @@ COMPILED = {
 def _modules() -> dict[str, Any]:
     """The compiled modules; none, with a warning, if numba is not installed."""
     try:
-        from tinygen.kernels import elementwise, linalg, norm, optim, pool, reduce, rows
+        from tinygen.kernels import copy, elementwise, linalg, norm, optim, pool, reduce, upsample
         from tinygen.kernels.conv import choice as conv
     except ModuleNotFoundError as error:
         if error.name not in ("numba", "llvmlite"):
@@ -97,9 +97,8 @@ def _modules() -> dict[str, Any]:
         line = "numba is not installed: the plain NumPy kernels serve, which are slower. Install it: pip install numba"
         warnings.warn(line, RuntimeWarning, stacklevel=2)
         return {}
-    return dict(
-        elementwise=elementwise, linalg=linalg, norm=norm, optim=optim, pool=pool, reduce=reduce, rows=rows, conv=conv
-    )
+    modules = dict(elementwise=elementwise, reduce=reduce, linalg=linalg, conv=conv, norm=norm, pool=pool)
+    return modules | dict(copy=copy, upsample=upsample, optim=optim)
 
 
 @cache

@@ -1,7 +1,11 @@
-"""Functions of one entry at a time in float32, each a single pass over memory, on vectors; their steps backwards too.
+"""Functions of one entry at a time in float32, each a single pass over memory, on vectors; and their derivatives.
 
-The arithmetic is in `vector_math.py`. Arrays of float64, or of different shapes, are left to the plain kernels.
+`@entrywise` makes a kernel on arrays from a formula for one entry of each. `vector_math.py` has exp and the like.
 """
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
 
 import numpy as np
 from numba import njit
@@ -10,11 +14,51 @@ from tinygen.kernels.machine import vector_math
 from tinygen.kernels.machine.jit import as_input, whole_registers
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
-from tinygen.kernels.machine.vector_math import exact_kernel, f32
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 
-# -- the loops ---------------------------------------------------------------------------------------------------------
+# -- a kernel from a formula -------------------------------------------------------------------------------------------
+
+
+def entrywise(formula: Callable) -> Callable:
+    """The kernel that computes `formula` for all entries of float32 arrays of one shape.
+
+    The formula takes one to three numbers, and after them `negative_slope`, if it is a function of that too.
+    """
+    names, formula = list(signature(formula).parameters), exact(formula)
+    count = len(names) - ("negative_slope" in names)
+
+    def one(x, y, constants, start, stop):
+        x, y = _cut(x, start, stop), _cut(y, start, stop)
+        for i in range(len(y)):
+            y[i] = formula(x[i], *constants)
+
+    def two(a, b, y, constants, start, stop):
+        a, b, y = _cut(a, start, stop), _cut(b, start, stop), _cut(y, start, stop)
+        for i in range(len(y)):
+            y[i] = formula(a[i], b[i], *constants)
+
+    def three(a, b, c, y, constants, start, stop):
+        a, b, c, y = _cut(a, start, stop), _cut(b, start, stop), _cut(c, start, stop), _cut(y, start, stop)
+        for i in range(len(y)):
+            y[i] = formula(a[i], b[i], c[i], *constants)
+
+    loop = (one, two, three)[count - 1]
+    loop.__name__ = loop.__qualname__ = f"{formula.__name__}_loop"  # by which it is found on disk
+    loop = exact_kernel(loop)
+
+    @wraps(formula)
+    def kernel(*arguments):
+        arrays, shape = arguments[:count], arguments[0].shape
+        for a in arrays:
+            if a.dtype != f32 or a.shape != shape:
+                return NotImplemented
+        y = empty(shape, f32)
+        share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), tuple(map(f32, arguments[count:])))
+        return y
+
+    return kernel
 
 
 @njit(inline="always")
@@ -24,189 +68,137 @@ def _cut(array, start, stop):
     return array[start * BLOCK : stop * BLOCK]
 
 
-@exact_kernel
-def _squared_error_loop(x, t, y, start, stop):
-    x, t, y = _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = (x[i] - t[i]) * (x[i] - t[i])
+def _flat(a):
+    return as_input(a).reshape(-1)
 
 
-@exact_kernel
-def _squared_error_vjp_loop(g, x, t, y, start, stop):
-    g, x, t, y = _cut(g, start, stop), _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = g[i] * (f32(2) * (x[i] - t[i]))
+# -- the formulas ------------------------------------------------------------------------------------------------------
 
 
-@exact_kernel
-def _exp_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = vector_math.exp(x[i])
+@entrywise
+def squared_error(x, t):
+    return (x - t) * (x - t)
 
 
-@exact_kernel
-def _exp_remainder_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = vector_math.exp_remainder(x[i])
+@entrywise
+def squared_error_vjp(g, x, t):
+    return g * (f32(2) * (x - t))
 
 
-@exact_kernel
-def _sigmoid_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = vector_math.sigmoids(x[i])[0]
+@entrywise
+def exp(x):
+    return vector_math.exp(x)
 
 
-@exact_kernel
-def _sigmoid_vjp_loop(g, x, y, start, stop):
-    g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        s, r = vector_math.sigmoids(x[i])
-        y[i] = g[i] * (s * r)
+@entrywise
+def exp_remainder(x):
+    return vector_math.exp_remainder(x)
 
 
-@exact_kernel
-def _tanh_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = vector_math.tanh(x[i])
+@entrywise
+def sigmoid(x):
+    return vector_math.sigmoids(x)[0]
 
 
-@exact_kernel
-def _tanh_vjp_loop(g, t, y, start, stop):
-    g, t, y = _cut(g, start, stop), _cut(t, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = g[i] * (f32(1) - t[i] * t[i])
+@entrywise
+def sigmoid_vjp(g, x):
+    s, r = vector_math.sigmoids(x)
+    return g * (s * r)
 
 
-@exact_kernel
-def _softplus_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = (x[i] if x[i] > f32(0) else f32(0)) + vector_math.log1p(vector_math.exp(-abs(x[i])))
+@entrywise
+def tanh(x):
+    return vector_math.tanh(x)
 
 
-@exact_kernel
-def _logistic_loss_loop(x, t, y, start, stop):
-    x, t, y = _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        a, weight = abs(x[i]), t[i] if x[i] < f32(0) else f32(1) - t[i]
-        held = f32(0) if weight == f32(0) else a  # a may be infinite
-        y[i] = weight * held + vector_math.log1p(vector_math.exp(-a))
+@entrywise
+def tanh_vjp(g, y):
+    return g * (f32(1) - y * y)
 
 
-@exact_kernel
-def _logistic_loss_vjp_loop(g, x, t, y, start, stop):
-    g, x, t, y = _cut(g, start, stop), _cut(x, start, stop), _cut(t, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        s, r = vector_math.sigmoids(x[i])
-        y[i] = g[i] * ((f32(1) - t[i]) * s - t[i] * r)
+@entrywise
+def softplus(x):
+    return (x if x > f32(0) else f32(0)) + vector_math.log1p(vector_math.exp(-abs(x)))
 
 
-@exact_kernel
-def _silu_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = x[i] * vector_math.sigmoids(x[i])[0]
+@entrywise
+def logistic_loss(x, t):
+    a, weight = abs(x), t if x < f32(0) else f32(1) - t
+    finite = f32(0) if weight == f32(0) else a  # a may be infinite
+    return weight * finite + vector_math.log1p(vector_math.exp(-a))
 
 
-@exact_kernel
-def _silu_vjp_loop(g, x, y, start, stop):
-    g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        s, r = vector_math.sigmoids(x[i])
-        y[i] = g[i] * (s * (f32(1) + x[i] * r))
+@entrywise
+def logistic_loss_vjp(g, x, t):
+    s, r = vector_math.sigmoids(x)
+    return g * ((f32(1) - t) * s - t * r)
 
 
-@exact_kernel
-def _normal_cdf_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = vector_math.normal(x[i])[0]
+@entrywise
+def silu(x):
+    return x * vector_math.sigmoids(x)[0]
+
+
+@entrywise
+def silu_vjp(g, x):
+    s, r = vector_math.sigmoids(x)
+    return g * (s * (f32(1) + x * r))
+
+
+@entrywise
+def normal_cdf(x):
+    return vector_math.normal(x)[0]
+
+
+@entrywise
+def relu(x):
+    return f32(0) if x <= f32(0) else x  # NaN is not <= 0: it passes
+
+
+@entrywise
+def leaky_relu(x, negative_slope):
+    return x if x > f32(0) else negative_slope * x
+
+
+@entrywise
+def relu_vjp(g, y, negative_slope):
+    low = f32(0) if negative_slope == f32(0) else negative_slope * g
+    low = low if (y <= f32(0)) | (g == f32(0)) else y  # NaN at NaN, unless g is 0
+    return g if y > f32(0) else low
+
+
+@entrywise
+def gate(g, d):
+    return f32(0) if g == f32(0) or d == f32(0) else g * d
+
+
+@entrywise
+def ratio(g, d):
+    return f32(0) if g == f32(0) else g / d
+
+
+@entrywise
+def _sum(a, b):
+    return a + b
+
+
+# -- kernels that are more than a formula ------------------------------------------------------------------------------
+
+
+def gelu(x):
+    """x Φ(x) and its slope, which share the exponential."""
+    y, slope = empty(x.shape, f32), empty(x.shape, f32)
+    share(_gelu_loop, -(-y.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
+    return y, slope
 
 
 @exact_kernel
 def _gelu_loop(x, y, slope, start, stop):
     x, y, slope = _cut(x, start, stop), _cut(y, start, stop), _cut(slope, start, stop)
     for i in range(len(y)):
-        cdf, held, e = vector_math.normal(x[i])
+        cdf, bounded, e = vector_math.normal(x[i])
         y[i] = x[i] * cdf
-        slope[i] = cdf + held * e * f32(0.3989422804014327)
-
-
-@exact_kernel
-def _relu_loop(x, y, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = f32(0) if x[i] <= f32(0) else x[i]  # NaN is not <= 0: it passes
-
-
-@exact_kernel
-def _leaky_relu_loop(x, y, negative_slope, start, stop):
-    x, y = _cut(x, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = x[i] if x[i] > f32(0) else negative_slope * x[i]
-
-
-@exact_kernel
-def _relu_vjp_loop(g, x, y, negative_slope, start, stop):
-    g, x, y = _cut(g, start, stop), _cut(x, start, stop), _cut(y, start, stop)
-    flat = negative_slope == f32(0)
-    for i in range(len(y)):
-        low = f32(0) if flat else negative_slope * g[i]
-        low = low if (x[i] <= f32(0)) | (g[i] == f32(0)) else x[i]  # NaN at NaN, unless g is 0
-        y[i] = g[i] if x[i] > f32(0) else low
-
-
-@exact_kernel
-def _gate_loop(g, d, y, start, stop):
-    g, d, y = _cut(g, start, stop), _cut(d, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = f32(0) if g[i] == f32(0) or d[i] == f32(0) else g[i] * d[i]
-
-
-@exact_kernel
-def _ratio_loop(g, d, y, start, stop):
-    g, d, y = _cut(g, start, stop), _cut(d, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = f32(0) if g[i] == f32(0) else g[i] / d[i]
-
-
-@exact_kernel
-def _add_loop(a, b, y, start, stop):
-    a, b, y = _cut(a, start, stop), _cut(b, start, stop), _cut(y, start, stop)
-    for i in range(len(y)):
-        y[i] = a[i] + b[i]
-
-
-@exact_kernel
-def _add_rows_loop(a, rows, y, each, start, stop):
-    whole_registers()
-    for i in range(start * each, min(stop * each, len(a))):
-        row = rows[i * len(rows) // len(a)]
-        for j in range(len(row)):
-            y[i, j] = a[i, j] + row[j]
-
-
-# -- the kernels -------------------------------------------------------------------------------------------------------
-
-
-def _run(loop, arrays, *numbers):
-    """A loop over float32 arrays of one shape."""
-    shape = arrays[0].shape
-    for a in arrays:
-        if a.dtype != f32 or a.shape != shape:
-            return NotImplemented
-    y = empty(shape, f32)
-    work = (*map(_flat, arrays), y.reshape(-1), *map(f32, numbers))
-    share(loop, -(-y.size // BLOCK), *work)
-    return y
-
-
-def _flat(a):
-    return as_input(a).reshape(-1)
+        slope[i] = cdf + bounded * e * f32(0.3989422804014327)
 
 
 def add(a, b):
@@ -214,7 +206,7 @@ def add(a, b):
     if not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
         return NotImplemented
     if a.shape == b.shape and b.flags.c_contiguous:
-        return _run(_add_loop, (a, b))
+        return _sum(a, b)
     rows = _rows(a, b)
     if rows is None:
         return NotImplemented
@@ -238,83 +230,10 @@ def _rows(a, b):
     return b[(slice(None),) * leading + (0,) * (b.ndim - 1 - leading)].reshape(-1, b.shape[-1])
 
 
-def squared_error(x, t):
-    return _run(_squared_error_loop, (x, t))
-
-
-def squared_error_vjp(g, x, t):
-    return _run(_squared_error_vjp_loop, (g, x, t))
-
-
-def exp(x):
-    return _run(_exp_loop, (x,))
-
-
-def exp_remainder(x):
-    return _run(_exp_remainder_loop, (x,))
-
-
-def sigmoid(x):
-    return _run(_sigmoid_loop, (x,))
-
-
-def sigmoid_vjp(g, x):
-    return _run(_sigmoid_vjp_loop, (g, x))
-
-
-def tanh(x):
-    return _run(_tanh_loop, (x,))
-
-
-def tanh_vjp(g, y):
-    return _run(_tanh_vjp_loop, (g, y))
-
-
-def softplus(x):
-    return _run(_softplus_loop, (x,))
-
-
-def logistic_loss(x, t):
-    return _run(_logistic_loss_loop, (x, t))
-
-
-def logistic_loss_vjp(g, x, t):
-    return _run(_logistic_loss_vjp_loop, (g, x, t))
-
-
-def silu(x):
-    return _run(_silu_loop, (x,))
-
-
-def silu_vjp(g, x):
-    return _run(_silu_vjp_loop, (g, x))
-
-
-def normal_cdf(x):
-    return _run(_normal_cdf_loop, (x,))
-
-
-def gelu(x):
-    y, slope = empty(x.shape, f32), empty(x.shape, f32)
-    share(_gelu_loop, -(-y.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
-    return y, slope
-
-
-def relu(x):
-    return _run(_relu_loop, (x,))
-
-
-def leaky_relu(x, negative_slope):
-    return _run(_leaky_relu_loop, (x,), negative_slope)
-
-
-def relu_vjp(g, y, negative_slope):
-    return _run(_relu_vjp_loop, (g, y), negative_slope)
-
-
-def gate(g, d):
-    return _run(_gate_loop, (g, d))
-
-
-def ratio(g, d):
-    return _run(_ratio_loop, (g, d))
+@exact_kernel
+def _add_rows_loop(a, rows, y, each, start, stop):
+    whole_registers()
+    for i in range(start * each, min(stop * each, len(a))):
+        row = rows[i * len(rows) // len(a)]
+        for j in range(len(row)):
+            y[i, j] = a[i, j] + row[j]

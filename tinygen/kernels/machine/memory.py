@@ -1,8 +1,8 @@
-"""Memory for large results, used again as soon as nobody holds what was in it.
+"""Memory for large results, used again as soon as the array that was in it is gone.
 
-A fresh page has to be found and cleared by the operating system, which takes longer than most kernels need to fill it;
-and a training step makes the same arrays as the one before. Pages come back when the last view of an array is gone,
-which Python's own count of references tells. Arrays begin at a multiple of 64 bytes, where lines of the cache begin.
+The operating system has to find and clear a fresh page, which takes longer than most kernels need to fill it; and a
+training step makes the same arrays as the one before. Memory is free when the last view of an array is gone, as
+Python's reference counts show. Arrays begin at a multiple of 64 bytes, where cache lines begin.
 """
 
 import ctypes
@@ -13,17 +13,18 @@ import threading
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-LARGE = 1 << 20  # bytes from which an array is worth the search: smaller ones NumPy and the system keep at hand
+LARGE = 1 << 20  # bytes from which an array is worth the search: NumPy and the C library keep smaller ones
 LINE = 64  # bytes
-SCRATCH = 4 << 20  # bytes up to which what a kernel writes on the way comes from the C library's own store
-STORE = 32 << 20  # bytes that the store may keep when nobody uses them
-ROOM = 16 << 20  # bytes that a new segment has at the most, if it isn't asked for more
-PATIENCE = 2000  # large arrays made meanwhile, after which memory that nobody asked for goes back to the system
+SCRATCH = 4 << 20  # bytes up to which a kernel's scratch arrays come from the C library's own store
+STORE = 32 << 20  # unused bytes that this store may keep
+ROOM = 16 << 20  # bytes of a new segment at most, unless the array itself is larger
+PATIENCE = 2000  # large arrays made meanwhile, after which unused memory goes back to the system
 
 
-def empty(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """`np.empty`, from memory that was used before where there is some."""
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """`np.empty`, in memory that was used before if there is any."""
     dtype, shape = np.dtype(dtype), (shape,) if isinstance(shape, int) else shape
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
@@ -32,7 +33,7 @@ def empty(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 class _Segment:
-    """Memory from the system, and the pieces of it that somebody may hold: (start, stop, array), in order."""
+    """Memory from the system, and the pieces of it that may be in use: (start, stop, array), in order."""
 
     __slots__ = ("asked", "memory", "pieces", "start", "stop")
 
@@ -40,13 +41,13 @@ class _Segment:
         array = np.empty(size + LINE, np.uint8)
         self.start = -array.ctypes.data % LINE
         self.stop = self.start + size
-        self.memory = memoryview(array)
+        self.memory = array.data
         array.setflags(write=False)  # from here on, only a piece can be written to
         self.pieces: list[tuple[int, int, np.ndarray]] = []
-        self.asked = 0  # when
+        self.asked = 0  # when it last gave a piece
 
     def let_go(self) -> None:
-        """Forget the pieces that nobody holds: then only the tuple and getrefcount's argument know the array."""
+        """Forget unused pieces: those to whose array only the tuple and getrefcount's argument refer."""
         self.pieces = [piece for piece in self.pieces if sys.getrefcount(piece[2]) > 2]
 
     def gaps(self) -> Iterator[tuple[int, int, int]]:
@@ -60,7 +61,7 @@ class _Segment:
             yield self.stop - at, at, len(self.pieces)
 
     def cut(self, size: int, at: int, before: int) -> np.ndarray:
-        """A new piece, to be written to through what is returned and through nothing else."""
+        """A new piece, which can be written to through the returned view only."""
         piece = np.frombuffer(self.memory, np.uint8, size, at)
         view = piece[:]
         piece.setflags(write=False)
@@ -69,7 +70,7 @@ class _Segment:
 
 
 class _Segments:
-    """All segments, and how many pieces have been asked for: that is the time."""
+    """All segments, and the number of pieces made so far, which serves as a clock."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -77,7 +78,7 @@ class _Segments:
         self.all: list[_Segment] = []
 
     def take(self, size: int) -> np.ndarray:
-        """So many bytes: of the smallest gap in any segment that they fit into, or else of a new segment."""
+        """`size` bytes: from the smallest gap in any segment that has them, or else from a new segment."""
         size = -(-size // LINE) * LINE
         with self.lock:
             self.asked += 1
@@ -99,13 +100,13 @@ class _Segments:
     def _new(self, size: int) -> tuple[_Segment, int, int]:
         self.all = [s for s in self.all if s.pieces or self.asked - s.asked < PATIENCE]
         self.largest = max(self.largest, size)
-        segment = _Segment(max(size, min(self.largest, ROOM)))  # soon enough the largest is asked for again
+        segment = _Segment(max(size, min(self.largest, ROOM)))  # the largest will be needed again soon
         self.all.append(segment)
         return segment, segment.start, 0
 
 
 def _keep_scratch() -> None:
-    """Let glibc keep what kernels give back after each call, instead of asking the system for the same pages again."""
+    """Let glibc keep the scratch arrays that kernels free after each call, instead of returning their pages."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt:
         trim_threshold, mmap_threshold = -1, -3  # malloc.h
@@ -116,4 +117,4 @@ def _keep_scratch() -> None:
 _keep_scratch()
 _segments = _Segments()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_segments.__init__)  # a thread that the child lacks may hold the lock
+    os.register_at_fork(after_in_child=_segments.__init__)  # a thread that doesn't exist in the child may hold the lock

@@ -5,12 +5,14 @@ multiplies instead of waiting for memory. The innermost loop is put together by 
 compiler keeps the sums in registers by itself.
 """
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from tinygen.kernels.machine.jit import INNER, piece
+from tinygen.kernels.machine.jit import INNER, intrinsic, piece
+from tinygen.kernels.machine.numba_internals import cgutils
 from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTOR, WIDE, address, everywhere, load, store, vector_at
 
 COLUMNS = 2 * LANES
@@ -23,8 +25,8 @@ ROWS = 8 if WIDE else 4
 def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at, y_row, n, m):
     """y (N, M) = start + x (N, K) @ w (K, M), all float32 in flat arrays, each from its `at` on; LANES divides M.
 
-    The K numbers of a row of x are (groups, runs, count) = `sizes`, and number (p, q, j) of row i stands at x_at +
-    i · walk[0] + p · walk[1] + q · walk[2] + j · walk[3]: so the windows of images are read where they lie, and so is a
+    The K numbers of a row of x are (groups, runs, count) = `sizes`, and number (p, q, j) of row i is entry x_at +
+    i · walk[0] + p · walk[1] + q · walk[2] + j · walk[3]: so the windows of an image are read in place, and so is a
     transpose. w is contiguous. Row i of y begins at y_at + i · y_row, and of start likewise: with `start_row` 0 all
     rows start alike. A sum runs in the order of w, whatever rows are asked for together.
     """
@@ -42,7 +44,7 @@ def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at,
             elif left >= height:
                 rows = height
             elif start_row == 0 and n >= height:
-                i, rows = n - height, height  # some rows once more: dearer than nothing, cheaper than one by one
+                i, rows = n - height, height  # some rows once more, which is cheaper than one by one
             else:
                 rows = 4 if left >= 4 else 3 if left == 3 else 1
             at, before, to = x_at + i * walk[0], start_at + i * start_row + j, y_at + i * y_row + j
@@ -66,7 +68,7 @@ def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at,
 
 
 def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
-    """`multiply` for a few rows and as many columns as `vectors` hold; both numbers stand in the call as they are."""
+    """`multiply` for a few rows and `vectors` vectors of columns; both numbers are literals in the call."""
     groups, runs, count = sizes
     for r in range(rows):
         for v in range(0, vectors * LANES, LANES):
@@ -79,25 +81,21 @@ def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, s
 
 
 @overload(tile, prefer_literal=True, jit_options=INNER)
-def _tile_overload(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
-    machine_tile = _machine_tile(rows.literal_value, vectors.literal_value)
-
-    def chosen(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
-        machine_tile(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row)
-
-    return chosen
+def _compiled_tile(rows, vectors, *arguments):
+    code = _machine_tile(rows.literal_value, vectors.literal_value)
+    return lambda rows, vectors, *arguments: code(*arguments)
 
 
-def _machine_tile(rows: int, vectors: int):
+def _machine_tile(rows: int, vectors: int) -> Any:
     """`tile` as machine code: rows · vectors sums in registers, and the loops around what is done with them."""
 
     @intrinsic
-    def machine_tile(typingctx, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
+    def code(typing_context, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
         n = types.intp
         arguments = x, n, types.UniTuple(n, 4), types.UniTuple(n, 3), w, n, n, start, n, n, y, n, n
         return types.void(*arguments), lambda *code: _generate(rows, vectors, *code)
 
-    return machine_tile
+    return code
 
 
 def _generate(rows, vectors, context, builder, signature, args):

@@ -1,8 +1,9 @@
-"""Sharing a kernel's blocks with threads that wait in machine code, where nobody needs Python's lock.
+"""Sharing a kernel's blocks with worker threads that spin in machine code, where Python's lock is not needed.
 
-Who has work writes on a board what it is and opens the door; whoever finds the door open goes in, takes parts until
-none is left, and goes out. The door is closed when no part is left, and all is done when nobody is inside. Nobody is
-woken up or waits for a lock on the way.
+A job is a slot in memory, with a gate that counts who is inside. The caller writes the addresses of the kernel and its
+arguments to the slot and opens the gate. A worker that finds the gate open enters, takes parts until none is left, and
+leaves. The caller takes parts too, closes the gate when none is left, and waits until all workers are outside. No
+thread is woken and no lock is taken on the way.
 """
 
 import os
@@ -12,107 +13,88 @@ from types import FunctionType
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.compiler import Flags, compile_extra
-from numba.core.dispatcher import Dispatcher
-from numba.extending import intrinsic
 
-from tinygen.kernels.machine.jit import UNCOUNTED, Inlined, compiled
+from tinygen.kernels.machine.jit import UNCOUNTED, compiled, intrinsic
+from tinygen.kernels.machine.numba_internals import BODY, Dispatcher, body_of, cgutils
 
-# The entries of a board. Those that several threads write to are apart, each on a line of the cache of its own.
-DOOR, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
-OPEN = 1 << 32  # added to the door, which counts who is inside
-LOOKS = 1 << 17  # before a helper goes to sleep: some tenths of a millisecond, as between two ops of a model
-PATIENCE = 1 << 9  # looks after which the processor is offered to others, who may be what is waited for
+# The entries of a slot. Those that several threads write to are apart, each on a cache line of its own.
+GATE, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
+OPEN = 1 << 32  # added to the gate, which counts the workers inside
+SPINS = 1 << 17  # before a worker parks: some tenths of a millisecond, as between two ops of a model
+SPINS_PER_YIELD = 1 << 9  # after which a thread offers the processor to others, which may be the ones it waits for
 
 machine = compiled(**UNCOUNTED)
 
 
-def new_board() -> np.ndarray:
-    """What a team shares: an int64 array, all zero while nothing is to do."""
+def new_slot() -> np.ndarray:
+    """A job slot: an int64 array, all zero while there is nothing to do."""
     return np.zeros(32, np.int64)
 
 
-# -- what processors offer to threads that share memory ----------------------------------------------------------------
+# -- atomic operations on a slot ---------------------------------------------------------------------------------------
 
 
 @intrinsic
-def look(typing_context, board, at):
+def load_acquire(typing_context, slot, at):
     """The entry as it is now in memory, not as it was when a loop began."""
 
     def code(context, builder, signature, given):
-        return builder.load_atomic(_entry(context, builder, board, given), "acquire", align=8, typ=ir.IntType(64))
+        return builder.load_atomic(_entry(context, builder, slot, given), "acquire", align=8, typ=ir.IntType(64))
 
-    return types.int64(board, types.intp), code
-
-
-@intrinsic
-def put(typing_context, board, at, value):
-    """Write the entry; whoever sees it sees all that was written before."""
-
-    def code(context, builder, signature, given):
-        builder.store_atomic(given[2], _entry(context, builder, board, given), "release", align=8)
-
-    return types.void(board, types.intp, types.int64), code
+    return types.int64(slot, types.intp), code
 
 
 @intrinsic
-def add(typing_context, board, at, value):
-    """Add to the entry; the answer is what it was before."""
+def store_release(typing_context, slot, at, value):
+    """Write the entry; a thread that reads it also reads all that was written before."""
 
     def code(context, builder, signature, given):
-        return builder.atomic_rmw("add", _entry(context, builder, board, given), given[2], "acq_rel")
+        builder.store_atomic(given[2], _entry(context, builder, slot, given), "release", align=8)
 
-    return types.int64(board, types.intp, types.int64), code
+    return types.void(slot, types.intp, types.int64), code
 
 
 @intrinsic
-def swap(typing_context, board, at, before, after):
-    """Write `after` if the entry is `before`; whether it was."""
+def fetch_add(typing_context, slot, at, value):
+    """Add to the entry; returns what it was before."""
 
     def code(context, builder, signature, given):
-        pointer = _entry(context, builder, board, given)
+        return builder.atomic_rmw("add", _entry(context, builder, slot, given), given[2], "acq_rel")
+
+    return types.int64(slot, types.intp, types.int64), code
+
+
+@intrinsic
+def compare_and_swap(typing_context, slot, at, before, after):
+    """Write `after` if the entry is `before`; returns whether it was."""
+
+    def code(context, builder, signature, given):
+        pointer = _entry(context, builder, slot, given)
         return builder.extract_value(builder.cmpxchg(pointer, given[2], given[3], "acq_rel", "acquire"), 1)
 
-    return types.boolean(board, types.intp, types.int64, types.int64), code
+    return types.boolean(slot, types.intp, types.int64, types.int64), code
 
 
-def _entry(context, builder, board, given):
-    return builder.gep(context.make_array(board)(context, builder, given[0]).data, [given[1]])
+def _entry(context, builder, slot, given):
+    return builder.gep(context.make_array(slot)(context, builder, given[0]).data, [given[1]])
 
 
 # -- a call that one thread prepares and another makes: two addresses -------------------------------------------------
-
-BODY = ir.FunctionType(ir.IntType(32), [ir.IntType(8).as_pointer(), ir.IntType(64), ir.IntType(64)])
 
 
 @intrinsic
 def address_of_code(typing_context, kernel, arguments):
     """Of a function (data, start, stop) that calls kernel(*arguments, start, stop), for `arguments` stored at data."""
-    form = types.none(*arguments.types, types.int64, types.int64)
 
     def code(context, builder, signature, _):
-        dispatcher, flags = kernel.dispatcher, Flags()
-        options = {**dispatcher.targetoptions, "forceinline": True, "no_cpython_wrapper": True}
-        dispatcher.targetdescr.options.parse_as_flags(flags, options)
-        whole = dispatcher.py_func, form.args, form.return_type, flags, {}
-        inner = compile_extra(context.typing_context, context, *whole, pipeline_class=Inlined)
-        context.active_code_library.add_linking_library(inner.library)
-        body = ir.Function(builder.module, BODY, builder.module.get_unique_name("body"))
-        body.linkage = "internal"
-        inside = ir.IRBuilder(body.append_basic_block())
-        stored = inside.bitcast(body.args[0], context.get_value_type(arguments).as_pointer())
-        values = [*cgutils.unpack_tuple(inside, inside.load(stored)), *body.args[1:]]
-        status, _ = context.call_internal_no_propagate(inside, inner.fndesc, form, values)
-        inside.ret(inside.zext(status.is_error, ir.IntType(32)))
-        return builder.ptrtoint(body, ir.IntType(64))
+        return builder.ptrtoint(body_of(context, builder, kernel, arguments), ir.IntType(64))
 
     return types.int64(kernel, arguments), code
 
 
 @intrinsic
 def address_of_data(typing_context, arguments):
-    """Where a copy of the arguments lies, until the function that asks returns."""
+    """Of a copy of the arguments, which exists until the calling function returns."""
 
     def code(context, builder, signature, given):
         return builder.ptrtoint(cgutils.alloca_once_value(builder, given[0]), ir.IntType(64))
@@ -133,11 +115,11 @@ def call(typing_context, code_at, data_at, start, stop):
 
 
 if hasattr(os, "sched_yield"):
-    give_way = types.ExternalFunction("sched_yield", types.int32())
+    yield_processor = types.ExternalFunction("sched_yield", types.int32())
 else:
 
     @machine
-    def give_way():
+    def yield_processor():
         return 0
 
 
@@ -145,63 +127,64 @@ else:
 
 
 @machine
-def work(board):
-    """Take parts until none is left."""
-    code, data, start, parts = board[CODE], board[DATA], board[START], board[PARTS]
-    blocks = board[STOP] - start
-    part = add(board, NEXT, 1)
+def take_parts(slot):
+    """Do parts of the job until none is left."""
+    code, data, start, parts = slot[CODE], slot[DATA], slot[START], slot[PARTS]
+    blocks = slot[STOP] - start
+    part = fetch_add(slot, NEXT, 1)
     while part < parts:
         if call(code, data, start + blocks * part // parts, start + blocks * (part + 1) // parts):
-            put(board, FAILED, 1)
-        part = add(board, NEXT, 1)
+            store_release(slot, FAILED, 1)
+        part = fetch_add(slot, NEXT, 1)
 
 
 @machine
-def run(board, code, data, start, stop, parts):
-    """Do blocks start..stop, here and in whoever comes in; alone if another thread has the team. 1 if it failed."""
-    if parts < 2 or not swap(board, BUSY, 0, 1):
+def run_job(slot, code, data, start, stop, parts):
+    """Do blocks start..stop, here and in the workers; alone if another thread uses the slot. 1 if it failed."""
+    if parts < 2 or not compare_and_swap(slot, BUSY, 0, 1):
         return call(code, data, start, stop)
-    board[CODE], board[DATA], board[START], board[STOP], board[PARTS] = code, data, start, stop, parts
-    board[CALL] += 1
-    board[FAILED] = 0
-    put(board, NEXT, 0)
-    put(board, DOOR, OPEN)
-    work(board)
-    add(board, DOOR, -OPEN)
-    looks = 0
-    while look(board, DOOR):
-        looks += 1
-        if looks % PATIENCE == 0:
-            give_way()
-    failed = look(board, FAILED)
-    put(board, BUSY, 0)
+    slot[CODE], slot[DATA], slot[START], slot[STOP], slot[PARTS] = code, data, start, stop, parts
+    slot[CALL] += 1
+    slot[FAILED] = 0
+    store_release(slot, NEXT, 0)
+    store_release(slot, GATE, OPEN)
+    take_parts(slot)
+    fetch_add(slot, GATE, -OPEN)
+    spins = 0
+    while load_acquire(slot, GATE):
+        spins += 1
+        if spins % SPINS_PER_YIELD == 0:
+            yield_processor()
+    failed = load_acquire(slot, FAILED)
+    store_release(slot, BUSY, 0)
     return failed
 
 
 @machine
-def help_out(board, most_looks):
-    """Look out for an open door, and work; back when there was none for so many looks."""
-    last, looks = 0, 0
-    while looks < most_looks:
-        door = look(board, DOOR)
-        if door >= OPEN and look(board, CALL) != last and swap(board, DOOR, door, door + 1):
-            last, looks = board[CALL], 0
-            work(board)
-            add(board, DOOR, -1)
-        looks += 1
-        if looks % PATIENCE == 0:
-            give_way()
+def work(slot, most_spins):
+    """Spin until the gate opens, do parts of the job, and spin again; returns after `most_spins` without a job."""
+    last, spins = 0, 0
+    while spins < most_spins:
+        gate = load_acquire(slot, GATE)
+        if gate >= OPEN and load_acquire(slot, CALL) != last and compare_and_swap(slot, GATE, gate, gate + 1):
+            last, spins = slot[CALL], 0
+            take_parts(slot)
+            fetch_add(slot, GATE, -1)
+        spins += 1
+        if spins % SPINS_PER_YIELD == 0:
+            yield_processor()
 
 
 @cache
 def shared(kernel):
-    """The kernel as `f(board, start, stop, parts, *arguments)`, its blocks shared with whoever looks at the board.
+    """The kernel as `f(slot, start, stop, parts, *arguments)`, its blocks shared with the workers of the slot.
 
     None if it isn't compiled: threads in plain Python would only wait for each other.
     """
     if not isinstance(kernel, Dispatcher):
         return None
-    # A copy of the function below that knows this kernel, and has its place, so that numba keeps both side by side.
+    # A copy of the function below with this kernel among its globals, and the kernel's place, so that numba keeps both
+    # side by side on disk.
     origin, names = kernel.py_func, {**globals(), "its_kernel": kernel}
     place = dict(co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno)
     function = FunctionType(_share_its_kernel.__code__.replace(**place), names, f"share_{origin.__name__.lstrip('_')}")
@@ -212,5 +195,5 @@ def shared(kernel):
 its_kernel = None
 
 
-def _share_its_kernel(board, start, stop, parts, *arguments):
-    return run(board, address_of_code(its_kernel, arguments), address_of_data(arguments), start, stop, parts)
+def _share_its_kernel(slot, start, stop, parts, *arguments):
+    return run_job(slot, address_of_code(its_kernel, arguments), address_of_data(arguments), start, stop, parts)

@@ -1,7 +1,8 @@
 """Work in blocks over a few threads. The blocks are fixed by the shapes alone, and so is every result, bit for bit.
 
-A kernel computes blocks `start` to `stop` of its work, each as if it were alone: which thread takes which block is no
-matter. Inside, BLAS runs on one thread, for one that splits by itself rounds differently for each number of threads.
+A kernel computes blocks `start` to `stop` of its work, each as if it were alone, so it does not matter which thread
+takes which block. Inside, BLAS runs on one thread: one that splits by itself rounds differently for each number of
+threads.
 `TINYGEN_NUM_THREADS` sets how many there are; by default as many as the processor has cores.
 """
 
@@ -10,30 +11,37 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
-from scipy.linalg import cython_blas  # noqa: F401  loads the BLAS that numba's np.dot calls
+import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that numba's np.dot calls
 from threadpoolctl import ThreadpoolController
 
-from tinygen.kernels.machine.team import LOOKS, help_out, new_board, shared
+from tinygen.kernels.machine.team import SPINS, new_slot, shared, work
 
 MOST_THREADS = 1024  # starting a million would take the machine down
-PARTS = 4  # for each thread: one that the system holds up leaves the rest to the others
+LEAST = 1 << 12  # numbers in a block of rows
+PARTS = 4  # for each thread: if the system delays one, the others do the rest
 
 
 def share(kernel: Callable, blocks: int, *args) -> None:
     """Call `kernel(*args, start, stop)` so that each block is done once; raises MemoryError if it fails.
 
-    One that calls BLAS wants `one_blas_thread` around it.
+    A kernel that calls BLAS needs `one_blas_thread` around it.
     """
     together = shared(kernel)
     if together is None:
         kernel(*args, 0, blocks)
         return
     threads = num_threads() if blocks > 1 else 1
-    board = _team(threads - 1).ready() if threads > 1 else NOBODY
-    if together(board, 0, blocks, min(PARTS * threads, blocks), *args):
-        raise MemoryError(f"{kernel.__name__}: no memory was left for what it needs besides its result")
+    slot = _team(threads - 1).woken() if threads > 1 else ALONE
+    if together(slot, 0, blocks, min(PARTS * threads, blocks), *args):
+        raise MemoryError(f"{kernel.__name__}: expected memory for its scratch arrays, got none: free some memory")
+
+
+def rows_in_block(rows: int, size: int) -> int:
+    """How many of `rows` rows, with `size` numbers in all, make a block that is worth a thread's while."""
+    return max(1, LEAST * rows // max(size, 1))
 
 
 def rows_joined(rows: int, width: int) -> int:
@@ -45,7 +53,8 @@ def rows_joined(rows: int, width: int) -> int:
 
 
 # The table behind os.environ, which by itself takes a microsecond for what isn't set: two exceptions, one in the other.
-_table, _key = os.environ._data, os.environ.encodekey("TINYGEN_NUM_THREADS")
+_environ: Any = os.environ
+_table, _key = _environ._data, _environ.encodekey("TINYGEN_NUM_THREADS")
 
 
 def num_threads() -> int:
@@ -55,7 +64,7 @@ def num_threads() -> int:
 
 @cache
 def _number(entry: bytes | str | None) -> int:
-    setting = os.environ.decodevalue(entry) if entry else ""
+    setting = _environ.decodevalue(entry) if entry else ""
     if not setting:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not setting.isdecimal() or not 1 <= int(setting[:9]) <= MOST_THREADS:
@@ -64,42 +73,42 @@ def _number(entry: bytes | str | None) -> int:
 
 
 class _Team:
-    """Threads that look out for work, as team.py says, and go to sleep if none comes for a while."""
+    """Worker threads that spin for a job, as in team.py, and park if none comes for a while."""
 
-    def __init__(self, helpers: int):
-        self.board = new_board()
-        self.beds = [threading.Lock() for _ in range(helpers)]
-        help_out(self.board, 0)  # compiled now, not by all helpers at once
-        for bed in self.beds:
-            bed.acquire()
-            threading.Thread(target=self._serve, args=(bed,), name="tinygen", daemon=True).start()
+    def __init__(self, workers: int):
+        self.slot = new_slot()
+        self.parked = [threading.Lock() for _ in range(workers)]  # each locked while its worker spins or is parked
+        work(self.slot, 0)  # compiled now, not by all workers at once
+        for lock in self.parked:
+            lock.acquire()
+            threading.Thread(target=self._serve, args=(lock,), name="tinygen", daemon=True).start()
 
-    def ready(self) -> np.ndarray:
-        """The board, and nobody stays asleep."""
-        for bed in self.beds:
-            if bed.locked():
+    def woken(self) -> np.ndarray:
+        """The job slot, with no worker parked."""
+        for lock in self.parked:
+            if lock.locked():
                 try:
-                    bed.release()
+                    lock.release()
                 except RuntimeError:  # another thread that calls was first
                     pass
-        return self.board
+        return self.slot
 
-    def _serve(self, bed: threading.Lock) -> None:
+    def _serve(self, lock: threading.Lock) -> None:
         while True:
-            help_out(self.board, LOOKS)
-            bed.acquire()  # asleep, until somebody calls
+            work(self.slot, SPINS)
+            lock.acquire()  # parked, until a kernel is called
 
 
-NOBODY = new_board()  # of a team without helpers
+ALONE = new_slot()  # of a team without workers
 
 
 @cache
-def _team(helpers: int) -> _Team:
-    return _Team(helpers)
+def _team(workers: int) -> _Team:
+    return _Team(workers)
 
 
 class _Blas:
-    """Every BLAS library of the process: on one thread while anyone is inside, set back by the last to leave."""
+    """Every BLAS library of the process: on one thread while any kernel is inside, set back by the last to leave."""
 
     def __init__(self):
         self.lock = threading.Lock()

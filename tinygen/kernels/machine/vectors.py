@@ -1,10 +1,10 @@
 """Several neighbouring numbers at once: `lanes`, the vectors of a processor, with `load`, `store`, `total`, + - and *.
 
-A compiler finds vectors in simple loops by itself. Where a loop has dozens of arrays in flight it gives up, and where
-sums must stay in registers it does not know it. There the kernels say it: `load(a, i)` is a[i : i + LANES] of a flat
+A compiler finds vectors in simple loops by itself. It gives up on a loop over dozens of arrays, and it does not know
+which sums must stay in registers. There the kernels use vectors explicitly: `load(a, i)` is a[i : i + LANES] of a flat
 float32 array, arithmetic is entry by entry, `store(a, i, v)` writes it back; `transpose` turns a square of vectors.
 
-With NUMBA_DISABLE_JIT the plain Python functions below run, on slices: they say what is meant.
+With NUMBA_DISABLE_JIT the plain Python functions below run, on slices. They are also the definition.
 """
 
 import operator
@@ -13,10 +13,10 @@ import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import imputils, typing
-from numba.extending import intrinsic, lower_builtin, models, overload, register_model
+from numba.extending import models, register_model
 
-from tinygen.kernels.machine.jit import FASTMATH, INNER
+from tinygen.kernels.machine.jit import FASTMATH, machine_code
+from tinygen.kernels.machine.numba_internals import define_operator, imputils
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 16 float32, else 16 of 8
 LANES = 16 if WIDE else 8
@@ -43,7 +43,7 @@ def nothing():
 
 
 def any_array(array):
-    """The same array, its type without "read-only", so that what it is given to is compiled once for both kinds."""
+    """The same array, its type without "read-only", so that a part that gets it is compiled once for both kinds."""
     return array
 
 
@@ -89,7 +89,7 @@ def everywhere(builder, number):
 
 
 def address(context, builder, array_type, array, at):
-    """Where entry `at` of an array lies, as a pointer to a number."""
+    """A pointer to entry `at` of an array."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [at])
 
 
@@ -97,7 +97,7 @@ def vector_at(builder, pointer):
     return builder.bitcast(pointer, VECTOR.as_pointer())
 
 
-@intrinsic
+@machine_code(load)
 def _load(typingctx, array, at):
     def generate(context, builder, signature, args):
         return builder.load(vector_at(builder, address(context, builder, array, *args)), align=4)
@@ -105,7 +105,7 @@ def _load(typingctx, array, at):
     return lanes(array, types.intp), generate
 
 
-@intrinsic
+@machine_code(store)
 def _store(typingctx, array, at, value):
     def generate(context, builder, signature, args):
         place, number, vector = args
@@ -114,7 +114,7 @@ def _store(typingctx, array, at, value):
     return types.void(array, types.intp, lanes), generate
 
 
-@intrinsic
+@machine_code(any_array, inline="never")
 def _any_array(typingctx, array):
     def generate(context, builder, signature, args):
         return imputils.impl_ret_borrowed(context, builder, signature.return_type, args[0])
@@ -122,12 +122,12 @@ def _any_array(typingctx, array):
     return array.copy(readonly=False)(array), generate
 
 
-@intrinsic
+@machine_code(nothing)
 def _nothing(typingctx):
     return lanes(), lambda context, builder, signature, args: VECTOR([0.0] * LANES)
 
 
-@intrinsic
+@machine_code(total)
 def _total(typingctx, value):
     def generate(context, builder, signature, args):
         (vector,), lane = args, ir.IntType(32)
@@ -141,7 +141,7 @@ def _total(typingctx, value):
     return types.float32(lanes), generate
 
 
-@intrinsic
+@machine_code(larger)
 def _larger(typingctx, value, number):
     def generate(context, builder, signature, args):
         vector, least = args[0], everywhere(builder, args[1])
@@ -150,7 +150,7 @@ def _larger(typingctx, value, number):
     return lanes(lanes, types.float32), generate
 
 
-@intrinsic
+@machine_code(transpose)
 def _transpose(typingctx, source, at, source_row, target, to, target_row):
     def generate(context, builder, signature, args):
         x, x_at, x_row, y, y_at, y_row = args
@@ -177,61 +177,17 @@ def _transpose(typingctx, source, at, source_row, target, to, target_row):
     return types.void(source, n, n, target, n, n), generate
 
 
-@overload(load, jit_options=INNER)
-def _load_overload(array, at):
-    return lambda array, at: _load(array, at)
+def _arithmetic(instruction: str):
+    """The code of an instruction on two vectors, or on a vector and a number, which then is in all lanes."""
 
-
-@overload(store, jit_options=INNER)
-def _store_overload(array, at, value):
-    return lambda array, at, value: _store(array, at, value)
-
-
-@overload(any_array)
-def _any_array_overload(array):
-    return lambda array: _any_array(array)
-
-
-@overload(transpose, jit_options=INNER)
-def _transpose_overload(source, at, source_row, target, to, target_row):
-    return lambda source, at, source_row, target, to, target_row: _transpose(
-        source, at, source_row, target, to, target_row
-    )
-
-
-@overload(nothing, jit_options=INNER)
-def _nothing_overload():
-    return lambda: _nothing()
-
-
-@overload(larger, jit_options=INNER)
-def _larger_overload(value, number):
-    return lambda value, number: _larger(value, number)
-
-
-@overload(total, jit_options=INNER)
-def _total_overload(value):
-    return lambda value: _total(value)
-
-
-def _define(operation, instruction: str) -> None:
-    """Let `operation` work on two vectors, or on a vector and a number, which then stands in all lanes."""
-
-    @typing.templates.infer_global(operation)
-    class _Template(typing.templates.AbstractTemplate):
-        def generic(self, args, keywords):
-            if any(isinstance(a, _Lanes) for a in args) and all(isinstance(a, _Lanes | types.Number) for a in args):
-                return typing.signature(lanes, *(a if isinstance(a, _Lanes) else types.float32 for a in args))
-
-    def lower(context, builder, signature, args):
-        a, b = (v if isinstance(t, _Lanes) else everywhere(builder, v) for t, v in zip(signature.args, args))
+    def generate(context, builder, signature, args):
+        a, b = (v if t == lanes else everywhere(builder, v) for t, v in zip(signature.args, args))
         return getattr(builder, instruction)(a, b, flags=FLAGS)
 
-    for pair in ((lanes, lanes), (lanes, types.float32), (types.float32, lanes)):
-        lower_builtin(operation, *pair)(lower)
+    return generate
 
 
-_define(operator.add, "fadd")
-_define(operator.iadd, "fadd")
-_define(operator.sub, "fsub")
-_define(operator.mul, "fmul")
+define_operator(operator.add, lanes, _arithmetic("fadd"))
+define_operator(operator.iadd, lanes, _arithmetic("fadd"))
+define_operator(operator.sub, lanes, _arithmetic("fsub"))
+define_operator(operator.mul, lanes, _arithmetic("fmul"))

@@ -1,0 +1,54 @@
+"""Parts of arrays side by side, and parts cut out: each number is read once and written once, on all threads."""
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from tinygen.kernels.machine.jit import as_input, kernel
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import rows_in_block, share
+
+
+def contiguous(x):
+    """x, or a copy of it if it is a part of the channels of an array: each op that follows would make a copy."""
+    if x.flags.c_contiguous or x.ndim < 2:
+        return x
+    apart = [s != x.strides[i + 1] * x.shape[i + 1] for i, s in enumerate(x.strides[:-2])]
+    if any(apart) or x.strides[-1] != x.itemsize or x.strides[-2] < 0:
+        return x
+    y, step = empty(x.shape, x.dtype), x.strides[-2] // x.itemsize
+    n, c = x.size // x.shape[-1], x.shape[-1]
+    pixels, each = as_input(as_strided(x, ((n - 1) * step + c,), x.strides[-1:])), rows_in_block(n, x.size)
+    share(_pick, -(-n // each), pixels, step, y.reshape(n, c), each)
+    return y
+
+
+def concat(arrays, axis):
+    if any(a.dtype != np.float32 for a in arrays):
+        return NotImplemented
+    before = arrays[0].shape[:axis]
+    y = empty((*before, sum(a.shape[axis] for a in arrays), *arrays[0].shape[axis + 1 :]), np.float32)
+    n, at = math.prod(before), 0
+    whole = y.reshape(n, y.size // n)
+    for a in arrays:
+        part, each = as_input(a).reshape(n, a.size // n), rows_in_block(n, a.size)
+        share(_place, -(-n // each), part, whole, at, each)
+        at += part.shape[1]
+    return y
+
+
+@kernel
+def _pick(x, step, y, each, start, stop):
+    width = y.shape[1]
+    for row in range(start * each, min(stop * each, len(y))):
+        for q in range(width):
+            y[row, q] = x[row * step + q]
+
+
+@kernel
+def _place(x, y, at, each, start, stop):
+    width = x.shape[1]
+    for row in range(start * each, min(stop * each, len(x))):
+        for q in range(width):
+            y[row, at + q] = x[row, q]
