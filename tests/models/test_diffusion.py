@@ -402,7 +402,7 @@ def test_a_little_training_finds_the_best_denoiser():
         (lambda s, x: GaussianMixture([[1.0]], 1.0, weights=[0.5]), r"weights should be \(1,\), .* sum 1; got \[0.5\]"),
         (
             lambda s, x: GaussianMixture([[1.0]], 1.0).denoiser(s)(x, np.array([1, 2])),
-            r"expects one time for all points, as samplers ask, got \[1 2\]",
+            r"expected one time for all points, got \[1 2\]",
         ),
     ],
 )

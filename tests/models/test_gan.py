@@ -312,7 +312,7 @@ def test_rejection_by_the_best_discriminator_draws_from_the_data():
 def test_rejection_by_one_that_is_no_number_ends():
     model = GAN(Same(), Ratio(), latent=1)
     model.discriminator.scale.data = np.array([np.nan])
-    with pytest.raises(ValueError, match="rejection needs logits that are finite, the discriminator's reach nan"):
+    with pytest.raises(ValueError, match="rejection_sample: expected finite logits of the discriminator, got nan"):
         model.rejection_sample(3, rng())
 
 

@@ -98,7 +98,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     (tmp_path / "model.npz").write_bytes(content[:-50])
     assert "model.npz" in says() and "truncated" in says()
     for name, says in (
-        ("GAN.conv", "VAE.dense can't be made .* more weights"),
+        ("GAN.conv", "VAE.dense can't be built .* more weights"),
         ("Diffusion.unet", "VAE: the state doesn't"),
     ):
         models.build({name: SMALL[name]}, np.random.default_rng(0)).save(tmp_path / "model.npz")
@@ -170,7 +170,7 @@ def test_a_size_is_believed_only_as_far_as_the_weights_go(tmp_path_factory, name
     [
         (lambda text: "[" * 100_000, "config.json is damaged"),
         (lambda text: text.replace('"model": {', '"model": {"x": ' + "[" * 900 + "]" * 900 + ", "), "got 2 of them"),
-        (lambda text: text.replace("[\n        5\n      ]", "[" * 300 + "5" + "]" * 300), "can't be made of"),
+        (lambda text: text.replace("[\n        5\n      ]", "[" * 300 + "5" + "]" * 300), "can't be built from"),
         (lambda text: text + " " * 2**20, "it has more than 1,048,576 bytes"),
         (lambda text: text.replace('"latent": 3', f'"latent": {"9" * 5000}'), "config.json is damaged"),
         (lambda text: "\0" * 100, "config.json is damaged"),

@@ -277,7 +277,7 @@ def test_the_log_mean_of_weights_that_underflow():
 def test_errors_name_what_does_not_fit():
     encoder, decoder = tg.nn.Dense(4, 3, rng=rng()), tg.nn.Dense(2, 4, rng=rng())
     x = binary(5, 4, dtype=np.float32)
-    with pytest.raises(ValueError, match=r"the encoder should answer \(N, 4\).*of 2 latents; got \(5, 3\)"):
+    with pytest.raises(ValueError, match=r"expected the encoder to return \(N, 4\).*of 2 latents, got \(5, 3\)"):
         VAE(encoder, decoder, latent=2).loss(x, rng())
     with pytest.raises(ValueError, match=r"expected x \(\.\.\., 5, 6\), got \(5, 4\)"):
         VAE(tg.nn.Dense(4, 4, rng=rng()), tg.nn.Dense(2, 6, rng=rng()), latent=2).loss(x, rng())

@@ -1,4 +1,7 @@
-"""The models: networks, one loss, one way to use them, in the names of the papers and the lectures."""
+"""Generative models, each with a loss and a sampler: autoencoders, VAEs, GANs and diffusion.
+
+Read autoencoder.py, vae.py, gan.py, then schedules.py, samplers.py and diffusion.py; `theory/` has exact solutions.
+"""
 
 from tinygen.models.autoencoder import Autoencoder
 from tinygen.models.corruption import Erasures, GaussianNoise

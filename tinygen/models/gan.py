@@ -1,15 +1,15 @@
-"""Generative adversarial networks: a generator makes examples of noise, a discriminator tells them from data.
+"""Generative adversarial networks: a generator maps noise to examples, a discriminator classifies real and fake ones.
 
     min over G  max over D   L(G, D) = E_x[log D(x)] + E_z[log(1 - D(G(z)))],    z ~ N(0, I)    (Goodfellow et al. 2014)
 
-A discriminator here answers logits s, so that D = σ(s): log D = -softplus(-s) and log(1 - D) = -softplus(s) lose no
-digits where it is sure. The loop of a training, in full:
+A discriminator returns logits s, so D = σ(s): log D = -softplus(-s) and log(1 - D) = -softplus(s) stay accurate where D
+is near 0 or 1. The training loop, in full:
 
     fake = gan.generator(gan.noise(n, rng))
     d_loss = non_saturating.d_loss(gan.discriminator(real), gan.discriminator(fake.detach()))
     d_opt.step(grad(d_loss, d_params))
     g_loss = non_saturating.g_loss(gan.discriminator(fake))
-    g_opt.step(grad(g_loss, g_params))  # of G's parameters only: D is frozen while G learns from it
+    g_opt.step(grad(g_loss, g_params))  # gradients of G's parameters only: D is constant in this step
 """
 
 import math
@@ -28,7 +28,7 @@ from tinygen.nn.inference import in_batches
 from tinygen.ops import relu, softplus
 from tinygen.tensor import Tensor, array_of
 
-# -- what each player minimises: functions of the logits for real and for fake examples --------------------------------
+# -- objectives: what each network minimises ---------------------------------------------------------------------------
 
 
 class Objective(NamedTuple):
@@ -44,34 +44,34 @@ def classification(real: Tensor, fake: Tensor) -> Tensor:
 
 
 minimax = Objective(classification, lambda fake: -softplus(fake).mean())
-"""One game for both: G minimises E log(1 - D(G(z))), whose slope in the logit is -D, almost 0 where D is sure."""
+"""Zero-sum: G minimises E log(1 - D(G(z))), whose slope in the logit is -D, almost 0 where D detects the fake."""
 
 non_saturating = Objective(classification, lambda fake: softplus(-fake).mean())
-"""G minimises -E log D(G(z)), so fakes pretend to be real; its slope is D - 1, largest where D is sure."""
+"""G minimises -E log D(G(z)); its slope in the logit is D - 1, largest where D detects the fake."""
 
 least_squares = Objective(
     lambda real, fake: 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(),
     lambda fake: 0.5 * ((fake - 1) ** 2).mean(),
 )
-"""The answers themselves should be 1 and 0 (Mao et al. 2017, equation 9)."""
+"""The logits themselves are fitted to 1 and 0 (Mao et al. 2017, equation 9)."""
 
 hinge = Objective(lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(), lambda fake: -fake.mean())
-"""Answers beyond ±1 on the right side are good enough (Lim & Ye 2017)."""
+"""Logits beyond ±1 on the right side have no loss (Lim & Ye 2017)."""
 
 wasserstein = Objective(lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean())
-"""A critic f instead of a classifier: -d_loss is W₁ if f is the best of slope <= 1 (Arjovsky et al. 2017, eq. 2).
+"""A critic f instead of a classifier: -d_loss is W₁ for the best f of slope <= 1 (Arjovsky et al. 2017, eq. 2).
 
-Something has to hold it to that slope: `gradient_penalty`.
+`gradient_penalty` keeps the slope near 1.
 """
 
 
-# -- how steep a discriminator may be: derivatives of derivatives ------------------------------------------------------
+# -- penalties on the slope of the discriminator, with gradients of gradients ------------------------------------------
 
 
 def slopes(discriminator: Callable[[Tensor], Tensor], x: Tensor | np.ndarray) -> Tensor:
-    """‖∇ₓ s(x)‖ at each of the examples x (N, ...), (N,); differentiable in turn, by the weights of s.
+    """‖∇ₓ s(x)‖ (N,) at each of the examples x (N, ...), differentiable with respect to the weights of s.
 
-    One walk serves the batch, for each logit depends on its own example only: no BatchNorm in such a discriminator.
+    One backward pass serves the batch if each logit depends on one example only, so without BatchNorm.
     """
     x = Tensor(array_of(x), requires_grad=True)
     g = grad(discriminator(x).sum(), x, create_graph=True)
@@ -86,10 +86,10 @@ def gradient_penalty(
     *,
     slope: float = 1.0,
 ) -> Tensor:
-    """E (‖∇ₓ s(x)‖ - slope)² at random points between a real and a fake example each (Gulrajani et al. 2017, eq. 3).
+    """E (‖∇ₓ s(x)‖ - slope)² at random points between real and fake examples (N, ...) (Gulrajani et al. 2017, eq. 3).
 
-    WGAN-GP adds 10 of it to the critic's loss. With `slope` 0 the classifying losses get calm too (Thanh-Tung et al.
-    2019). Raises ValueError unless both are of one shape.
+    WGAN-GP adds it to the loss of the critic with weight 10. With `slope` 0 it also stabilises the other objectives
+    (Thanh-Tung et al. 2019). Raises ValueError if the shapes differ.
     """
     real, fake = array_of(real), array_of(fake)
     if real.shape != fake.shape:
@@ -99,21 +99,20 @@ def gradient_penalty(
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor | np.ndarray) -> Tensor:
-    """E ‖∇ₓ s(x)‖² at real examples: R₁, to be added times γ/2 (Mescheder et al. 2018, equation 9).
+    """R₁ = E ‖∇ₓ s(x)‖² at real examples (N, ...); add it with weight γ/2 (Mescheder et al. 2018, equation 9).
 
-    With it the training comes to rest near the optimum, where alone it may go round for ever.
+    With it training converges near the optimum; without it, training may circle around the optimum.
     """
     return (slopes(discriminator, real) ** 2).mean()
 
 
-# -- the pair ----------------------------------------------------------------------------------------------------------
+# -- the model ---------------------------------------------------------------------------------------------------------
 
 
 class GAN(nn.Module):
-    """A generator (N, K) to (N, ...), and a discriminator (N, ...) to logits (N, 1); `latent` is K.
+    """A generator from noise (N, K) to examples (N, ...), and a discriminator from examples to logits (N, 1).
 
-    They are trained against each other, each by its own optimizer: `gan.generator.parameters()` and those of
-    `gan.discriminator`.
+    K is called `latent`. Each network has its own optimizer.
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent: int):
@@ -193,27 +192,27 @@ class GAN(nn.Module):
     # -- sampling ------------------------------------------------------------------------------------------------------
 
     def forward(self, z: Tensor | np.ndarray) -> Tensor:
-        """What the generator makes of noise (N, K)."""
+        """G(z), the examples (N, ...) for noise z (N, K)."""
         return self.generator(z)
 
     def noise(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n draws of N(0, I), (n, K): where examples begin."""
+        """n random inputs of the generator, (n, K), from N(0, I)."""
         n = arguments.whole("noise", "n", n, least=0)
         return rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
 
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
-        """n new examples, as an array; BatchNorm, where there is any, by its running statistics, which don't move."""
+        """n new examples (n, ...), in eval mode: BatchNorm uses its running statistics and doesn't update them."""
         return in_batches(self.generator, self.noise(n, rng), batch_size)
 
     def rejection_sample(
         self, n: int, rng: np.random.Generator, *, quantile: float = 0.99, batch_size: int = 500
     ) -> np.ndarray:
-        """n new examples that passed the discriminator, each with probability exp(s - m) (after Azadi et al. 2019).
+        """n new examples by rejection: each is accepted with probability exp(s - m) (after Azadi et al. 2019).
 
-        As D* = p / (p + q), exp(s) is the ratio p / q of the data's density to the generator's, and what is kept of q
-        comes nearer to p. The constant m would be the largest logit there is; it is a quantile of 5,000 instead, so
-        that no single example decides how many others are rejected: above it each is kept. Raises ValueError if the
-        logits are not finite.
+        For the optimal discriminator exp(s) = p / q, the ratio of the densities of data and generator, so accepted
+        examples are closer to p. In theory m is the largest logit; here it is a quantile of 5,000 logits, because one
+        extreme example would otherwise cause most others to be rejected. Raises ValueError if the logits are not
+        finite.
         """
 
         def logits(x: np.ndarray) -> np.ndarray:
@@ -222,7 +221,7 @@ class GAN(nn.Module):
         n = arguments.whole("rejection_sample", "n", n, least=0)
         m = np.quantile(logits(self.sample(5000, rng, batch_size=batch_size)), quantile)
         if not np.isfinite(m):
-            raise ValueError(f"GAN: rejection needs logits that are finite, the discriminator's reach {m}")
+            raise ValueError(f"rejection_sample: expected finite logits of the discriminator, got {m}")
         kept = [self.sample(0, rng)]
         while sum(map(len, kept)) < n:
             x = self.sample(batch_size, rng, batch_size=batch_size)

@@ -1,7 +1,7 @@
-"""Models by name: how a model is made again from what the `config.json` of its run says.
+"""Models by name: build the model that the `config.json` of a run describes.
 
-The names are those of the calls in the examples, and the arguments are numbers, strings and lists of them: nothing that
-stands in a file is ever run.
+The names are those of the constructors, and the arguments are numbers, strings and lists of them. Nothing in the file
+is executed.
 """
 
 import math
@@ -33,7 +33,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "Diffusion.points": Diffusion.points,
 }
 
-LARGEST = 2**20  # values of an image to be drawn: a diffusion model has weights for any size, and no memory for that
+LARGEST = 2**20  # values of one sampled image: the weights of a U-Net don't limit the size in a damaged file
 
 
 def build(model: Mapping[str, Mapping], rng: np.random.Generator) -> nn.Module:
@@ -48,14 +48,14 @@ def build(model: Mapping[str, Mapping], rng: np.random.Generator) -> nn.Module:
         raise ValueError(f"build: expected one of {', '.join(BUILDERS)}; got {name!r}")
     try:
         return BUILDERS[name](**settings, rng=rng)
-    except Exception as error:  # what a damaged file may ask for has a dozen ways to fail, and one meaning
-        raise ValueError(f"build: {name} can't be made of {reprlib.repr(settings)}: {error}") from error
+    except Exception as error:  # arguments from a damaged file fail in many ways
+        raise ValueError(f"build: {name} can't be built from {reprlib.repr(settings)}: {error}") from error
 
 
 class Budget(np.random.Generator):
-    """A generator of no more than `left` numbers: weights that a file only claims are refused before they cost memory.
+    """A generator of at most `left` random numbers: it refuses a model with more weights than its file holds.
 
-    Every size of a network first appears in an array of weights that are drawn, so nothing else can be large before.
+    Every size of a network first appears in an array of random weights, so nothing else can be large before.
     """
 
     def __init__(self, left: float):
@@ -77,11 +77,10 @@ class Budget(np.random.Generator):
 
 
 def load_run(folder: str | Path) -> nn.Module:
-    """The trained model in the folder of a run, in eval mode: what `config.json` describes, with `model.npz` in it.
+    """The trained model of a run, in eval mode: built from `config.json`, with the weights of `model.npz`.
 
-    The file is read first, and the sizes in `config.json` are believed only as far as its weights go. Raises RunError
-    if the folder is not that of a run, or of one that keeps no model or isn't finished yet, and CheckpointError if the
-    file is damaged or of another model.
+    A model with more weights than the file is refused before it costs memory. Raises RunError if the folder is not that
+    of a finished run that keeps a model, and CheckpointError if the file is damaged or belongs to another model.
     """
     folder = Path(folder)
     described, path = read_config(folder)["model"], folder / "model.npz"
@@ -98,7 +97,7 @@ def load_run(folder: str | Path) -> nn.Module:
     except (ValueError, FloatingPointError) as error:
         reasons = "; ".join(line.strip() for line in str(error).splitlines()[:4])
         raise CheckpointError(f"{path} is not of the model that config.json describes: {reasons}") from None
-    rng.left = math.inf  # of a Dropout that goes on to train
+    rng.left = math.inf  # a Dropout may use it in further training
     return model.eval()
 
 

@@ -1,10 +1,10 @@
 """Variational autoencoders: an encoder to a distribution over codes, a decoder to a distribution over images.
 
-    z ~ N(0, I),  x ~ p(x|z)                                      how the model makes an image
+    z ~ N(0, I),  x ~ p(x|z)                                      how the model generates an image
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) ‖ N(0, I)),           for every q; equal if q(z|x) = p(z|x)
 
 The right side is the evidence lower bound, ELBO (Kingma & Welling 2014, equation 3). Its two terms are in nats per
-image: sums over pixels and over codes, averages over images. Only so do they add up to a bound.
+image: sums over pixels and over codes, and means over images. With other scales their sum is not a bound.
 """
 
 import math
@@ -23,21 +23,21 @@ from tinygen.op import no_grad
 from tinygen.ops import logsumexp
 from tinygen.tensor import Parameter, Tensor
 
-BLOCK = 2**22  # pixels decoded at a time by log_likelihood: 16 MB in float32, and a few arrays of that size
-IMAGES = 100  # so many images at a time there, whatever BLOCK says: a seed means the same draws
+BLOCK = 2**22  # number of pixels that log_likelihood decodes at a time: a few arrays of 16 MB in float32
+IMAGES = 100  # number of images at a time there; it is fixed, so a seed gives the same samples for any BLOCK
 
 
 class Terms(NamedTuple):
-    """-E_q[log p(x|z)], estimated by one draw of z for each image, and KL(q(z|x) ‖ p(z)), exact; nats per image."""
+    """-E_q[log p(x|z)], estimated with one sample z per image, and the exact KL(q(z|x) ‖ p(z)), in nats per image."""
 
     reconstruction: Tensor
     kl: Tensor
 
 
 class VAE(nn.Module):
-    """An encoder (N, ...) to (N, 2K), the mean of q(z|x) beside the log of its variance, and a decoder (N, K) back.
+    """An encoder (N, ...) to (N, 2K), the mean of q(z|x) and the log of its variance, and a decoder (N, K) to logits.
 
-    The decoder answers logits: each pixel is black or white, with probability σ(logit). `latent` is K.
+    Each pixel is 1 with probability σ(logit), else 0. K is called `latent`.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
@@ -71,15 +71,15 @@ class VAE(nn.Module):
         decoder.insert(0, nn.Dense(latent, sizes[-1], activation=activation if widths else None, **same))
         return cls(nn.Sequential(*encoder), nn.Sequential(*decoder), latent=latent)
 
-    # -- the two distributions, and the bound they make ----------------------------------------------------------------
+    # -- the two distributions and the bound ---------------------------------------------------------------------------
 
     def posterior(self, x: Tensor | np.ndarray) -> Normal:
-        """q(z|x), of shape (N, K): what the encoder takes for the posterior."""
+        """q(z|x) of shape (N, K), the approximate posterior."""
         stats = self.encoder(x)
         if stats.shape[1:] != (2 * self.latent,):
             raise ValueError(
-                f"{type(self).__name__}: the encoder should answer (N, {2 * self.latent}), mean and log of the "
-                f"variance of {self.latent} latents; got {stats.shape}"
+                f"{type(self).__name__}: expected the encoder to return (N, {2 * self.latent}), mean and log of the "
+                f"variance of {self.latent} latents, got {stats.shape}"
             )
         return Normal(stats[:, : self.latent], log_var=stats[:, self.latent :])
 
@@ -91,21 +91,21 @@ class VAE(nn.Module):
         """The two terms of the negative ELBO, which is their sum."""
         q = self.posterior(x)
         p = self.likelihood(q.rsample(rng))
-        kl = functional.gaussian_kl(q.mu, q.log_var)  # which refuses a batch without examples
+        kl = functional.gaussian_kl(q.mu, q.log_var)  # raises for an empty batch
         return Terms(-p.log_prob(x).sum() * (1 / len(x)), kl)
 
     def loss(self, x: Tensor | np.ndarray, rng: np.random.Generator, *, beta: float = 1.0) -> Tensor:
         """reconstruction + beta · KL: the negative ELBO for beta = 1, else that of a beta-VAE (Higgins et al. 2017).
 
-        Above 1 it asks for a simpler code; the negative ELBO is still the sum of the terms without beta.
+        A larger beta favours simpler codes. The negative ELBO is always the plain sum of the two `terms`.
         """
         reconstruction, kl = self.terms(x, rng)
         return reconstruction + beta * kl
 
     def log_weights(self, x: Tensor | np.ndarray, k: int, rng: np.random.Generator) -> Tensor:
-        """log p(x|z) p(z) / q(z|x) at k draws z from q(z|x), (k, N): each is an unbiased estimate of the ELBO.
+        """log p(x|z) p(z) / q(z|x) for k samples z from q(z|x), (k, N): each is an unbiased estimate of the ELBO.
 
-        `(logsumexp(w, axis=0) - log(k)).mean()` is the bound that an importance-weighted autoencoder trains on.
+        `(logsumexp(w, axis=0) - log(k)).mean()` is the bound of an importance-weighted autoencoder.
         """
         q = self.posterior(x)
         z = q.rsample(rng, (k,))  # (k, N, K)
@@ -115,10 +115,10 @@ class VAE(nn.Module):
         return log_p + (Normal(0.0, log_var=0.0).log_prob(z) - q.log_prob(z)).sum(axis=2)
 
     def log_likelihood(self, x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-        """log p(x) of each image (N,), in nats, from below: L_k = log 1/k Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016).
+        """A lower bound of log p(x) per image, (N,) nats: L_k = log 1/k Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016).
 
-        Its expectation is the ELBO for k = 1, never falls with k, and reaches log p(x) as k grows. A block of images
-        and draws is done at a time, so memory doesn't grow with k. The NLL of a test set is minus the mean.
+        Its expectation is the ELBO for k = 1, never falls with k, and tends to log p(x). It is computed in blocks, so
+        memory doesn't grow with k. The negative log-likelihood of a test set is minus the mean.
         """
         (k,) = arguments.sizes("log_likelihood", k=k)
         draws = max(1, BLOCK // (IMAGES * max(1, x[:1].size)))  # at a time
@@ -147,21 +147,21 @@ class VAE(nn.Module):
         return in_batches(self, z, batch_size, lambda z: self.likelihood(z).mean)
 
     def reconstruct(self, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
-        """Images through the mean of their codes and back."""
+        """The mean images for the mean codes of x."""
         return in_batches(self, x, batch_size)
 
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
-        """n new images: the mean of p(x|z) at codes z drawn from N(0, I)."""
+        """n new images: the mean of p(x|z) at codes z from N(0, I)."""
         n = arguments.whole("sample", "n", n, least=0)
         z = rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
         return self.decode(z, batch_size=batch_size)
 
 
 class GaussianVAE(VAE):
-    """A VAE whose decoder answers the means of the pixels: x ~ N(decoder(z), σ²), with one σ² for all, that is learnt.
+    """A VAE whose decoder returns the means of the pixels: x ~ N(decoder(z), σ²), with one learnt σ² for all pixels.
 
-    With the variance fixed at 1 the terms would be out of proportion (Rybkin et al. 2021). With linear maps this is
-    probabilistic PCA (Tipping & Bishop 1999), where log p(x) is known exactly.
+    A fixed variance of 1 would give the reconstruction too little weight (Rybkin et al. 2021). With linear maps this
+    is probabilistic PCA (Tipping & Bishop 1999), whose log p(x) is known exactly.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):

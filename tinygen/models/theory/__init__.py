@@ -1,1 +1,1 @@
-"""Models whose answer is known in closed form: Wiener filter, Gaussian mixtures, games."""
+"""Models whose solution is known in closed form: Wiener filter, Gaussian mixtures, games."""

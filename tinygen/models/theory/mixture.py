@@ -1,7 +1,7 @@
-"""Data whose best denoiser is known in closed form: samplers can be tested without training.
+"""Gaussian mixtures, whose best denoiser is known in closed form: samplers can be tested without training.
 
-For a mixture of Gaussians the noisy data are a mixture too, and E[x_0 | x_t] is a formula. For a single one every step
-of a sampler is linear, so that the mean and the variance of all that comes out are known before a sample is drawn.
+For a mixture of Gaussians the noisy data are a mixture too, and E[x_0 | x_t] is a formula. For a single Gaussian
+every step of a sampler is linear, so the mean and the variance of its samples are known without sampling.
 """
 
 import math
@@ -37,7 +37,7 @@ class GaussianMixture:
         self.weights = weights
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n draws, (n, d) float64."""
+        """n samples, (n, d) float64."""
         k = rng.choice(len(self.means), size=n, p=self.weights)
         return self.means[k] + self.sd[k, None] * rng.standard_normal((n, self.means.shape[1]))
 
@@ -46,7 +46,7 @@ class GaussianMixture:
         return _logsumexp(self._log_joint(x_t, alpha_bar))[:, 0]
 
     def posterior_mean(self, x_t: np.ndarray, alpha_bar: float) -> np.ndarray:
-        """E[x_0 | x_t], (N, d): each component's own best guess, weighted by how likely the point is one of it."""
+        """E[x_0 | x_t], (N, d): the mean given each component, weighted by the probability of the component."""
         log_joint = self._log_joint(x_t, alpha_bar)  # (N, K)
         shares = np.exp(log_joint - _logsumexp(log_joint))
         gains = math.sqrt(alpha_bar) * self.sd**2 / (alpha_bar * self.sd**2 + 1 - alpha_bar)  # (K,)
@@ -54,17 +54,17 @@ class GaussianMixture:
         return (shares @ gains)[:, None] * x_t + shares @ ((1 - math.sqrt(alpha_bar) * gains)[:, None] * self.means)
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
-        """The best that a network could answer: it has the least loss of all functions of x_t and t."""
+        """The best denoiser: it has the smallest loss of all functions of x_t and t."""
 
-        def answer(x_t: np.ndarray, t: np.ndarray) -> np.ndarray:
+        def predict(x_t: np.ndarray, t: np.ndarray) -> np.ndarray:
             if np.ptp(t):
-                raise ValueError(f"denoiser: expects one time for all points, as samplers ask, got {np.unique(t)}")
+                raise ValueError(f"denoiser: expected one time for all points, got {np.unique(t)}")
             alpha_bar = float(schedule.alpha_bar[t[0]])
             x_0 = self.posterior_mean(x_t, alpha_bar).astype(x_t.dtype)
             eps = (x_t - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)
             return schedule.target(x_0, eps, int(t[0]))
 
-        return answer
+        return predict
 
     def _log_joint(self, x_t: np.ndarray, alpha_bar: float) -> np.ndarray:
         """log(wₖ N(x_t; √ᾱ μₖ, (ᾱ sₖ² + 1 - ᾱ) I)), (N, K)."""
@@ -78,10 +78,11 @@ class GaussianMixture:
 def gaussian_recursion(
     schedule: NoiseSchedule, mean: float, sd: float, *, steps: int | Sequence[int], eta: float
 ) -> tuple[float, float]:
-    """Mean and variance of what a sampler makes of N(0, 1) noise, for data N(mean, sd²) and their best denoiser.
+    """Mean and variance of the samples from N(0, 1) noise, for data N(mean, sd²) and their best denoiser.
 
-    For x_t the best guess is x̂_0 = mean + gain (x_t - √ᾱ_t mean), so each step is x_s = √ᾱ_s mean +
-    slope (x_t - √ᾱ_t mean) + σ z. With many steps the result tends to (mean, sd²); what it lacks is the sampler's bias.
+    For x_t the best prediction is x̂_0 = mean + gain (x_t - √ᾱ_t mean), so each step is x_s = √ᾱ_s mean +
+    slope (x_t - √ᾱ_t mean) + σ z. With many steps the result tends to (mean, sd²); the
+    difference is the bias of the sampler.
     """
     off, variance = -math.sqrt(schedule.alpha_bar[-1]) * mean, 1.0  # of x_t - √ᾱ_t mean, at t = T
     for t, s in pairwise(schedule.timesteps(steps)):
