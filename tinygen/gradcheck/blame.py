@@ -43,7 +43,8 @@ class Call(NamedTuple):
 
     def rule(self, j: int) -> str:
         """Where the rule for the live input j is written."""
-        return f"\n  its rule: {place_of(self.output.node.edges[j][1])}"
+        node = self.output.node
+        return f"\n  its rule: {place_of(node.edges[j][1])}" if node is not None else ""
 
     @property
     def arrays(self) -> Arrays:
@@ -64,7 +65,10 @@ def blame(f: Callable, arrays: Arrays, row: Row, rng: np.random.Generator) -> st
     with trace() as traced:  # at order 2 these are the calls of f, then those of its rules
         point = first(f, arrays) if row.order == 1 else second(f, arrays, row.output, _cotangent(f, arrays, row, rng))
     y = point.outputs[row.output if row.order == 1 else row.argument]
-    calls = [Call(*call, _title(call[0], i, len(forward))) for i, call in enumerate(traced)]
+    calls = [
+        Call(op, inputs, static, output, _title(op, i, len(forward)))
+        for i, (op, inputs, static, output) in enumerate(traced)
+    ]
     if not any(call.live for call in calls):
         return "blame: no op: the result doesn't come from ops on the arguments of f, so no gradient flows to them"
     if row.verdict == "not finite":

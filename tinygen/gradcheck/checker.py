@@ -42,34 +42,41 @@ def check(
         raise ValueError(f"check: directions must be at least 1, not {directions!r}")
     whole("check", "seed", seed, least=0)
     names = names_of(f, len(arrays))
-    arrays = [_float64(a, name) for a, name in zip(arrays, names)]
+    inputs = [_float64(a, name) for a, name in zip(arrays, names)]
     with examining():
-        rows, words = _derivatives(f, arrays, names, order, seed, oracle, full=full, directions=directions)
+        rows, words = _derivatives(f, inputs, names, order, seed, oracle, full, directions)
     training = []
     if float32 and all(row.verdict != "wrong" for row in rows):
-        training = compare_training(f, arrays, np.random.default_rng(seed))
+        training = compare_training(f, inputs, np.random.default_rng(seed))
         words = words or next((each.note for each in training if each.verdict == "wrong"), "")
-    report = Report(_describe(f, names, arrays), seed, rows, words, training)
+    report = Report(_describe(f, names, inputs), seed, rows, words, training)
     if raises and not report.ok:
         raise GradientError(report)
     return report
 
 
 def _derivatives(
-    f: Callable, arrays: Arrays, names: list[str], order: int, seed: int, oracle: Callable | None, **how: int
+    f: Callable,
+    arrays: Arrays,
+    names: list[str],
+    order: int,
+    seed: int,
+    oracle: Callable | None,
+    full: int,
+    directions: int,
 ) -> tuple[list[Row], str]:
     """One row for each derivative, compared with differences in float64; and the blame in words if one fails."""
     rng = np.random.default_rng(seed)
     point = _settled(f, arrays)
     exact = None if oracle is None else _exact(oracle, point)
     limit = LIMITS["order 1" if oracle is None else "complex step"]
-    found = compare(point, rng, limit=limit, exact=exact, **how)
+    found = compare(point, rng, limit=limit, exact=exact, full=full, directions=directions)
     rows = [Row(1, j, names[j], "", k, **outcome._asdict()) for k, j, outcome in found]
     if order == 2 and all(row.ok for row in rows):  # the derivative of a wrong derivative says nothing
         by = [*names, "cotangent"]
         for output, y in enumerate(point.outputs):
             gradient = second(f, arrays, output, normal(rng, y.shape))
-            found = compare(gradient, rng, limit=LIMITS["order 2"], **how)
+            found = compare(gradient, rng, limit=LIMITS["order 2"], full=full, directions=directions)
             rows += [Row(2, k, names[k], by[j], output, **outcome._asdict()) for k, j, outcome in found]
     failed = min((row for row in rows if not row.ok), key=lambda row: row.verdict != "wrong", default=None)
     if failed is None:

@@ -5,6 +5,7 @@ made is the step that is divided by. All functions here take and return plain ar
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -80,16 +81,16 @@ def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers
     afar, x + sin x is a straight line; so a plateau must not contradict what smaller steps show. Where there is none,
     it is the near step with the smallest doubt.
     """
-    below = top = None  # the best step below the plateau, the best one on it
     noise, still, zero = np.zeros((3, *center.shape))
     run, left = np.zeros(center.shape, int), np.zeros(center.shape, bool)
     with np.errstate(all="ignore"):
-        for slope in _with_doubts(_slopes(f, x, t, center, powers)):
+        slopes = _with_doubts(_slopes(f, x, t, center, powers))
+        first = next(slopes)
+        below = top = first._replace(doubt=np.where(first.step <= FAR, first.doubt, np.inf))  # below and on the plateau
+        for slope in chain([first], slopes):
             resolved, near = slope.resolved, slope.step <= FAR
             still = np.where(near, np.maximum(still, slope.still), still)
             zero = np.where(near & (slope.value == 0), slope.step, zero)
-            if below is None:
-                below = top = slope._replace(doubt=np.where(near, slope.doubt, np.inf))
             left |= (run >= PLATEAU) & ~resolved
             top = slope.where(~left & resolved & ((run == 0) | (slope.doubt < top.doubt)), top)
             run = np.where(left, run, np.where(resolved, run + 1, 0))
@@ -118,11 +119,11 @@ def _slopes(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, power
 
 def _with_doubts(slopes: Iterable[Slope]) -> Iterator[Slope]:
     """All slopes but the first and last; to the doubt of each is added how much both neighbours differ from it."""
-    below = here = None
-    for above in slopes:
-        if below is not None:
-            doubt = here.doubt + np.abs(here.value - below.value) + np.abs(above.value - here.value)
-            yield here._replace(doubt=np.where(np.isnan(doubt), np.inf, doubt))
+    steps = iter(slopes)
+    below, here = next(steps), next(steps)
+    for above in steps:
+        doubt = here.doubt + np.abs(here.value - below.value) + np.abs(above.value - here.value)
+        yield here._replace(doubt=np.where(np.isnan(doubt), np.inf, doubt))
         below, here = here, above
 
 
@@ -150,7 +151,7 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
             f"check: oracle answers {y.dtype} to complex input, so it can't show a complex step: "
             "write it with analytic functions only (no abs, real, maximum, comparisons), or leave it away"
         )
-    value = y.imag / COMPLEX_STEP
+    value = np.imag(y) / COMPLEX_STEP
     doubt, step = EPS * np.abs(value), np.full(value.shape, COMPLEX_STEP)
     return Slope(value, doubt, np.zeros(value.shape, bool), EPS * np.abs(y), np.abs(y), step, np.zeros(value.shape))
 

@@ -53,15 +53,13 @@ class Moves:
         if self.exact:
             return self.slope(t)
         t = t * self.units
-        found = None
-        for powers in _ladders([1.0, 1 / np.max(self.units), _smallest_ratio(self.x, t), expected]):
+        nearest, *others = _ladders([1.0, 1 / np.max(self.units), _smallest_ratio(self.x, t), expected])
+        found = ladder(self.f, self.x, t, self.center, nearest)
+        for powers in others:
             slope = ladder(self.f, self.x, t, self.center, powers)
-            if found is None:
-                found = slope
-            else:
-                better = ~found.resolved & found.allows(slope) & (slope.doubt < found.doubt)
-                still = np.maximum(found.still, slope.still)
-                found = slope.where(better, found)._replace(still=still)
+            better = ~found.resolved & found.allows(slope) & (slope.doubt < found.doubt)
+            still = np.maximum(found.still, slope.still)
+            found = slope.where(better, found)._replace(still=still)
         return found
 
 

@@ -168,7 +168,7 @@ def _transposed(p: Picture) -> str:
         if order != tuple(axes) and _same(p.rule, truth.transpose(0, *(i + 1 for i in order)).reshape(rows, -1)):
             return f"is transposed: its axes come in the order {order}"
     for some in chain.from_iterable(combinations(axes, n + 1) for n in axes):
-        if _same(p.rule, np.flip(truth, [i + 1 for i in some]).reshape(rows, -1)):
+        if _same(p.rule, np.flip(truth, tuple(i + 1 for i in some)).reshape(rows, -1)):
             return f"is flipped along axes {some}"
     if p.units == rows == p.rule.shape[1] and _same(p.rule, p.truth.T):
         return "is transposed: it multiplies by the Jacobian, where its transpose belongs"
@@ -214,7 +214,7 @@ def _term(p: Picture) -> str:
 def _elsewhere(p: Picture) -> str:
     if _same(p.rule, p.truth):
         return "is right in the entries that were looked at, but not in all"
-    row, column = np.unravel_index(np.abs(p.rule - p.truth).argmax(), p.rule.shape)
+    row, column = (int(i) for i in np.unravel_index(np.abs(p.rule - p.truth).argmax(), p.rule.shape))
     rule, truth = p.scale * p.rule[row, column], p.scale * p.truth[row, column]
     return f"differs, most at entry {p.entry(column)}: the rule says {rule:.9g}, the numbers {truth:.9g}"
 

@@ -19,7 +19,7 @@ def extremes(case: Case, arrays: Arrays, static: Static, rng: np.random.Generato
     for dtype in (np.float32, np.float64):
         tiny = float(np.finfo(dtype).tiny)
         points = np.array([0.0, SUBNORMAL, -SUBNORMAL, *SIZES, *(-size for size in SIZES)], dtype)
-        inputs = [rng.choice(points, COUNT) for _ in arrays]
+        inputs = tuple(rng.choice(points, COUNT) for _ in arrays)
         try:
             expected = _expected(case, inputs, static)
         except TypeError:  # a function that has no wide form, such as those of SciPy
@@ -45,7 +45,7 @@ def extremes(case: Case, arrays: Arrays, static: Static, rng: np.random.Generato
     return {"*": worst} if shown else {}
 
 
-def _expected(case: Case, inputs: list[np.ndarray], static: Static) -> list[np.ndarray]:
+def _expected(case: Case, inputs: Arrays, static: Static) -> list[np.ndarray]:
     """Value and slopes from the oracle on 220 digits."""
 
     def f(*numbers):
@@ -68,7 +68,7 @@ def _computed(case: Case, inputs: Arrays, static: Static) -> list[np.ndarray]:
     return [y, *slopes]
 
 
-def _finite(case: Case, inputs: list[np.ndarray], static: Static) -> dict[str, float]:
+def _finite(case: Case, inputs: Arrays, static: Static) -> dict[str, float]:
     """What can be said without wide numbers: where the oracle is finite, so are value and slopes, without a warning."""
     with np.errstate(all="ignore"):
         kept = np.isfinite(case.oracle(*(x.astype(np.float64) for x in inputs), **static))

@@ -21,7 +21,7 @@ class Property:
 
     @property
     def promise(self) -> str:
-        return self.measure.__doc__
+        return self.measure.__doc__ or ""
 
 
 def _whole(case: Case) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ def _row(case: Case, argument: str, found: _Found, calls: str) -> Row:
 
 def format(rows: list[Row]) -> str:
     """The rows as text, then what is wrong in full, then the verdict."""
-    cells = [HEADS]
+    cells: list[tuple[str, ...]] = [HEADS]
     for row in rows:
         numbers = (_number(e) for e in (row.order_1, row.order_2, row.adjoint, row.float32, row.worst))
         said = f"calls {row.calls}" if row.calls else "WRONG" if row.verdict == "wrong" else row.verdict

@@ -129,7 +129,7 @@ def _compare_layouts(case: Case, arrays: Arrays, static: Static, gy: np.ndarray,
 def memory(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
     """Nothing of the caller's is written to, kept or handed back, and no result can be written to."""
     static, inputs, settings = with_arrays(static, np.copy), [a.copy() for a in arrays], []
-    with_arrays(static, settings.append)
+    with_arrays(static, lambda a: settings.append(a) or a)
     gy = normal(rng, np.shape(case.oracle(*arrays, **static)))
     mine = [*inputs, *settings, gy]
     before = [a.tobytes() for a in mine]

@@ -56,17 +56,17 @@ class Wide:
         return Wide(self.value.exp())
 
     def expm1(self) -> "Wide":
-        return self.exp() - 1
+        return Wide(self.exp().value - 1)
 
     def log(self) -> "Wide":
         return Wide(self.value.ln())
 
     def log1p(self) -> "Wide":
-        return (self + 1).log()
+        return Wide(self.value + 1).log()
 
     def tanh(self) -> "Wide":
-        e = (-2 * abs(self)).exp()
-        return (1 - e) / (1 + e) * (1 if self.value >= 0 else -1)
+        e = Wide(-2 * abs(self.value)).exp().value
+        return Wide((1 - e) / (1 + e) * (1 if self.value >= 0 else -1))
 
 
 def _decimal(x) -> Decimal:

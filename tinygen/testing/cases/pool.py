@@ -13,7 +13,8 @@ def _images(rng):
     """The shapes of x (N, H, W, C) and of its pooled version, and the window: padded by at most half of itself."""
     n, c = counts(rng, 2)
     form = window(rng)
-    form["padding"] = tuple(min(p, k // 2) for p, k in zip(form["padding"], form["kernel_size"]))
+    top, left = (min(p, k // 2) for p, k in zip(form["padding"], form["kernel_size"]))
+    form["padding"] = (top, left)
     form["dilation"] = (1, 1)
     size, outputs = image_size(rng, form)
     del form["dilation"]
