@@ -100,7 +100,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
             multiply(a, at, walk, sums, panel, 0, shift, 0, 0, y, to, m, rows, COLUMNS)
-        else:  # the last panel; what stands in the columns that don't exist is not looked at
+        else:  # the last panel, whose other columns are never read
             multiply(a, at, walk, sums, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
             for i in range(rows):
                 for q in range(columns):

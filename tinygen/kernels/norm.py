@@ -38,7 +38,7 @@ def moments(x, num_groups):
 
 
 def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
-    """In one go where an example is one piece; else the moments first."""
+    """In one pass where an example is one piece; else the moments first."""
     if activation == "silu" and x.dtype != f32:  # the fast exponential is not for proofs
         y, known = group_norm(x, weight, bias, known, num_groups, eps, None, 0)
         return reference.silu(y), known
@@ -59,7 +59,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
 
 
 def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope):
-    """The same way: sums and gradient in one go where an example is one piece; else the sums first."""
+    """Sums and gradient in one pass where an example is one piece; else the sums first."""
     known = moments(x, num_groups) if known is None else known
     if _are_far_out(known, x):
         same = x, weight, bias, known, num_groups, eps, activation, slope

@@ -187,7 +187,7 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
                 if kind == 0:
                     _gather(gs, xs, mean, of_x, rest, sum_gx, sum_g)
                 else:
-                    _bent(gs, xs, out, mean, scale, shift, kind, slope)
+                    _activation_gradient(gs, xs, out, mean, scale, shift, kind, slope)
                     _gather(out, xs, mean, of_x, rest, sum_gx, sum_g)
                 _add_up(sum_gx, channels)
                 _add_up(sum_g, channels)
@@ -220,7 +220,7 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
 
 
 @kernel
-def _bent(g, x, gz, mean, scale, shift, kind, slope):
+def _activation_gradient(g, x, gz, mean, scale, shift, kind, slope):
     """gz = g · activation'(z), written to the array of the gradient of x."""
     whole_registers()
     rows, width = x.shape

@@ -1,4 +1,4 @@
-"""Where the largest pixel of each window stands, in one look at every pixel of it."""
+"""Where the largest pixel of each window is, in a single pass over the pixels."""
 
 from tinygen.kernels.machine.jit import as_input, kernel
 from tinygen.kernels.machine.memory import empty

@@ -1,4 +1,4 @@
-"""The plain NumPy version of every kernel: what the fast ones are measured against and must equal.
+"""The plain NumPy version of every kernel: what the compiled ones must equal.
 
 Images are (N, H, W, C), channels last; kernels (KH, KW, C, O); stride, padding and dilation are pairs (height, width).
 """
@@ -33,10 +33,10 @@ def exp(x: np.ndarray) -> np.ndarray:
 
 def exp_remainder(x: np.ndarray) -> np.ndarray:
     """Up to |x| = 1 the series x²/2 (1 + x/3 (1 + x/4 (1 + ...))), whose terms beyond x¹⁸ are below rounding."""
-    held, series = np.clip(x, -1, 1), np.ones_like(x)
+    bounded, series = np.clip(x, -1, 1), np.ones_like(x)
     for k in range(18, 2, -1):
-        series = 1 + held * series / k
-    return np.where(np.abs(x) <= 1, held * held / 2 * series, np.expm1(x) - np.minimum(x, 1000))  # e¹⁰⁰⁰ is infinite
+        series = 1 + bounded * series / k
+    return np.where(np.abs(x) <= 1, bounded * bounded / 2 * series, np.expm1(x) - np.minimum(x, 1000))  # e¹⁰⁰⁰ is ∞
 
 
 def erf(x: np.ndarray) -> np.ndarray:
@@ -54,8 +54,8 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
 
 def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x Φ(x), and its slope Φ(x) + x φ(x); beyond ±40 the second term is 0, and must not become ∞ · 0."""
-    cdf, held = normal_cdf(x), np.clip(x, -40, 40)
-    return x * cdf, cdf + held * np.exp(held * held * -0.5) * (1 / math.sqrt(2 * math.pi))
+    cdf, bounded = normal_cdf(x), np.clip(x, -40, 40)
+    return x * cdf, cdf + bounded * np.exp(bounded * bounded * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -203,7 +203,7 @@ def avg_pool2d_adjoint(g, size, kernel_size, stride, padding):
 
 
 def max_pool2d_indices(x, kernel_size, stride, padding):
-    """Where in x.ravel() the first largest pixel of each window stands: (N, GH, GW, C)."""
+    """Where in x.ravel() the first largest pixel of each window is: (N, GH, GW, C)."""
     windows = _windows(_padded(x, padding, -np.inf), kernel_size, stride)
     n, gh, gw, kh, kw, c = windows.shape
     best = windows.reshape(n, gh, gw, kh * kw, c).argmax(axis=3)  # (N, GH, GW, C), row-major within the window
@@ -264,13 +264,13 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     """The output, and the moments: those `known`, or else found here."""
     known = moments(x, num_groups) if known is None else known
     z = _normalised(x, known, eps)[0] * weight + bias
-    return _bend(z, activation, slope)[0], known
+    return _activated(z, activation, slope)[0], known
 
 
 def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope):
-    """The gradients of x, weight and bias, one behind the other in one array."""
+    """The gradients of x, weight and bias, concatenated in one array."""
     normalised, r = _normalised(x, moments(x, num_groups) if known is None else known, eps)
-    gz = gate(g, _bend(normalised * weight + bias, activation, slope)[1])
+    gz = gate(g, _activated(normalised * weight + bias, activation, slope)[1])
     channels = tuple(range(x.ndim - 1))
     u, xhat = _grouped(gz * weight, num_groups), _grouped(normalised, num_groups)
     mean_u, mean_ux = (v.mean(axis=(1, 3), dtype=np.float64, keepdims=True).astype(x.dtype) for v in (u, u * xhat))
@@ -290,7 +290,7 @@ def _normalised(x: np.ndarray, known: np.ndarray, eps: float) -> tuple[np.ndarra
     return ((_grouped(x, known.shape[2]) - mean) * r).astype(x.dtype).reshape(x.shape), r.astype(x.dtype)
 
 
-def _bend(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.ndarray, np.ndarray]:
+def _activated(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.ndarray, np.ndarray]:
     """The activation and its derivative."""
     if activation is None:
         return z, np.ones_like(z)

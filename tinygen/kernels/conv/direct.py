@@ -1,4 +1,4 @@
-"""Convolutions without a gather, for float32: each tile reads its windows where they lie.
+"""Convolutions without a gather, for float32: each tile reads its windows in place.
 
 A row of a window is one run of KW·C numbers, and neighbouring windows begin one stride apart, so a few images, or a few
 rows of one, copied once with zeros around them, hold every window of a block. The pixels of an output row are the rows
@@ -26,7 +26,7 @@ def fits(x: np.ndarray, channels: int, dilation) -> bool:
 
 
 def convolve(x, w, bias, floor, y, pixels, form):
-    """Write conv2d(x, w) + bias, at least `floor`, to some of y's `pixels`: (corner, step, extent), as in `conv.py`.
+    """Write conv2d(x, w) + bias, at least `floor`, to some of y's `pixels`: (corner, step, extent), as in `gather.py`.
 
     `form` is (kernel_size, stride, padding, dilation).
     """
@@ -77,7 +77,7 @@ def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     c, columns, flat = x.shape[3], (gw - 1) * sw + kw, y.reshape(-1)
     run, pitch, reach = kw * c, dilation[0] * columns * c, dilation[0] * (kh - 1) + 1
     size, each = ((rows - 1) * sh + reach) * columns * c, (gh + rows - 1) // rows
-    runs = kh if kh * run * COLUMNS <= PANEL else 1  # rows of the kernel in one go, before the sums are put down
+    runs = kh if kh * run * COLUMNS <= PANEL else 1  # rows of the kernel at once, before the sums are stored
     window, shift = scratch(images * size), scratch(o)
     copy(any_array(bias), 0, shift, 0, o)
     for block in range(start, stop):

@@ -118,7 +118,7 @@ def log1p(e):
 
 @exact
 def normal(x):
-    """Φ(x), x held within ±15, and exp(-x²/2), all that is needed of the normal distribution.
+    """Φ(x), x bounded by ±15, and exp(-x²/2), all that is needed of the normal distribution.
 
     Φ(-a) = exp(-a²/2) R(a), and (a + 3) R(a) is so smooth that a polynomial in (a - 3)/(a + 3) is enough. In the tail
     a² has to be exact: the square of the upper 12 bits of a is, and what is missing is small.
