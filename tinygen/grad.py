@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from tinygen.errors.calls import explained
 from tinygen.op import as_tensors, mode, no_grad, takes_output
 from tinygen.tensor import Node, Operand, Tensor, array_of, constant
 
@@ -32,6 +33,7 @@ def grad(
 ) -> list[Tensor]: ...
 
 
+@explained
 def grad(
     y: Tensor,
     xs: Iterable[Tensor] | Tensor,
@@ -123,6 +125,8 @@ Tensor.backward = backward
 
 def _nodes(y: Tensor, targets: list[Tensor]) -> tuple[Node, list[Node]]:
     """The nodes of y and of the targets; raises TypeError for constants."""
+    if callable(y):
+        raise TypeError("grad: expected a Tensor y, got a function: write grad(f(x), x)")
     if not isinstance(y, Tensor) or y.node is None:
         raise TypeError("grad: y is a constant; make the inputs Parameters or Tensor(..., requires_grad=True)")
     ends = []

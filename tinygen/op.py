@@ -128,6 +128,8 @@ def _check_settings(name: str, settings: dict[str, Any]) -> None:
     for setting, value in settings.items():
         if isinstance(value, (np.generic, ndarray)):
             settings[setting] = python_number(value)
+        elif isinstance(value, Tensor) and setting == "index":
+            raise TypeError(f"{name}: expected an index of numbers, got a Tensor: write x.numpy().astype(int)")
         elif isinstance(value, Tensor):
             raise TypeError(
                 f"{name}: {setting} is a Tensor passed by keyword, which no gradient would reach: "

@@ -6,13 +6,13 @@ nodes its inputs came from, and one derivative rule per input. `op.py` writes no
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, cast
 
 import numpy as np
 from numpy import ndarray
 
 from tinygen.errors.arrays import FLOATS, as_array, is_read_only
-from tinygen.errors.calls import explained
+from tinygen.errors.calls import as_constructor, explained
 
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # the registry of ops, by name; `op` in op.py adds to it
 
@@ -58,6 +58,7 @@ class Tensor:
 
     __slots__ = ("data", "node")
 
+    @as_constructor
     def __init__(self, data: Any, *, requires_grad: bool = False):
         array = as_array(array_of(data))
         self.node = Node(None, [], None, array.shape) if requires_grad else None
@@ -225,6 +226,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    @as_constructor
     def __init__(self, data: Any):
         super().__init__(data, requires_grad=True)
 
@@ -243,7 +245,7 @@ class Parameter(Tensor):
         super().__setattr__(name, value)
 
 
-_new: Any = object.__new__  # __init__ would copy and check
+_new = cast(Any, object.__new__)  # __init__ would copy and check
 
 
 def constant(array: ndarray, node: Node | None = None) -> Tensor:

@@ -268,6 +268,18 @@ ERRORS = [
     (lambda: tg.Tensor(Foreign(np.int64)), "expected float32 or float64, got int64: write array.astype(np.float32)"),
     (lambda: tg.Tensor(np.array([1, 2])), "expected float32 or float64, got int64: write array.astype(np.float32)"),
     (lambda: tg.grad(weight() * 2.0, weight()), "sum it, or pass gy of that shape"),
+    (lambda: tg.Tensor(1.0, dtype=np.float64), "Tensor: expected arguments among data, requires_grad, got dtype="),
+    (lambda: tg.Tensor(), "Tensor: expected data, got nothing: write Tensor(data)"),
+    (lambda: tg.Parameter(3, 4), "Parameter: expected 1 positional argument (data), got 2: write Parameter(data)"),
+    (lambda: tg.grad(weight().sum()), "grad: expected xs, got nothing: write grad(y, xs)"),
+    (lambda: tg.grad(tg.exp, weight()), "grad: expected a Tensor y, got a function: write grad(f(x), x)"),
+    (lambda: tg.grad(weight().sum(), inputs=weight()), "grad: expected arguments among y, xs, gy, create_graph"),
+    (lambda: tg.where(weight() > 0), "where: expected a, b, got nothing: write where(condition, a, b)"),
+    (
+        lambda: tg.upsample(weight(), size=3),
+        "upsample: expected arguments among x, scale_factor, mode, align_corners, got size",
+    ),
+    (lambda: weight()[tg.Tensor(0.0)], "getitem: expected an index of numbers, got a Tensor: write x.numpy()"),
     (lambda: weight().__setitem__(0, 1.0), "a Tensor is an immutable value: build the new one with"),
     (
         lambda: tg.conv2d(np.zeros((1, 3, 8, 8), np.float32), np.zeros((3, 3, 3, 4), np.float32)),

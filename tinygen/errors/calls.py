@@ -80,6 +80,21 @@ def explained(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+def as_constructor(init: Callable[P, None]) -> Callable[P, None]:
+    """`explained` for the `__init__` of a class without `ExplainedCalls`; the error has the name of the class."""
+
+    @wraps(init)
+    def call(*args: P.args, **settings: P.kwargs) -> None:
+        try:
+            init(*args, **settings)
+        except TypeError:
+            own = list(inspect.signature(init).parameters.values())[1:]
+            check_call(type(args[0]).__name__, inspect.Signature(own), args[1:], settings)
+            raise
+
+    return call
+
+
 class ExplainedCalls(type):
     """A metaclass: a constructor call that doesn't fit raises the error of `check_call`; help() shows its signature."""
 

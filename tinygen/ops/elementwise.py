@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors.arrays import private, read_only
+from tinygen.errors.calls import explained
 from tinygen.ops.support.broadcasting import broadcast, elementwise
 from tinygen.tensor import Operand, Tensor, array_of, constant
 
@@ -159,6 +160,7 @@ def select(a, b, *, mask):
     return np.where(mask, a.data, b.data), lambda g: select(g, 0.0, mask=mask), lambda g: select(0.0, g, mask=mask)
 
 
+@explained
 def where(condition: Any, a: Operand, b: Operand) -> Tensor:
     """Entries of `a` where the boolean `condition` is true, else of `b`; entries not taken get a gradient of 0."""
     mask = private(np.asarray(array_of(condition)))

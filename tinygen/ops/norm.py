@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygen import kernels
+from tinygen.errors.calls import explained
 from tinygen.op import op
 from tinygen.ops.backward import group_norm_vjp, parts
 from tinygen.ops.shape import reshape
@@ -40,6 +41,7 @@ def group_norm(x, weight, bias, *, num_groups, eps=1e-5, activation=None, negati
     return value, *jointly(gradients, 3)
 
 
+@explained
 def batch_norm(
     x: Tensor,
     weight: Operand,
@@ -59,6 +61,7 @@ def batch_norm(
     return reshape(y, shape=x.shape)
 
 
+@explained
 def layer_norm(
     x: Tensor,
     weight: Operand,

@@ -5,6 +5,7 @@ import numpy as np
 from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.errors.arrays import private
+from tinygen.errors.calls import explained
 from tinygen.op import as_tensors, op
 from tinygen.ops.support.geometry import check_image
 from tinygen.tensor import Tensor
@@ -38,6 +39,7 @@ def resample(x, *, rows, columns):
     return kernels.resample(x.data, rows, columns), lambda g: resample(g, rows=rows.T, columns=columns.T)
 
 
+@explained
 def upsample(
     x: Tensor, scale_factor: int | tuple[int, int], *, mode: str = "nearest", align_corners: bool = False
 ) -> Tensor:

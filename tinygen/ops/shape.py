@@ -6,6 +6,7 @@ from itertools import accumulate
 import numpy as np
 
 from tinygen import kernels
+from tinygen.errors import arguments
 from tinygen.op import op
 from tinygen.ops.support.indices import check_axis, never_repeats, pairs, private_index
 from tinygen.tensor import Tensor
@@ -132,9 +133,7 @@ def stack(*xs, axis=0):
 @op
 def astype(x, *, dtype):
     """The same numbers in float32 or float64; the gradient has the dtype of x."""
-    before, dtype = x.dtype, np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"astype: a Tensor holds float32 or float64, not {dtype}")
+    before, dtype = x.dtype, arguments.float_dtype("astype", dtype)
     return x.data.astype(dtype), lambda g: astype(g, dtype=before)
 
 
