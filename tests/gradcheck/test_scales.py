@@ -98,22 +98,20 @@ def hidden(name, k, offset, a=1.0, b=1.0):
     offset=st.floats(0.1, 1e6),
     scales=st.one_of(st.just((0, 0)), st.tuples(st.integers(-125, 125), st.integers(-125, 125))),
     n=st.sampled_from([1, 2, 3, 70]),
-    error=st.sampled_from([1e-3, -1e-3, 0.5, -1.0, 100.0]),
+    error=st.sampled_from([1e-3, -1e-3, 0.5, -1.5, 100.0]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_offsets_inside_the_function(monkeypatch, name, k, offset, scales, n, error, seed):
     a, b = 10.0 ** scales[0], 10.0 ** scales[1]
     f, slope = hidden(name, k, offset, a, b)
     x = a * np.random.default_rng(seed).uniform(-3, 3, size=n)
-    assume(np.all((slope(x) == 0) | (np.abs(slope(x)) > 1e-290)))
+    assume(np.all(np.abs(slope(x)) > 1e-30 * b / a))
     how = dict(order=1, seed=seed, float32=False, raises=False)
     monkeypatch.setattr(checker, "blame", lambda *_: "")
     (right,) = check(lone(f, slope), x, **how).rows
     assert right.verdict in ("ok", "undecided"), right
     (wrong,) = check(lone(f, lambda x: slope(x) * (1 + error)), x, **how).rows
-    change = np.abs(f(x + 0.002 * np.abs(x).max()) - f(x)).max()
-    constant = error == -1 and change <= 64 * np.spacing(offset) * b
-    assert wrong.verdict != "ok" or (wrong.vacuous and constant), wrong
+    assert wrong.verdict != "ok", wrong
 
 
 def test_a_saturated_function_whose_values_have_gaps_is_undecided_and_the_report_says_why():
