@@ -38,7 +38,7 @@ def _by_numbers_of_two(plain, large, least):
 
 def _by_products(plain, large, least):
     """By the multiplications for each entry of a convolution's kernel."""
-    return lambda a, b, *rest: plain(a, b, *rest) if a.size * b.shape[-1] <= least else large(a, b, *rest)
+    return lambda a, b, *rest: plain(a, b, *rest) if a.size * b.shape[-1] < least else large(a, b, *rest)
 
 
 def _by_lists(plain, large, least):
