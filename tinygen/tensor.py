@@ -250,7 +250,7 @@ _new = cast(Any, object.__new__)  # __init__ would copy and check
 
 def constant(array: ndarray, node: Node | None = None) -> Tensor:
     """A Tensor around an array of float32 or float64, which becomes read-only; nothing is copied or checked."""
-    array.setflags(False)
+    array.setflags(False)  # pyright: ignore[reportCallIssue]  # by position: faster
     tensor = _new(Tensor)
     tensor.data = array
     tensor.node = node

@@ -87,7 +87,7 @@ class NoFunction(ModuleType):
     def __getattr__(self, name: str):
         raise missing(self, name)
 
-    def __call__(self, *args, **settings):
+    def __call__(self, *args: object, **settings: object) -> None:
         name = self.__name__.rpartition(".")[2]
         raise TypeError(f"{self.__name__} is a module, not a function: write {FUNCTIONS[name]}")
 

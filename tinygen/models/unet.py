@@ -21,7 +21,9 @@ GROUPS = 8  # of every GroupNorm; each needs two channels, because a group of on
 KNOWN = 1024  # the waves of the times 0, 1, 2, ... below this are computed once
 
 
-def sinusoidal_embedding(t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: DType = np.float32):
+def sinusoidal_embedding(
+    t: np.ndarray, features: int, *, base: float = 10_000.0, dtype: DType = np.float32
+) -> np.ndarray:
     """Times t (N,) as (N, features): sin(ωᵢ t), then cos(ωᵢ t), with ωᵢ = base^(-2i/features), i < features/2.
 
     Slow waves separate early from late times, fast waves separate neighbours (Vaswani et al. 2017, section 3.5).

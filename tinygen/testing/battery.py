@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def check_op(
     *,
     examples: int = 25,
     seed: int = 0,
-    **flags,
+    **flags: Any,
 ) -> dict[tuple[str, str], Shown]:
     """Hold an op of your own to everything that tinygen's own ops are held to.
 

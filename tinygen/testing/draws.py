@@ -4,7 +4,7 @@ Structure (sizes, axes, choices) is drawn one integer at a time, smallest first,
 hypothesis draw those integers and shrink a failing example.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,7 @@ def integral(rng: Rng, shape: Shape) -> np.ndarray:
     return np.asarray(rng.integers(-4, 5, size=shape), np.float64)
 
 
-def away_from(*kinks: float):
+def away_from(*kinks: float) -> Callable[[Rng, Shape], np.ndarray]:
     """Normal numbers, those nearer than 0.05 to a kink pushed off it."""
 
     def draw(rng: Rng, shape: Shape) -> np.ndarray:

@@ -5,6 +5,8 @@ e⁻³⁰⁰ beside 1, and the square of a subnormal float32, keep their digits.
 """
 
 import operator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 
 import numpy as np
@@ -20,7 +22,7 @@ def wide(array: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def narrow(numbers) -> np.ndarray:
+def narrow(numbers: np.ndarray | Sequence) -> np.ndarray:
     """The nearest float64 to each entry."""
     return np.array([float(x) for x in np.ravel(numbers)])
 
@@ -90,7 +92,7 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _compare(_name)
 
 
-def derivative(f, numbers: list[np.ndarray], i: int) -> np.ndarray:
+def derivative(f: Callable, numbers: list[np.ndarray], i: int) -> np.ndarray:
     """∂f/∂xᵢ at each entry as float64 by a tiny central difference, and NaN at a kink, where the two sides differ."""
     x = numbers[i]
     h = np.array([abs(entry) * Decimal("1e-30") if entry else Wide(Decimal("1e-90")) for entry in x], object)
@@ -101,6 +103,6 @@ def derivative(f, numbers: list[np.ndarray], i: int) -> np.ndarray:
     return np.where(kink, np.nan, narrow((above - below) / (2 * h)))
 
 
-def precisely():
+def precisely() -> AbstractContextManager:
     """A context in which wide numbers have their digits."""
     return localcontext(PRECISION)
