@@ -98,7 +98,7 @@ def write_code_of_pages(folder: Path, pages: list[Path]) -> list[Path]:
     return paths
 
 
-@requires("pyright")
+@requires("pyright", "torch")
 def test_pyright_finds_no_error_in_the_package_and_on_the_pages(tmp_path):
     shutil.copytree(ROOT / "tinygen", tmp_path / "tinygen", ignore=shutil.ignore_patterns("__pycache__"))
     write_code_of_pages(tmp_path, PAGES)
