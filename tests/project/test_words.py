@@ -21,18 +21,15 @@ WORDS = {  # few, and certain: each is wrong wherever it appears
     r"strangers": "other processes",
 }
 
-KERNELS = ROOT / "tinygen" / "kernels"  # not yet in plain words, like docs/fast.md: include both when they are
-
 
 @pytest.mark.parametrize("word", WORDS)
 def test_plain_words(word):
     pattern = re.compile(rf"\b({word})\b", re.IGNORECASE)
     paths = [path for path in PROJECT if path.relative_to(ROOT).parts[0] in ("tinygen", "examples", "tools")]
     pages = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which lists old names
-    texts = [path for path in [*paths, *pages] if not path.is_relative_to(KERNELS) and path.name != "fast.md"]
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in texts
+        for path in [*paths, *pages]
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if pattern.search(line)
     ]
