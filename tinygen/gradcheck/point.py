@@ -112,7 +112,7 @@ def outputs_of(y: Tensor | Sequence[Tensor]) -> list[Tensor]:
     for tensor in outputs or [y]:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"check: f must answer a Tensor or a tuple of Tensors, not {type(tensor).__name__}")
-    return outputs
+    return [tensor for tensor in outputs if isinstance(tensor, Tensor)]
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

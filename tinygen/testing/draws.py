@@ -69,7 +69,7 @@ def index(rng: Rng, whole: Shape) -> Any:
     count = int(rng.integers(1, 4))
     if len(whole) > 1 and min(whole[:2]) and one_in(rng, 2):
         return tuple(_repeated(rng, n, count) for n in whole[:2])
-    rows = _repeated(rng, whole[0], count)
+    rows = _repeated(rng, next(iter(whole)), count)
     return rows if not one_in(rng, 3) else (np.stack([rows, rows]), Ellipsis, slice(None, None, -1))[: len(whole) + 1]
 
 

@@ -68,7 +68,7 @@ def arrays(
 
 
 @st.composite
-def conv_forms(draw) -> dict[str, tuple[int, int]]:
+def conv_forms(draw) -> dict[str, tuple[int, ...]]:
     """Pairs `kernel_size`, `stride`, `padding`, `dilation`, with an image `size` that they fit and its `outputs`."""
     rng = _drawn(draw)
     form = draws.window(rng)

@@ -123,9 +123,9 @@ def _called_by_rules(case: Case, order: int) -> list[str]:
 
 def _row(case: Case, argument: str, found: _Found, calls: str) -> Row:
     errors = {
-        name: seen.get(argument, seen.get("*"))
+        name: error
         for name, seen in found.errors.items()
-        if math.isfinite(seen.get(argument, seen.get("*", math.inf)))
+        if (error := seen.get(argument, seen.get("*"))) is not None and math.isfinite(error)
     }
     derivatives = {name: error for name, error in errors.items() if LEVELS[name] != VALUE}
     why = found.why.get(argument, "")

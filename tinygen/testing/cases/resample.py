@@ -30,7 +30,7 @@ def _blocks(rng):
 
 def _blocks_oracle(x, scale):
     sh, sw = scale
-    return sum(x[:, i::sh, j::sw] for i in range(sh) for j in range(sw))
+    return np.asarray(sum(x[:, i::sh, j::sw] for i in range(sh) for j in range(sw)))
 
 
 def _resample(rng):
@@ -41,8 +41,8 @@ def _resample(rng):
 
 
 def _resample_oracle(x, rows, columns):
-    y = sum(rows[:, h, None, None] * x[:, None, h] for h in range(x.shape[1]))  # (N, H', W, C)
-    return sum(columns[:, w, None] * y[:, :, None, w] for w in range(x.shape[2]))  # (N, H', W', C)
+    y = np.asarray(sum(rows[:, h, None, None] * x[:, None, h] for h in range(x.shape[1])))  # (N, H', W, C)
+    return np.asarray(sum(columns[:, w, None] * y[:, :, None, w] for w in range(x.shape[2])))  # (N, H', W', C)
 
 
 def _upsample(rng):
