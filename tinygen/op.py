@@ -12,23 +12,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
-from typing import Any, ParamSpec, Protocol, overload
+from typing import Any, ParamSpec, overload
 
 import numpy as np
 from numpy import ndarray
 
-from tinygen.errors.arguments import python_number
 from tinygen.errors.arrays import as_array, check_dtype
-from tinygen.errors.calls import check_call
+from tinygen.errors.calls import check_call, check_settings
 from tinygen.tensor import OPS, Node, Parameter, Tensor, constant
 
 P = ParamSpec("P")
 Prepare = Callable[[tuple], tuple[Tensor, ...]]
 Restore = Callable[[tuple, Tensor], Tensor]
-
-
-class _Decorator(Protocol):
-    def __call__(self, rule: Callable[P, Any], /) -> Callable[P, Tensor]: ...
 
 
 RULES: dict[Callable, Callable] = {}  # of every op; ops/backward.py exchanges some for faster ones
@@ -39,7 +34,7 @@ def op(rule: Callable[P, Any], *, prepare: Prepare = ..., restore: Restore | Non
 
 
 @overload
-def op(*, prepare: Prepare = ..., restore: Restore | None = ...) -> "_Decorator": ...
+def op(*, prepare: Prepare = ..., restore: Restore = ...) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]: ...
 
 
 def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
@@ -59,7 +54,7 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
 
     def apply(*args, **settings):
         if settings:
-            _check_settings(name, settings)
+            check_settings(name, settings)
         try:
             inputs = prepare(args)
             current = RULES[apply]
@@ -121,20 +116,6 @@ def _as_tensor(a: Any, dtype: np.dtype | None) -> Tensor:
         a = a.item()  # a NumPy scalar is a number, as Python's are
     tensor = constant(as_array(a, dtype))
     return tensor if dtype is None or tensor.dtype == dtype else OPS["astype"](tensor, dtype=dtype)
-
-
-def _check_settings(name: str, settings: dict[str, Any]) -> None:
-    """Refuse Tensors; turn NumPy numbers into Python numbers in place, because a NumPy float64 promotes float32."""
-    for setting, value in settings.items():
-        if isinstance(value, (np.generic, ndarray)):
-            settings[setting] = python_number(value)
-        elif isinstance(value, Tensor) and setting == "index":
-            raise TypeError(f"{name}: expected an index of numbers, got a Tensor: write x.numpy().astype(int)")
-        elif isinstance(value, Tensor):
-            raise TypeError(
-                f"{name}: {setting} is a Tensor passed by keyword, which no gradient would reach: "
-                "inputs go by position, settings and indices are numbers and NumPy arrays"
-            )
 
 
 # -- recording ---------------------------------------------------------------------------------------------------------

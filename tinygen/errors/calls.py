@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from tinygen.errors.arguments import python_number
 from tinygen.errors.names import KEYWORDS
 
 P = ParamSpec("P")
@@ -51,6 +52,20 @@ def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapp
         return f"expected arguments among {', '.join(n for n in known if n != 'self')}, {given}{hint}"
     absent = [p.name for p in inputs[len(args) :] + named if p.default is p.empty and p.name not in settings]
     return f"expected {', '.join(absent)}, got nothing: write {_call(who, known)}" if absent else ""
+
+
+def check_settings(who: str, settings: dict[str, Any]) -> None:
+    """Refuse Tensors; turn NumPy numbers into Python numbers in place, because a NumPy float64 promotes float32."""
+    for name, value in settings.items():
+        if isinstance(value, (np.generic, np.ndarray)):
+            settings[name] = python_number(value)
+        elif hasattr(value, "requires_grad") and name == "index":
+            raise TypeError(f"{who}: expected an index of numbers, got a Tensor: write x.numpy().astype(int)")
+        elif hasattr(value, "requires_grad"):
+            raise TypeError(
+                f"{who}: {name} is a Tensor passed by keyword, which no gradient would reach: "
+                "inputs go by position, settings and indices are numbers and NumPy arrays"
+            )
 
 
 def _call(who: str, parameters: Mapping[str, inspect.Parameter]) -> str:
