@@ -144,7 +144,7 @@ def test_running_out_of_memory_in_the_constructor_deletes_no_run(monkeypatch, ca
 @pytest.mark.parametrize(
     "name, given, message",
     [
-        ("diffusion_digits", ["--channels", "10"], "channels must be a multiple of 16"),
+        ("diffusion_digits", ["--channels", "10"], "channels to be a multiple of 16"),
         ("dcgan", ["--batch-size", "64", "--limit", "20"], "leaves no batch of 64 from 20 rows"),
         ("conv_autoencoder", ["--latent", "65"], "between 1 and the 64 pixels"),
         ("linear_autoencoder_is_pca", ["--latent", "64"], "below the rank of the data, got 64"),
