@@ -71,8 +71,8 @@ def _walk(root: Node, targets: set[Node], gradients: dict[Node, Tensor], keep: b
         for parent, vjp in node.edges:
             if parent in leading:
                 share = vjp(g) if y is None or not takes_output(vjp) else vjp(g, y)
-                if not _fits(share, parent):
-                    raise _wrong_share(node, parent, vjp, share)
+                if type(share) is not Tensor or share.data.shape != parent.shape:
+                    _check_share(node, parent, vjp, share)
                 gradients[parent] = gradients[parent] + share if parent in gradients else share
         if not keep:
             node.edges = node.output = None
@@ -153,20 +153,17 @@ def _cotangent(y: Tensor, gy: Operand | None) -> Tensor:
     return gy if gy.dtype == y.dtype else gy.astype(y.dtype)
 
 
-def _fits(share: Any, parent: Node) -> bool:
-    """Whether a rule returned a Tensor of the shape of its input; a checker examines other results too."""
-    if isinstance(share, Tensor) and share.data.shape == parent.shape:
-        return True
-    return mode.trusting and isinstance(share, Tensor | np.ndarray)
-
-
-def _wrong_share(node: Node, parent: Node, vjp: Callable, share: Any) -> Exception:
+def _check_share(node: Node, parent: Node, vjp: Callable, share: Any) -> None:
+    """Raise unless a rule returned a Tensor of the shape of its input, or its result is only being examined."""
+    if mode.trusting and isinstance(share, Tensor | np.ndarray):
+        return
     who = f"{node.op.__name__}: expected the derivative rule at {place_of(vjp)} to return a Tensor of shape"
     if not isinstance(share, Tensor):
         hint = "compute it with tinygen's ops, not with .data"
-        return TypeError(f"{who} {parent.shape}, got {type(share).__name__}: {hint}")
-    hint = "sum over axes that the op broadcast, spread over axes that it summed"
-    return ValueError(f"{who} {parent.shape}, got {share.shape}: {hint}")
+        raise TypeError(f"{who} {parent.shape}, got {type(share).__name__}: {hint}")
+    if share.shape != parent.shape:
+        hint = "sum over axes that the op broadcast, spread over axes that it summed"
+        raise ValueError(f"{who} {parent.shape}, got {share.shape}: {hint}")
 
 
 def place_of(function: Any) -> str:

@@ -62,9 +62,7 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
         except (TypeError, ValueError):
             check_call(name, inspect.signature(rule), args, settings)  # raises if the call doesn't fit the signature
             raise
-        y = constant(value if type(value) is ndarray else np.asarray(value))  # NumPy turns 0-d results into scalars
-        if mode.recording:
-            _record(apply, current, inputs, vjps, y)
+        y = _recorded(apply, current, inputs, vjps, value)
         if mode.trace is not None:
             mode.trace.append((apply, inputs, settings, y))
         return y if restore is None else restore(args, y)
@@ -123,19 +121,24 @@ def _as_tensor(a: Any, dtype: np.dtype | None) -> Tensor:
 _KEEPS_OUTPUT: dict[Callable, bool] = {}  # does a vjp of this rule take the output? Known once the rule has run
 
 
-def _record(op: Callable, rule: Callable, inputs: tuple[Tensor, ...], vjps: list[Callable], y: Tensor) -> None:
-    """Give y its node, with an edge to each input that is a variable; nothing, if there is none."""
-    edges = []
-    for x, vjp in zip(inputs, vjps):
-        parent = x.node
-        if parent is not None:
-            edges.append((parent, vjp))
-    if edges:
-        keeps = _KEEPS_OUTPUT.get(rule)
-        if keeps is None:
-            _check_rules(op.__name__, inputs, vjps)
-            keeps = _KEEPS_OUTPUT[rule] = any(map(takes_output, vjps))
-        y.node = Node(op, edges, y.data if keeps else None, y.data.shape)
+def _recorded(op: Callable, rule: Callable, inputs: tuple[Tensor, ...], vjps: list[Callable], value: Any) -> Tensor:
+    """The output of an op, with a node that has an edge to each input that is a variable; no node if there is none."""
+    if type(value) is not ndarray:
+        value = np.asarray(value)  # NumPy turns 0-d results into scalars
+    y = constant(value)
+    if mode.recording:
+        edges = []
+        for x, vjp in zip(inputs, vjps):
+            parent = x.node
+            if parent is not None:
+                edges.append((parent, vjp))
+        if edges:
+            keeps = _KEEPS_OUTPUT.get(rule)
+            if keeps is None:
+                _check_rules(op.__name__, inputs, vjps)
+                keeps = _KEEPS_OUTPUT[rule] = any(map(takes_output, vjps))
+            y.node = Node(op, edges, value if keeps else None, value.shape)
+    return y
 
 
 def _check_rules(name: str, inputs: tuple[Tensor, ...], vjps: list[Callable]) -> None:

@@ -85,6 +85,9 @@ COMPILED = {
 }
 
 
+FLOAT32 = np.dtype(np.float32)
+
+
 @cache
 def _modules() -> dict[str, Any]:
     """The compiled modules; none, with a warning, if numba is not installed."""
@@ -115,11 +118,13 @@ def compiled(name: str) -> Callable:
 
     For these it returns NotImplemented.
     """
-    plain, float64 = getattr(reference, name), COMPILED[name].float64
+    plain, float64, fast = getattr(reference, name), COMPILED[name].float64, None
 
     @wraps(plain)
     def kernel(first, *rest):
-        result = _fast(name)(first, *rest) if float64 or first.dtype == np.float32 else NotImplemented
+        nonlocal fast
+        fast = fast or _fast(name)
+        result = fast(first, *rest) if float64 or first.dtype == FLOAT32 else NotImplemented
         return plain(first, *rest) if result is NotImplemented else result
 
     return kernel
