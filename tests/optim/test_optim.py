@@ -127,7 +127,7 @@ def test_arrays_are_replaced_and_never_written_to(make, seed, dtype):
         assert p.size == 0 or not np.array_equal(p.data, before)
 
 
-@pytest.mark.parametrize("shape", [(60, 20), (600, 500)], ids=["small", "large"])
+@pytest.mark.parametrize("shape", [(3, 2), (60, 20), (600, 500)], ids=["small", "middle", "large"])
 def test_a_parameter_takes_the_new_array_as_it_is(shape, monkeypatch):
     """The kernel has just made it, and nothing else holds it: a copy would take a third of the step's time."""
     outputs, adam = [], kernels.adam

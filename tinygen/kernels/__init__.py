@@ -71,14 +71,14 @@ COMPILED = {
         ("reduce", 1 << 13, _by_numbers, False, "variance"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
-        ("conv", 1 << 11, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
+        ("conv", 1 << 8, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
         ("pool", 1 << 8, _by_numbers, True, "max_pool2d_indices"),
         ("upsample", 1 << 14, _by_numbers, False, "upsample_nearest"),
         ("upsample", 1 << 8, _by_numbers, False, "sum_blocks"),
         ("copy", 1 << 17, _by_numbers, False, "contiguous"),
         ("copy", 1 << 17, _by_lists, True, "concat"),
-        ("optim", 1 << 9, _by_lists, True, "adam rmsprop"),
+        ("optim", 1 << 8, _by_lists, True, "adam rmsprop"),
         ("optim", 1 << 12, _by_lists, True, "sgd moving_average sum_of_squares"),
     )
     for name in names.split()

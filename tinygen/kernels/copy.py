@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import as_strided
 from tinygen.kernels.machine.jit import as_input, kernel
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_in_block, share
+from tinygen.kernels.machine.window import copy
 
 
 def contiguous(x):
@@ -20,7 +21,7 @@ def contiguous(x):
     y, step = empty(x.shape, x.dtype), x.strides[-2] // x.itemsize
     n, c = x.size // x.shape[-1], x.shape[-1]
     pixels, each = as_input(as_strided(x, ((n - 1) * step + c,), x.strides[-1:])), rows_in_block(n, x.size)
-    share(_pick, -(-n // each), pixels, step, y.reshape(n, c), each)
+    share(_copy_rows, -(-n // each), pixels, step, y.reshape(-1), 0, c, (n, c, each))
     return y
 
 
@@ -30,25 +31,17 @@ def concat(arrays, axis):
     before = arrays[0].shape[:axis]
     y = empty((*before, sum(a.shape[axis] for a in arrays), *arrays[0].shape[axis + 1 :]), np.float32)
     n, at = math.prod(before), 0
-    whole = y.reshape(n, y.size // n)
     for a in arrays:
-        part, each = as_input(a).reshape(n, a.size // n), rows_in_block(n, a.size)
-        share(_place, -(-n // each), part, whole, at, each)
-        at += part.shape[1]
+        width, each = a.size // n, rows_in_block(n, a.size)
+        whole, sizes = y.reshape(-1), (n, width, each)
+        share(_copy_rows, -(-n // each), as_input(a).reshape(-1), width, whole, at, y.size // n, sizes)
+        at += width
     return y
 
 
 @kernel
-def _pick(x, step, y, each, start, stop):
-    width = y.shape[1]
-    for row in range(start * each, min(stop * each, len(y))):
-        for q in range(width):
-            y[row, q] = x[row * step + q]
-
-
-@kernel
-def _place(x, y, at, each, start, stop):
-    width = x.shape[1]
-    for row in range(start * each, min(stop * each, len(x))):
-        for q in range(width):
-            y[row, at + q] = x[row, q]
+def _copy_rows(x, x_row, y, y_at, y_row, sizes, start, stop):
+    """Rows whose first numbers are `x_row` and `y_row` apart; `sizes` are (rows, width, rows in a block)."""
+    rows, width, each = sizes
+    for row in range(start * each, min(stop * each, rows)):
+        copy(x, row * x_row, y, y_at + row * y_row, width)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygen.kernels.machine.jit import kernel, whole_registers
+from tinygen.kernels.machine.jit import kernel, piece, whole_registers
 from tinygen.kernels.machine.vector_math import f32, sigmoids
 
 RUN = 32  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
@@ -15,6 +15,19 @@ def _place(block, cut, n):
     first, piece = block // cut.pieces * cut.examples, block % cut.pieces
     start = piece * cut.rows
     return first, min(first + cut.examples, n), piece, start, min(start + cut.rows, cut.height)
+
+
+@piece
+def sum_rows(x, first, last, few):
+    """The sum of rows first..last of x, in its own type."""
+    few[:] = 0
+    for r in range(first, last - 3, 4):  # four rows at a time, or `few` would be read and written for each
+        a, b, c, d = x[r], x[r + 1], x[r + 2], x[r + 3]
+        for j in range(len(few)):
+            few[j] += (a[j] + b[j]) + (c[j] + d[j])
+    for r in range(last - (last - first) % 4, last):
+        for j in range(len(few)):
+            few[j] += x[r, j]
 
 
 @kernel
@@ -59,15 +72,7 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
     each, count = channels // groups, x.size // groups
     sums[:] = 0
     for top in range(0, rows, RUN):
-        few[:] = 0
-        bottom = min(top + RUN, rows)
-        for r in range(top, bottom - 3, 4):  # four rows at a time, or `few` would be read and written for each
-            a, b, c, d = x[r], x[r + 1], x[r + 2], x[r + 3]
-            for j in range(width):
-                few[j] += (a[j] + b[j]) + (c[j] + d[j])
-        for r in range(bottom - (bottom - top) % 4, bottom):
-            for j in range(width):
-                few[j] += x[r, j]
+        sum_rows(x, top, min(top + RUN, rows), few)
         for j in range(width):
             sums[j] += few[j]
     _add_up(sums, channels)
@@ -150,16 +155,12 @@ def _apply(x, y, mean, scale, shift, kind, slope):
         for r in range(rows):
             for j in range(width):
                 y[r, j] = (x[r, j] - mean[j]) * scale[j] + shift[j]
-    elif kind == 1 and slope == 0:  # 0 · z would be NaN where z is -∞
-        for r in range(rows):
-            for j in range(width):
-                z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                y[r, j] = slope if z <= 0 else z
     elif kind == 1:
         for r in range(rows):
             for j in range(width):
                 z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                y[r, j] = z if z > 0 else slope * z
+                low = slope * z if slope != 0 else slope  # 0 · z would be NaN where z is -∞
+                y[r, j] = low if z <= 0 else z
     else:
         for r in range(rows):
             for j in range(width):

@@ -13,6 +13,7 @@ from tinygen.kernels import norm, reference
 from tinygen.kernels.machine.jit import as_input, kernel, whole_registers
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
+from tinygen.kernels.norm_loops import sum_rows
 
 BLOCK = 1 << 14  # numbers in a block
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
@@ -83,16 +84,7 @@ def _sum(x, sums, each, start, stop):
     pieces, few = sums.shape[1], np.empty(width, np.float32)
     for block in range(start, stop):
         i, piece = block // pieces, block % pieces
-        first, last = piece * each, min((piece + 1) * each, rows)
-        few[:] = 0
-        for r in range(first, last - 3, 4):  # four rows at a time, or `few` would be read and written for each
-            a, b, c, d = x[i, r], x[i, r + 1], x[i, r + 2], x[i, r + 3]
-            for j in range(width):
-                few[j] += (a[j] + b[j]) + (c[j] + d[j])
-        for r in range(last - (last - first) % 4, last):
-            a = x[i, r]
-            for j in range(width):
-                few[j] += a[j]
+        sum_rows(x[i], piece * each, min((piece + 1) * each, rows), few)
         _add_up(few, sums[i, piece])
 
 
