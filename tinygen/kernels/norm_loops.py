@@ -31,6 +31,34 @@ def sum_rows(x, first, last, few):
 
 
 @kernel
+def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
+    """Σ gz · (x - mean) and Σ gz along the rows; without gz, Σ (x - mean)² and Σ (x - mean)."""
+    whole_registers()
+    rows, width = x.shape
+    sum_gx[:] = 0
+    sum_g[:] = 0
+    for top in range(0, rows, RUN):
+        few_gx[:] = 0
+        few_g[:] = 0
+        bottom = min(top + RUN, rows)
+        for r in range(top, bottom - 1, 2):
+            for j in range(width):
+                p, q = x[r, j] - mean[j], x[r + 1, j] - mean[j]
+                a, b = (p, q) if gz is None else (gz[r, j], gz[r + 1, j])
+                few_gx[j] += a * p + b * q
+                few_g[j] += a + b
+        for r in range(bottom - (bottom - top) % 2, bottom):
+            for j in range(width):
+                p = x[r, j] - mean[j]
+                a = p if gz is None else gz[r, j]
+                few_gx[j] += a * p
+                few_g[j] += a
+        for j in range(width):
+            sum_gx[j] += few_gx[j]
+            sum_g[j] += few_g[j]
+
+
+@kernel
 def _repeat(row, channels):
     """The value at the first position of a row, at all of them."""
     for start in range(channels, len(row), channels):
@@ -83,26 +111,7 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
         for c in range(k * each, (k + 1) * each):
             mean[c] = total / count
     _repeat(mean, channels)
-    sums[:] = 0
-    squares[:] = 0
-    for top in range(0, rows, RUN):
-        few[:] = 0
-        few_squares[:] = 0
-        bottom = min(top + RUN, rows)
-        for r in range(top, bottom - 1, 2):
-            a, b = x[r], x[r + 1]
-            for j in range(width):
-                p, q = a[j] - mean[j], b[j] - mean[j]
-                few[j] += p + q
-                few_squares[j] += p * p + q * q
-        for r in range(bottom - (bottom - top) % 2, bottom):
-            for j in range(width):
-                p = x[r, j] - mean[j]
-                few[j] += p
-                few_squares[j] += p * p
-        for j in range(width):
-            sums[j] += few[j]
-            squares[j] += few_squares[j]
+    _gather(None, x, mean, few_squares, few, squares, sums)
     _add_up(sums, channels)
     _add_up(squares, channels)
     for k in range(groups):
@@ -123,12 +132,12 @@ def merge(parts, cut):
     whole = np.zeros((n, 2, groups))
     for i in range(n):
         for moment in range(2):
-            for piece in range(pieces):
-                share = (min((piece + 1) * cut.rows, cut.height) - piece * cut.rows) / cut.height
+            for part in range(pieces):
+                share = (min((part + 1) * cut.rows, cut.height) - part * cut.rows) / cut.height
                 for k in range(groups):
-                    off = parts[i, piece, 0, k] - whole[i, 0, k]
+                    off = parts[i, part, 0, k] - whole[i, 0, k]
                     whole[i, moment, k] += share * (
-                        parts[i, piece, 1, k] + off * off if moment else parts[i, piece, 0, k]
+                        parts[i, part, 1, k] + off * off if moment else parts[i, part, 0, k]
                     )
     return whole
 
@@ -217,7 +226,7 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
                 if kind == 0:
                     _combine(gs, xs, out, mean, scale, of_x, rest)
                 else:
-                    _combine_in_place(out, xs, mean, scale, of_x, rest)
+                    _combine(None, xs, out, mean, scale, of_x, rest)
 
 
 @kernel
@@ -241,45 +250,14 @@ def _activation_gradient(g, x, gz, mean, scale, shift, kind, slope):
 
 
 @kernel
-def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
-    """Σ gz · (x - mean) and Σ gz along the rows."""
-    whole_registers()
-    rows, width = x.shape
-    sum_gx[:] = 0
-    sum_g[:] = 0
-    for top in range(0, rows, RUN):
-        few_gx[:] = 0
-        few_g[:] = 0
-        bottom = min(top + RUN, rows)
-        for r in range(top, bottom - 1, 2):
-            a, b, p, q = gz[r], gz[r + 1], x[r], x[r + 1]
-            for j in range(width):
-                few_gx[j] += a[j] * (p[j] - mean[j]) + b[j] * (q[j] - mean[j])
-                few_g[j] += a[j] + b[j]
-        for r in range(bottom - (bottom - top) % 2, bottom):
-            for j in range(width):
-                few_gx[j] += gz[r, j] * (x[r, j] - mean[j])
-                few_g[j] += gz[r, j]
-        for j in range(width):
-            sum_gx[j] += few_gx[j]
-            sum_g[j] += few_g[j]
-
-
-@kernel
 def _combine(g, x, gx, mean, scale, of_x, rest):
-    """gx = g · scale + (x - mean) · of_x + rest."""
+    """gx = gz · scale + (x - mean) · of_x + rest; gz is g, or gx itself if g is None.
+
+    numba compiles a loop for each of the two, because one over two names of the same memory is not vectorised.
+    """
     whole_registers()
     rows, width = x.shape
     for r in range(rows):
         for j in range(width):
-            gx[r, j] = g[r, j] * scale[j] + (x[r, j] - mean[j]) * of_x[j] + rest[j]
-
-
-@kernel
-def _combine_in_place(gx, x, mean, scale, of_x, rest):
-    """The same where gx holds gz; a loop of its own, for one over two names of the same memory is not vectorised."""
-    whole_registers()
-    rows, width = x.shape
-    for r in range(rows):
-        for j in range(width):
-            gx[r, j] = gx[r, j] * scale[j] + (x[r, j] - mean[j]) * of_x[j] + rest[j]
+            gz = gx[r, j] if g is None else g[r, j]
+            gx[r, j] = gz * scale[j] + (x[r, j] - mean[j]) * of_x[j] + rest[j]

@@ -5,6 +5,8 @@ memory (m, v, averages) is written in place and must be contiguous. A step also 
 it wrote are finite, which the same pass computes: if they are, so are the numbers; if not, each has to be checked.
 """
 
+from itertools import repeat
+
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
@@ -23,9 +25,7 @@ def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
-    if μ:
-        return _stepped(_sgd_with_momentum, zip(θs, gs, vs), (α, μ, μ if nesterov else 0.0, λ))
-    return _stepped(_sgd, zip(θs, gs), (α, λ))
+    return _stepped(_sgd, zip(θs, gs, vs if μ else repeat(None)), (α, μ, μ if nesterov else 0.0, λ))
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
@@ -50,7 +50,7 @@ def _stepped(rule, parameters, numbers) -> tuple[list[np.ndarray], bool]:
     for arrays in parameters:
         θ = arrays[0]
         new = np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype)
-        flat = [x.ravel() for x in arrays]
+        flat = [None if x is None else x.ravel() for x in arrays]
         flat[0].setflags(write=False)  # these views are read-only, so that a kernel is compiled once, whether or not
         flat[1].setflags(write=False)  # the arrays themselves may be written to
         share(rule, _blocks(θ), *flat, new.ravel(), *numbers, overflow)
@@ -88,21 +88,19 @@ def _mixed(old, new, keep, rest):
 
 @kernel
 def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, short, overflow, start, stop):
-    """`short` is None, so that numba leaves the second loop out, unless a mean is mostly made of the new numbers."""
+    """`short` is None, so that numba leaves the branch out, unless a mean is mostly made of the new numbers."""
     f = θ.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
     β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
     for block in range(start, stop):
         part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
         θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
-        if short is None:
-            for i in range(θb.size):
-                gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+        for i in range(θb.size):
+            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+            if short is None:
                 mb[i] += rest1 * (gi - mb[i])
                 vb[i] += rest2 * (gi * gi - vb[i])
-        else:
-            for i in range(θb.size):
-                gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+            else:
                 mb[i] = _mixed(mb[i], gi, β1, rest1)
                 vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
         for i in range(θb.size):  # a loop of its own: LLVM doesn't vectorise one that makes all three
@@ -113,32 +111,25 @@ def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, 
 
 
 @kernel
-def _sgd(θ, g, new, α, λ, overflow, start, stop):
-    f = θ.dtype.type
-    α, λ = f(α), f(λ)
-    for block in range(start, stop):
-        part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
-        θb, gb, newb = θ[part], g[part], new[part]
-        for i in range(θb.size):
-            newb[i] = θb[i] - α * (gb[i] + λ * θb[i] if λ else gb[i])
-            squares += newb[i] * newb[i]
-        if not squares < np.inf:
-            overflow[0] = True
-
-
-@kernel
-def _sgd_with_momentum(θ, g, v, new, α, μ, ahead, λ, overflow, start, stop):
+def _sgd(θ, g, v, new, α, μ, ahead, λ, overflow, start, stop):
+    """v is None without momentum, and numba leaves the branch for it out."""
     f = θ.dtype.type
     α, μ, ahead, λ = f(α), f(μ), f(ahead), f(λ)
     for block in range(start, stop):
         part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
-        θb, gb, vb, newb = θ[part], g[part], v[part], new[part]
+        θb, gb, newb = θ[part], g[part], new[part]
+        vb = newb if v is None else v[part]
         for i in range(θb.size):
             gi = gb[i] + λ * θb[i] if λ else gb[i]
-            vi = μ * vb[i] + gi
-            vb[i] = vi
-            newb[i] = θb[i] - α * (gi + ahead * vi if ahead else vi)
-            squares += newb[i] * newb[i] + vi * vi
+            if v is None:
+                step = gi
+            else:
+                vi = μ * vb[i] + gi
+                vb[i] = vi
+                step = gi + ahead * vi if ahead else vi
+                squares += vi * vi
+            newb[i] = θb[i] - α * step
+            squares += newb[i] * newb[i]
         if not squares < np.inf:
             overflow[0] = True
 
