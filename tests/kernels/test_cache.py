@@ -83,7 +83,7 @@ def test_every_kernel_on_disk_knows_all_files():
     ]
     kernels = [d for module in modules for d in vars(module).values() if isinstance(d, Dispatcher)]
     on_disk = {d for d in kernels if d.stats.cache_path}
-    assert len(on_disk) > 50
+    assert len(on_disk) > 40
     assert [d for d in on_disk if numba_internals.SOURCES not in d._cache._cache_file._made_for(())] == []
 
 

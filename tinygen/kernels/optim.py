@@ -6,6 +6,7 @@ it wrote are finite, which the same pass computes: if they are, so are the numbe
 """
 
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def _stepped(rule, parameters, numbers) -> tuple[list[np.ndarray], bool]:
     for arrays in parameters:
         θ = arrays[0]
         new = np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype)
-        flat = [None if x is None else x.ravel() for x in arrays]
+        flat: list[Any] = [None if x is None else x.ravel() for x in arrays]
         flat[0].setflags(write=False)  # these views are read-only, so that a kernel is compiled once, whether or not
         flat[1].setflags(write=False)  # the arrays themselves may be written to
         share(rule, _blocks(θ), *flat, new.ravel(), *numbers, overflow)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from tinygen.kernels.machine.jit import machine_code
-from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTOR, address, lanes, load, store, vector_at
+from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTOR, lanes, load, place, store
 
 
 def one_axis(matrices: dict[int, np.ndarray]):
@@ -70,22 +70,15 @@ def _store_all(typing_context, array, at, step, values):
     def generate(context, builder, signature, args):
         data, first, distance, vectors = args
         for k in range(values.count):
-            place = _place(context, builder, array, data, first, (k, distance))
-            builder.store(builder.extract_value(vectors, k), place, align=4)
+            pointer = place(context, builder, array, data, first, (k, distance))
+            builder.store(builder.extract_value(vectors, k), pointer, align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, values), generate
 
 
-def _place(context, builder, array_type, array, at, *steps):
-    """The vector at entry at + Σ times · size of an array."""
-    for times, size in steps:
-        at = builder.add(at, builder.mul(size, size.type(times)))
-    return vector_at(builder, address(context, builder, array_type, array, at))
-
-
 def _load(context, builder, array_type, array, at, *steps):
-    return builder.load(_place(context, builder, array_type, array, at, *steps), align=4)
+    return builder.load(place(context, builder, array_type, array, at, *steps), align=4)
 
 
 def _times(builder, matrix: np.ndarray, vectors: list) -> list:

@@ -97,10 +97,17 @@ def vector_at(builder, pointer):
     return builder.bitcast(pointer, VECTOR.as_pointer())
 
 
+def place(context, builder, array_type, array, at, *steps):
+    """A pointer to the vector at entry at + Σ times · size of an array, for `steps` (times, size)."""
+    for times, size in steps:
+        at = builder.add(at, builder.mul(size, size.type(times)))
+    return vector_at(builder, address(context, builder, array_type, array, at))
+
+
 @machine_code(load)
 def _load(typingctx, array, at):
     def generate(context, builder, signature, args):
-        return builder.load(vector_at(builder, address(context, builder, array, *args)), align=4)
+        return builder.load(place(context, builder, array, *args), align=4)
 
     return lanes(array, types.intp), generate
 
@@ -108,8 +115,8 @@ def _load(typingctx, array, at):
 @machine_code(store)
 def _store(typingctx, array, at, value):
     def generate(context, builder, signature, args):
-        place, number, vector = args
-        builder.store(vector, vector_at(builder, address(context, builder, array, place, number)), align=4)
+        *entry, vector = args
+        builder.store(vector, place(context, builder, array, *entry), align=4)
 
     return types.void(array, types.intp, lanes), generate
 
@@ -154,12 +161,8 @@ def _larger(typingctx, value, number):
 def _transpose(typingctx, source, at, source_row, target, to, target_row):
     def generate(context, builder, signature, args):
         x, x_at, x_row, y, y_at, y_row = args
-
-        def place(array_type, array, first, row, i):
-            entry = builder.add(first, builder.mul(row, row.type(i)))
-            return vector_at(builder, address(context, builder, array_type, array, entry))
-
-        rows = [builder.load(place(source, x, x_at, x_row, i), align=4) for i in range(LANES)]
+        pointers = [place(context, builder, source, x, x_at, (i, x_row)) for i in range(LANES)]
+        rows = [builder.load(pointer, align=4) for pointer in pointers]
         distance = LANES // 2
         while distance:  # blocks of this size change places across the diagonal, then smaller ones within each
             for i in range(LANES):
@@ -171,7 +174,7 @@ def _transpose(typingctx, source, at, source_row, target, to, target_row):
                     rows[i], rows[i + distance] = (builder.shuffle_vector(a, b, order) for order in orders)
             distance //= 2
         for i in range(LANES):
-            builder.store(rows[i], place(target, y, y_at, y_row, i), align=4)
+            builder.store(rows[i], place(context, builder, target, y, y_at, (i, y_row)), align=4)
 
     n = types.intp
     return types.void(source, n, n, target, n, n), generate
