@@ -21,7 +21,7 @@ def lone(rule):
 
 
 def blame(f, *arrays, **how):
-    """What is said, without the line that says where the rule is."""
+    """What is text, without the line that says where the rule is."""
     report = check(f, *arrays, raises=False, **how)
     assert not report.ok
     return report.blame.partition("\n  its rule: ")[0]
@@ -45,10 +45,10 @@ def test_a_sign_in_the_middle_of_a_composite_is_blamed_on_its_op(op, profile):
     names = list(enumerate(CASES[op].arguments))
     for i, name in names[-1:] if profile == "quick" else names:
         wrong = corrupt(OPS[op], i, "sign")
-        said = blame(lambda *xs, wrong=wrong: tg.tanh(wrong(*[x * 1 for x in xs], **static)), *arrays, order=1)
-        assert said.startswith(f"blame: `{op}, sign` (op call "), said
-        assert f"its derivative in {name}" in said
-        assert said.endswith(") has the wrong sign"), said
+        text = blame(lambda *xs, wrong=wrong: tg.tanh(wrong(*[x * 1 for x in xs], **static)), *arrays, order=1)
+        assert text.startswith(f"blame: `{op}, sign` (op call "), text
+        assert f"its derivative in {name}" in text
+        assert text.endswith(") has the wrong sign"), text
 
 
 @lone
@@ -103,10 +103,10 @@ def test_the_second_order_blames_a_rule_made_of_plain_numbers():
     def square(x):
         return x.data**2, lambda g: g * constant(2 * x.data)
 
-    said = blame(lambda x: square(x + 1).sum(), X)
-    assert said.startswith("blame: `square` (op call 2 of 3): its first derivative in x (3, 4) is right, but")
-    assert "the derivative of that by x (3, 4) is zero" in said
-    assert "plain numbers (.data, .numpy(), detach)" in said
+    text = blame(lambda x: square(x + 1).sum(), X)
+    assert text.startswith("blame: `square` (op call 2 of 3): its first derivative in x (3, 4) is right, but")
+    assert "the derivative of that by x (3, 4) is zero" in text
+    assert "plain numbers (.data, .numpy(), detach)" in text
 
 
 def test_a_rule_that_answers_in_numpy_is_found_at_the_second_order():
@@ -118,27 +118,27 @@ def test_a_rule_that_answers_in_numpy_is_found_at_the_second_order():
 
 
 def test_what_leaves_the_graph_is_no_ops_fault():
-    said = blame(lambda x: x * x.detach(), X)
-    assert said.startswith("blame: no op: every op call (1) is right on its own")
-    assert "detach" in said
+    text = blame(lambda x: x * x.detach(), X)
+    assert text.startswith("blame: no op: every op call (1) is right on its own")
+    assert "detach" in text
 
 
 def test_a_kink_is_blamed_on_the_op_that_has_it():
     x = X.copy()
     x[1, 2] = 1
     assert blame(lambda x: tg.exp(tg.relu(tg.log(x * x))), x) == (
-        "blame: `relu` (op call 3 of 4): its argument x (3, 4) stands on a kink at entry (1, 2), where it is 0"
+        "blame: `relu` (op call 3 of 4): its argument x (3, 4) is on a kink at entry (1, 2), where it is 0"
     )
 
 
-# -- what it looks like ------------------------------------------------------------------------------------------------
+# -- the description of the mistake ------------------------------------------------------------------------------------
 
 
 def phrase(rule, *arrays):
-    """What is said about the last argument of the op of `rule`."""
-    said = blame(lone(rule), *arrays, order=1)
-    assert said.startswith("blame: `rule`")
-    return said.split(": its derivative in ")[1].split(") ", 1)[1]
+    """The message about the last argument of the op of `rule`."""
+    text = blame(lone(rule), *arrays, order=1)
+    assert text.startswith("blame: `rule`")
+    return text.split(": its derivative in ")[1].split(") ", 1)[1]
 
 
 def test_zero():
@@ -281,7 +281,7 @@ def test_anything_else_shows_the_two_numbers():
         return np.sin(x.data), lambda g: g * x
 
     assert phrase(rule, np.full((2, 2), 0.5) + np.eye(2)) == (
-        "differs, most at entry (0, 0): the rule says 1.5, the numbers 0.0707372017"
+        "differs, most at entry (0, 0): the rule gives 1.5, the differences 0.0707372017"
     )
 
 
@@ -295,17 +295,17 @@ def test_a_nan_out_of_the_branch_not_taken_is_blamed_on_the_rule_with_the_pole()
 
     x = np.array([4.0, -2.0])
     with np.errstate(all="ignore"):
-        said = blame(lambda x: tg.where(x.numpy() > 0, my_sqrt(x), 1.0), x)
-    assert said.startswith(
+        text = blame(lambda x: tg.where(x.numpy() > 0, my_sqrt(x), 1.0), x)
+    assert text.startswith(
         "blame: `my_sqrt` (op call 1 of 2): its derivative in x (2,) is nan at entry (1,), where the input is -2"
     )
-    assert "the gradient that comes in there is 0, so 0 must go out, or `where` can't protect the branch" in said
+    assert "the incoming gradient is 0 there, so the result must be 0, or `where` can't protect the branch" in text
 
 
 def test_a_value_that_is_not_finite_is_blamed_on_the_first_op_that_makes_one():
     with np.errstate(all="ignore"):
-        said = blame(lambda x: tg.exp(tg.log(x) * 2), np.array([1.0, -1.0]))
-    assert said == "blame: `log` (op call 1 of 3): its value is not finite, though its inputs are"
+        text = blame(lambda x: tg.exp(tg.log(x) * 2), np.array([1.0, -1.0]))
+    assert text == "blame: `log` (op call 1 of 3): its value is not finite, though its inputs are"
 
 
 def test_the_edge_of_a_domain_is_named():

@@ -24,7 +24,7 @@ def lone(rule):
 
 
 def caught(f, *arrays, **how):
-    """All that is said of it."""
+    """The whole message."""
     report = check(f, *arrays, raises=False, **how)
     assert not report.ok
     return str(report)
@@ -49,10 +49,10 @@ def conv_transpose_swapped(g, w, *, size, stride, dilation):
 
 def test_stride_and_dilation_swapped():
     g, w = normal(1, 2, 2, 1), normal(2, 2, 1, 1)  # 2 x 2 by a kernel of 2 x 2: even swapped, the shapes agree
-    said = caught(lambda g, w: conv_transpose_swapped(g, w, size=(4, 4), stride=2, dilation=1), g, w)
-    assert "`conv_transpose_swapped` (op call 2 of 2): its derivative in g (1, 2, 2, 1) lacks a path" in said
+    text = caught(lambda g, w: conv_transpose_swapped(g, w, size=(4, 4), stride=2, dilation=1), g, w)
+    assert "`conv_transpose_swapped` (op call 2 of 2): its derivative in g (1, 2, 2, 1) lacks a path" in text
     equal = check(lambda g, w: conv_transpose_swapped(g, w, size=(5, 5), stride=2, dilation=2), g, w)
-    assert equal.ok  # where nothing can be swapped, nobody can see it
+    assert equal.ok  # where nothing can be swapped, the error is invisible
 
 
 @lone
@@ -69,9 +69,9 @@ def conv_first_order_only(x, w):
 def test_a_convolution_without_a_second_derivative():
     x, w = normal(1, 3, 3, 1), normal(2, 2, 1, 1)
     assert check(conv_first_order_only, x, w, order=1).ok
-    said = caught(conv_first_order_only, x, w)
+    text = caught(conv_first_order_only, x, w)
     assert (
-        "its first derivative in x (1, 3, 3, 1) is right, but the derivative of that by w (2, 2, 1, 1) is zero" in said
+        "its first derivative in x (1, 3, 3, 1) is right, but the derivative of that by w (2, 2, 1, 1) is zero" in text
     )
 
 
@@ -92,9 +92,9 @@ def take(x, *, rows):
 
 def test_repeated_indices_lose_their_gradient():
     assert check(lambda x: take(x, rows=np.array([2, 0])), normal(3, 2), order=1).ok
-    said = caught(lambda x: take(x, rows=np.array([0, 2, 0])), normal(3, 2), order=1)
-    assert "`take`: its derivative in x (3, 2) lacks contributions: 2 of 6 entries of the Jacobian are 0" in said
-    assert "an entry that is used several times must get the sum of all shares" in said
+    text = caught(lambda x: take(x, rows=np.array([0, 2, 0])), normal(3, 2), order=1)
+    assert "`take`: its derivative in x (3, 2) lacks contributions: 2 of 6 entries of the Jacobian are 0" in text
+    assert "an entry that is used several times must get the sum of all shares" in text
 
 
 @lone
@@ -110,11 +110,11 @@ def scale_rows(x, s):
 
 
 def test_broadcast_gradients_that_are_not_summed_back():
-    said = caught(add_bias, normal(3, 4), normal(4))
-    assert "has the wrong shape, (3, 4) for an argument of (4,): the sum over the broadcast axes is missing" in said
-    said = caught(scale_rows, normal(3, 4), normal(3, 1))
-    assert "its derivative in s (3, 1) lacks contributions: 9 of 12 entries" in said
-    assert "the sum over a broadcast axis is missing" in said
+    text = caught(add_bias, normal(3, 4), normal(4))
+    assert "has the wrong shape, (3, 4) for an argument of (4,): the sum over the broadcast axes is missing" in text
+    text = caught(scale_rows, normal(3, 4), normal(3, 1))
+    assert "its derivative in s (3, 1) lacks contributions: 9 of 12 entries" in text
+    assert "the sum over a broadcast axis is missing" in text
 
 
 @lone
@@ -126,14 +126,14 @@ def square_in_memory_order(x):
 def test_a_gradient_that_comes_in_transposed():
     weights = normal(4, 3)
     assert check(square_in_memory_order, normal(3, 4), order=1).ok  # fed with a fresh array, it is right
-    said = caught(lambda x: square_in_memory_order(x).T * weights, normal(3, 4), order=1)
-    assert "`square_in_memory_order` (op call 1 of 3): its derivative in x (3, 4) depends on how the incoming" in said
-    assert "gradient lies in memory" in said
+    text = caught(lambda x: square_in_memory_order(x).T * weights, normal(3, 4), order=1)
+    assert "`square_in_memory_order` (op call 1 of 3): its derivative in x (3, 4) depends on how the incoming" in text
+    assert "gradient is stored in memory" in text
 
 
 @lone
 def dense_on_nothing(x, w):
-    """NNlib: for an empty batch the gradient of the weights was memory that nobody had written to."""
+    """NNlib: for an empty batch the gradient of the weights was uninitialised memory."""
 
     def pull(g):
         return x.T @ g if len(x) else constant(np.full(w.shape, 1.7e-3))
@@ -162,17 +162,17 @@ def test_where_lets_nan_through_from_the_branch_not_taken():
     x = np.array([0.25, 0.0, 4.0])
     f = lambda x: tg.where(np.array([True, False, True]), naive_sqrt(tg.abs(x)), x * 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        said = caught(f, x, order=1)
-    assert "`naive_sqrt` (op call 2 of 4): its derivative in x (3,) is nan at entry (1,), where the input is 0" in said
-    assert "the gradient that comes in there is 0, so 0 must go out" in said
+        text = caught(f, x, order=1)
+    assert "`naive_sqrt` (op call 2 of 4): its derivative in x (3,) is nan at entry (1,), where the input is 0" in text
+    assert "the incoming gradient is 0 there, so the result must be 0" in text
 
 
 def test_the_norm_of_zero():
     """HIPS autograd (six threads), PyTorch: NaN in every weight, one step after a vector became 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        said = caught(lambda x: naive_sqrt((x * x).sum()), np.zeros(3))
-    assert re.search(r"`naive_sqrt` \(op call 3 of 3\): its derivative in x \(\) is -?inf at entry \(\)", said)
-    kink = check(functional.norm, np.zeros(3), raises=False)  # ours answers 0: no derivative, but no NaN either
+        text = caught(lambda x: naive_sqrt((x * x).sum()), np.zeros(3))
+    assert re.search(r"`naive_sqrt` \(op call 3 of 3\): its derivative in x \(\) is -?inf at entry \(\)", text)
+    kink = check(functional.norm, np.zeros(3), raises=False)  # ours returns 0: no derivative, but no NaN either
     assert {row.verdict for row in kink.rows} == {"kink"}
     assert all(np.isfinite(row.analytic) for row in kink.rows)
 
@@ -194,8 +194,8 @@ def test_a_maximum_that_counts_a_tie_twice():
 def test_softplus_that_overflows():
     """burn, snnTorch: log(1 + eˣ) is infinite from x = 710 on, and its gradient is NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
-        said = caught(lambda x: tg.log(1 + tg.exp(x)), np.array([1.0, 800.0]))
-    assert "blame: `exp` (op call 1 of 3): its value is not finite, though its inputs are" in said
+        text = caught(lambda x: tg.log(1 + tg.exp(x)), np.array([1.0, 800.0]))
+    assert "blame: `exp` (op call 1 of 3): its value is not finite, though its inputs are" in text
     assert check(tg.softplus, np.array([1.0, 800.0])).ok
 
 
@@ -219,9 +219,9 @@ def batch_norm_without_the_mean(x):
 
 @pytest.mark.parametrize("norm", [batch_norm, batch_norm_without_the_mean])
 def test_a_batch_norm_that_forgets_its_statistics(norm):
-    said = caught(norm, normal(5, 1), order=1)
-    assert f"`{norm.__name__}`: its derivative in x (5, 1) lacks" in said
-    assert "the way through a mean or a sum is forgotten" in said
+    text = caught(norm, normal(5, 1), order=1)
+    assert f"`{norm.__name__}`: its derivative in x (5, 1) lacks" in text
+    assert "the way through a mean or a sum is forgotten" in text
 
 
 @lone
@@ -252,8 +252,8 @@ def bce_with_clamped_gradient(x, *, t):
 def test_binary_cross_entropy_behind_a_clamp():
     f = lambda x: bce_with_clamped_gradient(x, t=np.array([1.0, 0.0, 1.0, 1.0, 0.0]))
     assert check(f, np.array([0.3, 1.0, -2.0, 3.0, -1.0]), order=1).ok
-    said = caught(f, np.array([0.3, 1.0, -8.0, 3.0, -1.0]), order=1)  # sure, and wrong: it must be pulled back hard
-    assert "lacks contributions: 1 of 5 entries of the Jacobian are 0 that are not" in said
+    text = caught(f, np.array([0.3, 1.0, -8.0, 3.0, -1.0]), order=1)  # sure, and wrong: it must be pulled back hard
+    assert "lacks contributions: 1 of 5 entries of the Jacobian are 0 that are not" in text
 
 
 # -- the graph ---------------------------------------------------------------------------------------------------------
@@ -270,9 +270,9 @@ def test_a_gradient_penalty_without_its_gradient():
         return score + (((slope * slope).sum(axis=1) - 1) ** 2).sum()
 
     assert check(lambda w: loss(w, create_graph=True), normal(3, 1)).ok
-    said = caught(lambda w: loss(w, create_graph=False), normal(3, 1))
-    assert "blame: no op: every op call" in said
-    assert "is right on its own, so between them something leaves the graph" in said
+    text = caught(lambda w: loss(w, create_graph=False), normal(3, 1))
+    assert "blame: no op: every op call" in text
+    assert "is right on its own, so between them something leaves the graph" in text
 
 
 def test_a_dropout_mask_that_is_drawn_anew_in_every_call():

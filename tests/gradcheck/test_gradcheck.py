@@ -1,4 +1,4 @@
-"""What `check` promises: it finds what is wrong, believes what is right, and says which when it can't know."""
+"""Tests of `check`: it finds wrong rules, accepts right ones, and reports what it can't decide."""
 
 import functools
 import math
@@ -277,7 +277,7 @@ def test_a_point_on_a_kink_is_not_called_wrong(name):
     report = check(f, np.array(x), raises=False)
     assert {row.verdict for row in report.rows} == {"kink"}
     assert "move the point off it" in str(report)
-    assert f"blame: `{name}`: its argument x {np.shape(x)} stands on a kink at entry" in report.blame
+    assert f"blame: `{name}`: its argument x {np.shape(x)} is on a kink at entry" in report.blame
 
 
 @pytest.mark.parametrize("name", KINKED)
@@ -339,8 +339,8 @@ def test_where_rounding_hides_everything_it_says_so():
         (TypeError, "not ndarray", lambda: check(lambda x: x.numpy(), X)),
         (TypeError, "not float", lambda: check(lambda x: 3.0, X)),
         (TypeError, "astype inside f computes in float32", lambda: check(lambda x: tg.exp(x.astype(np.float32)), X)),
-        (TypeError, "oracle answers float64 to complex input", lambda: check(tg.abs, X, oracle=np.abs)),
-        (ValueError, "oracle answers 1 numbers where f answers 12", lambda: check(tg.abs, X, oracle=np.sum)),
+        (TypeError, "oracle returns float64 for complex input", lambda: check(tg.abs, X, oracle=np.abs)),
+        (ValueError, "oracle returns 1 numbers where f returns 12", lambda: check(tg.abs, X, oracle=np.sum)),
         (
             ValueError,
             r"oracle and f differ by .* at the point",

@@ -1,4 +1,4 @@
-"""Tests of the tester: for each property an op that breaks it, and is told so in words that help."""
+"""Tests of the tester: for each property, an op that breaks it and the message that it gets."""
 
 import numpy as np
 import pytest
@@ -199,7 +199,7 @@ def elu(x, alpha=1.0):
     return np.where(x.real > 0, x, alpha * (np.exp(x) - 1))
 
 
-WRONG = [  # (the op, the property that it breaks, what is said about it)
+WRONG = [  # (the op, the property that it breaks, the message about it)
     (inexact_value, "value", "differs from the oracle by"),
     (value_of_another_shape, "value", r"makes shape \(1, .*the oracle \("),
     (wrong_slope, "order 1", "argument x: gradient check of"),

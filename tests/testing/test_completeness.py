@@ -47,7 +47,7 @@ def test_the_flags_of_a_case_name_what_exists(op):
     case = CASES[op]
     assert set(case.linear) | set(case.added) <= set(case.arguments)
     assert {waiver.property for waiver in case.waivers} <= set(PROPERTIES)
-    assert not case.exact or case.linear, "exact is said of linear ops"
+    assert not case.exact or case.linear, "exact is for linear ops"
 
 
 def test_no_waiver_is_needed_and_none_has_expired():
@@ -92,7 +92,7 @@ OPERATORS = {  # attribute of Tensor: (the op it is, arguments to try it with)
     "T": ("transpose", None),
     "var": ("var", [1]),
 }
-NOT_DIFFERENTIABLE = {  # what a Tensor is, says of itself, or refuses
+NOT_DIFFERENTIABLE = {  # attributes of a Tensor, its text, and what it refuses
     *("data", "node", "shape", "ndim", "size", "dtype", "requires_grad", "grad", "backward", "numpy", "item", "detach"),
     *("__array__", "__array_ufunc__", "__array_function__", "__bool__", "__float__", "__len__", "__iter__"),
     *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__setitem__"),
@@ -104,7 +104,7 @@ NOT_DIFFERENTIABLE = {  # what a Tensor is, says of itself, or refuses
 def test_every_attribute_of_a_tensor_is_an_op_or_listed():
     public = {name for name, value in vars(Tensor).items() if not isinstance(value, Elsewhere)}
     public = {name for name in public if not name.startswith("_") or name.startswith("__")}
-    public.discard("__annotations__")  # Python makes it the first time that anyone, a debugger or a plugin, asks for it
+    public.discard("__annotations__")  # Python makes it when a debugger or a plugin first reads it
     assert public == OPERATORS.keys() | NOT_DIFFERENTIABLE
 
 

@@ -105,7 +105,7 @@ def _first_order(call: Call, verdict: str, rng: np.random.Generator) -> str:
     _, j, outcome = found
     if verdict == "kink":
         value = call.arrays[j][outcome.entry] if outcome.entry is not None else np.nan
-        return f"its argument {call.names[j]} stands on a kink at entry {outcome.entry}, where it is {value:.3g}"
+        return f"its argument {call.names[j]} is on a kink at entry {outcome.entry}, where it is {value:.3g}"
     if verdict == "undecided":
         return f"rounding hides its derivative in {call.names[j]}"
     return f"its derivative in {call.names[j]} {words(point, 0, j, call.names, rng)}{call.rule(j)}"
@@ -118,9 +118,9 @@ def _second_order(call: Call, verdict: str, rng: np.random.Generator) -> str:
         return ""
     k, j, _ = found
     by = [*call.names, "the incoming gradient"]
-    said = words(point, k, j, by, rng)
+    text = words(point, k, j, by, rng)
     return (
-        f"its first derivative in {by[k]} is right, but the derivative of that by {by[j]} {said}: {_LEAK}{call.rule(k)}"
+        f"its first derivative in {by[k]} is right, but the derivative of that by {by[j]} {text}: {_LEAK}{call.rule(k)}"
     )
 
 
@@ -130,7 +130,7 @@ def _matching(point: Point, limit: float, verdict: str, rng) -> tuple[int, int, 
 
 
 def _incoming(calls: list[Call], y: Tensor, rng: np.random.Generator) -> list[tuple[Call, Tensor]]:
-    """The calls that lead to y, last first, each with the gradient that comes in from there."""
+    """The calls that lead to y, last first, each with its incoming gradient."""
     reached = [call for call in calls if call.output.requires_grad]
     if not y.requires_grad:
         return []
@@ -139,7 +139,7 @@ def _incoming(calls: list[Call], y: Tensor, rng: np.random.Generator) -> list[tu
 
 
 def _not_finite(calls: list[Call], y: Tensor, rng: np.random.Generator) -> str:
-    """The first op that makes something infinite or undefined out of finite numbers, forwards, else backwards."""
+    """The first op that turns finite numbers into infinity or NaN, in the forward pass, else in the backward pass."""
     with np.errstate(all="ignore"):
         if not np.isfinite(y.data).all():
             for call in calls:
@@ -157,24 +157,24 @@ def _not_finite(calls: list[Call], y: Tensor, rng: np.random.Generator) -> str:
 def _pole(call: Call, j: int, d: np.ndarray, g: np.ndarray) -> str:
     entry = tuple(int(i) for i in np.argwhere(~np.isfinite(d))[0])
     x = call.arrays[j][entry]
-    said = f"its derivative in {call.names[j]} is {d[entry]} at entry {entry}, where the input is {x:.3g}"
+    text = f"its derivative in {call.names[j]} is {d[entry]} at entry {entry}, where the input is {x:.3g}"
     if g.shape == d.shape and g[entry] == 0:
-        said += (
-            "; the gradient that comes in there is 0, so 0 must go out, or `where` can't protect the branch that it "
+        text += (
+            "; the incoming gradient is 0 there, so the result must be 0, or `where` can't protect the branch that it "
             "did not take: multiply with ops.gate, divide with ops.ratio"
         )
-    return said
+    return text
 
 
 def _layout(calls: list[Call], y: Tensor, rng: np.random.Generator) -> str:
-    """A rule that is right for rows one behind the other in memory, and wrong for a view with other strides."""
+    """A rule that is right for a contiguous gradient, and wrong for a view with other strides."""
     for call, g in _incoming(calls, y, rng):
         point = first(call.alone, call.arrays)
         as_it_comes, in_order = point.pull(0, g), point.pull(0, Tensor(g.data))
         for name, a, b in zip(call.names, as_it_comes, in_order):
             if np.abs(a - b).max(initial=0) > 1e-10 * np.abs(b).max(initial=0):
                 return (
-                    f"blame: {call.title}: its derivative in {name} depends on how the incoming gradient lies in "
+                    f"blame: {call.title}: its derivative in {name} depends on how the incoming gradient is stored in "
                     f"memory: it is right for a copy, but here that is a view with strides {g.data.strides}"
                     f"{call.rule(call.names.index(name))}"
                 )

@@ -72,7 +72,7 @@ def _derivatives(
     limit = LIMITS["order 1" if oracle is None else "complex step"]
     found = compare(point, rng, limit=limit, exact=exact, full=full, directions=directions)
     rows = [Row(1, j, names[j], "", k, **outcome._asdict()) for k, j, outcome in found]
-    if order == 2 and all(row.ok for row in rows):  # the derivative of a wrong derivative says nothing
+    if order == 2 and all(row.ok for row in rows):  # the derivative of a wrong derivative is meaningless
         by = [*names, "cotangent"]
         for output, y in enumerate(point.outputs):
             gradient = second(f, arrays, output, normal(rng, y.shape))
@@ -128,7 +128,7 @@ def _exact(oracle: Callable[..., np.ndarray], point: Point) -> Exact:
     values = flat(*point.arrays)
     if values.shape != point.center.shape:
         n, m = values.size, point.center.size
-        raise ValueError(f"check: oracle answers {n} numbers where f answers {m}: they must be the same function")
+        raise ValueError(f"check: oracle returns {n} numbers where f returns {m}: they must be the same function")
     gap, size = _gap(values, point.center)
     if gap > 1e-9 * size:
         raise ValueError(f"check: oracle and f differ by {gap:.2g} at the point: they must be the same function")

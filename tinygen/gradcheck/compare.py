@@ -1,4 +1,4 @@
-"""Comparing what the rules say with what the numbers say, for one function at one point.
+"""Comparing the gradients of the rules with differences, for one function at one point.
 
 Everything is compared in units that are powers of two, near the size of each input entry and of each output's slope:
 so nothing overflows or vanishes, and 1e-250 is as good a number as 1.
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One question to both sides: how do these weighted sums of outputs change along a tangent?"""
+    """One comparison: the change of weighted sums of outputs along a tangent, by the rules and by differences."""
 
     tangent: np.ndarray
     entry: tuple[int, ...] | None  # the only entry that moves, or None if all do
@@ -74,7 +74,7 @@ class Finding(NamedTuple):
     verdict: str
 
     def allowed(self, limit: float) -> float:
-        """The limit, or what the numbers can tell, if that is only a little more."""
+        """The limit, or the accuracy of the differences, if that is only a little more."""
         return max(limit, min(TRUST * self.doubt, COARSE))
 
 
@@ -114,7 +114,7 @@ class _Comparison:
         self.block = point.blocks[k]
 
     def outcome(self, cotangents: np.ndarray, gradients: list[np.ndarray]) -> Outcome:
-        """Believe what agrees; look closer at what does not, worst first; stop at the first that stays wrong."""
+        """Accept what agrees; refine what does not, worst first; stop at the first trial that stays wrong."""
         for g in gradients:
             if g.shape != self.moves.x.shape:
                 note = f"the gradient has shape {g.shape}, the argument {self.moves.x.shape}"

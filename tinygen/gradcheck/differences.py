@@ -148,7 +148,7 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
     y = oracle(x + 1j * COMPLEX_STEP * t)
     if y.dtype.kind != "c":
         raise TypeError(
-            f"check: oracle answers {y.dtype} to complex input, so it can't show a complex step: "
+            f"check: oracle returns {y.dtype} for complex input, so it can't show a complex step: "
             "write it with analytic functions only (no abs, real, maximum, comparisons), or leave it away"
         )
     value = np.imag(y) / COMPLEX_STEP

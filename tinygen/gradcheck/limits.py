@@ -21,7 +21,7 @@ LIMITS = {
     "order 2": 1e-9,  # 2.2e-10, median 0; f is then a gradient, which rounds more often than a value
 }
 
-COARSE = 1e-6  # where differences are no better than this, they can't decide about a rule, and the report says so
+COARSE = 1e-6  # where differences are no better than this, the check is undecided
 SAME = 1e-8  # Jacobians are equal if no entry differs by more of the largest one: five points are good to 1e-10
 TRUST = 8  # a rule is wrong only if it is this many times further off than the differences themselves may be
 FULL = 64  # up to so many entries every one is checked alone: one wrong entry of 64 can't hide in a sum
@@ -50,5 +50,5 @@ RUNS = 6  # the largest deviation of this many is, for one entry, almost surely 
 SPREAD = (
     16  # float32 may be this many times further off than the noisy runs: sums of up to 10⁵ terms, kernels' own ulps
 )
-BLUNT = 1e-3  # where noise alone changes a result by more of its size, float32 can't decide, and the report says so
+BLUNT = 1e-3  # where noise alone changes a result by more of its size, float32 is not compared
 RANGE = (1e-30, 1e30)  # arrays whose largest entry is outside are at the edge of what float32 can hold

@@ -1,6 +1,6 @@
-"""A function at a point, seen from both sides: its arguments move along tangents, its outputs are pulled back by rules.
+"""A function at a point, with both kinds of derivative: differences along tangents, and the gradients of its rules.
 
-Order 1 looks at f itself. Order 2 looks at the map (x₁, ..., xₙ, g) -> (∂f/∂x₁ᵀ g, ..., ∂f/∂xₙᵀ g) in the same way.
+Order 1 is about f itself, order 2 about the map (x₁, ..., xₙ, g) -> (∂f/∂x₁ᵀ g, ..., ∂f/∂xₙᵀ g).
 """
 
 import inspect
@@ -20,7 +20,7 @@ Exact = Callable[[int, np.ndarray], Slope]  # (argument, tangent) -> J t, where 
 
 
 class Point:
-    """`record` makes the outputs from variables, with their graph; `compute` makes at least the same numbers."""
+    """`record` computes the outputs with their graph; `compute` returns the same numbers, with or without a graph."""
 
     def __init__(self, record: Callable, compute: Callable, arrays: Arrays):
         self.arrays = list(arrays)
@@ -30,7 +30,7 @@ class Point:
 
     @cached_property
     def blocks(self) -> list[slice]:
-        """Where each output stands among the entries of all."""
+        """The slice of each output in the flat array of all outputs."""
         ends = np.cumsum([0, *(y.size for y in self.outputs)]).tolist()
         return [slice(a, b) for a, b in pairwise(ends)]
 
@@ -58,13 +58,13 @@ class Point:
         def f(x: np.ndarray) -> np.ndarray:
             try:
                 return self.values([*self.arrays[:j], x, *self.arrays[j + 1 :]])
-            except (ValueError, ArithmeticError):  # as a loss does that wants probabilities
+            except (ValueError, ArithmeticError):  # as a loss that requires probabilities does
                 return np.full(self.center.shape, np.nan)
 
         return f
 
     def pull(self, k: int, g: np.ndarray | Tensor) -> list[np.ndarray]:
-        """What the rules say: Jᵀ g of output k for each argument; zeros if that output is a constant."""
+        """The result of the rules: Jᵀ g of output k for each argument; zeros if that output is a constant."""
         y = self.outputs[k]
         if y.node is None:
             return [np.zeros(x.shape) for x in self.arrays]
@@ -96,7 +96,7 @@ def second(f: Callable, arrays: Arrays, k: int, cotangent: np.ndarray) -> Point:
 
 
 def names_of(f: Callable, n: int) -> list[str]:
-    """What f calls its arguments, else their numbers."""
+    """The names of f's parameters, or their positions if f has no signature."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):  # some callables written in C have no signature
@@ -111,7 +111,7 @@ def outputs_of(y: Tensor | Sequence[Tensor]) -> list[Tensor]:
     outputs = list(y) if isinstance(y, tuple | list) else [y]
     for tensor in outputs or [y]:
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"check: f must answer a Tensor or a tuple of Tensors, not {type(tensor).__name__}")
+            raise TypeError(f"check: f must return a Tensor or a tuple of Tensors, not {type(tensor).__name__}")
     return [tensor for tensor in outputs if isinstance(tensor, Tensor)]
 
 
@@ -122,7 +122,7 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _variables(arrays: Arrays) -> list[Tensor]:
-    """Variables around these very arrays: a copy would have another memory layout, and hide what depends on it."""
+    """Variables that share these arrays: a copy could have another memory layout, and hide errors that depend on it."""
     for a in arrays:
         a.setflags(write=False)  # an op that writes to its input fails here too
     return [constant(a, Tensor(a, requires_grad=True).node) for a in arrays]

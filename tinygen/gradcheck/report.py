@@ -11,7 +11,7 @@ class Row:
     """One derivative: of output `output`, and at order 2 of its gradient in `argument`, by the argument named `by`.
 
     `analytic` and `numerical` are the two numbers that disagree most; `entry` is where, an index into the argument
-    that moved, or None for a sum over a random direction. `vacuous` says that both sides are zero to rounding, which
+    that moved, or None for a sum over a random direction. `vacuous` means that both sides are zero to rounding, which
     for a constant or a second derivative of a linear function is right, but proves little.
     """
 
@@ -40,7 +40,7 @@ class Row:
 
 
 class Comparison(NamedTuple):
-    """f and its gradient as training computes them, against something more reliable; `note` says why not, or who."""
+    """f and its gradient as training computes them, compared with a more reliable result; `note` explains a failure."""
 
     what: str
     against: str
@@ -60,7 +60,7 @@ class Report:
     """All rows of one check, readable with print; `ok` if each of them is; `blame` in words if not.
 
     `rows` compare the rules with differences in float64, `training` the float32 and the kernels that training uses
-    with float64 and with the plain kernels; what could not be compared there says why, and does not fail.
+    with float64 and with the plain kernels; an impossible comparison has its reason in `note`, and does not fail.
     """
 
     function: str
@@ -99,7 +99,7 @@ class Report:
 
 
 class GradientError(AssertionError):
-    """A rule and the numbers disagree, or can't be compared; `report` says where."""
+    """A rule and the numbers disagree, or can't be compared; `report` shows where."""
 
     def __init__(self, report: Report):
         super().__init__(str(report))

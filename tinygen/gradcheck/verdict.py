@@ -1,4 +1,4 @@
-"""What a wrong derivative looks like: its Jacobian beside the true one, and the kind of slip that made it, in words.
+"""Describing a wrong derivative: its Jacobian is compared with the true one, and the kind of mistake is named.
 
 Every phrase completes the sentence "its derivative in x ...".
 """
@@ -15,7 +15,7 @@ from tinygen.gradcheck.limits import FULL, SAME
 from tinygen.gradcheck.moves import Moves
 from tinygen.gradcheck.point import Point, normal
 
-COLUMNS = 4 * FULL  # entries of the argument that are looked at; of a larger one, so many at random
+COLUMNS = 4 * FULL  # number of entries of the argument that are examined; a random choice if it has more
 
 
 @dataclass
@@ -49,7 +49,7 @@ def words(point: Point, k: int, j: int, names: list[str], rng: np.random.Generat
     if not g.size:
         return "is not zero, though the output has no entries"
     picture = _picture(point, k, j, names, rng)
-    return next(phrase for look in LOOKS if (phrase := look(picture)))
+    return next(phrase for mistake in MISTAKES if (phrase := mistake(picture)))
 
 
 def _unsummed(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
@@ -113,7 +113,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.abs(a - b).max(initial=0) <= SAME * np.abs(b).max(initial=0))
 
 
-# -- the looks, from the plainest slip to the strangest ----------------------------------------------------------------
+# -- the mistakes, from the most common to the rarest ------------------------------------------------------------------
 
 
 def _not_finite(p: Picture) -> str:
@@ -124,7 +124,7 @@ def _not_finite(p: Picture) -> str:
     return f"is not finite: {p.rule[row, column]} at entry {p.entry(column)}"
 
 
-def _deaf(p: Picture) -> str:
+def _nonlinear(p: Picture) -> str:
     if p.doubled == 0 and p.rule.any():
         return "ignores the incoming gradient: it stays the same whatever that is"
     return "" if p.doubled in (0, 2) else "is not linear in the incoming gradient: twice that doesn't give twice this"
@@ -216,7 +216,7 @@ def _elsewhere(p: Picture) -> str:
         return "is right in the entries that were looked at, but not in all"
     row, column = (int(i) for i in np.unravel_index(np.abs(p.rule - p.truth).argmax(), p.rule.shape))
     rule, truth = p.scale * p.rule[row, column], p.scale * p.truth[row, column]
-    return f"differs, most at entry {p.entry(column)}: the rule says {rule:.9g}, the numbers {truth:.9g}"
+    return f"differs, most at entry {p.entry(column)}: the rule gives {rule:.9g}, the differences {truth:.9g}"
 
 
-LOOKS = (_not_finite, _deaf, _zero, _sign, _factor, _swapped, _transposed, _lost, _entries, _term, _elsewhere)
+MISTAKES = (_not_finite, _nonlinear, _zero, _sign, _factor, _swapped, _transposed, _lost, _entries, _term, _elsewhere)

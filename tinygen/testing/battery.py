@@ -16,7 +16,7 @@ from tinygen.testing.properties import PROPERTIES, Property
 
 LARGE = Property("large", large, lambda case: ("*",))  # no count: there may be no way to enlarge a sample
 LARGE_EXAMPLES = 1  # each costs as much as all the small ones
-PATIENCE = 30  # draws per example that is asked for, before a sample is called vacuous
+PATIENCE = 30  # draws per requested example, before a sample is called vacuous
 
 
 @dataclass
@@ -36,12 +36,12 @@ def check_op(
     seed: int = 0,
     **flags: Any,
 ) -> dict[tuple[str, str], Shown]:
-    """Hold an op of your own to everything that tinygen's own ops are held to.
+    """Test an op of your own for all properties that tinygen's own ops are tested for.
 
     `sample(rng)` draws `(arrays, static)`: float64 inputs off kinks and poles, and a dict of keyword arguments.
     `oracle(*arrays, **static)` is the same function in plain NumPy. `flags` are those of `Case`: `linear=("x",)`,
     `exact`, `flat`, `convex`, `view`, `analytic=False` if the oracle can't take complex numbers. Every property that
-    applies is shown with `examples` examples that say something, for each argument. Returns what was shown, by
+    applies is tested with `examples` examples that can fail, for each argument. Returns what was shown, by
     (property, argument); raises AssertionError at the first example that breaks a property, or when the samples are
     such that too few could. Samples that broadcast, or have arrays without entries, are tested if there are any.
     """

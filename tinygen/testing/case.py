@@ -27,12 +27,12 @@ class Waiver:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What the battery has to know about one op.
+    """One op, its inputs, its oracle and its known properties.
 
     `sample(rng)` gives float64 inputs, at least 1e-3 off every kink and pole, and the keyword arguments to go with
     them. `oracle(*arrays, **static)` is plain NumPy or SciPy that never calls the op; it takes complex arrays too
-    unless `analytic` is False, so that derivatives can be taken with a complex step. The flags are promises that the
-    battery holds the op to: `linear` names the arguments in which it is linear while the others are held.
+    unless `analytic` is False, so that derivatives can be taken with a complex step. The flags are properties that the
+    battery tests: `linear` names the arguments in which the op is linear while the others are fixed.
     """
 
     op: Callable[..., Tensor]
@@ -94,7 +94,7 @@ class Case:
         return max(math.ceil(max(ratios)), 1)
 
     def describe(self, arrays: Arrays, static: Static) -> str:
-        """The example in one line, as it stands in every message."""
+        """The example in one line, for messages."""
         inputs = ", ".join(f"{self.argument(i)} {a.shape} {a.dtype}" for i, a in enumerate(arrays))
         return f"{self.name}: {inputs}" + "".join(f"; {k}={_short(v)}" for k, v in static.items())
 

@@ -1,6 +1,6 @@
-"""Ten ways to get a derivative rule wrong, for any op: what a gradient check worth its name rejects.
+"""Ten ways to get a derivative rule wrong, for any op: a gradient check must reject each.
 
-`corrupt(op, argument, how)` makes a twin of the op with one rule spoiled. The twin is not entered in `OPS`, and its
+`corrupt(op, argument, how)` makes a copy of the op with one rule spoiled. The copy is not registered in `OPS`, and its
 other rules, its value and the ops that its rules call are the true ones.
 """
 
@@ -21,7 +21,7 @@ Pull = Callable[[Tensor], Tensor]  # the true rule: from the gradient of the out
 
 
 class Corruption(NamedTuple):
-    spoil: Callable[[Pull, Tensor, Tensor], Tensor]  # (true rule, incoming gradient, argument) -> the wrong answer
+    spoil: Callable[[Pull, Tensor, Tensor], Tensor]  # (true rule, incoming gradient, argument) -> the wrong gradient
     order: int = 1  # of the derivative that it makes wrong
 
 
@@ -87,9 +87,9 @@ def corrupt(true: Callable[..., Tensor], argument: int, how: str) -> Callable[..
         vectors = restore is not None and any(array_of(x).ndim == 1 for x in args)
         return prepare(args) if vectors else as_tensors(args)
 
-    twin = op(wrong, prepare=unprepared if how == "not summed back" else prepare, restore=restore)
+    copy = op(wrong, prepare=unprepared if how == "not summed back" else prepare, restore=restore)
     del OPS[wrong.__name__]
-    return twin
+    return copy
 
 
 def applies(how: str, true: Callable, argument: int, arrays: Arrays, static: Static, rng: np.random.Generator) -> bool:

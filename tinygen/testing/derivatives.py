@@ -1,7 +1,7 @@
 """Properties of the derivative rules: first and second order, exact adjoints, linearity in the cotangent, kinks.
 
-Each takes a case, one example of it and a generator; answers with the error per argument, leaving out what the example
-says nothing about; and raises `Failure` beyond its limit.
+Each takes a case, one example of it and a generator; returns the error per argument, without those that the
+example can't test; and raises `Failure` beyond its limit.
 """
 
 import functools
@@ -32,7 +32,7 @@ def order_1(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator
 
 
 def order_2(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """The second derivative, against differences of the first (1e-9); exactly zero where the case says so (`flat`)."""
+    """The second derivative, against differences of the first (1e-9); exactly zero if the case is `flat`."""
     if case.flat:
         return _no_curvature(case, arrays, static, rng)
     # Along random directions every wrong entry shows; entry by entry, as one example in four goes, says which it is.
@@ -78,7 +78,7 @@ def _no_curvature(case: Case, arrays: Arrays, static: Static, rng: np.random.Gen
     found: dict[str, float] = {}
     for i, g in enumerate(gradients):
         if not g.numpy().any():
-            continue  # nothing to differentiate: this example shows nothing
+            continue  # nothing to differentiate: this example can't fail
         for second in grad(g, xs, normal(rng, g.shape), retain_graph=True):
             error = largest(second.numpy())
             if error != 0:  # NaN too
@@ -89,7 +89,7 @@ def _no_curvature(case: Case, arrays: Arrays, static: Static, rng: np.random.Gen
 
 
 def adjoint(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """⟨gy, A x⟩ = ⟨A*gy, x⟩ for each argument that the op is linear in, to 1e-14, others held."""
+    """⟨gy, A x⟩ = ⟨A*gy, x⟩ for each argument that the op is linear in, to 1e-14, the others fixed."""
     gy = normal(rng, evaluate(case, arrays, static).shape)
     return _adjoint(case, arrays, static, gy, limit=1e-14)
 

@@ -69,7 +69,7 @@ def _computed(case: Case, inputs: Arrays, static: Static) -> list[np.ndarray]:
 
 
 def _finite(case: Case, inputs: Arrays, static: Static) -> dict[str, float]:
-    """What can be said without wide numbers: where the oracle is finite, so are value and slopes, without a warning."""
+    """The test without wide numbers: where the oracle is finite, value and slopes are finite too, without a warning."""
     with np.errstate(all="ignore"):
         kept = np.isfinite(case.oracle(*(x.astype(np.float64) for x in inputs), **static))
     inputs = tuple(x[kept] for x in inputs)

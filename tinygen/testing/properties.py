@@ -13,7 +13,7 @@ Measure = Callable[[Case, Arrays, Static, np.random.Generator], dict[str, float]
 
 @dataclass(frozen=True)
 class Property:
-    """`measure` tries it on one example; `arguments(case)` says of what it has to be shown: () if it does not apply."""
+    """`measure` tries it on one example; `arguments(case)` names those to test: () if it does not apply."""
 
     name: str
     measure: Measure

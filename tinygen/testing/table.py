@@ -149,8 +149,8 @@ def format(rows: list[Row]) -> str:
     cells: list[tuple[str, ...]] = [HEADS]
     for row in rows:
         numbers = (_number(e) for e in (row.order_1, row.order_2, row.adjoint, row.float32, row.worst))
-        said = f"calls {row.calls}" if row.calls else "WRONG" if row.verdict == "wrong" else row.verdict
-        cells.append((row.op, row.argument, *numbers, said))
+        result = f"calls {row.calls}" if row.calls else "WRONG" if row.verdict == "wrong" else row.verdict
+        cells.append((row.op, row.argument, *numbers, result))
     details = [f"\n{row.op}, argument {row.argument}: {row.why}" for row in rows if not row.ok and not row.calls]
     return "\n".join([columns(cells), *details, "", verdict(rows)])
 

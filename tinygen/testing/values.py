@@ -1,7 +1,7 @@
 """Properties of values: right, of the right shape and type, precise, repeatable, and independent of memory.
 
-Each takes a case, one example of it and a generator; answers with the error per argument ("*" for the op as a whole),
-leaving out what the example says nothing about; and raises `Failure` beyond its limit.
+Each takes a case, one example of it and a generator; returns the error per argument ("*" for the op as a whole),
+without those that the example can't test; and raises `Failure` beyond its limit.
 """
 
 import math

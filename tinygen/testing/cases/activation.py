@@ -1,4 +1,4 @@
-"""Cases of the bends between layers."""
+"""Cases of the activations."""
 
 import numpy as np
 from scipy import special

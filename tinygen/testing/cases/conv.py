@@ -72,7 +72,7 @@ def _x_g(rng):
 
 
 def _with_bias(sample, axis: int, convolution):
-    """The sample, a bias for each channel along this axis of the kernel, and a bend that no pixel is near."""
+    """The sample, a bias for each channel along this axis of the kernel, and an activation off its kink."""
 
     def sample_with_bias(rng):
         while True:
@@ -85,7 +85,7 @@ def _with_bias(sample, axis: int, convolution):
 
 
 def _bent(convolution):
-    """The convolution plus bias and the bend after it."""
+    """The convolution plus bias, then the activation."""
 
     def bent(x, w, b, activation, **form):
         y = convolution(x, w, **form) + b

@@ -95,7 +95,7 @@ def _form(rng):
 
 
 def _sample(rng, normalise, shape, **static):
-    """x, weight and bias such that what comes before the bend is not near 0."""
+    """x, weight and bias such that the input of the activation is not near 0."""
     form = _form(rng)
     while True:
         arrays = normal(rng, shape), normal(rng, shape[-1:]), normal(rng, shape[-1:])
