@@ -133,8 +133,9 @@ def _exact(oracle: Callable[..., np.ndarray], point: Point) -> Exact:
     if gap > 1e-9 * size:
         raise ValueError(f"check: oracle and f differ by {gap:.2g} at the point: they must be the same function")
 
-    def slope(j: int, t: np.ndarray) -> Slope:
-        return complex_step(lambda x: flat(*point.arrays[:j], x, *point.arrays[j + 1 :]), point.arrays[j], t)
+    def slope(j: int, t: np.ndarray, nudge: float) -> Slope:
+        arrays = [a * (1 + nudge * np.resize([1, -1], a.shape)) for a in point.arrays]
+        return complex_step(lambda x: flat(*arrays[:j], x, *arrays[j + 1 :]), arrays[j], t)
 
     return slope
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygen.gradcheck.differences import Slope, few_bits, five_points, grain, ladder
-from tinygen.gradcheck.limits import FLOOR, LADDER, ORDINARY, SAME, STEP, TINY
+from tinygen.gradcheck.limits import EPS, FLOOR, LADDER, ORDINARY, SAME, STEP, TINY
 from tinygen.gradcheck.point import Exact, Point, normal
 
 
@@ -17,7 +17,7 @@ class Moves:
         self, point: Point, j: int, rng: np.random.Generator, *, full: int, directions: int, exact: Exact | None = None
     ):
         self.f, self.x, self.center = point.along(j), point.arrays[j], point.center
-        self.exact = exact and (lambda t: exact(j, t))
+        self.exact = exact and (lambda t, nudge=0.0: exact(j, t, nudge))
         x = self.x
         self.units = units_of(x)
         random = [normal(rng, x.shape) for _ in range(directions)]
@@ -50,9 +50,10 @@ class Moves:
 
     def refined(self, t: np.ndarray, expected: float = 1.0) -> Slope:
         """J t with the best of many steps; `expected` is a step over which f varies as much as it is large."""
-        if self.exact:
-            return self.slope(t)
         t = t * self.units
+        if self.exact:  # its doubt is its rounding: what it changes by if each input moves by its own rounding
+            here, there = self.exact(t), self.exact(t, EPS)
+            return here._replace(doubt=here.doubt + np.abs(there.value - here.value))
         nearest, *others = _ladders([1.0, 1 / np.max(self.units), _smallest_ratio(self.x, t), expected])
         found = ladder(self.f, self.x, t, self.center, nearest)
         for powers in others:

@@ -16,7 +16,7 @@ from tinygen.gradcheck.limits import FLOOR, NEARBY
 from tinygen.tensor import Tensor, array_of, constant
 
 Arrays = Sequence[np.ndarray]
-Exact = Callable[[int, np.ndarray], Slope]  # (argument, tangent) -> J t, where something better than steps is known
+Exact = Callable[[int, np.ndarray, float], Slope]  # (argument, tangent, nudge of the point) -> J t, without steps
 
 
 class Point:
