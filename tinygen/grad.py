@@ -1,7 +1,7 @@
 """Backpropagation: the gradients of a value with respect to the variables it was computed from, at any order.
 
 The chain rule sums over all paths from y to x, yet the walk visits each node once: a node is younger than its parents,
-and the walk goes from young to old, so all that used a node have sent their share before its turn comes.
+and the walk goes from young to old, so every node that used it has already sent its share.
 """
 
 from collections.abc import Callable, Iterable
@@ -79,7 +79,7 @@ def _walk(root: Node, targets: set[Node], gradients: dict[Node, Tensor], keep: b
 
 
 def _between(root: Node, targets: set[Node]) -> tuple[list[Node], set[Node]]:
-    """The nodes that send shares, from old to young, and all that lead to a target, targets included."""
+    """The nodes to walk, from old to young, and the set of all nodes that lead to a target, targets included."""
     found = reachable(root)
     order = sorted([node for node in found if node.edges], key=attrgetter("birth"))
     if targets.issuperset(found.difference(order)):  # every leaf is a target, so everything leads to one
@@ -128,7 +128,8 @@ def _nodes(y: Tensor, targets: list[Tensor]) -> tuple[Node, list[Node]]:
     if callable(y):
         raise TypeError("grad: expected a Tensor y, got a function: write grad(f(x), x)")
     if not isinstance(y, Tensor) or y.node is None:
-        raise TypeError("grad: y is a constant; make the inputs Parameters or Tensor(..., requires_grad=True)")
+        hint = "make the inputs Parameters; if y comes from grad, pass create_graph=True to that call"
+        raise TypeError(f"grad: y is a constant; {hint}")
     ends = []
     for i, x in enumerate(targets):
         if not isinstance(x, Tensor) or x.node is None:
@@ -154,7 +155,7 @@ def _cotangent(y: Tensor, gy: Operand | None) -> Tensor:
 
 
 def _check_share(node: Node, parent: Node, vjp: Callable, share: Any) -> None:
-    """Raise unless a rule returned a Tensor of the shape of its input, or its result is only being examined."""
+    """Raise unless a rule returned a Tensor of the shape of its input; `examining` lets wrong results through."""
     if mode.trusting and isinstance(share, Tensor | np.ndarray):
         return
     who = f"{node.op.__name__}: expected the derivative rule at {place_of(vjp)} to return a Tensor of shape"

@@ -1,6 +1,6 @@
-"""An op: a rule on arrays, lifted to a function of Tensors that also records how its output was made.
+"""An op: a function of Tensors that computes on their arrays and records how its output was made.
 
-A rule returns the value and one derivative rule per input, so the whole of an op is on one screen:
+Its definition returns the value and one derivative rule per input, so the whole of an op is on one screen:
 
     @op
     def mul(a, b):

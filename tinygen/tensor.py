@@ -26,8 +26,8 @@ class Node:
     """One step of a computation: `op` made an array of `shape` from the arrays of the parents.
 
     There is an edge (parent, vjp) for each input that is a variable; `vjp` maps the gradient of this node to its share
-    of the gradient of the parent. A leaf, a variable that no op made, has no op and no edges, but a `grad`, which only
-    `Tensor.backward` writes. A node keeps the output of its op only if a rule needs it, and never a Tensor: so the
+    of the gradient of the parent. A leaf, a variable that no op made, has no op and no edges, but a `grad`, to which
+    `Tensor.backward` adds. A node keeps the output of its op only if a rule needs it, and never a Tensor: so the
     graph has no cycle, and reference counting frees it.
     """
 
@@ -35,7 +35,7 @@ class Node:
     grad: "Tensor | None"
 
     def __init__(self, op: Any, edges: list, output: ndarray | None, shape: tuple[int, ...]):
-        self.op = op  # None of a leaf
+        self.op = op  # None for a leaf
         self.edges: Any = edges  # None once the graph was dropped
         self.output = output
         self.shape = shape

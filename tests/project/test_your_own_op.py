@@ -51,7 +51,7 @@ def test_the_op_of_the_page_passes_the_battery(tmp_path, profile):
     battery = run_tests("tests/testing/test_properties.py", "--op", "squareplus", root=root)
     assert battery.returncode == 0, battery.stdout + battery.stderr
     checked = python("-m", "tinygen", "check", "squareplus", root=root)
-    assert checked.returncode == 0 and "1 ops, 1 arguments: all right" in checked.stdout, checked.stdout
+    assert checked.returncode == 0 and "1 op, 1 argument: all right" in checked.stdout, checked.stdout
     if profile != "quick":
         locks = run_tests(*LOCKS, root=root)
         assert locks.returncode == 0, locks.stdout + locks.stderr

@@ -1,6 +1,7 @@
 """`python -m tinygen check`: are the derivative rules right?"""
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -26,10 +27,15 @@ def check(
         seed: seed for the random inputs, directions and cotangents.
         quiet: print only the last line.
     """
+    from tinygen.tensor import OPS
     from tinygen.testing import CASES, table
 
-    if unknown := [name for name in ops if name not in CASES]:
-        raise Refused(f"check: expected names of ops, got {unknown[0]!r}: choose from {', '.join(sorted(CASES))}")
+    for name in ops:
+        if name in OPS and name not in CASES:
+            raise Refused(f"check: expected a row for {name} in tinygen/testing/cases/, got none: add one")
+        if name not in CASES:
+            near = get_close_matches(name, CASES, n=3) or sorted(CASES)
+            raise Refused(f"check: expected names of ops, got {name!r}: choose from {', '.join(near)}")
     rows = table.run([CASES[name] for name in ops or CASES], seed=seed, quiet=quiet)
     print(table.verdict(rows) if quiet else table.format(rows))
     if json is not None:

@@ -116,15 +116,17 @@ def _fast(name: str) -> Callable:
 def compiled(name: str) -> Callable:
     """The kernel for arrays of any size: compiled, but plain for types, shapes and layouts that it doesn't take.
 
-    For these it returns NotImplemented.
+    The compiled function returns NotImplemented for these, and then the plain one runs.
     """
     plain, float64, fast = getattr(reference, name), COMPILED[name].float64, None
 
     @wraps(plain)
     def kernel(first, *rest):
         nonlocal fast
+        if not (float64 or first.dtype == FLOAT32):
+            return plain(first, *rest)
         fast = fast or _fast(name)
-        result = fast(first, *rest) if float64 or first.dtype == FLOAT32 else NotImplemented
+        result = fast(first, *rest)
         return plain(first, *rest) if result is NotImplemented else result
 
     return kernel

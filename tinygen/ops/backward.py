@@ -26,7 +26,10 @@ from tinygen.tensor import Tensor, constant
 
 @elementwise
 def relu_vjp(g, *, y, negative_slope=0.0):
-    """where(y > 0, g, negative_slope · g), for an array y with the sign of x: linear in g, and its own adjoint."""
+    """where(y > 0, g, negative_slope · g): linear in g, and its own adjoint.
+
+    y is an array with the sign of x, and no input, because a sign has no derivative.
+    """
     y = private(y)
     return kernels.relu_vjp(g.data, y, negative_slope), lambda h: relu_vjp(h, y=y, negative_slope=negative_slope)
 
@@ -118,8 +121,8 @@ def parts(flat: Tensor, shape: tuple[int, ...]) -> list[Tensor]:
 def _second_order(h, g, x, weight, bias, num_groups, eps, activation, slope) -> list[Tensor]:
     """The gradients of ⟨h, group_norm_vjp⟩ with respect to g, x, weight and bias, in plain ops.
 
-    J, the derivative of the normalised n with respect to x, is symmetric, because n is itself a gradient (of
-    √(variance + eps), times the number of entries). p is the derivative of z = weight · n + bias along h.
+    J, the derivative of the normalised n with respect to x, is symmetric, because n is itself a gradient: that of
+    √(variance + eps), times the number of entries. p is the derivative of z = weight · n + bias along h.
     """
     split = (1, 1, num_groups, x.shape[-1] // num_groups)  # of a channel
     whole = (x.shape[0], math.prod(x.shape[1:-1]), *split[2:])  # (N, positions, G, C/G)

@@ -26,9 +26,10 @@ def conv2d(x, w, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1):
 
 @op
 def conv_transpose2d(g, w, *, size, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1):
-    """x[n, si+du-p, sj+dv-p, c] = Σ w[u,v,c,o] g[n,i,j,o]: makes images of `size` (H, W) from g (N, GH, GW, O).
+    """x[n,h,k,c] = Σ w[u,v,c,o] g[n,i,j,o] over si+du-p = h, sj+dv-p = k and o: images of `size` (H, W) from g.
 
-    `size` is an argument because a `conv2d` with a stride maps images of several sizes to the same (GH, GW).
+    g is (N, GH, GW, O). `size` is an argument because a `conv2d` with a stride maps images of several sizes to the same
+    (GH, GW).
     """
     form = geometry(stride, padding, dilation, "conv_transpose2d")
     size = arguments.pair("conv_transpose2d", "size", size, least=1)

@@ -2,8 +2,8 @@
 
 Conventions where there is no derivative: a tie goes to the first argument (`maximum`, `minimum`), `clip` passes the
 gradient at its ends, `abs` has derivative 0 at its kink, and so has `sqrt` at 0, because norms are made of it.
-Rules with a pole use `gate` and `ratio`: an incoming gradient of 0 gives a gradient of 0, even at the pole. So `where`
-protects the branch that it does not take.
+Rules with a pole use `gate` and `ratio`: an incoming gradient of 0 gives a gradient of 0, even at the pole. So an
+infinite slope in the branch that `where` does not take never reaches the gradient.
 """
 
 from typing import Any
@@ -53,7 +53,7 @@ def neg(a):
 def pow(a, b):
     """aᵇ; where a = 0, all derivatives with respect to b are 0, for every sign of b."""
 
-    def in_a(g):  # the exponent is a constant where a = 0, so mixed derivatives are 0 there too
+    def in_a(g):  # where a = 0, b is a constant (the convention above), in second derivatives too
         exponent = b if b.node is None else select(constant(b.data), b, mask=read_only(a.data == 0))
         return gate(gate(g, exponent), a ** (exponent - 1))
 
@@ -135,7 +135,7 @@ def cos(x):
 
 @elementwise
 def tanh(x):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent; `backward.py` replaces this rule by a faster one."""
     return kernels.tanh(x.data), lambda g, y: g * (1 - y * y)
 
 

@@ -1,4 +1,4 @@
-"""Ops that move entries: all are linear, and the derivative of each is its adjoint, mostly the op below it."""
+"""Ops that move entries: all are linear, so the rule of each is its adjoint: the same op, or one of its neighbours."""
 
 import math
 from itertools import accumulate
