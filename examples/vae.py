@@ -112,7 +112,7 @@ def main(
     """Train both models, estimate the likelihood of the test set, write the page; returns the figures.
 
     Args:
-        data: data set: "mnist", "digits" (8x8, inside the package), or a folder of your own grey pictures.
+        data: data set: "mnist", "digits" (8x8, inside the package), or a folder of your pictures, in grey.
         epochs: number of passes over the training images, with new binary pixels in each.
         map_epochs: the same for the model with two latents.
         batch_size: number of images per step.

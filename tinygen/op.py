@@ -42,9 +42,8 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
 
     `vjp_i(g)`, a vector-Jacobian product, maps the gradient of the output to the gradient of input i: both are
     Tensors, and it is written with ops, so that gradients have gradients. A rule that needs the output of the op takes
-    it too: `vjp_i(g, y)`. Only the rules that are needed run. `prepare(args)` turns the arguments into the tensors that
-    the rule takes (by default `as_tensors`), and `restore(args, y)` turns the output into what the caller gets.
-    Raises ValueError if another module has an op of that name.
+    it too: `vjp_i(g, y)`. Only the rules that are needed run. `prepare(args)`, by default `as_tensors`, returns the
+    tensors that the rule takes; `restore(args, y)` returns what the caller gets. Raises ValueError for a name in use.
     """
     if rule is None:
         return lambda rule: op(rule, prepare=prepare, restore=restore)
@@ -97,10 +96,10 @@ def as_tensors(args: tuple) -> tuple[Tensor, ...]:
 
 
 def _of_common_dtype(args: tuple) -> tuple[Tensor, ...]:
-    arrays = [a for a in args if isinstance(a, Tensor) or (isinstance(a, ndarray) and a.ndim)]
-    for a in arrays:
-        check_dtype(a.dtype)
-    dtype = np.result_type(*(a.dtype for a in arrays)) if arrays else None
+    dtypes = [a.dtype for a in args if isinstance(a, Tensor) or (isinstance(a, ndarray) and a.ndim)]
+    for dtype in dtypes:
+        check_dtype(dtype)
+    dtype = np.result_type(*dtypes) if dtypes else None
     return tuple([_as_tensor(a, dtype) for a in args])
 
 
