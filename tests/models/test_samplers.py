@@ -1,4 +1,4 @@
-"""Samplers are proved without training: with the best denoiser there is, what comes out is known beforehand."""
+"""The samplers DDIM and DDPM, compared with exact solutions for Gaussians and mixtures."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, special, stats
+from scipy import special
 
 from tinygen.evaluate import metrics
 from tinygen.models import (
@@ -17,16 +17,82 @@ from tinygen.models import (
     ddpm,
     gaussian_recursion,
     linear_schedule,
+    reverse,
 )
 from tinygen.models.schedules import PREDICTION_TYPES
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
 
 SCHEDULES = {"linear": linear_schedule, "cosine": cosine_schedule}
 each_schedule = pytest.mark.parametrize("schedule", [f() for f in SCHEDULES.values()], ids=SCHEDULES)
 chains = st.lists(st.floats(1e-4, 0.5), min_size=1, max_size=30)  # β₁ ... β_T
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
+# -- one step backwards ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+@pytest.mark.parametrize(
+    "steps", [0, -1, True, 2.5, 21, np.float64(3), [20, 10, 1], [], [5, 5, 0], [5, 10, 0], [30, 0]]
+)
+def test_samplers_refuse_steps_that_do_not_lead_from_noise_to_data(sampler, steps):
+    with pytest.raises((TypeError, ValueError), match=r"^timesteps: [^\n]*got [^\n]*$"):
+        sampler(linear_schedule(20), lambda x, t: x, np.zeros((2, 1)), rng(0), steps=steps)
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+def test_samplers_take_times_or_their_number_of_any_type(sampler):
+    schedule = linear_schedule(20)
+    drawn = [
+        sampler(schedule, lambda x, t: 0.1 * x, np.ones((3, 1)), rng(0), steps=steps).tolist()
+        for steps in (2, np.int64(2), np.array(2), [20, 10, 0], (20, 10, 0), np.array([20, 10, 0]))
+    ]
+    assert all(x == drawn[0] for x in drawn)
+
+
+# -- the samplers as functions -----------------------------------------------------------------------------------------
+
+
+def test_a_sampler_can_be_watched():
+    schedule, mixture = linear_schedule(100, beta_start=1e-3, beta_end=0.2), GaussianMixture([[1.0, 2.0]], 0.1)
+    x_T = rng(0).standard_normal((4, 2), dtype=np.float32)
+    states = list(reverse(schedule, mixture.denoiser(schedule), x_T, rng(1), steps=10, eta=1))
+    assert [state.t for state in states] == [100, 90, 80, 70, 60, 50, 40, 30, 20, 10, 0]
+    assert states[0].x is x_T and states[-1].x_0 is states[-1].x
+    assert all(state.x.dtype == state.x_0.dtype == np.float32 for state in states)
+    np.testing.assert_allclose(states[0].x_0, [[1, 2]] * 4, atol=0.1)  # of noise alone the best guess is the mean
+    np.testing.assert_array_equal(states[-1].x, ddpm(schedule, mixture.denoiser(schedule), x_T, rng(1), steps=10))
+
+
+def test_ddim_draws_nothing_and_ddpm_draws_from_the_generator_it_is_given():
+    schedule = linear_schedule(100, beta_start=1e-3, beta_end=0.2)
+    denoiser, x_T = GaussianMixture([[0.0]], 1.0).denoiser(schedule), rng(0).standard_normal((5, 1))
+    untouched = rng(1)
+    np.testing.assert_array_equal(ddim(schedule, denoiser, x_T, untouched), ddim(schedule, denoiser, x_T))
+    assert untouched.random() == rng(1).random()
+    np.testing.assert_array_equal(ddpm(schedule, denoiser, x_T, rng(1)), ddpm(schedule, denoiser, x_T, rng(1)))
+    assert (ddpm(schedule, denoiser, x_T, rng(1)) != ddpm(schedule, denoiser, x_T, rng(2))).all()
+
+
+def test_clip_keeps_the_guess_in_range_and_the_noise_in_step_with_it():
+    schedule = linear_schedule(100, beta_start=1e-3, beta_end=0.2)
+
+    def wrong(x, t):
+        return np.full_like(x, 3.0)
+
+    for state in reverse(schedule, wrong, rng(0).standard_normal((6, 2)), steps=100, eta=0, clip=1):
+        assert np.abs(state.x_0).max() <= 1
+        following = state.x
+    assert np.abs(following).max() <= 1
+    assert np.abs(ddim(schedule, wrong, rng(0).standard_normal((6, 2)))).max() > 10
+    one = schedule.alpha_bar[100]
+    first, second, *_ = reverse(schedule, wrong, np.full((1, 1), 40.0), steps=100, eta=0, clip=1)
+    eps = (40 - np.sqrt(one) * first.x_0) / np.sqrt(1 - one)
+    ahead = schedule.alpha_bar[99]
+    np.testing.assert_allclose(second.x, np.sqrt(ahead) * first.x_0 + np.sqrt(1 - ahead) * eps, rtol=1e-12)
 
 
 # -- one Gaussian: every step is linear, so all that comes out is known ------------------------------------------------
@@ -162,44 +228,8 @@ def test_times_that_are_dense_near_the_data_keep_narrow_components():
 
 # -- mixtures ----------------------------------------------------------------------------------------------------------
 
+
 LOPSIDED = GaussianMixture([[-1.5], [0.2], [1.1]], [0.4, 0.1, 0.6], weights=[0.5, 0.2, 0.3])
-
-
-@pytest.mark.parametrize("alpha_bar", [0.999, 0.7, 0.1])
-def test_the_best_guess_is_an_integral(alpha_bar):
-    """E[x_0 | x_t] = ∫ x_0 p(x_0) q(x_t | x_0) / ∫ p(x_0) q(x_t | x_0), with SciPy's densities."""
-    for x_t in (-2.0, -0.3, 0.4, 1.5):
-
-        def joint(x, power, x_t=x_t):
-            prior = sum(w * stats.norm.pdf(x, m, s) for w, (m,), s in zip([0.5, 0.2, 0.3], LOPSIDED.means, LOPSIDED.sd))
-            return x**power * prior * stats.norm.pdf(x_t, np.sqrt(alpha_bar) * x, np.sqrt(1 - alpha_bar))
-
-        grid = np.linspace(-8, 8, 40_001)
-        first, evidence = (integrate.simpson(joint(grid, power), x=grid) for power in (1, 0))
-        point = np.array([[x_t]])
-        assert LOPSIDED.posterior_mean(point, alpha_bar).item() == pytest.approx(first / evidence, abs=1e-9)
-        assert LOPSIDED.log_prob(point, alpha_bar).item() == pytest.approx(np.log(evidence), abs=1e-9)
-
-
-def test_the_noise_it_sees_is_the_score():
-    """ε̂ = -√(1 - ᾱ) ∇ log p_t (Tweedie's formula), in two dimensions, by central differences."""
-    mixture = GaussianMixture(rng(0).normal(size=(4, 2)), [0.2, 0.3, 0.5, 0.1])
-    schedule, x, h = linear_schedule(), rng(1).normal(size=(50, 2)), 1e-5
-    for t in (50, 300, 800):
-        alpha_bar = schedule.alpha_bar[t]
-        slopes = [
-            (mixture.log_prob(x + d, alpha_bar) - mixture.log_prob(x - d, alpha_bar)) / (2 * h) for d in h * np.eye(2)
-        ]
-        eps = mixture.denoiser(schedule)(x, np.full(50, t))
-        np.testing.assert_allclose(eps, -np.sqrt(1 - alpha_bar) * np.stack(slopes, axis=1), rtol=0, atol=1e-7)
-
-
-def test_draws_of_a_mixture_have_its_moments():
-    x, n = LOPSIDED.sample(50_000, rng(3))[:, 0], 50_000
-    mean = -0.75 + 0.04 + 0.33
-    variance = 0.5 * (0.16 + 2.25) + 0.2 * (0.01 + 0.04) + 0.3 * (0.36 + 1.21) - mean**2
-    assert abs(x.mean() - mean) < 4 * np.sqrt(variance / n)
-    assert abs(((x - mean) ** 2).mean() - variance) < 4 * np.std((x - mean) ** 2) / np.sqrt(n)
 
 
 @each_schedule

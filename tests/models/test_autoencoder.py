@@ -78,3 +78,12 @@ def test_any_invertible_change_of_the_code_has_the_same_loss():
 def test_the_gradients_of_a_whole_autoencoder_are_right():
     model = Autoencoder.conv((4, 4, 1), (2, 3), 2, hidden=5, rng=rng(), dtype=np.float64)
     assert tg.check(model.loss, rng(4).random((2, 4, 4, 1)), order=1).ok
+
+
+def test_without_the_dense_layers_the_code_is_the_maps():
+    model = Autoencoder.conv((8, 8, 1), (2, 3), None, rng=rng())
+    x = rng(1).random((4, 8, 8, 1), dtype=np.float32)
+    codes = model.encode(x)
+    assert codes.shape == (4, 2 * 2 * 3) and (codes >= 0).all()
+    np.testing.assert_allclose(model.decode(codes), model.reconstruct(x), rtol=0, atol=1e-6)
+    assert model.interpolate(codes, 3).shape == (9, 8, 8, 1)
