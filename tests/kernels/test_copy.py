@@ -1,4 +1,4 @@
-"""Upsampling, its adjoint and concatenation: the twin's to the bit, in every layout and on any number of threads."""
+"""Upsampling, its adjoint and concatenation equal the reference to the bit, in all layouts, on 1 to 3 threads."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def call(kernel, name, x, scale):
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_twins_bits(name, shape, scale):
+def test_the_bits_equal_those_of_the_reference(name, shape, scale):
     for dtype in (np.float32, np.float64):
         x = images(shape, dtype)
         np.testing.assert_array_equal(
@@ -73,7 +73,7 @@ def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
     assert results[0] == results[1] == results[2]
 
 
-def test_sums_of_other_numbers_are_rounded_like_the_twins():
+def test_sums_of_other_numbers_are_rounded_like_the_reference():
     x = np.random.default_rng(0).normal(size=(3, 40, 60, 5)).astype(np.float32)
     got, true = compiled("sum_blocks")(x, (4, 3)), reference.sum_blocks(x.astype(np.float64), (4, 3))
     assert (abs(got - true) <= 4 * np.finfo(np.float32).eps * reference.sum_blocks(abs(x), (4, 3))).all()

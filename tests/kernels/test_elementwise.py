@@ -11,7 +11,7 @@ from tinygen import kernels
 from tinygen.kernels import COMPILED, compiled, elementwise, reference
 from tinygen.testing.layouts import LAYOUTS
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the twin, in NumPy, says where it overflows
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the NumPy reference warns of overflow
 
 JIT = not numba.config.DISABLE_JIT
 F32, F64 = np.float32, np.float64
@@ -136,7 +136,7 @@ def test_every_shape_and_layout(name, shape):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_float64_is_the_twin_to_the_bit(name):
+def test_float64_equals_the_reference_to_the_bit(name):
     x, g = (a.astype(F64) for a in numbers(2, 1000))
     np.testing.assert_array_equal(call(compiled, name, x, g), call(plain, name, x, g), strict=True)
 
@@ -154,7 +154,7 @@ def test_a_row_is_added_to_all_rows(shape):
 
 
 @pytest.mark.parametrize("name", ["gate", "ratio", "silu_vjp", "tanh_vjp"])
-def test_inputs_of_other_shapes_and_types_are_broadcast_by_the_twin(name):
+def test_inputs_of_other_shapes_and_types_are_broadcast_by_the_reference(name):
     x, g = numbers(3, 4, 5)
     for a, b in ((x[0], g), (x.astype(F64), g), (x, g[:, :1])):
         np.testing.assert_array_equal(call(compiled, name, a, b), call(plain, name, a, b), strict=True)

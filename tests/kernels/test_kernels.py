@@ -1,4 +1,4 @@
-"""Each fast kernel equals its plain NumPy twin: to the bit on whole numbers, within rounding on others."""
+"""Each fast kernel equals its NumPy reference implementation: exactly on whole numbers, within rounding on others."""
 
 from inspect import signature
 

@@ -1,4 +1,4 @@
-"""Where the largest pixel of a window stands: the twin's answer, in ties, at NaN, in every layout."""
+"""Index of the largest pixel in a window: equal to the reference, also for ties and NaN, in every layout."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def windows(draw):
 
 
 @given(windows(), st.tuples(st.integers(0, 3), *[st.integers(4, 9)] * 2, st.integers(0, 5)), st.integers(0, 2**32 - 1))
-def test_the_twins_answer(window, shape, seed):
+def test_indices_equal_the_reference(window, shape, seed):
     rng = np.random.default_rng(seed)
     for x in (rng.choice(VALUES, shape), np.full(shape, -np.inf), rng.normal(size=shape).astype(np.float32)):
         np.testing.assert_array_equal(

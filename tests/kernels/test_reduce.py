@@ -73,7 +73,7 @@ def test_every_layout(shape):
         np.testing.assert_array_equal(sum_along(view, leading(x)), sum_along(np.array(view, order="C"), leading(x)))
 
 
-def test_float64_is_the_twin_to_the_bit():
+def test_float64_equals_the_reference_to_the_bit():
     x = numbers((500, 130)).astype(np.float64)
     np.testing.assert_array_equal(sum_along(x, (0,)), x.sum(axis=0), strict=True)
 

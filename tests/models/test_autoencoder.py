@@ -34,7 +34,9 @@ def test_each_map_halves_the_image_and_the_decoder_doubles_it_again(size, maps):
 
 
 def test_an_image_that_cannot_be_halved_twice_is_refused():
-    with pytest.raises(ValueError, match="a height and a width that 4 divides, got 30x28: pad or crop the images"):
+    with pytest.raises(
+        ValueError, match="expected images with H and W divisible by 4, got 30x28: pad or crop the images"
+    ):
         Autoencoder.conv((30, 28, 1), rng=rng())
 
 

@@ -320,7 +320,7 @@ def test_rejection_by_one_that_is_no_number_ends():
 
 
 def test_errors_name_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"GAN\.conv: expected a height and a width that 4 divides, got 28x30"):
+    with pytest.raises(ValueError, match=r"GAN\.conv: expected images with H and W divisible by 4, got 28x30"):
         GAN.conv((28, 30, 1), rng=rng())
     with pytest.raises(ValueError, match="GAN: expected latent to be a whole number of at least 1, got 0"):
         GAN(nn.Identity(), nn.Identity(), latent=0)

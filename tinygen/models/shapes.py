@@ -16,7 +16,14 @@ def check_image_shape(who: str, shape: Sequence[int], *, divisor: int = 1) -> tu
     if len(sizes) != 3:
         raise ValueError(f"{who}: expected shape to be (H, W, C), got {sizes}")
     height, width, channels = sizes
-    if height % divisor or width % divisor:
-        expected = f"a height and a width that {divisor} divides"
-        raise ValueError(f"{who}: expected {expected}, got {height}x{width}: pad or crop the images")
+    check_divisible(who, "images", (height, width), divisor)
     return height, width, channels
+
+
+def check_divisible(who: str, name: str, size: Sequence[int], divisor: int) -> None:
+    """ValueError unless `size`, that of the argument `name`, is (H, W), both positive and divisible by `divisor`."""
+    if len(size) != 2 or any(side < 1 or side % divisor for side in size):
+        got = "x".join(map(str, size))
+        raise ValueError(
+            f"{who}: expected {name} with H and W divisible by {divisor}, got {got}: pad or crop the images"
+        )

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
+from tinygen.models.shapes import check_divisible
 from tinygen.nn.init import DType
 from tinygen.ops import concat, reshape, silu
 from tinygen.tensor import Tensor
@@ -146,8 +147,7 @@ class UNet(nn.Module):
         c, half, quarter = channels, m * channels, n * channels
         if image_size is not None:
             sides = tuple(map(arguments.python_number, image_size))
-            if len(sides) != 2 or any(side < 4 or side % 4 for side in sides):
-                raise ValueError(f"UNet: expected image_size (H, W) divisible by 4, got {sides}: pad the images")
+            check_divisible("UNet", "image_size", sides, 4)
             image_size = sides[0], sides[1]
         hidden = 4 * channels
         same: dict[str, Any] = dict(rng=rng, dtype=dtype)
@@ -193,8 +193,7 @@ class UNet(nn.Module):
     def _check(self, x: Tensor | np.ndarray, t: np.ndarray) -> None:
         if x.ndim != 4 or x.shape[3] != self.image_channels:
             raise ValueError(f"UNet: expected x (N, H, W, {self.image_channels}), got {x.shape}")
-        if x.shape[1] % 4 or x.shape[2] % 4 or 0 in x.shape[1:]:
-            raise ValueError(f"UNet: expected x with H and W divisible by 4, got {x.shape}: pad x")
+        check_divisible("UNet", "x", x.shape[1:3], 4)
         if self.image_size not in (None, x.shape[1:3]):
             raise ValueError(
                 f"UNet: expected images of size {self.image_size}, got {x.shape}: build the UNet without image_size"
