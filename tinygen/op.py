@@ -25,30 +25,29 @@ P = ParamSpec("P")
 Prepare = Callable[[tuple], tuple[Tensor, ...]]
 Restore = Callable[[tuple, Tensor], Tensor]
 
-
-RULES: dict[Callable, Callable] = {}  # of every op; ops/backward.py exchanges some for faster ones
+DEFINITIONS: dict[Callable, Callable] = {}  # of every op; ops/backward.py exchanges some for faster ones
 
 
 @overload
-def op(rule: Callable[P, Any], *, prepare: Prepare = ..., restore: Restore | None = ...) -> Callable[P, Tensor]: ...
+def op(definition: Callable[P, Any], *, prepare: Prepare = ..., restore: Restore = ...) -> Callable[P, Tensor]: ...
 
 
 @overload
 def op(*, prepare: Prepare = ..., restore: Restore = ...) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]: ...
 
 
-def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
-    """Lift `rule(*tensors, **settings) -> (value, vjp_1, ..., vjp_n)` to an op and enter it in `OPS` by its name.
+def op(definition: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
+    """Lift `definition(*tensors, **settings) -> (value, vjp_1, ..., vjp_n)` to an op and enter it in `OPS` by its name.
 
-    `vjp_i(g)`, a vector-Jacobian product, maps the gradient of the output to the gradient of input i: both are
-    Tensors, and it is written with ops, so that gradients have gradients. A rule that needs the output of the op takes
-    it too: `vjp_i(g, y)`. Only the rules that are needed run. `prepare(args)`, by default `as_tensors`, returns the
-    tensors that the rule takes; `restore(args, y)` returns what the caller gets. Raises ValueError for a name in use.
+    `vjp_i(g)`, a vector-Jacobian product, maps the gradient of the output to the gradient of input i: both are Tensors,
+    and it is written with ops, so that gradients have gradients. A vjp that needs the output of the op takes it too:
+    `vjp_i(g, y)`. Only those that are needed run. `prepare(args)`, by default `as_tensors`, returns the tensors for the
+    definition, and `restore(args, y)` what the caller gets. Raises ValueError for a name in use.
     """
-    if rule is None:
-        return lambda rule: op(rule, prepare=prepare, restore=restore)
-    name, prepare = rule.__name__, prepare or as_tensors
-    if name in OPS and OPS[name].__module__ != rule.__module__:
+    if definition is None:
+        return lambda definition: op(definition, prepare=prepare, restore=restore)
+    name, signature, prepare = definition.__name__, inspect.signature(definition), prepare or as_tensors
+    if name in OPS and OPS[name].__module__ != definition.__module__:
         raise ValueError(f"op: {name!r} is already an op of {OPS[name].__module__}: choose another name for yours")
 
     def apply(*args, **settings):
@@ -56,10 +55,10 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
             check_settings(name, settings)
         try:
             inputs = prepare(args)
-            current = RULES[apply]
+            current = DEFINITIONS[apply]
             value, *vjps = current(*inputs, **settings) if settings else current(*inputs)
         except (TypeError, ValueError):
-            check_call(name, inspect.signature(rule), args, settings)  # raises if the call doesn't fit the signature
+            check_call(name, signature, args, settings)  # raises if the call doesn't fit the signature
             raise
         y = _recorded(apply, current, inputs, vjps, value)
         if mode.trace is not None:
@@ -67,10 +66,9 @@ def op(rule: Any = None, *, prepare: Any = None, restore: Any = None) -> Any:
         return y if restore is None else restore(args, y)
 
     apply.__name__ = apply.__qualname__ = name
-    apply.__doc__ = rule.__doc__
-    apply.__module__ = rule.__module__
-    apply.__wrapped__ = rule  # inspect.signature and help() show the parameters of the rule
-    OPS[name], RULES[apply] = apply, rule
+    apply.__doc__, apply.__module__ = definition.__doc__, definition.__module__
+    apply.__wrapped__ = definition  # inspect.signature and help() show the parameters of the definition
+    OPS[name], DEFINITIONS[apply] = apply, definition
     return apply
 
 
@@ -117,10 +115,12 @@ def _as_tensor(a: Any, dtype: np.dtype | None) -> Tensor:
 
 # -- recording ---------------------------------------------------------------------------------------------------------
 
-_KEEPS_OUTPUT: dict[Callable, bool] = {}  # does a vjp of this rule take the output? Known once the rule has run
+_KEEPS_OUTPUT: dict[
+    Callable, bool
+] = {}  # does a vjp of this definition take the output? Known once the definition has run
 
 
-def _recorded(op: Callable, rule: Callable, inputs: tuple[Tensor, ...], vjps: list[Callable], value: Any) -> Tensor:
+def _recorded(op: Callable, definition: Callable, inputs: tuple, vjps: list[Callable], value: Any) -> Tensor:
     """The output of an op, with a node that has an edge to each input that is a variable; no node if there is none."""
     if type(value) is not ndarray:
         value = np.asarray(value)  # NumPy turns 0-d results into scalars
@@ -132,10 +132,10 @@ def _recorded(op: Callable, rule: Callable, inputs: tuple[Tensor, ...], vjps: li
             if parent is not None:
                 edges.append((parent, vjp))
         if edges:
-            keeps = _KEEPS_OUTPUT.get(rule)
+            keeps = _KEEPS_OUTPUT.get(definition)
             if keeps is None:
                 _check_rules(op.__name__, inputs, vjps)
-                keeps = _KEEPS_OUTPUT[rule] = any(map(takes_output, vjps))
+                keeps = _KEEPS_OUTPUT[definition] = any(map(takes_output, vjps))
             y.node = Node(op, edges, value if keeps else None, value.shape)
     return y
 
@@ -144,7 +144,7 @@ def _check_rules(name: str, inputs: tuple[Tensor, ...], vjps: list[Callable]) ->
     if len(vjps) != len(inputs):
         raise TypeError(
             f"{name}: {len(inputs)} tensors by position but {len(vjps)} derivative rules: "
-            "pass every tensor by position, and give each input of a rule its vjp"
+            "pass every tensor by position, and give each input of an op its vjp"
         )
     for vjp in vjps:
         if not isinstance(vjp, FunctionType):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen.op import RULES
+from tinygen.op import DEFINITIONS
 from tinygen.ops import backward, fused
 from tinygen.ops.activation import normal_density
 from tinygen.tensor import OPS, Tensor
@@ -75,11 +75,11 @@ def test_an_op_for_speed_equals_its_composition(op, seed):
     assert_same_to_second_order(OPS[op], COMPOSITIONS[op], op, seed)
 
 
-@pytest.mark.parametrize("op", [name for name, op in OPS.items() if RULES[op] is not op.__wrapped__])
+@pytest.mark.parametrize("op", [name for name, op in OPS.items() if DEFINITIONS[op] is not op.__wrapped__])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_fast_rule_equals_the_plain_rule(op, seed):
     def with_plain_rule(*inputs, **settings):
-        with mock.patch.dict(RULES, {OPS[op]: OPS[op].__wrapped__}):
+        with mock.patch.dict(DEFINITIONS, {OPS[op]: OPS[op].__wrapped__}):
             return OPS[op](*inputs, **settings)
 
     assert_same_to_second_order(OPS[op], with_plain_rule, op, seed)

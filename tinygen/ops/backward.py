@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors.arrays import private
-from tinygen.op import RULES, op
+from tinygen.op import DEFINITIONS, op
 from tinygen.ops.activation import gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, sqrt, tanh
 from tinygen.ops.reduce import mean, sum
@@ -190,7 +190,7 @@ def _gelu(x):
     return value, *shared(lambda g: (g * slope,), lambda g: gelu_vjp(g, x))
 
 
-RULES.update(
+DEFINITIONS.update(
     {
         relu: _relu,
         leaky_relu: _leaky_relu,

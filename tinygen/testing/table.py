@@ -12,7 +12,7 @@ from tinygen.errors.arguments import whole
 from tinygen.grad import grad
 from tinygen.io.progress import progress
 from tinygen.io.table import columns
-from tinygen.op import RULES, trace
+from tinygen.op import DEFINITIONS, trace
 from tinygen.testing.battery import LARGE, LARGE_EXAMPLES, Shown, attempt, show
 from tinygen.testing.case import Case
 from tinygen.testing.cases import CASES
@@ -77,7 +77,7 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
     why: dict[str, str] = {}
     verdicts: dict[str, str] = {}
     level = math.inf
-    replaced = case.op in RULES and RULES[case.op] is not inspect.unwrap(case.op)
+    replaced = case.op in DEFINITIONS and DEFINITIONS[case.op] is not inspect.unwrap(case.op)
     checks = [*LEVELS, *PLAIN] if replaced else [*LEVELS]
     for i, name in enumerate(checks):
         own, is_plain = LEVELS[name], i >= len(LEVELS)
@@ -106,11 +106,11 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
 @contextmanager
 def _plain_rule(op: Callable) -> Iterator[None]:
     """Inside, an op runs its plain rule, which a faster one has replaced."""
-    fast, RULES[op] = RULES[op], inspect.unwrap(op)
+    fast, DEFINITIONS[op] = DEFINITIONS[op], inspect.unwrap(op)
     try:
         yield
     finally:
-        RULES[op] = fast
+        DEFINITIONS[op] = fast
 
 
 def _shown(case: Case, name: str, examples: int, seed: int) -> dict[str, Shown]:
