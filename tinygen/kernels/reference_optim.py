@@ -76,6 +76,6 @@ def mixed(old, new, keep):
 
 
 def sum_of_squares(xs) -> float:
-    """Of all entries, in float64, where no square of a float32 overflows; infinite, without a warning, where one does."""
+    """Of all entries, in float64, where no square of a float32 overflows; without a warning if one of a float64 does."""
     with np.errstate(over="ignore"):
         return float(sum(np.square(x, dtype=np.float64).sum() for x in xs))
