@@ -76,6 +76,6 @@ def mixed(old, new, keep):
 
 
 def sum_of_squares(xs) -> float:
-    """Of all entries, in float64, where no square of a float32 overflows; without a warning if one of a float64 does."""
+    """Of all entries, in float64, where no square of a float32 overflows; one of a float64 does so without warning."""
     with np.errstate(over="ignore"):
         return float(sum(np.square(x, dtype=np.float64).sum() for x in xs))
