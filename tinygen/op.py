@@ -115,9 +115,7 @@ def _as_tensor(a: Any, dtype: np.dtype | None) -> Tensor:
 
 # -- recording ---------------------------------------------------------------------------------------------------------
 
-_KEEPS_OUTPUT: dict[
-    Callable, bool
-] = {}  # does a vjp of this definition take the output? Known once the definition has run
+_KEEPS_OUTPUT: dict[Callable, bool] = {}  # whether a vjp takes the output, by definition, once that has run
 
 
 def _recorded(op: Callable, definition: Callable, inputs: tuple, vjps: list[Callable], value: Any) -> Tensor:

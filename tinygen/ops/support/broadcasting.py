@@ -13,9 +13,9 @@ from tinygen.tensor import Tensor
 P = ParamSpec("P")
 
 
-def elementwise(rule: Callable[P, Any]) -> Callable[P, Tensor]:
-    """`op` for a rule whose inputs have one shape: inputs of other shapes are broadcast first, as in NumPy."""
-    return op(rule, prepare=broadcast)
+def elementwise(definition: Callable[P, Any]) -> Callable[P, Tensor]:
+    """`op` for inputs of one shape: inputs of other shapes are broadcast first, as in NumPy."""
+    return op(definition, prepare=broadcast)
 
 
 def broadcast(args: tuple, shape: tuple[int, ...] = ()) -> tuple[Tensor, ...]:
