@@ -60,7 +60,7 @@ def linear(x, w, b):
 
 @op
 def conv2d_bias(x, w, b, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, activation=None):
-    """conv2d(x, w) + b, for a bias b (O,), and then relu if `activation` is "relu"."""
+    """conv2d(x, w) + b with a bias b (O,), then relu if `activation` is "relu"."""
     form = geometry(stride, padding, dilation, "conv2d_bias")
     check_conv2d("conv2d_bias", x, w, form)
     check_bias("conv2d_bias", b, w.shape[3], activation)
@@ -76,7 +76,7 @@ def conv2d_bias(x, w, b, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair 
 
 @op
 def conv_transpose2d_bias(g, w, b, *, size, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, activation=None):
-    """conv_transpose2d(g, w) + b, for a bias b (C,), and then relu if `activation` is "relu"."""
+    """conv_transpose2d(g, w) + b with a bias b (C,), then relu if `activation` is "relu"."""
     form = geometry(stride, padding, dilation, "conv_transpose2d_bias")
     size = arguments.pair("conv_transpose2d_bias", "size", size, least=1)
     check_conv_transpose2d("conv_transpose2d_bias", g, w, size, form)
