@@ -16,6 +16,7 @@ from tinygen.testing import CASES
 from tinygen.testing.coverage import PROFILES, Coverage
 
 # Each worker keeps one processor busy, so more threads would only get in the way. Tests of threads set their own.
+os.environ["COLUMNS"] = "80"  # of tables and help, also where a developer has a wide terminal
 for library in ("TINYGEN", "OPENBLAS", "OMP"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -101,14 +102,15 @@ def compiled():
 
     def others(dtype):
         call("matmul", np.ones((64, 64), dtype), np.ones((64, 64), dtype))
-        call("sum_blocks", call("upsample_nearest", np.ones((1, 3, 3, 1), dtype), (1, 1)), (1, 1))
+        one = np.array([0, 1]), np.array([0]), np.ones(1)
+        call("resample", np.ones((1, 3, 3, 1), dtype), (one, one))
 
     def elementwise(name):
         x, parameters = np.ones(1, np.float32), signature(getattr(reference, name)).parameters
-        call(name, *[0.0 if parameter == "negative_slope" else x for parameter in parameters])
+        call(name, *[0.0 if parameter in ("negative_slope", "alpha") else x for parameter in parameters])
 
     jobs = [partial(job, dtype) for dtype in (np.float32, np.float64) for job in (norm, others)]
-    ways = product((np.float32, np.float64), (1, 2), (1, 16), (1, 16))  # by Winograd, in place or gathered
+    ways = product((np.float32, np.float64), (1, 2), (1, 16), (1, 16))  # by Winograd or direct
     jobs += [partial(convolution, *way) for way in ways]
     jobs += [partial(elementwise, name) for name, row in kernels.COMPILED.items() if row.home == "elementwise"]
     jobs += [workloads.build(name, workloads.arrays(name, batch_size=4)) for name in workloads.WORKLOADS]

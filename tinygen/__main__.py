@@ -1,23 +1,18 @@
-"""`python -m tinygen COMMAND`: the entry point of the commands."""
+"""The entry point of the commands: `python -m tinygen COMMAND`, or `tinygen COMMAND` if the package is installed."""
 
 import sys
+from pathlib import Path
 
-try:
-    from tinygen.runs.cli import deferred, one_line_errors, parse
-except KeyboardInterrupt:
-    sys.exit(130)
-
-ABOUT = "Check derivative rules, list data, sample from trained models, measure speed; COMMAND --help explains each."
+from tinygen.runs.ending import one_line_errors
 
 
 def main() -> None:
-    with one_line_errors(*sys.argv[1:2] or ["tinygen"]):
-        import tyro  # here, where Ctrl-C prints one line and no traceback
+    """Run the command that the words of the command line describe."""
+    with one_line_errors("tinygen"):
+        from tinygen import commands  # here, where Ctrl-C prints one line and no traceback
 
-        from tinygen import commands
-
-        calls = {name: deferred(function) for name, function in commands.COMMANDS.items()}
-        parse(tyro.extras.subcommand_cli_from_dict, calls, prog="python -m tinygen", description=ABOUT)()
+        program = "tinygen" if Path(sys.argv[0]).stem == "tinygen" else "python -m tinygen"
+        commands.run(sys.argv[1:], program=program)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def jvp(
 def jacobian(f: Callable[[Tensor], Tensor], x: Array, *, create_graph: bool = False) -> Tensor:
     """The Jacobian ∂f(x)/∂x: the axes of f(x) first, then the axes of x. One backward pass for each entry of f(x).
 
-    For a batch its shape is (N, K, N, ...), and nearly all entries are 0: `batch_jacobian` computes the others.
-    Raises ValueError for a Jacobian of more than 4 GiB.
+    For a batch its shape is (N, K, N, ...), and nearly all entries are 0: `batch_jacobian` computes the others. With
+    `create_graph=True` the result is recorded, so that it has gradients. Raises ValueError for more than 4 GiB.
 
     >>> tg.jacobian(lambda x: x * x, np.array([1.0, 2.0]))
     Tensor([[2., 0.],

@@ -24,8 +24,9 @@ from tinygen.errors import arguments, hints
 from tinygen.errors.calls import explained
 from tinygen.op import as_tensors
 from tinygen.ops import abs as absolute
-from tinygen.ops import clip, exp, exp_remainder, log, log1p, logsumexp, max, sqrt, where
+from tinygen.ops import clip, exp, exp_remainder, fused, log, log1p, max, sqrt, transpose, where
 from tinygen.ops.fused import logistic_loss, squared_error
+from tinygen.ops.support.indices import check_axis
 from tinygen.tensor import Tensor, array_of, constant
 
 Target = Tensor | np.ndarray | float
@@ -48,14 +49,16 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     [-1.3863, -0.2877]
     """
     (x,) = as_tensors((x,))
-    largest = x.data.max(axis=axis, keepdims=True, initial=-np.inf)
-    x = x - constant(largest)  # the same result, with smaller rounding errors for large entries
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    order = list(range(x.ndim))
+    order.append(order.pop(check_axis(axis, x.ndim, "log_softmax")))
+    if order == sorted(order):
+        return fused.log_softmax_of_rows(x)
+    return transpose(fused.log_softmax_of_rows(transpose(x, axes=order)), axes=np.argsort(order).tolist())
 
 
 @explained
 def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
-    """Probabilities exp(xᵢ) / Σⱼ exp(xⱼ), which sum to 1 along `axis`, for logits x of any shape.
+    """Probabilities exp(xᵢ) / Σⱼ exp(xⱼ), which sum to 1 along `axis`, for logits x of any shape, in that shape.
 
     >>> F.softmax(np.array([0.0, np.log(3.0)])).numpy().round(4).tolist()
     [0.25, 0.75]
@@ -99,7 +102,7 @@ def min(x: Tensor, *, axis: int | tuple[int, ...] | None = None, keepdims: bool 
 
 @explained
 def one_hot(labels: np.ndarray | Sequence[int], classes: int, *, dtype: type = np.float32) -> Tensor:
-    """A constant (..., classes) that is 1 at each label and 0 elsewhere, for class numbers `labels` of any shape (...).
+    """A constant (..., classes) of `dtype`, 1 at each label and 0 elsewhere, for class numbers `labels` of shape (...).
 
     Raises TypeError for labels that aren't integers, ValueError for labels outside 0..classes - 1.
 
@@ -188,8 +191,8 @@ def bce(p: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
 def bce_with_logits(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
     """Binary cross-entropy, in nats, of p = σ(x) for logits x, exact for every finite x; its gradient is σ(x) - t.
 
-    x and the targets t in [0, 1] have the same shape (N, ...). Raises ValueError for different shapes, for targets
-    outside [0, 1], and for an unknown reduction.
+    x and `target`, t in [0, 1], have the same shape (N, ...). `reduction` is explained above. Raises ValueError for
+    different shapes, for targets outside [0, 1], and for an unknown reduction.
 
     >>> round(F.bce_with_logits(np.array([[0.0, 100.0]]), np.array([[1.0, 0.0]])).item(), 4)  # log 2 + 100
     100.6931

@@ -48,22 +48,26 @@ def grad(
     With `create_graph=True` the gradients are recorded, so that they have gradients too. The walk drops the graph
     unless `retain_graph` is true (by default it is `create_graph`). Raises TypeError for a constant x or y, ValueError
     for a y of several entries without gy or a gy of another shape, and RuntimeError for a graph that was dropped.
+
+    >>> w = tg.Parameter([1.0, 2.0])
+    >>> tg.grad((w * w).sum(), w)
+    Tensor([2., 4.], shape=(2,), float32)
     """
     single = isinstance(xs, Tensor)
     targets = [xs] if single or not isinstance(xs, Iterable) else list(xs)
     root, ends = _nodes(y, targets)
-    gradients = {root: _cotangent(y, gy)}
     keep = create_graph if retain_graph is None else retain_graph
     recording = nullcontext() if create_graph else no_grad()
     with recording, np.errstate(divide="ignore", invalid="ignore"):  # at a pole the gradient itself is inf or nan
-        _walk(root, set(ends), gradients, keep)
+        gradients = _walk(root, set(ends), _cotangent(y, gy), keep)
     found = [gradients[n] if n in gradients else constant(np.zeros(x.shape, x.dtype)) for n, x in zip(ends, targets)]
     return found[0] if single else found
 
 
-def _walk(root: Node, targets: set[Node], gradients: dict[Node, Tensor], keep: bool) -> None:
-    """Send gradients from `root` to `targets`, through the nodes that lead to a target and no others."""
+def _walk(root: Node, targets: set[Node], g: Tensor, keep: bool) -> dict[Node, Tensor]:
+    """The gradients of `targets`, from `g`, that of `root`; unless `keep`, each node that it visits loses its edges."""
     order, leading = _between(root, targets)
+    gradients = {root: g}
     while order:
         node = order.pop()  # the youngest of those that are left
         g = gradients[node] if node in targets else gradients.pop(node)
@@ -72,10 +76,11 @@ def _walk(root: Node, targets: set[Node], gradients: dict[Node, Tensor], keep: b
             if parent in leading:
                 share = vjp(g) if y is None or not takes_output(vjp) else vjp(g, y)
                 if type(share) is not Tensor or share.data.shape != parent.shape:
-                    _check_share(node, parent, vjp, share)
+                    check_share(node, parent, vjp, share)
                 gradients[parent] = gradients[parent] + share if parent in gradients else share
         if not keep:
             node.edges = node.output = None
+    return gradients
 
 
 def _between(root: Node, targets: set[Node]) -> tuple[list[Node], set[Node]]:
@@ -112,7 +117,11 @@ def backward(self: Tensor, gradient: Operand | None = None, *, retain_graph: boo
     """Add the gradient of this tensor to the `.grad` of every variable behind it: `grad` with all leaves as its xs."""
     if self.node is None:
         raise TypeError("backward: this tensor is a constant; make the inputs Parameters")
-    leaves = [node for node in reachable(self.node) if node.op is None]
+    given = "nothing" if gradient is None else np.shape(array_of(gradient))
+    if given != self.shape and not (gradient is None and self.size == 1):
+        hint = "sum the tensor to one number, or pass the weights of its entries"
+        raise ValueError(f"backward: expected a gradient of shape {self.shape}, got {given}: {hint}")
+    leaves = [node for node in reachable(self.node, "backward") if node.op is None]
     targets = [constant(np.empty(()), leaf) for leaf in leaves]
     for leaf, g in zip(leaves, grad(self, targets, gradient, retain_graph=retain_graph)):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
@@ -154,7 +163,7 @@ def _cotangent(y: Tensor, gy: Operand | None) -> Tensor:
     return gy if gy.dtype == y.dtype else gy.astype(y.dtype)
 
 
-def _check_share(node: Node, parent: Node, vjp: Callable, share: Any) -> None:
+def check_share(node: Node, parent: Node, vjp: Callable, share: Any) -> None:
     """Raise unless a rule returned a Tensor of the shape of its input; `examining` lets wrong results through."""
     if mode.trusting and isinstance(share, Tensor | np.ndarray):
         return

@@ -18,7 +18,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygen.errors.arrays import as_array, check_dtype
-from tinygen.errors.calls import check_call, check_settings
+from tinygen.errors.calls import check_call, check_rules, check_settings
 from tinygen.tensor import OPS, Node, Parameter, Tensor, constant
 
 P = ParamSpec("P")
@@ -43,6 +43,12 @@ def op(definition: Any = None, *, prepare: Any = None, restore: Any = None) -> A
     and it is written with ops, so that gradients have gradients. A vjp that needs the output of the op takes it too:
     `vjp_i(g, y)`. Only those that are needed run. `prepare(args)`, by default `as_tensors`, returns the tensors for the
     definition, and `restore(args, y)` what the caller gets. Raises ValueError for a name in use.
+
+    >>> @tg.op
+    ... def cube(x):
+    ...     return x.data**3, lambda g: g * 3 * x * x
+    >>> cube(np.array([2.0]))
+    Tensor([8.], shape=(1,), float64)
     """
     if definition is None:
         return lambda definition: op(definition, prepare=prepare, restore=restore)
@@ -132,21 +138,10 @@ def _recorded(op: Callable, definition: Callable, inputs: tuple, vjps: list[Call
         if edges:
             keeps = _KEEPS_OUTPUT.get(definition)
             if keeps is None:
-                _check_rules(op.__name__, inputs, vjps)
+                check_rules(op.__name__, len(inputs), vjps)
                 keeps = _KEEPS_OUTPUT[definition] = any(map(takes_output, vjps))
             y.node = Node(op, edges, value if keeps else None, value.shape)
     return y
-
-
-def _check_rules(name: str, inputs: tuple[Tensor, ...], vjps: list[Callable]) -> None:
-    if len(vjps) != len(inputs):
-        raise TypeError(
-            f"{name}: {len(inputs)} tensors by position but {len(vjps)} derivative rules: "
-            "pass every tensor by position, and give each input of an op its vjp"
-        )
-    for vjp in vjps:
-        if not isinstance(vjp, FunctionType):
-            raise TypeError(f"{name}: a derivative rule is a function of g, or of g and y, not {vjp!r}")
 
 
 def takes_output(vjp: FunctionType) -> bool:
@@ -170,23 +165,17 @@ mode = _Mode()
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Inside, ops compute values only: nothing is recorded, and no array is kept for a gradient."""
+    """Inside, ops compute values only: nothing is recorded, and no array is kept for a gradient.
+
+    >>> with tg.no_grad():
+    ...     (tg.Parameter(2.0) * 3).requires_grad
+    False
+    """
     before, mode.recording = mode.recording, False
     try:
         yield
     finally:
         mode.recording = before
-
-
-@contextmanager
-def examining() -> Iterator[None]:
-    """Inside, ops are recorded even within `no_grad`, and `grad` returns what derivative rules return, right or not."""
-    before = mode.recording, mode.trusting
-    mode.recording = mode.trusting = True
-    try:
-        yield
-    finally:
-        mode.recording, mode.trusting = before
 
 
 @contextmanager

@@ -52,8 +52,11 @@ class Node:
 class Tensor:
     """An immutable array of float32 or float64 that knows how it was computed.
 
-    `Tensor(array)` takes a private, read-only copy; `requires_grad=True` makes it a variable, which gradients can be
+    `Tensor(data)` takes a private, read-only copy; `requires_grad=True` makes it a variable, which gradients can be
     taken with respect to. Python numbers become float32. Raises TypeError for other data types.
+
+    >>> tg.Tensor([[1.0, 2.0]]) * 3
+    Tensor([[3., 6.]], shape=(1, 2), float32)
     """
 
     __slots__ = ("data", "node")
@@ -222,6 +225,9 @@ class Parameter(Tensor):
 
     A graph keeps the array that it was computed from, so a step of an optimizer can't change an earlier gradient. A
     step by hand is `w.data = w.data - lr * g`. The array is read-only, so `w.data -= lr * g` raises.
+
+    >>> tg.Parameter([1.0, 2.0])
+    Parameter([1., 2.], shape=(2,), float32, requires_grad=True)
     """
 
     __slots__ = ()
@@ -255,6 +261,13 @@ def constant(array: ndarray, node: Node | None = None) -> Tensor:
     tensor.data = array
     tensor.node = node
     return tensor
+
+
+def variable(array: ndarray) -> Tensor:
+    """A variable around an array of float32 or float64, which becomes read-only; nothing is copied or checked."""
+    node = Node(None, [], None, array.shape)
+    node.grad = None
+    return constant(array, node)
 
 
 def _copy(kind: type[Tensor], array: ndarray, requires_grad: bool) -> Tensor:

@@ -1,15 +1,16 @@
-"""The polynomials of `tinygen/kernels/machine/vector_math.py`: minimax fits by Remez' exchange, in 40 digits.
+"""Fit the polynomials of `tinygen/kernels/machine/vector_math.py`: minimax fits by the Remez algorithm, in 40 digits.
 
-`python tools/fit_polynomials.py` prints for each its largest relative error and its coefficients, constant term first.
-A best polynomial of degree n errs equally far, up and down in turn, at n + 2 places. So guess the places, solve for the
-polynomial that does so there, move the places to where the error is really largest, and repeat.
+`python tools/fit_polynomials.py` prints the largest relative error of each, and its coefficients, constant term first.
+The error of the best polynomial of degree n has the same size at n + 2 points, with alternating signs. So the algorithm
+chooses n + 2 points, solves for the polynomial with such an error there, moves the points to where the error is
+largest, and repeats.
 """
 
 from mpmath import atanh, cos, erfc, exp, log, lu_solve, matrix, mp, mpf, pi, polyval, sqrt
 
 mp.dps = 40
-HALF_LN2 = log(2) / 2 * mpf("1.0001")  # a little more than rounding to the nearest k leaves
-CENTRE, FARTHEST = 3, 15  # of the normal tail
+HALF_LN2 = log(2) / 2 * mpf("1.0001")  # slightly more than what remains after rounding to the nearest k
+CENTRE, FARTHEST = 3, 15  # of the interval in the tail of the normal distribution
 
 
 def tail_of_exp(f):
@@ -36,20 +37,20 @@ FITS = {  # name: (function, from, to, degree)
 
 
 def remez(f, low, high, degree, rounds=16):
-    """(coefficients, largest relative error) of the polynomial that is best for f between `low` and `high`."""
+    """The coefficients and the largest relative error of the best polynomial for f between `low` and `high`."""
     n = degree + 2
     grid = [low + (high - low) * (1 - cos(pi * k / (60 * n))) / 2 for k in range(60 * n + 1)]
     values = [f(t) for t in grid]
-    places = [60 * i * n // (n - 1) for i in range(n)]
+    points = [60 * i * n // (n - 1) for i in range(n)]
     for _ in range(rounds):
         system, right = matrix(n, n), matrix(n, 1)
-        for i, k in enumerate(places):
+        for i, k in enumerate(points):
             for j in range(degree + 1):
                 system[i, j] = grid[k] ** j
             system[i, n - 1], right[i] = (-1) ** i * abs(values[k]), values[k]
         coefficients = list(lu_solve(system, right))[:-1]
         errors = [(polyval(coefficients[::-1], t) - v) / abs(v) for t, v in zip(grid, values)]
-        peaks = []  # the farthest place between each two changes of sign
+        peaks = []  # the point with the largest error between two changes of sign
         for k, error in enumerate(errors):
             if not peaks or (error > 0) != (errors[peaks[-1]] > 0):
                 peaks.append(k)
@@ -59,11 +60,11 @@ def remez(f, low, high, degree, rounds=16):
             peaks.pop(0 if abs(errors[peaks[0]]) < abs(errors[peaks[-1]]) else -1)
         if len(peaks) < n:
             break
-        places = peaks
+        points = peaks
     return coefficients, max(map(abs, errors))
 
 
 if __name__ == "__main__":
     for name, fit in FITS.items():
         coefficients, error = remez(*fit)
-        print(f"{name}: off by {mp.nstr(error, 2)} at most:", ", ".join(mp.nstr(c, 10) for c in coefficients))
+        print(f"{name}: largest relative error {mp.nstr(error, 2)}:", ", ".join(mp.nstr(c, 10) for c in coefficients))

@@ -7,8 +7,16 @@ import numpy as np
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches
 from tinygen.models import Diffusion
-from tinygen.runs import Panel, Section, progress
-from tour_families.family import Context, Family, draw_losses, film_frame
+from tinygen.runs import Panel, Section, excerpt
+from tour_families.family import Context, Family, draw_losses, film_frame, links, script
+
+STEPS = 30  # from noise to a digit
+
+
+def sizes(context: Context) -> dict:
+    """The arguments of the model; for large images as in diffusion_digits.py: the deepest units see the whole image."""
+    small = dict(shape=context.digits.image_shape, channels=16)
+    return small if context.small else small | dict(multiples=(4, 8), middle=2, overview=True)
 
 
 def train(context: Context, steps: int) -> tuple[Diffusion, optim.EMA, list[float], list[float]]:
@@ -18,16 +26,15 @@ def train(context: Context, steps: int) -> tuple[Diffusion, optim.EMA, list[floa
     """
     images, test = (2 * part - 1 for part in (context.digits.train_images, context.digits.test_images[:500]))
     rng = np.random.default_rng(context.seed)
-    # For large images a network as in diffusion_digits.py, so that the deepest units see the whole image.
-    sizes = {} if context.small else dict(multiples=(4, 8), middle=2, overview=True)
-    model = Diffusion.unet(images.shape[1:], channels=16, **sizes, rng=rng)
+    model = Diffusion.unet(**sizes(context), rng=rng)
     params = model.parameters()
-    opt, average = optim.Adam(params), optim.EMA(params, max(0, 1 - 10 / steps))  # over a tenth of the run
+    opt = optim.Adam(params)
+    average = optim.EMA(params, max(0, 1 - 10 / steps))  # of a tenth of the run
     schedule = optim.cosine(3e-3 if context.small else 2e-3, total=steps, warmup=100)
-    losses, tests = [], []
     batches = Batches(images, 64 if context.small else 32, rng).forever()
+    losses, tests = [], []
     model.loss = nn.finite(model.loss)  # NaN or infinity stops the run, and the error names the op
-    for step in (bar := progress(range(1, steps + 1), label="diffusion", quiet=context.quiet)):
+    for step in (bar := context.progress("diffusion", steps)):
         opt.lr = schedule(opt.steps)
         loss = model.loss(next(batches), rng)
         opt.step(grad(loss, params))
@@ -49,27 +56,34 @@ def run(context: Context, steps: int) -> Family:
     kept, power = model.schedule.alpha_bar[1:].mean(), ((2 * context.digits.test_images - 1) ** 2).mean()
     rng = np.random.default_rng(context.seed)
     with average.applied():
-        samples = pixels(model.sample(context.samples, rng, steps=30))
-        states = list(model.reverse(36, rng, steps=30))
-    frames = [film_frame(pixels(state.x)) for state in states]
-    context.page.save_gif("diffusion_film.gif", frames, fps=8)
+        samples = pixels(model.sample(context.samples, rng, steps=STEPS))
+        states = list(model.reverse(36, rng, steps=STEPS))
+        context.keep("diffusion", model, {"Diffusion.unet": sizes(context)}, test=tests[-1])
+    frames = np.stack([film_frame(pixels(state.x)) for state in states])
+    captions = [f"after {i} of {STEPS} steps, at time t = {state.t}" for i, state in enumerate(states)]
+    context.page.save("diffusion_film.html", plot.film, frames, fps=8, captions=captions)
     chosen = states[::3]  # 11 of the 31
     rows = [np.stack([getattr(s, part)[:4] for s in chosen], axis=1) for part in ("x", "x_0")]  # (4, 11, H, W, C)
     images = pixels(np.concatenate(rows)).reshape(-1, *samples.shape[1:])
-    context.page.save("diffusion_strip.png", plot.image_grid, images, columns=len(chosen))
+    times, names = [f"t = {state.t}" for state in chosen], ["x"] * 4 + ["prediction"] * 4
+    about = dict(columns=len(chosen), titles=times, row_titles=names)
+    context.page.save("diffusion_strip.png", plot.image_grid, images, **about)
     curves = {"training": losses, "test": tests}
     context.page.save("diffusion_loss.png", draw_losses, curves, steps, "squared error per pixel", log=True)
+    zero = kept + (1 - kept) * power  # of the prediction 0: E v² = ᾱ + (1 - ᾱ) E x_0²
+    context.say(f"diffusion: squared error {tests[-1]:.4g} per pixel, the prediction 0 has {zero:.4g}")
     return Family(
         name="diffusion",
         parameters=sum(p.size for p in model.parameters()),
         seconds=seconds,
         figure="squared error per pixel of test images",
         value=tests[-1],
-        baseline=f"{kept + (1 - kept) * power:.4g} for the prediction 0",  # E v² = ᾱ + (1 - ᾱ) E x_0²
+        baseline=f"{zero:.4g} for the prediction 0",
         density="a bound, not computed here",
         encode="no",
         samples=samples,
-        sections=SECTIONS,
+        shown=samples,
+        sections=[section(context), *SECTIONS],
         loss=Panel("diffusion_loss.png", "Loss of the diffusion model", "diffusion"),
     )
 
@@ -79,14 +93,21 @@ def pixels(x: np.ndarray) -> np.ndarray:
     return np.clip((x + 1) / 2, 0, 1)
 
 
-SECTIONS = [
-    Section(
+def section(context: Context) -> Section:
+    """The film with the code that made it."""
+    return Section(
         "Diffusion: digits from noise",
         "The network has learned to predict the noise in digits, for each strength of noise. To generate digits, it "
         "starts from pure noise and removes some of it, thirty times.",
-        "diffusion_film.gif",
-        "Animation of 36 digits that form from noise",
-    ),
+        "diffusion_film.html",
+        "Film of 36 digits that form from noise",
+        code=CODE,
+        commands=[context.sample_command("diffusion"), script("mnist/diffusion_digits.py")],
+        links=links(diffusion_of_points="examples/diffusion/diffusion_2d.py", the_mathematics="docs/diffusion.md"),
+    )
+
+
+SECTIONS = [
     Section(
         "Step by step",
         "Four digits on their way from noise, from left to right; below, the digits that the network predicts from "
@@ -95,3 +116,12 @@ SECTIONS = [
         "Four samples at eleven times, and the network's predictions at the same times",
     ),
 ]
+
+
+# Taken from the source now, so that a file which is edited during the training can't stop it at the end.
+CODE = excerpt(
+    (train, "model = ", "average = "),
+    (train, "batches = ", "batches = "),
+    (train, "for step", "average.update"),
+    (run, "with average", "samples = "),
+)

@@ -7,8 +7,14 @@ import numpy as np
 from tinygen import grad, nn, no_grad, optim, plot
 from tinygen.data import Batches, one_per_class
 from tinygen.models import VAE
-from tinygen.runs import Panel, Section, progress
-from tour_families.family import Context, Family, draw_losses
+from tinygen.runs import Panel, Section, excerpt
+from tour_families.family import Context, Family, draw_losses, links, script
+
+
+def sizes(context: Context) -> dict:
+    """The arguments of the model."""
+    widths, latent = ((256, 128), 8) if context.small else ((400, 200), 6)
+    return dict(shape=context.digits.image_shape, widths=widths, latent=latent)
 
 
 def train(context: Context, steps: int) -> tuple[VAE, list[float], list[float]]:
@@ -18,13 +24,14 @@ def train(context: Context, steps: int) -> tuple[VAE, list[float], list[float]]:
     """
     images, test = context.digits.train_images, context.digits.test_images
     rng = np.random.default_rng(context.seed)
-    model = VAE.dense(images.shape[1:], (256, 128) if context.small else (400, 200), 8 if context.small else 6, rng=rng)
+    model = VAE.dense(**sizes(context), rng=rng)
     params = model.parameters()
-    opt, schedule = optim.Adam(params), optim.cosine(3e-3, total=steps, warmup=100)
-    losses, tests = [], []
+    opt = optim.Adam(params)
+    schedule = optim.cosine(3e-3, total=steps, warmup=100)
     batches = Batches(images, 32 if context.small else 128, rng).forever()
+    losses, tests = [], []
     model.terms = nn.finite(model.terms)  # NaN or infinity stops the run, and the error names the op
-    for step in (bar := progress(range(1, steps + 1), label="VAE", quiet=context.quiet)):
+    for step in (bar := context.progress("VAE", steps)):
         opt.lr = schedule(opt.steps)
         reconstruction, kl = model.terms(next(batches), rng)
         loss = reconstruction + kl
@@ -44,6 +51,7 @@ def run(context: Context, steps: int) -> Family:
     began = perf_counter()
     model, losses, tests = train(context, steps)
     seconds = perf_counter() - began
+    context.keep("vae", model, {"VAE.dense": sizes(context)}, test=tests[-1])
 
     rng = np.random.default_rng(context.seed)
     white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the mean image, never exactly 0 or 1 (Laplace)
@@ -53,8 +61,10 @@ def run(context: Context, steps: int) -> Family:
     draw = mu + np.exp(log_var / 2) * rng.standard_normal(mu.shape, dtype=mu.dtype)
     rows = {"from the mean code": model.decode(mu), "from a random code": model.decode(draw)}
     curves, beside = {"training": losses, "test": tests}, {"independent pixels": independent}
-    context.page.save("vae_reconstructions.png", plot.reconstructions, test[first], rows)
+    context.page.save("vae_reconstructions.png", plot.reconstructions, test[first], rows, width=640)
     context.page.save("vae_loss.png", draw_losses, curves, steps, "negative ELBO, nats per image", reference=beside)
+    samples = model.sample(context.samples, rng)
+    context.say(f"VAE: negative ELBO {tests[-1]:.4g} nats per test image, independent pixels {independent:.4g}")
     return Family(
         name="VAE",
         parameters=sum(p.size for p in model.parameters()),
@@ -64,19 +74,32 @@ def run(context: Context, steps: int) -> Family:
         baseline=f"{independent:.4g} independent pixels",
         density="a bound: the ELBO",
         encode=f"a distribution over {model.latent} numbers",
-        samples=model.sample(context.samples, rng),
-        sections=SECTIONS,
+        samples=samples,
+        shown=samples,
+        sections=[section(context)],
         loss=Panel("vae_loss.png", "Loss of the VAE", "VAE"),
     )
 
 
-SECTIONS = [
-    Section(
+def section(context: Context) -> Section:
+    """The pictures with the code that made them."""
+    return Section(
         "A VAE: codes that can be sampled",
         "The encoder returns a distribution, a mean and a variance for each number of the code. The loss contains its "
         "KL divergence from N(0, I), so a code drawn from N(0, I) is one that the decoder knows. Below the test digits "
         "are the decoded mean code, and a decoded random code from the distribution.",
         "vae_reconstructions.png",
         "Test digits above two reconstructions by the VAE",
-    ),
-]
+        code=CODE,
+        commands=[context.sample_command("vae"), script("mnist/vae.py")],
+        links=links(the_lesson_on_the_VAE="examples/variational/vae.py", the_ELBO_step_by_step="docs/vae.md"),
+    )
+
+
+# Taken from the source now, so that a file which is edited during the training can't stop it at the end.
+CODE = excerpt(
+    (sizes, "widths, latent", "widths, latent"),
+    (train, "model = ", "batches = "),
+    (train, "for step", "opt.step"),
+    (run, "samples = ", "samples = "),
+)

@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from helpers.processes import tinygen
 
-from tinygen.bench import epoch, kernels, layers, machine, report, startup, training, workloads
+from tinygen.bench import epoch, kernels, layers, machine, report, rows, scaling, sheet, startup, training, workloads
 from tinygen.bench.processes import TINYGEN, BenchError, Runner, Worker, Workers
 from tinygen.data.mnist import mnist_is_present
 
@@ -117,7 +118,7 @@ def commands(monkeypatch):
 def test_all_take_turns_after_a_warm_up(commands):
     measured = training.measure("vae_mlp", ["nchw", "channels_last"], threads=1, pairs=4, log=lambda _: None)
     turns = [who for who, what in commands if what == f"train {round(training.TURN / 8)}"]
-    assert turns == [TINYGEN, NCHW, LAST] * 4  # as many steps as the slowest needs for a turn
+    assert turns == [TINYGEN, NCHW, LAST] * 4  # the number of steps that the slowest needs for a turn
     assert [what for who, what in commands if who == NCHW][:3] == ["start", "train 3", "train 3"]
     assert {who for who, what in commands if what == "end"} == {TINYGEN, NCHW, LAST}
     assert {runner: len(ms) for runner, ms in measured.ms.items()} == {TINYGEN: 4, NCHW: 4, LAST: 4}
@@ -152,8 +153,12 @@ def test_a_loss_that_is_not_finite_stops_the_measurement(wrong):
 
 def test_different_results_stop_the_measurement():
     kernels.check_norms("c", {TINYGEN: {"norm": 1.0}, NCHW: {"norm": 1.0005}})
-    with pytest.raises(BenchError, match=r"c: expected results of one norm, got 1 by tinygen and 1.01 by torch nchw"):
-        kernels.check_norms("c", {TINYGEN: {"norm": 1.0}, NCHW: {"norm": 1.01}})
+    for right, wrong in ((1.0, 1.01), ([3.0, 1.0], [3.0, 1.01])):
+        message = r"c: expected results of one norm, got 1 by tinygen and 1.01 by torch nchw"
+        with pytest.raises(BenchError, match=message):
+            kernels.check_norms("c", {TINYGEN: {"norm": right}, NCHW: {"norm": wrong}})
+    with pytest.raises(BenchError, match="c: expected 2 results, as of tinygen, got 1 by torch nchw"):
+        kernels.check_norms("c", {TINYGEN: {"norm": [1.0, 2.0]}, NCHW: {"norm": [1.0]}})
 
 
 def test_a_worker_that_waits_takes_no_processor_time():
@@ -210,7 +215,8 @@ def test_the_ratio_is_taken_round_by_round_to_the_mode_with_the_best_median():
     assert report.geometric_mean(rows) == pytest.approx(0.6)
 
 
-def test_the_table_has_all_figures():
+def test_the_table_has_all_figures(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # the cells of the table on one line each
     text = report.table([report.row(measured("conv_ae")), report.row(measured("dcgan"))])
     head, _, first, *_, last = text.splitlines()
     assert head.split("  ")[0] == "training step" and "torch ms" in head
@@ -227,6 +233,56 @@ def test_without_pytorch_there_is_no_ratio():
     assert row["ratio"] is None and row["best"] is None and report.geometric_mean([row]) is None
     text = report.table([row])
     assert "torch" not in text + report.legend([row]) and "ratio" not in text and " -  " in text
+
+
+def times(ours: list[float]) -> dict:
+    """Of tinygen, and of PyTorch, whose faster layout always takes 1 ms."""
+    return {TINYGEN: np.array(ours), NCHW: np.ones(3), LAST: np.full(3, 9.0)}
+
+
+def test_the_sheet_names_what_is_slower_and_the_worst_of_each_kind(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    conv, *_, dense = (rows.ROWS[i] for i in rows.chosen(("conv", "dense")))
+    timed = [sheet.Timed(conv, times([0.5, 0.6, 0.7])), sheet.Timed(dense, times([2.0, 2.4, 2.2]))]
+    timed.append(sheet.Timed(dense._replace(text="Dense(1, 1)"), times([1.1, 1.1, 1.1])))
+    found = [sheet.row(each) for each in timed]
+    assert found[1]["best"] == "torch nchw" and found[1]["ratio"]["median"] == pytest.approx(2.2)
+    assert sheet.ratios(found) == {"conv": [0.6], "dense": [1.1, 2.2]}
+    assert "0.60 [0.55, 0.65]" in sheet.table(found).splitlines()[2]
+    assert [line.split()[-3:] for line in sheet.summary(found).splitlines()[2:]] == [
+        ["1", "0.60", "0.60"],
+        ["2", "1.56", "2.20"],
+        ["3", "1.13", "2.20"],
+    ]
+    head, first, second = sheet.slower(found).splitlines()
+    assert head == "rows above 1: 2 of 3" and str(dense) in first and "Dense(1, 1)" in second
+    assert max(map(len, sheet.legend(found).splitlines())) <= 80
+    alone = [sheet.row(sheet.Timed(conv, {TINYGEN: np.ones(3)}))]
+    assert "torch" not in sheet.table(alone) + sheet.legend(alone)
+
+
+def test_the_times_of_scaling_are_those_of_an_image():
+    (axis, sizes), *_, last = scaling.POINTS
+    assert (axis, sizes) == ("batch", {"batch": 1, "side": 32, "width": 32})
+    assert last == ("width", {"batch": 16, "side": 32, "width": 256})
+    found = [scaling.row(scaling.Timed(*last, times([8.0, 16.0, 12.0])))]
+    assert scaling.curves(found) == {"batch": [], "side": [], "width": [(256, 0.75, 0.0625)]}
+    line = scaling.table(found).splitlines()[2].split()
+    assert line == ["16", "32", "256", "*", "0.750", "0.0625", "12.00", "[10.00,", "14.00]"]
+    assert "torch" in scaling.legend(found)
+
+
+def test_rounds_end_after_some_seconds():
+    class Fake(dict):
+        calls = 0
+
+        def call(self, command):
+            self.calls += command == "run 2"
+            return {TINYGEN: {"norm": [1.0], "ms": 2.5}}
+
+    fake = Fake({TINYGEN: None})
+    assert len(kernels.turns(fake, "x", "select 0", 7)[TINYGEN]) == 7
+    assert len(kernels.turns(fake, "x", "select 0", 7, seconds=0.0)[TINYGEN]) == kernels.FEWEST == fake.calls - 7
 
 
 def test_memory_is_counted_from_the_start():
@@ -267,6 +323,17 @@ def test_it_works_without_pytorch(tmp_path):
     assert found["geometric mean"] is None and found["machine"]["numpy"] == np.__version__
 
 
+def test_the_sheet_works_without_pytorch(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    file = tmp_path / "sheet.json"
+    run = command("bench", "--layers", "dropout", "recurrent", "--quick", "--json", str(file), PYTHONPATH=path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    assert {row["kind"] for row in found} == {"dropout", "recurrent"}
+    assert all(row["ms"]["tinygen"]["median"] > 0 and row["ratio"] is None for row in found)
+
+
 def test_the_ratio_needs_pytorch():
     hide = "import importlib.util as u; find = u.find_spec; u.find_spec = lambda n: None if n == 'torch' else find(n)"
     run = command("bench", "--vs", "torch", code=hide)
@@ -280,20 +347,34 @@ def test_an_unknown_name_is_refused_with_the_known_names():
     assert "conv_ea" in run.stderr and all(name in run.stderr for name in workloads.WORKLOADS)
 
 
+ONE = "expected one of --layers, --scaling, --kernels, --epoch, --startup or names of models, got several: choose one"
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("--kernels", "--epoch"), "expected one of --kernels, --epoch, --startup or names of models, got several"),
-        (("conv_ae", "--startup"), "expected one of --kernels, --epoch, --startup or names of models, got several"),
+        (
+            ("--kernels", "--epoch"),
+            ONE,
+        ),
+        (
+            ("--layers", "norm", "--epoch"),
+            ONE,
+        ),
+        (("--layers", "nrom"), "expected kinds of layers, got nrom: choose from conv, transpose, float64, dense, norm"),
+        (
+            ("conv_ae", "--startup"),
+            ONE,
+        ),
         (("--pairs", "0"), "bench: expected --pairs to be a whole number of at least 1, got 0"),
         (("--threads", "-1"), "bench: expected --threads to be a whole number of at least 1, got -1"),
         (("--compile",), "--compile is a mode of PyTorch: add --vs torch"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(arguments, message):
-    run = command("bench", *arguments)
-    assert run.returncode == 2 and run.stdout == ""
-    assert message in run.stderr and len(run.stderr.splitlines()) == 1
+def test_bad_options_are_refused_in_one_line(capsys, arguments, message):
+    assert tinygen("bench", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err and len(err.splitlines()) == 1 and out == ""
 
 
 def test_warm_takes_a_step_of_each_workload():

@@ -147,7 +147,7 @@ def test_shapes_of_gradients(shape):
         (lambda x, c: tg.grad(x, x, 1.0), ValueError, r"grad: gy has shape \(\) but y has \(2,\)"),
         (lambda x, c: tg.grad(x, x, np.array([1, 2])), TypeError, "float32 or float64, got int64"),
         (lambda x, c: c.backward(), TypeError, "backward: this tensor is a constant; make the inputs Parameters"),
-        (lambda x, c: x.backward(), ValueError, r"shape \(2,\), not one entry; sum it"),
+        (lambda x, c: x.backward(), ValueError, r"backward: expected a gradient of shape \(2,\), got nothing: sum"),
         (lambda x, c: setattr(c, "grad", None), TypeError, "only a variable .* holds a gradient"),
         (lambda x, c: setattr(x * 2.0, "grad", None), TypeError, "only a variable .* holds a gradient"),
     ],
@@ -223,7 +223,7 @@ def test_backward_adds_up_what_grad_returns(seed, times):
         assert not x.grad.requires_grad
     assert unused.grad is None
     assert loss.grad is None
-    with pytest.raises(RuntimeError, match="dropped"):
+    with pytest.raises(RuntimeError, match=r"backward: .* dropped"):
         loss.backward()
     leaves[0].grad = None
     assert leaves[0].grad is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen.ops.support.taps import Taps
 
 
 def zeros(*shape):
@@ -130,15 +131,30 @@ WRONG_IMAGES = [
     (lambda: tg.upsample(X, 2), "upsample: expected images (N, H, W, C)"),
     (lambda: tg.upsample(IMAGES, 0), "upsample: expected scale_factor to be a whole number of at least 1"),
     (lambda: tg.upsample(IMAGES, 1.5), "got 1.5"),
-    (lambda: tg.upsample(IMAGES, 2, mode="cubic"), 'upsample: mode must be "nearest" or "bilinear", got \'cubic\''),
+    (
+        lambda: tg.upsample(IMAGES, 2, mode="cubic"),
+        "upsample: expected mode to be one of 'nearest', 'linear'",
+    ),
+    (lambda: tg.upsample(IMAGES, 2, align_corners=True), 'expected align_corners=False for mode="nearest", got True'),
+    (lambda: tg.resize(IMAGES, 3, mode="linear"), "for x (2, 6, 6, 3) choose 'nearest' or 'bilinear' or 'bicubic'"),
+    (
+        lambda: tg.resize(X, 3),
+        "expected x with 1 or 2 or 3 axes between N and C for mode='nearest', got (2, 3)",
+    ),
+    (lambda: tg.resize(IMAGES), "resize: expected either size or scale_factor, got None and None: give one of them"),
+    (lambda: tg.resize(IMAGES, 3, scale_factor=2), "resize: expected either size or scale_factor, got 3 and 2"),
+    (lambda: tg.resize(IMAGES, (3, 3, 3)), "resize: expected one number or 2, one per axis, got (3, 3, 3)"),
+    (lambda: tg.resize(IMAGES, 0), "resize: expected size to be a whole number of at least 1, got 0"),
+    (lambda: tg.resize(IMAGES, scale_factor=0.1), "resize: expected new sizes of at least 1, got (0, 0) from (6, 6)"),
+    (lambda: tg.resize(IMAGES, scale_factor=-1), "resize: expected scale_factor to be a number above 0, got -1"),
     (
         lambda: tg.upsample_nearest(IMAGES, scale=(0, 1)),
         "upsample_nearest: expected scale to be a whole",
     ),
     (lambda: tg.sum_blocks(IMAGES, scale=4), "sum_blocks: blocks of (4, 4) don't tile images of (6, 6)"),
     (
-        lambda: tg.resample(IMAGES, rows=np.ones((2, 5)), columns=np.ones((2, 6))),
-        "resample: matrices (2, 5) and (2, 6) don't fit images of (6, 6)",
+        lambda: tg.resample(IMAGES, maps=(Taps.of(np.ones((2, 5))), Taps.of(np.ones((2, 6))))),
+        "resample: expected x (N, ..., C) with the sizes (5, 6) of the maps, got (2, 6, 6, 3)",
     ),
     (lambda: tg.clip(X, low=2, high=1), "clip: low 2 is above high 1"),
 ]
@@ -240,7 +256,7 @@ def test_an_op_without_a_rule_for_each_input_is_refused():
     try:
         x = tg.Parameter([1.0])
         for _ in range(2):
-            with pytest.raises(TypeError, match="test_only_forgetful: 2 tensors by position but 1 derivative rules"):
+            with pytest.raises(TypeError, match=r"test_only_forgetful: expected one .*, got 2 tensors and 1 rule:"):
                 test_only_forgetful(x, x)
     finally:
         del tg.OPS["test_only_forgetful"]

@@ -202,7 +202,7 @@ ERRORS = [
         lambda: nn.ConvTranspose2d(1, 4, 3, 2, 1),
         "as in ConvTranspose2d(in_channels, out_channels, kernel_size, stride=2, padding=1)",
     ),
-    (lambda: nn.Dense(3, 4, init="he", rng=rng), "expected init to be a function, got 'he': write init=nn.init.he_nor"),
+    (lambda: nn.Dense(3, 4, init="he", rng=rng), "or a function, got 'he': write init=\"he_normal\""),
     (
         lambda: dense().load_state_dict(dense()),
         "Dense: expected a dict of arrays by name, got a Dense: write load_state_dict(other.state_dict())",
@@ -211,8 +211,8 @@ ERRORS = [
         lambda: optim.cosine(0, 10),
         "cosine: expected 1 positional argument (lr), got 2: settings go by name, as in cosine(",
     ),
-    (lambda: nn.LSTM(3, 4), "tinygen.nn has no 'LSTM': write a loop over time steps in forward()"),
-    (lambda: nn.GRU(3, 4), "tinygen.nn has no 'GRU': write a loop over time steps"),
+    (lambda: nn.InstanceNorm2d(3), "tinygen.nn has no 'InstanceNorm2d': write nn.InstanceNorm(channels)"),
+    (lambda: nn.UpSampling2D(2), "tinygen.nn has no 'UpSampling2D': write nn.Upsample(2)"),
     (lambda: optim.Adam([weight()]).param_groups, "Adam has no 'param_groups': write opt.params for the parameters"),
     (lambda: dense().load_state_dict("a.npz"), "expected a dict of arrays by name, got a str: write load(path)"),
     (lambda: nn.Dense(3, 4, rng=rng, use_bias=False), "init, dtype, got use_bias=False: write bias=False"),
@@ -343,7 +343,7 @@ OF_JAX_KERAS_AND_MICROGRAD = [
     (lambda: tg.Value(2.0), "write tinygen.Parameter(2.0)"),
     (lambda: nn.MLP(3, [4, 4, 1]), "write nn.Sequential(nn.Dense(3, 16, rng=rng), nn.ReLU(), nn.Dense(16, 1"),
     (lambda: nn.Neuron(3), "write nn.Dense(in_features, 1, rng=rng)"),
-    (lambda: tg.draw_dot(loss()), "write tinygen.graph.text(loss), tinygen.graph.dot(loss) or"),
+    (lambda: tg.draw_dot(loss()), "write tinygen.graph.text(loss), tinygen.graph.svg(loss) or"),
     (lambda: tg.graph(loss()), "tinygen.graph is a module, not a function: write tinygen.graph.text(loss)"),
     (
         lambda: tg.gradcheck(tg.exp, vector()),

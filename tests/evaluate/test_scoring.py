@@ -30,7 +30,8 @@ def share_among(points: np.ndarray, others: np.ndarray, k: int = 3) -> float:
     return float(np.mean([(np.linalg.norm(others - p, axis=1) <= radii).any() for p in points]))
 
 
-def test_the_scores_equal_their_formulas():
+def test_the_scores_equal_their_formulas(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # the cells of the table on one line each
     data, n = load("digits"), 150
     samples = np.clip(data.test_images[:n] + 0.2 * rng().standard_normal((n, 8, 8, 1), dtype=np.float32), 0, 1)
     scores = score_samples(samples, data, confidence=0.8, quiet=True)

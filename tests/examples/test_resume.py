@@ -12,20 +12,28 @@ from tinygen import nn, plot
 from tinygen.runs import loop
 
 OPTIONS = {  # of a short run, with the number of calls of its guarded loss
+    "anomaly_one_class": (10, dict(data="digits", epochs=1, batch_size=100, width=8, repeats=1, limit=200)),
     "conv_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, limit=64)),
     "dcgan": (6, dict(data="digits", epochs=2, channels=8, batch_size=32, samples=5, limit=96, classifiers=0)),
+    "deep_autoencoder": (8, dict(data="digits", epochs=2, batch_size=16, latent=10, shift=1, limit=64)),
     "denoising_autoencoder": (12, dict(data="digits", epochs=2, batch_size=32, limit=64)),
-    "diffusion_2d": (6, dict(toys=("moons",), seeds=2, steps=3, batch_size=16, points=20, pairs=1)),
     "diffusion_digits": (8, dict(data="digits", epochs=2, batch_size=32, samples=5, limit=96, classifiers=0)),
-    "gan_ring": (6, dict(steps=6, batch_size=16, width=8)),
+    "scoreboard": (20, dict(data="digits", epochs=2, batch_size=32, latent=16, limit=64)),
+    "iwae": (8, dict(data="digits", epochs=2, batch_size=16, draws=2, limit=64, classifiers=0)),
     "vae": (20, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, classifiers=0)),
+    "vae_with_labels": (8, dict(data="digits", epochs=2, batch_size=16, k=2, limit=64, classifiers=0)),
 }
 ON_PICTURES = {  # options of a run on a folder
+    "anomaly_one_class": dict(epochs=1, width=8, repeats=1),
     "conv_autoencoder": dict(epochs=1, batch_size=8),
     "dcgan": dict(epochs=1, channels=8, batch_size=8, samples=5, classifiers=0),
+    "deep_autoencoder": dict(epochs=1, latent=10, batch_size=8),
     "denoising_autoencoder": dict(epochs=1, batch_size=8),
     "diffusion_digits": dict(epochs=1, channels=16, batch_size=16, samples=5, classifiers=0),
+    "scoreboard": dict(epochs=1, batch_size=8, latent=16),
+    "iwae": dict(epochs=1, batch_size=8, draws=2, classifiers=0),
     "vae": dict(epochs=1, map_epochs=1, batch_size=8, k=2, classifiers=0),
+    "vae_with_labels": dict(epochs=1, batch_size=8, k=2, classifiers=0),
 }
 
 

@@ -14,24 +14,24 @@ X, W = np.random.default_rng(0).normal(size=(3, 4)), np.random.default_rng(1).no
 
 
 def lone(rule):
-    """The op of a rule, which `OPS` forgets at once."""
+    """The op of a rule, removed from `OPS`."""
     made = tg.op(rule)
     del OPS[rule.__name__]
     return made
 
 
 def blame(f, *arrays, **how):
-    """What is text, without the line that says where the rule is."""
+    """The text without the line that says where the rule is."""
     report = check(f, *arrays, raises=False, **how)
     assert not report.ok
     return report.blame.partition("\n  its rule: ")[0]
 
 
-# -- who ---------------------------------------------------------------------------------------------------------------
+# -- the op ------------------------------------------------------------------------------------------------------------
 
 
 def example(op):
-    """Inputs with more than one entry each, and their static."""
+    """Inputs with more than one entry each, and their settings."""
     for seed in range(100):
         arrays, static = CASES[op].sample(np.random.default_rng([seed, 3]))
         if all(2 <= x.size <= 64 for x in arrays):
@@ -67,7 +67,7 @@ def slip(a, b):
     return a.data * b.data, lambda g: g * b, lambda g: -(g * a)
 
 
-def test_of_two_wrong_ops_the_first_is_named():
+def test_the_first_of_two_wrong_ops_is_named():
     assert "`square_half` (op call 2 of 3)" in blame(lambda x: wrong_sin(square_half(x + 1)), X)
     assert "`wrong_sin` (op call 1 of 3)" in blame(lambda x: square_half(wrong_sin(x) + 1), X)
 
@@ -109,7 +109,7 @@ def test_the_second_order_blames_a_rule_made_of_plain_numbers():
     assert "plain numbers (.data, .numpy(), detach)" in text
 
 
-def test_a_rule_that_answers_in_numpy_is_found_at_the_second_order():
+def test_a_rule_that_returns_numpy_arrays_is_found_at_order_2():
     @lone
     def cube(x):
         return x.data**3, lambda g: g.data * 3 * x.data**2
@@ -117,7 +117,7 @@ def test_a_rule_that_answers_in_numpy_is_found_at_the_second_order():
     assert "`cube`: its first derivative in x (3, 4) is right, but" in blame(cube, X)
 
 
-def test_what_leaves_the_graph_is_no_ops_fault():
+def test_no_op_is_blamed_for_a_value_that_leaves_the_graph():
     text = blame(lambda x: x * x.detach(), X)
     assert text.startswith("blame: no op: every op call (1) is right on its own")
     assert "detach" in text
@@ -167,7 +167,7 @@ def test_a_factor_that_is_a_length():
         return x.data.mean(axis=1), lambda g: tg.broadcast_to(g.reshape(3, 1), shape=(3, 4))
 
     assert phrase(rule, X) == (
-        "is off by a constant factor: it is 4 times what it should be (4 is the length of its axis 1)"
+        "is off by a constant factor: it is 4 times what it should be (4 is also the length of its axis 1)"
     )
 
 
@@ -176,6 +176,22 @@ def test_a_factor_of_almost_one():
         return np.sin(x.data), lambda g: g * tg.cos(x) * (1 - 3e-6)
 
     assert phrase(rule, X) == "is off by a constant factor: it is 0.999997 times what it should be"
+
+
+def test_a_factor_of_one_entry_may_be_chance():
+    def rule(x):
+        return x.data**2, lambda g: g * 1.3
+
+    one = np.array([0.5])
+    assert phrase(rule, one) == "differs, most at entry (0,): the rule gives 1.3, the differences 1"
+    assert phrase(rule, np.array([1.3])) == "is off by a constant factor: it is 1/2 times what it should be"
+
+
+def test_a_rule_of_one_entry_that_belongs_to_another_argument():
+    def rule(a, b):
+        return a.data * b.data, lambda g: g * b, lambda g: g * b
+
+    assert phrase(rule, np.array([0.5]), np.array([-0.8])) == "is the one that belongs to a (1,)"
 
 
 def test_the_axes_of_the_gradient_in_another_order():
@@ -260,10 +276,21 @@ def test_a_forgotten_mean():
 def test_a_forgotten_term_that_all_entries_share():
     def rule(x):
         p = np.exp(x.data) / np.exp(x.data).sum()
-        return p, lambda g: constant(p) * (g - g.mean())  # the mean should be weighed with p
+        return p, lambda g: constant(p) * (g - g.mean())  # the mean should be weighted with p
 
     assert phrase(rule, X[0]) == (
         "lacks a term that all entries share, as when the way through a mean or a sum is forgotten"
+    )
+
+
+def test_one_entry_of_few_is_not_called_a_term():
+    """The rule is wrong for negative numbers, and only the first entry is negative."""
+
+    def rule(x):  # softsign
+        return x.data / (1 + np.abs(x.data)), lambda g, y: g * (1 - y) ** 2
+
+    assert phrase(rule, np.array([-1.5, 0.2, 3.0])) == (
+        "differs, most at entry (0,): the rule gives 2.56, the differences 0.16"
     )
 
 
@@ -288,7 +315,7 @@ def test_anything_else_shows_the_two_numbers():
 # -- not finite --------------------------------------------------------------------------------------------------------
 
 
-def test_a_nan_out_of_the_branch_not_taken_is_blamed_on_the_rule_with_the_pole():
+def test_a_nan_of_the_branch_that_is_not_taken_is_blamed_on_the_rule_with_the_pole():
     @lone
     def my_sqrt(x):
         return np.sqrt(np.maximum(x.data, 0)), lambda g, y: g * (0.5 / y)
@@ -302,7 +329,7 @@ def test_a_nan_out_of_the_branch_not_taken_is_blamed_on_the_rule_with_the_pole()
     assert "the incoming gradient is 0 there, so the result must be 0, or `where` can't protect the branch" in text
 
 
-def test_a_value_that_is_not_finite_is_blamed_on_the_first_op_that_makes_one():
+def test_a_non_finite_value_is_blamed_on_the_first_op_that_returns_one():
     with np.errstate(all="ignore"):
         text = blame(lambda x: tg.exp(tg.log(x) * 2), np.array([1.0, -1.0]))
     assert text == "blame: `log` (op call 1 of 3): its value is not finite, though its inputs are"

@@ -17,7 +17,7 @@ from tinygen.testing import check_op
 
 
 def lone(rule):
-    """The op of a rule, which `OPS` forgets at once."""
+    """The op of a rule, removed from `OPS`."""
     made = tg.op(rule)
     del OPS[rule.__name__]
     return made
@@ -39,7 +39,7 @@ def normal(*shape):
 
 @lone
 def conv_transpose_swapped(g, w, *, size, stride, dilation):
-    """candle: the backward pass of the transposed convolution took stride for dilation and dilation for stride."""
+    """candle: the backward pass of the transposed convolution swapped stride and dilation."""
     return (
         tg.conv_transpose2d(g.detach(), w.detach(), size=size, stride=stride, dilation=dilation).data,
         lambda h: tg.conv2d(h, w, stride=dilation, dilation=stride),
@@ -48,16 +48,19 @@ def conv_transpose_swapped(g, w, *, size, stride, dilation):
 
 
 def test_stride_and_dilation_swapped():
-    g, w = normal(1, 2, 2, 1), normal(2, 2, 1, 1)  # 2 x 2 by a kernel of 2 x 2: even swapped, the shapes agree
+    g, w = (
+        normal(1, 2, 2, 1),
+        normal(2, 2, 1, 1),
+    )  # an image and a kernel of 2 x 2: the shapes agree although they are swapped
     text = caught(lambda g, w: conv_transpose_swapped(g, w, size=(4, 4), stride=2, dilation=1), g, w)
     assert "`conv_transpose_swapped` (op call 2 of 2): its derivative in g (1, 2, 2, 1) lacks a path" in text
     equal = check(lambda g, w: conv_transpose_swapped(g, w, size=(5, 5), stride=2, dilation=2), g, w)
-    assert equal.ok  # where nothing can be swapped, the error is invisible
+    assert equal.ok  # if both are equal, swapping them is no error
 
 
 @lone
 def conv_first_order_only(x, w):
-    """DeZero, and every convolution whose backward pass is NumPy: right, until someone needs a gradient penalty."""
+    """DeZero, and every convolution whose backward pass is NumPy: right, but not differentiable."""
     y = tg.conv2d(x.detach(), w.detach()).data
     return (
         y,
@@ -80,7 +83,7 @@ def test_a_convolution_without_a_second_derivative():
 
 @lone
 def take(x, *, rows):
-    """HIPS autograd, PyTorch, pytensor: `gradient[rows] += g` counts a row that is taken twice only once."""
+    """HIPS autograd, PyTorch, pytensor: `gradient[rows] += g` counts a row only once if it is taken twice."""
 
     def vjp(g):
         d = np.zeros(x.shape)
@@ -105,7 +108,7 @@ def add_bias(x, b):
 
 @lone
 def scale_rows(x, s):
-    """The same with an axis of length 1, where a lazy sum goes over the wrong one or over none."""
+    """The same with an axis of length 1, where a careless sum runs over the wrong axis or over none."""
     return x.data * s.data, lambda g: g * s, lambda g: (g * x)[:, :1]
 
 
@@ -123,9 +126,9 @@ def square_in_memory_order(x):
     return x.data**2, lambda g: constant(g.data.ravel(order="K").reshape(g.shape)) * x * 2
 
 
-def test_a_gradient_that_comes_in_transposed():
+def test_an_incoming_gradient_that_is_transposed():
     weights = normal(4, 3)
-    assert check(square_in_memory_order, normal(3, 4), order=1).ok  # fed with a fresh array, it is right
+    assert check(square_in_memory_order, normal(3, 4), order=1).ok  # with a contiguous array it is right
     text = caught(lambda x: square_in_memory_order(x).T * weights, normal(3, 4), order=1)
     assert "`square_in_memory_order` (op call 1 of 3): its derivative in x (3, 4) depends on how the incoming" in text
     assert "gradient is stored in memory" in text
@@ -153,11 +156,11 @@ def test_an_empty_batch_has_a_gradient_of_zero():
 
 @lone
 def naive_sqrt(x):
-    """Every project once: ½/√x at 0 is infinite, and 0 · ∞ is NaN."""
+    """A mistake of most projects: ½/√x at 0 is infinite, and 0 · ∞ is NaN."""
     return np.sqrt(x.data), lambda g, y: g * (0.5 / y)
 
 
-def test_where_lets_nan_through_from_the_branch_not_taken():
+def test_where_passes_nan_on_from_the_branch_that_is_not_taken():
     """HIPS autograd, PyTorch, tinygrad, mlx."""
     x = np.array([0.25, 0.0, 4.0])
     f = lambda x: tg.where(np.array([True, False, True]), naive_sqrt(tg.abs(x)), x * 2)
@@ -172,14 +175,14 @@ def test_the_norm_of_zero():
     with np.errstate(divide="ignore", invalid="ignore"):
         text = caught(lambda x: naive_sqrt((x * x).sum()), np.zeros(3))
     assert re.search(r"`naive_sqrt` \(op call 3 of 3\): its derivative in x \(\) is -?inf at entry \(\)", text)
-    kink = check(functional.norm, np.zeros(3), raises=False)  # ours returns 0: no derivative, but no NaN either
+    kink = check(functional.norm, np.zeros(3), raises=False)  # tinygen returns 0: not a derivative, but not NaN either
     assert {row.verdict for row in kink.rows} == {"kink"}
     assert all(np.isfinite(row.analytic) for row in kink.rows)
 
 
 @lone
 def max_of_all(x):
-    """Theano: at a tie every largest entry got the whole gradient, which is no subgradient."""
+    """Theano: at a tie every largest entry got the whole gradient, which is not a subgradient."""
     mask = constant((x.data == x.data.max()).astype(x.dtype))
     return x.data.max(), lambda g: g * mask
 
@@ -192,7 +195,7 @@ def test_a_maximum_that_counts_a_tie_twice():
 
 
 def test_softplus_that_overflows():
-    """burn, snnTorch: log(1 + eˣ) is infinite from x = 710 on, and its gradient is NaN."""
+    """burn, snnTorch: log(1 + eˣ) is infinite for x >= 710, and its gradient is NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
         text = caught(lambda x: tg.log(1 + tg.exp(x)), np.array([1.0, 800.0]))
     assert "blame: `exp` (op call 1 of 3): its value is not finite, though its inputs are" in text
@@ -204,14 +207,14 @@ def test_softplus_that_overflows():
 
 @lone
 def batch_norm(x):
-    """CrypTen: mean and variance were taken for constants, as if they did not depend on x."""
+    """CrypTen: mean and variance were treated as constants."""
     std = x.data.std(axis=0)
     return (x.data - x.data.mean(axis=0)) / std, lambda g: g / constant(std)
 
 
 @lone
 def batch_norm_without_the_mean(x):
-    """A near relative: the way through the variance is there, the one through the mean is not."""
+    """A similar mistake: the path through the variance is there, the one through the mean is not."""
     std = x.data.std(axis=0)
     y = (x.data - x.data.mean(axis=0)) / std
     return y, lambda g: (g - constant(y) * (g * constant(y)).mean(axis=0)) / constant(std)
@@ -226,7 +229,7 @@ def test_a_batch_norm_that_forgets_its_statistics(norm):
 
 @lone
 def softmax_of_zero_gradient(x):
-    """tinygrad tests sum the output first; the sum of a softmax is always 1, so that any such rule passes."""
+    """Tests of tinygrad sum the output. The sum of a softmax is always 1, so that any such rule passes."""
     e = np.exp(x.data - x.data.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True), lambda g: g * 0
 
@@ -252,7 +255,7 @@ def bce_with_clamped_gradient(x, *, t):
 def test_binary_cross_entropy_behind_a_clamp():
     f = lambda x: bce_with_clamped_gradient(x, t=np.array([1.0, 0.0, 1.0, 1.0, 0.0]))
     assert check(f, np.array([0.3, 1.0, -2.0, 3.0, -1.0]), order=1).ok
-    text = caught(f, np.array([0.3, 1.0, -8.0, 3.0, -1.0]), order=1)  # sure, and wrong: it must be pulled back hard
+    text = caught(f, np.array([0.3, 1.0, -8.0, 3.0, -1.0]), order=1)  # confident and wrong: the gradient must be large
     assert "lacks contributions: 1 of 5 entries of the Jacobian are 0 that are not" in text
 
 
@@ -275,23 +278,23 @@ def test_a_gradient_penalty_without_its_gradient():
     assert "is right on its own, so between them something leaves the graph" in text
 
 
-def test_a_dropout_mask_that_is_drawn_anew_in_every_call():
-    """PyTorch: the check of a dropout layer passes or fails by luck."""
+def test_a_dropout_mask_that_is_new_in_every_call():
+    """PyTorch: the check of a dropout layer passes or fails by chance."""
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="it rolls dice or keeps state; make its generator inside f"):
+    with pytest.raises(ValueError, match="if f draws random numbers, create the generator inside f"):
         check(lambda x: x * (rng.random(x.shape) < 0.5).astype(float), normal(3, 4))
 
 
 # -- what no gradient check can see ------------------------------------------------------------------------------------
 
 
-def test_a_variance_taken_for_a_standard_deviation_has_right_derivatives():
-    """DeZero, numpy-ml, Keras: z = μ + exp(log σ²) ε. Only the moments of z give it away."""
+def test_a_variance_used_as_a_standard_deviation_has_right_derivatives():
+    """DeZero, numpy-ml, Keras: z = μ + exp(log σ²) ε. Only the moments of z reveal it."""
     eps = np.random.default_rng(0).normal(size=100_000)
     wrong, right = (lambda mu, log_var, s=s: mu + tg.exp(s * log_var) * eps[:5] for s in (1.0, 0.5))
     assert check(wrong, normal(5), normal(5)).ok and check(right, normal(5), normal(5)).ok
     log_var = np.log(4.0)
     variances = [float((np.exp(s * log_var) * eps).var()) for s in (1.0, 0.5)]
-    error = 4 * np.sqrt(2 / len(eps))  # four standard errors of a variance, in units of it
+    error = 4 * np.sqrt(2 / len(eps))  # four standard errors of a variance, relative to it
     assert abs(variances[0] / 4 - 1) > 100 * error
     assert abs(variances[1] / 4 - 1) < error

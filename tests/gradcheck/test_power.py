@@ -1,4 +1,4 @@
-"""The test of the tester: each kind of wrong rule is rejected for each argument of each op, right ones never are."""
+"""The power of the check: it rejects each kind of wrong rule for each argument of each op, and no right one."""
 
 import functools
 import itertools
@@ -11,13 +11,19 @@ from tinygen.gradcheck import check, checker
 from tinygen.testing import CASES
 from tinygen.testing.corruptions import CORRUPTIONS, applies, corrupt
 
-PARTIAL = {"not summed back"}  # only where an input can be repeated; the others spare no argument of any op
-RIGHT = {"quick": 200, "full": 2000, "long": 1_000_000}  # checks of right rules, beside the 20,000 of the full battery
+PARTIAL = {
+    "not summed back"
+}  # applies only where an input can be repeated; the others apply to all arguments of all ops
+RIGHT = {
+    "quick": 200,
+    "full": 2000,
+    "long": 1_000_000,
+}  # checks of right rules, in addition to the 20,000 of the full battery
 PARTS = 4  # of these checks, so that workers share them
 
 
 def small_examples(op: str):
-    """Examples in which every input has 1 to 64 entries, so that the whole Jacobian decides."""
+    """Examples in which every input has 1 to 64 entries, so that the whole Jacobian is compared."""
     for seed in range(100):
         arrays, static = CASES[op].sample(np.random.default_rng([seed, 7]))
         if all(1 <= x.size <= 64 for x in arrays):
@@ -35,9 +41,9 @@ def every_argument() -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize("how", CORRUPTIONS)
 def test_a_wrong_rule_is_rejected(how, profile, monkeypatch):
-    if profile == "quick":  # blame takes four times as long; tests/gradcheck/test_blame.py tests it for each op
+    if profile == "quick":  # blame takes four times as long; test_blame.py tests it for each op
         monkeypatch.setattr(checker, "blame", lambda *_: "")
-    rejected, spared, step = [], [], 2 if profile == "quick" else 1  # the quick profile plants it into every second one
+    rejected, spared, step = [], [], 2 if profile == "quick" else 1  # every second argument in the quick profile
     for op, argument in every_argument()[list(CORRUPTIONS).index(how) % step :: step]:
         for seed, arrays, static in small_examples(op):
             if applies(how, OPS[op], argument, arrays, static, np.random.default_rng(seed)):

@@ -28,7 +28,7 @@ POWERS = st.one_of(st.integers(-250, 250), st.integers(-8, 8))
 
 
 def lone(value, slope):
-    """An op of a function and its derivative, both in NumPy, that `OPS` forgets at once."""
+    """An op of a function and its derivative, both in NumPy, removed from `OPS`."""
 
     def rule(x):
         return value(x.data), lambda g: constant(g.data * slope(x.data))
@@ -48,7 +48,7 @@ def lone(value, slope):
     error=st.sampled_from([1e-3, -1e-3, 0.01, -0.5, 2.0, 1e200]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_of_any_size(monkeypatch, name, kx, ky, offset, n, error, seed):
+def test_functions_of_any_size(monkeypatch, name, kx, ky, offset, n, error, seed):
     value, derivative = FUNCTIONS[name]
     a, b = 10.0**kx, 10.0**ky
     x = a * np.random.default_rng(seed).uniform(0.05, 2.5, size=n)
@@ -57,7 +57,7 @@ def test_of_any_size(monkeypatch, name, kx, ky, offset, n, error, seed):
         sizes, slopes = np.abs(f(x)), np.abs(slope(x))
     assume((sizes < 1e290).all() and (slopes < 1e290).all() and (slopes > 1e-290).all())
     how = dict(order=1, seed=seed, float32=False, raises=False)
-    monkeypatch.setattr(checker, "blame", lambda *_: "")  # to say whose fault it is takes longer than to find it
+    monkeypatch.setattr(checker, "blame", lambda *_: "")  # finding the op to blame takes longer than the check
     right = check(lone(f, slope), x, **how)
     assert {row.verdict for row in right.rows} <= {"ok", "undecided"}, right
     assert right.ok or offset > 100, right
@@ -114,6 +114,47 @@ def test_offsets_inside_the_function(monkeypatch, name, k, offset, scales, n, er
     assert wrong.verdict != "ok", wrong
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=1000)
+@given(
+    name=st.sampled_from(list(SATURATING)),
+    k=st.floats(0.1, 15),
+    offset=st.sampled_from([0.0, 0.3, 100.0]),
+    powers=st.tuples(st.integers(0, 300), st.integers(-300, 0)),
+    n=st.sampled_from([1, 2, 3, 70]),
+    error=st.sampled_from([1e-3, -1.0, -2.0, 100.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_right_rule_whose_slope_is_too_small_for_a_float_is_not_called_wrong(
+    monkeypatch, name, k, offset, powers, n, error, seed
+):
+    a, b = 10.0 ** powers[0], 10.0 ** powers[1]
+    f, slope = hidden(name, k, offset, a, b)
+    x = a * np.random.default_rng(seed).uniform(-3, 3, size=n)
+    how = dict(order=1, seed=seed, float32=False, raises=False)
+    monkeypatch.setattr(checker, "blame", lambda *_: "")
+    with np.errstate(all="ignore"):
+        (right,) = check(lone(f, slope), x, **how).rows
+        (wrong,) = check(lone(f, lambda x: slope(x) * (1 + error)), x, **how).rows
+        visible = np.abs(slope(x)).min() > 1e-290 and np.abs(slope(x)).min() > 1e-6 * b / a
+    assert right.verdict in ("ok", "undecided"), right
+    assert wrong.verdict != "ok" or not visible, wrong
+
+
+def test_the_report_says_that_a_slope_is_too_small():
+    f, slope = hidden("bell", 13.9, 0.0, 1e200, 1e-110)
+    (row,) = check(lone(f, slope), np.array([0.1e200]), order=1, raises=False).rows
+    assert row.verdict == "undecided" and "smallest float" in row.note, row
+
+
+@pytest.mark.parametrize("f", [np.sign, lambda x: np.maximum(x - 3, 0), lambda x: np.clip(x, 2, 3), lambda x: x > 2])
+@given(x=st.floats(0.1, 1.9))
+@settings(max_examples=10)
+def test_a_rule_of_zero_is_right_on_flat_parts_and_steps(f, x):
+    report = check(lone(lambda x: f(x) * 1.0, lambda x: 0 * x), np.array([x, x / 2]), order=1, raises=False)
+    assert report.ok and report.vacuous, report
+    assert "passed, but only zeros were compared" in str(report)
+
+
 def test_a_saturated_function_whose_values_have_gaps_is_undecided_and_the_report_says_why():
     f, slope = hidden("tanh", 6.070689229520895, 176349.52302877413)
     x = np.array([2.341646112028754, -1.6370544387997217])
@@ -124,7 +165,7 @@ def test_a_saturated_function_whose_values_have_gaps_is_undecided_and_the_report
 
 @given(distance=st.floats(1e-9, 1e3), slope=st.sampled_from([0.01, -1.0, 1e6]))
 def test_a_slope_where_the_function_is_flat_is_wrong(distance, slope):
-    """A flat part is no gap between values: elsewhere the function changes by as little as floats allow."""
+    """A flat part is not a gap between values: elsewhere the function changes by as little as floats allow."""
     (row,) = check(lone(lambda x: np.maximum(x, 0), lambda x: slope), np.array([-distance]), order=1, raises=False).rows
     assert row.verdict == "wrong"
 
@@ -136,7 +177,7 @@ def test_rules_are_right_far_from_zero(f, size, n):
     assert {row.verdict for row in report.rows} <= {"ok", "undecided"}, report
 
 
-def test_entries_of_all_sizes_are_checked_each_in_its_own():
+def test_entries_of_all_sizes_are_checked_in_their_own_units():
     x = np.array([1e-120, 1e-3, 1.0, 1e120])
     assert check(lone(np.square, lambda x: 2 * x), x, order=1).ok
     for entry in range(4):
@@ -171,12 +212,12 @@ def test_a_slope_that_overflows_when_squared_can_be_wrong(slope):
 
 
 @pytest.mark.parametrize("rule", [lambda x: np.exp(x), lambda x: 1.001 * np.exp(x), lambda x: 0 * x])
-def test_a_function_that_varies_over_much_more_than_its_argument(rule):
+def test_a_function_that_varies_on_a_much_larger_scale_than_its_argument(rule):
     report = check(lone(np.exp, rule), np.array([1e-250]), order=1, raises=False)
     assert report.ok == (rule(0.0) == 1)
 
 
-def test_what_rounding_hides_is_undecided_and_not_called_wrong():
+def test_a_slope_that_rounding_hides_is_undecided_and_not_wrong():
     for factor in (1, 1.5):
         tiny = lone(lambda x: 1e6 + 1e-12 * np.sin(x), lambda x, factor=factor: factor * 1e-12 * np.cos(x))
         with pytest.raises(tg.GradientError, match="UNDECIDED") as caught:
@@ -199,12 +240,12 @@ def test_steep_functions_and_edges_of_domains(f, x):
     assert check(f, np.array(x)).ok
 
 
-def test_the_edge_itself_is_no_error_of_the_function():
+def test_the_edge_of_the_domain_is_not_an_error_of_the_function():
     report = check(lambda p: functional.bce(p, np.array([1.0])), np.array([1.0]), raises=False)
     assert {row.verdict for row in report.rows} == {"not finite"}
 
 
-def test_the_check_records_within_no_grad():
+def test_the_check_records_inside_no_grad():
     with tg.no_grad():
         assert check(tg.tanh, np.array([0.3, 1.0])).ok
         assert not check(lone(np.sin, lambda x: -np.cos(x)), np.array([0.3]), raises=False).ok

@@ -13,28 +13,30 @@ from helpers.paths import ROOT
 PACKAGE = sorted((ROOT / "tinygen").rglob("*.py"))
 PROJECT = sorted(p for folder in ("tinygen", "examples", "tests", "tools") for p in (ROOT / folder).rglob("*.py"))
 PAGE = ROOT / "docs" / "architecture.md"
+PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 COMMAND = "python tools/draw_architecture.py"
 
 # From the ground up. A part may import from the floors below its own, and from the parts to its left on its own floor.
 FLOORS = {
-    "messages and files": "errors io",
+    "messages and files": "errors io claims",
     "arithmetic on arrays": "kernels",
+    "pictures of arrays": "plot",
     "the engine": "tensor op grad",
     "derivative rules": "ops",
-    "compositions and checks": "functional derivatives graph gradcheck",
-    "data, pictures, run folders": "data plot runs",
+    "compositions and checks": "functional derivatives explain graph gradcheck",
+    "data and run folders": "data runs lessons",
     "tests for any op": "testing",
     "parts of models": "nn optim distributions",
     "models and their evaluation": "evaluate models",
-    "commands": "bench commands __main__",
+    "commands": "bench exercises commands __main__",
 }
 HEIGHT = {
     part: (floor, place) for floor, parts in enumerate(FLOORS.values()) for place, part in enumerate(parts.split())
 }
-NO_ENGINE = ("messages and files", "arithmetic on arrays", "data, pictures, run folders")
+NO_ENGINE = ("messages and files", "arithmetic on arrays", "pictures of arrays", "data and run folders")
 WITHOUT_ENGINE = {part for name in NO_ENGINE for part in FLOORS[name].split()}
 TOP = FLOORS["commands"].split()
-ONLY_IN = {"matplotlib": "plot", "torch": "bench", "hypothesis": "testing", "pytest": "testing"}
+ONLY_IN = {"matplotlib": "plot", "torch": "bench", "sklearn": "models", "hypothesis": "testing", "pytest": "testing"}
 
 
 # -- modules and what they import --------------------------------------------------------------------------------------
@@ -108,9 +110,7 @@ Imports point down. A part may import from the floors below its own, and from th
 Imports inside functions and imports for type checkers count too. No modules import each other in a circle.
 `tests/project/test_architecture.py` enforces these rules, and fails if this page is out of date.
 
-```mermaid
-{{diagram}}
-```
+![The floors of the package, one above the other, with their parts](images/architecture.svg)
 
 Each floor may import from all floors below it. The dashed floors work on arrays, files and text: they import no part of
 the engine, only each other.
@@ -119,7 +119,7 @@ the engine, only each other.
 
 {{floors}}
 
-## Parts, in reading order
+## Parts, from the ground up
 
 {{parts}}
 
@@ -134,21 +134,57 @@ the engine, only each other.
 def page() -> str:
     """The text of docs/architecture.md."""
     return TEMPLATE.format(
-        diagram=_diagram(),
         floors=_table(["floor", "parts, from left to right", "imports the engine"], _floor_rows()),
         parts=_table(["part", "purpose"], [[_link(part), _purpose(part)] for part in HEIGHT]),
         homes=_table(["package", "imported only by"], [[f"`{name}`", _link(part)] for name, part in ONLY_IN.items()]),
     )
 
 
-def _diagram() -> str:
-    lines = ["flowchart TB"]
-    for floor, parts in reversed(list(enumerate(FLOORS.values()))):
-        lines.append(f'    f{floor}["{" · ".join(parts.split())}"]')
-    order = [f"f{floor}" for floor in reversed(range(len(FLOORS)))]
-    lines.append(f"    {' --> '.join(order)}")
-    dashed = ",".join(f"f{floor}" for floor, name in enumerate(FLOORS) if name in NO_ENGINE)
-    return "\n".join([*lines, "    classDef plain stroke-dasharray: 5 5", f"    class {dashed} plain"])
+# -- the picture -------------------------------------------------------------------------------------------------------
+
+LEFT, STEP, BOX = 262, 62, 44  # where the boxes begin, from floor to floor, and the height of a box, in pixels
+WIDTH = LEFT + max(sum(32 + 9 * len(part) for part in parts.split()) for parts in FLOORS.values()) + 12
+INK, FAINT, PLAIN, ENGINE = "#1f2933", "#5b6673", "#f3f4f6", "#d9e8fb"
+
+
+def picture() -> str:
+    """docs/images/architecture.svg: the floors as a building, drawn from the top down."""
+    height = STEP * len(FLOORS) + 24
+    floors = [
+        _floor(12 + STEP * place, name, parts) for place, (name, parts) in enumerate(reversed(list(FLOORS.items())))
+    ]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
+            "<title>The floors of the package: imports point down</title>",
+            f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
+            f'<path d="M28 20V{height - 34}" stroke="{FAINT}" stroke-width="2"/>',
+            f'<path d="M28 {height - 20}l-6 -14h12z" fill="{FAINT}"/>',
+            f'<text transform="translate(18 {height / 2}) rotate(-90)" text-anchor="middle" font-size="14" '
+            f'fill="{FAINT}">imports</text>',
+            *floors,
+            "</svg>\n",
+        ]
+    )
+
+
+def _floor(top: int, name: str, parts: str) -> str:
+    """A floor: its name, and one box for each part, wide enough for the part's name."""
+    lines = [f'<text x="48" y="{top + 27}" font-size="14" fill="{FAINT}">{name}</text>']
+    left, dashed = LEFT, ' stroke-dasharray="5 4"' if name in NO_ENGINE else ""
+    for part in parts.split():
+        width = 24 + 9 * len(part)
+        lines.append(
+            f'<rect x="{left}" y="{top}" width="{width}" height="{BOX}" rx="6" stroke="{INK}"{dashed} '
+            f'fill="{PLAIN if name in NO_ENGINE else ENGINE}"/>'
+            f'<text x="{left + width / 2}" y="{top + 28}" text-anchor="middle" font-size="15" fill="{INK}">'
+            f"{part}</text>"
+        )
+        left += width + 8
+    return "\n".join(lines)
+
+
+# -- the tables --------------------------------------------------------------------------------------------------------
 
 
 def _floor_rows() -> list[list[str]]:

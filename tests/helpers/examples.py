@@ -7,13 +7,14 @@ from pathlib import Path
 
 from helpers.paths import ROOT
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-sys.path.append(str(EXAMPLES[0].parent))  # as for `python examples/tour.py`, which imports from the folder beside it
+FOLDER = ROOT / "examples"
+EXAMPLES = sorted([*FOLDER.glob("*.py"), *(FOLDER / "mnist").glob("*.py")])  # with a command line and a run folder
+sys.path.append(str(FOLDER))  # as for `python examples/tour.py`, which imports from the folder beside it
 
 
 def example(name: str):
-    """The module examples/NAME.py; `examples` is not a package, because a reader starts each file by itself."""
-    path = ROOT / "examples" / f"{name}.py"
+    """The example NAME.py as a module; `examples` is not a package, because a reader starts each file by itself."""
+    (path,) = (path for path in EXAMPLES if path.stem == name)
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -23,6 +24,6 @@ def example(name: str):
 def pictures_of(folder: Path) -> list[str]:
     """The names of the pictures on the page of a run, each of which exists."""
     page = (folder / "index.html").read_text(encoding="utf-8")
-    names = re.findall(r'<img src="([^"]+)"', page)
+    names = re.findall(r'<img src="(?!data:)([^"]+)"', page)
     assert names and all((folder / name).stat().st_size > 1000 for name in names)
     return names

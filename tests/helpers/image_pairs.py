@@ -4,16 +4,18 @@ import numpy as np
 
 import tinygen as tg
 from helpers.pairs import F, normal, row, torch
+from tinygen.ops.resize import MODES
+from tinygen.ops.support.taps import Taps
 
 
 def first(x):
-    """(N, H, W, C) to (N, C, H, W)."""
-    return x.permute(0, 3, 1, 2)
+    """(N, ..., C) to (N, C, ...)."""
+    return x.movedim(-1, 1)
 
 
 def last(x):
-    """(N, C, H, W) to (N, H, W, C)."""
-    return x.permute(0, 2, 3, 1)
+    """(N, C, ...) to (N, ..., C)."""
+    return x.movedim(1, -1)
 
 
 def kernel_there(w):
@@ -103,17 +105,18 @@ def _(rng):
     )
 
 
-def pool(name, theirs):
+def pool(name, theirs, *switches):
     def draw(rng):
         w = window(rng, dilated=False)
         form = {"kernel_size": w["kernel"], "stride": w["stride"], "padding": w["padding"]}
+        form |= {switch: bool(rng.integers(2)) for switch in ("ceil_mode", *switches)}
         images = normal(rng, 2, *w["size"], rng.integers(1, 4))
         return [images], lambda x: tg.OPS[name](x, **form), lambda x: last(theirs(first(x), **form))
 
     row(name)(draw)
 
 
-pool("avg_pool2d", F.avg_pool2d)
+pool("avg_pool2d", F.avg_pool2d, "count_include_pad")
 pool("max_pool2d", F.max_pool2d)
 
 
@@ -145,6 +148,32 @@ def upsampling(name, **mode):
 upsampling("upsample_nearest", mode="nearest")
 upsampling("upsample bilinear", mode="bilinear", align_corners=False)
 upsampling("upsample bilinear, corners aligned", mode="bilinear", align_corners=True)
+upsampling("upsample bicubic", mode="bicubic", align_corners=False)
+upsampling("upsample bicubic, corners aligned", mode="bicubic", align_corners=True)
+
+
+def resizing(name, mode, axes, *, sized):
+    def draw(rng):
+        old, channels = rng.integers(1, 9, axes).tolist(), 2
+        corners = {} if mode == "nearest" else {"align_corners": bool(rng.integers(2))}
+        new = {"size": tuple(rng.integers(1, 15, axes).tolist())}
+        if not sized:  # PyTorch's "nearest" ignores the factor where rounding leaves the size as it was or doubles it
+            factors = [float(rng.choice([f for f in FACTORS if int(n * f) not in (0, n, 2 * n)])) for n in old]
+            new = {"scale_factor": tuple(factors)}
+        return (
+            [normal(rng, 2, *old, channels)],
+            lambda x: tg.resize(x, **new, mode=mode, **corners),
+            lambda x: last(F.interpolate(first(x), **new, mode=mode, **corners)),
+        )
+
+    row(name)(draw)
+
+
+FACTORS = (1.25, 1.5, 2.25, 2.75, 3.5)
+for mode, kinds in MODES.items():
+    for axes in kinds:
+        for sized in (True, False):
+            resizing(f"resize {mode}, {axes} axes, {'size' if sized else 'scale_factor'}", mode, axes, sized=sized)
 
 
 @row("sum_blocks")
@@ -165,13 +194,13 @@ def _(rng):
     R, C = torch.from_numpy(rows.copy()), torch.from_numpy(columns.copy())
     return (
         [normal(rng, 2, h, w, 2)],
-        lambda x: tg.resample(x, rows=rows, columns=columns),
+        lambda x: tg.resample(x, maps=(Taps.of(rows), Taps.of(columns))),
         lambda x: torch.einsum("ah,nhwc,bw->nabc", R, x, C),
     )
 
 
 def normalisation(rng):
-    """Images, a scale and a shift, and settings that have their like in PyTorch; a bend away from its kink."""
+    """Images, a scale and a shift, and settings that PyTorch has too; activations away from their kinks."""
     groups, size = rng.integers(1, 4), rng.integers(1, 3)
     n, h, w, c = *rng.integers(2, 4, 3), groups * size
     settings = {"num_groups": int(groups), "eps": 1e-3, "activation": [None, "silu"][rng.integers(2)]}
@@ -191,7 +220,7 @@ def _(rng):
 
 @row("group_norm_vjp")
 def _(rng):
-    """PyTorch's own three gradients, one behind the other."""
+    """PyTorch's own three gradients in turn."""
     arrays, settings = normalisation(rng)
 
     def theirs(g, *xs):

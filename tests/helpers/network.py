@@ -3,6 +3,7 @@
 import numpy as np
 
 import tinygen as tg
+from tinygen.ops.support.taps import Taps
 
 IMAGES, KERNEL = (2, 6, 6, 3), (3, 3, 3, 4)
 MASK, ROWS = np.array([True, False, True, True]), np.array([0, 2, 2])
@@ -16,7 +17,7 @@ def network(x, w, mask, rows, matrices):
     h = tg.where(mask, h, tg.maximum(h, 0.1)) + tg.select(tg.minimum(h, 0.2), h, mask=mask)
     h = tg.avg_pool2d(tg.pad(h, widths=((0, 0), (1, 1), (0, 1), (0, 0))), kernel_size=2)  # (2, 3, 2, 4)
     h = tg.upsample(h, 2) + tg.upsample(h, 2, mode="bilinear")  # (2, 6, 4, 4)
-    h = tg.resample(h, rows=matrices[0], columns=matrices[1])  # (2, 5, 3, 4)
+    h = tg.resample(h, maps=tuple(map(Taps.of, matrices)))  # (2, 5, 3, 4)
     h = tg.conv_transpose2d(h, w, size=(7, 5)) + tg.crop(x, widths=((0, 0), (0, 0), (0, 1), (0, 0))).mean()
     h = tg.max_pool2d(h, kernel_size=3, stride=2)[:, rows]  # (2, 3, 2, 3)
     h = tg.scatter(h, index=(slice(None), rows), shape=(2, 4, 2, 3))

@@ -1,8 +1,10 @@
 """The pages of documentation: which there are, and the Python code on them."""
 
+import importlib.util
 import re
-from doctest import DocTestParser
+from doctest import ELLIPSIS, DocTestParser, DocTestRunner
 from pathlib import Path
+from typing import Any
 
 from helpers.paths import ROOT
 
@@ -19,6 +21,26 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 def is_session(code: str) -> bool:
     """Whether a block shows an interactive session, with `>>>` and printed results."""
     return code.lstrip().startswith(">>>")
+
+
+def run(page: Path) -> None:
+    """Run all blocks of a page in order, with common variables; AssertionError if a session prints something else.
+
+    A block that imports scikit-learn, an optional extra, is left out where that isn't installed.
+    """
+    optional = importlib.util.find_spec("sklearn") is None
+    names: dict[str, Any] = {"__name__": page.stem}
+    for number, (line, code) in enumerate(blocks(page)):
+        if optional and "from sklearn" in code:
+            continue
+        if is_session(code):
+            test = DocTestParser().get_doctest(code, names, f"{page.name} block {number}", page.name, line)
+            runner = DocTestRunner(optionflags=ELLIPSIS)
+            runner.run(test, clear_globs=False)
+            assert runner.failures == 0, f"{page.name} line {line}: a printed result differs, see the output"
+            names.update(test.globs)
+        else:
+            exec(compile("\n" * line + code, str(page), "exec"), names)
 
 
 def code_of(page: Path) -> str:

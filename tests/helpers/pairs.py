@@ -140,6 +140,19 @@ def _(rng):
     return [normal(rng, 3, 4) for _ in "gxt"], tg.ops.backward.squared_error_vjp, backwards(squared_error)
 
 
+@row("lgamma")
+def _(rng):
+    x = rng.uniform(50, 100, (3, 4))  # below, PyTorch's second derivative has 9 digits only
+    return [x], tg.ops.lgamma, torch.lgamma
+
+
+@row("polygamma")
+def _(rng):
+    n = int(rng.integers(2, 5))  # its function of order 1 has 9 digits only
+    x = rng.uniform(0.5, 3, (3, 4))
+    return [x], lambda x: tg.ops.polygamma(x, order=n), lambda x: torch.special.polygamma(n, x)
+
+
 @row("clip")
 def _(rng):
     low, high = sorted(rng.normal(size=2))
@@ -294,6 +307,11 @@ def _(rng):
     batch = rng.integers(1, 4, 2)
     a, b = (np.where(rng.random(2) < 0.3, 1, batch)[rng.integers(0, 3) :] for _ in "ab")
     return [normal(rng, *a, n, k), normal(rng, *b, k, m)], tg.matmul, torch.matmul
+
+
+@row("log_softmax_of_rows")
+def _(rng):
+    return [normal(rng, 3, 4)], tg.ops.fused.log_softmax_of_rows, lambda x: torch.log_softmax(x, -1)
 
 
 @row("linear")

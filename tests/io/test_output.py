@@ -11,7 +11,7 @@ from helpers.paths import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygen.io.output import forgiving, forgiving_output, say, warn
+from tinygen.io.output import forgiving, forgiving_output, open_page, say, warn
 from tinygen.io.progress import progress
 from tinygen.runs import Result, figures_table, open_run
 
@@ -120,9 +120,23 @@ def test_in_a_shell(end):
 @pytest.mark.parametrize("end", ["| head -1", ">&-", ">/dev/full 2>&1", ">/dev/null"])
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_an_example_in_a_shell_ends_with_its_figures_and_its_page(tmp_path, end, encoding):
-    shell = f'set -o pipefail; "$0" examples/vae.py --data digits --quick --out "$1" {end}'
+    shell = f'set -o pipefail; "$0" examples/mnist/vae.py --data digits --quick --out "$1" {end}'
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "MPLBACKEND": "TkAgg"}
     command = ["bash", "-c", shell, sys.executable, str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
     assert found.returncode == 0 and "Traceback" not in found.stderr
     assert (tmp_path / "figures.json").exists() and (tmp_path / "index.html").exists()
+
+
+@pytest.mark.parametrize("display", [True, False])
+@pytest.mark.parametrize("found", [True, False])
+def test_a_page_is_shown_only_in_a_browser_with_a_window(monkeypatch, tmp_path, found, display):
+    shown = []
+    monkeypatch.setattr("webbrowser.open", lambda address: shown.append(address) or found)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if display:
+        monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert open_page(tmp_path / "a page.html") == (found and display)
+    assert shown == [(tmp_path / "a page.html").as_uri()] * display

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygen.io import progress as module
-from tinygen.io.progress import progress
+from tinygen.io.progress import parts, progress
+from tinygen.runs import open_run
 
 ITEMS = st.lists(st.integers(), max_size=30)
 
@@ -112,3 +113,51 @@ def test_figures_are_numbers(capsys):
     for wrong in (None, [1.0], "high"):
         with pytest.raises(TypeError, match=f"expected one number for the figure 'loss', got {type(wrong).__name__}"):
             bar.show(loss=wrong)
+
+
+def test_the_estimate_leaves_out_the_first_item(capsys, clock):
+    """Kernels are compiled in it."""
+    for step in progress(range(1000)):
+        clock.now += 1 if step else 40
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "  0 %  1/1000  0:40"
+    assert lines[1] == "  3 %  31/1000  1:10  16:09 left"
+
+
+# -- one estimate for the whole run ------------------------------------------------------------------------------------
+
+
+def test_the_steps_of_an_epoch_show_the_estimate_of_all_epochs(tmp_path, capsys, clock):
+    loop = open_run(tmp_path, {}).loop()
+    for epoch in loop.epochs(4):
+        for _ in progress(loop.steps(range(10)), label=f"epoch {epoch}/4"):
+            clock.now += 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "10/40" in line or "40/40" in line] == [
+        "epoch 1/4   25 %  10/40  0:10  0:30 left",
+        "epoch 4/4  100 %  40/40  0:10",
+    ]
+    assert not any("stopped" in line for line in lines)
+
+
+def test_a_part_of_a_program_shows_the_estimate_of_all_parts(capsys, clock):
+    shares = parts({"training": 30, "scoring": 10})
+    for name, part in shares.items():
+        for _ in progress(range(10), label=name, part=part):
+            clock.now += 3 if name == "training" else 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "training   75 %  10/10  0:30  0:10 left" in lines  # as long as promised
+    assert lines[-1] == "scoring  100 %  10/10  0:10"
+
+
+def test_a_bar_shows_the_percentage_of_the_whole_program(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    list(progress(range(4), label="VAE", part=(0.5, 0.75)))
+    last = sys.stdout.getvalue().split("\r")[-1]
+    assert last.startswith("VAE:  75%") and "left" in last
+
+
+@pytest.mark.parametrize("part", [(0.5, 0.5), (-0.1, 1.0), (0.0, 1.1)])
+def test_a_part_is_two_shares(part):
+    with pytest.raises(ValueError, match="expected part to be two shares"):
+        progress(range(3), part=part)

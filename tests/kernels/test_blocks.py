@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from tinygen import kernels
+from tinygen.kernels import reference
 from tinygen.kernels.machine import team, threads
+from tinygen.ops.support.taps import interpolation
 
 DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
 HOMES = {row.home for row in kernels.COMPILED.values() if row.home != "conv"}
-HOMES |= {f"conv.{file}" for file in ("choice", "direct", "gather", "scatter", "winograd")}
+HOMES |= {f"conv.{file}" for file in ("choice", "direct", "scatter", "winograd")}
 MODULES = [import_module(f"tinygen.kernels.{home}") for home in HOMES]
 
 
@@ -24,7 +26,7 @@ MODULES = [import_module(f"tinygen.kernels.{home}") for home in HOMES]
 
 
 def convolution(name, rng):
-    """Of every kind: some for Winograd, some for the strided one, some direct, some gathered."""
+    """Of every kind: some for Winograd, some for the strided one, others direct."""
     kind = int(rng.integers(4))
     c, o = (16 * int(rng.integers(1 + kind % 2, 4)) if kind < 3 else int(rng.integers(1, 20)) for _ in range(2))
     kernel_size, stride, dilation = (tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(3))
@@ -73,9 +75,20 @@ def arguments(name, rng):
     if name == "contiguous":
         return (x[..., : x.shape[-1] - 2],)
     if home == "pool":
-        return x, (3, 3), (2, 1), (1, 0)
-    if home == "upsample":
-        return x, ((2, 3), (1, 2))[int(rng.integers(2))]
+        window = ((x.shape[1] + 1) // 2, x.shape[2] - 2), (3, 3), (2, 1), (1, 0)
+        y, found = reference.max_pool2d(x, *window)
+        return (x, *window) if name == "max_pool2d" else (y, found, x.shape[1:3], *window[1:])
+    if home == "resize":
+        return x, tuple(interpolation(n, m, "cubic", False, n / m).rows for n, m in zip(x.shape[1:3], (7, 11)))
+    if home == "rows":
+        rows = x.reshape(-1, x.shape[-1])
+        return {
+            "logsumexp": (rows, (1,)),
+            "logsumexp_vjp": (normal(rng, len(rows)), rows, (1,)),
+            "log_softmax": (rows,),
+            "log_softmax_vjp": (rows, rows),
+            "add_rows": (rows, rng.integers(0, 999, len(rows)), 999),
+        }[name]
     if home == "reduce":
         axes = ((0,), (1, 2), (0, 1, 2), (1, 3))[int(rng.integers(4))]
         return x, normal(rng, x.shape) if name == "relu_vjp_sum" else axes
@@ -83,7 +96,8 @@ def arguments(name, rng):
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
     assert home == "elementwise", f"say here how {name} is called"
     return tuple(
-        0.1 if p == "negative_slope" else normal(rng, x.shape) for p in signature(getattr(kernels, name)).parameters
+        0.1 if p in ("negative_slope", "alpha") else normal(rng, x.shape)
+        for p in signature(getattr(kernels, name)).parameters
     )
 
 
@@ -145,7 +159,7 @@ class Alone:
 
 def run(kernel, args, start, stop):
     """Blocks start..stop by the machine code that threads.share runs: the kernel called by itself is compiled apart."""
-    together = team.shared(kernel)
+    together = team.for_team(kernel)
     if together is None:
         kernel(*args, start, stop)
     else:

@@ -112,7 +112,7 @@ def test_nan_and_infinity_reach_the_same_entries(name):
 @pytest.mark.parametrize("setting", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
 def test_as_plain_python_and_with_bounds_checks(setting, profile, tmp_path):
     if profile == "quick":
-        pytest.skip("compiles all kernels anew: in the profiles full and long")
+        pytest.skip("compiles all kernels again: in the profiles full and long")
     settings = {"NUMBA_CACHE_DIR": str(tmp_path), setting: "1"}
     wanted = "small or large" if setting == "NUMBA_BOUNDSCHECK" else "small"  # plain Python takes its time
     run = run_tests(__file__, "-k", wanted, **settings)

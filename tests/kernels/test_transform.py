@@ -5,7 +5,7 @@ import pytest
 
 from tinygen.kernels.conv import winograd_tiles
 from tinygen.kernels.machine.jit import kernel
-from tinygen.kernels.machine.transform import one_axis, store_all, two_axes
+from tinygen.kernels.machine.transform import store_all, times
 from tinygen.kernels.machine.vectors import LANES
 
 RNG = np.random.default_rng(0)
@@ -13,17 +13,17 @@ MATRICES = [m for matrices in winograd_tiles.MATRICES.values() for matrix in mat
 OTHERS = [np.zeros((2, 3)), -np.eye(3), np.array([[1.0, -1], [1, 1], [-1, 0.5]]), RNG.normal(size=(4, 3))]
 SQUARE = [m for m in [*MATRICES, *OTHERS]]
 BY_NUMBER = dict(enumerate(SQUARE, start=1))
-along, across = one_axis(BY_NUMBER), two_axes(BY_NUMBER)
+along, across = times(BY_NUMBER, axes=1), times(BY_NUMBER, axes=2)
 
 
 @kernel
 def along_kernel(form, x, y):
-    store_all(y, 0, LANES, along(form, x, 3, LANES + 1))
+    store_all(y, 0, LANES, along(form, x, 3, (LANES + 1,)))
 
 
 @kernel
 def across_kernel(form, x, y, n):
-    store_all(y, 0, LANES, across(form, x, 3, n * LANES, LANES))
+    store_all(y, 0, LANES, across(form, x, 3, (n * LANES, LANES)))
 
 
 @pytest.mark.parametrize("number", BY_NUMBER)

@@ -33,6 +33,25 @@ def test_each_map_halves_the_image_and_the_decoder_doubles_it_again(size, maps):
     assert "(B, 10)" in summary
 
 
+@pytest.mark.parametrize("latent", [4, None])
+@pytest.mark.parametrize("size", [8, 12, 28])
+def test_with_pooling_maps_and_weights_have_the_same_sizes(size, latent):
+    strided, pooled = (
+        Autoencoder.conv((size, size, 1), (2, 3), latent, hidden=5, resize=way, rng=rng()) for way in ("stride", "pool")
+    )
+    assert sorted(p.size for p in strided.parameters()) == sorted(p.size for p in pooled.parameters())
+    x = images(2, size)
+    assert pooled(x).shape == x.shape and pooled.encode(x).shape == strided.encode(x).shape
+    names = [type(layer).__name__ for layer in (*pooled.encoder, *pooled.decoder)]
+    assert names.count("MaxPool2d") == names.count("Upsample") == 2 and "ConvTranspose2d" not in names
+    assert ("Dense" in names) == (latent is not None)
+
+
+def test_an_unknown_way_to_resize_is_refused():
+    with pytest.raises(ValueError, match="resize to be one of 'stride', 'pool', got 'pooling'"):
+        Autoencoder.conv((8, 8, 1), resize="pooling", rng=rng())
+
+
 def test_an_image_that_cannot_be_halved_twice_is_refused():
     with pytest.raises(
         ValueError, match="expected images with H and W divisible by 4, got 30x28: pad or crop the images"
@@ -58,6 +77,8 @@ def test_what_goes_in_and_comes_out(model):
     path = model.interpolate(z[:3], 5)
     assert path.shape == (10, 8, 8, 1)
     np.testing.assert_allclose(path[[0, 4, 9]], y[:3], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"interpolate: expected at least two codes \(N, K\), got \(1, \d+\)"):
+        model.interpolate(z[:1], 5)
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 1000))

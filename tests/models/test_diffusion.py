@@ -30,23 +30,23 @@ def rng(seed: int = 0) -> np.random.Generator:
 class Fixed(tg.nn.Module):
     """A network that isn't one: any function of arrays."""
 
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, predict):
+        self.predict = predict
         self.weight = tg.Parameter(np.zeros((), np.float32))
 
     def forward(self, x, t):
-        return tg.Tensor(self.answer(x, t)) + self.weight
+        return tg.Tensor(self.predict(x, t)) + self.weight
 
 
 def test_the_loss_is_the_squared_error_per_entry():
     schedule, x_0 = linear_schedule(), rng(0).normal(size=(7, 4, 4, 2)).astype(np.float32)
     seen = {}
 
-    def answer(x, t):
+    def predict(x, t):
         seen.update(x=tg.Tensor(x).numpy(), t=t)
         return np.zeros(x.shape, np.float32)
 
-    model = Diffusion(Fixed(answer), schedule, (4, 4, 2))
+    model = Diffusion(Fixed(predict), schedule, (4, 4, 2))
     loss = model.loss(x_0, rng(1)).item()
     signal = np.sqrt(schedule.alpha_bar[seen["t"]]).reshape(7, 1, 1, 1)
     eps = (seen["x"] - signal * x_0) / np.sqrt(1 - signal**2)
@@ -63,14 +63,14 @@ def test_every_time_is_trained_and_no_other():
 
 
 @pytest.mark.parametrize("prediction_type", PREDICTION_TYPES)
-def test_no_answer_has_a_smaller_loss_than_the_best_one(prediction_type):
+def test_no_prediction_has_a_smaller_loss_than_the_best_one(prediction_type):
     """And the model's sampler, given the best one, is the sampler that is proved above."""
     schedule = linear_schedule(10, beta_start=0.02, beta_end=0.6, prediction_type=prediction_type)
     mixture = GaussianMixture([[-1.0], [1.0]], 0.3)
 
     def best(x, t):
-        x, answer = tg.Tensor(x).numpy(), mixture.denoiser(schedule)
-        return np.concatenate([answer(x[i : i + 1], t[i : i + 1]) for i in range(len(x))])
+        x, predict = tg.Tensor(x).numpy(), mixture.denoiser(schedule)
+        return np.concatenate([predict(x[i : i + 1], t[i : i + 1]) for i in range(len(x))])
 
     x_0 = mixture.sample(2000, rng(0)).astype(np.float32)
     losses = {
@@ -113,7 +113,7 @@ def test_the_point_denoiser_has_its_size_and_right_gradients():
 
 
 def test_a_little_training_finds_the_best_denoiser():
-    """Data N(1.5, 0.5²): the trained answer is compared with the formula, where the noisy data are."""
+    """Data N(1.5, 0.5²): the trained prediction is compared with the formula where the noisy data are."""
     draw, mixture = rng(0), GaussianMixture([[1.5]], 0.5)
     schedule = linear_schedule(20, beta_start=0.01, beta_end=0.4)
     model = Diffusion.points((1,), hidden=32, schedule=schedule, rng=draw)
@@ -178,9 +178,12 @@ def test_a_little_training_finds_the_best_denoiser():
             lambda s, x: Diffusion(PointDenoiser(rng=rng()), s, (1,)).loss(x.astype(np.uint8), rng()),
             r"expected x_0 to be floats \(N, 1\), got uint8 \(2, 1\)",
         ),
-        (lambda s, x: GaussianMixture([1.0, 2.0], 0.1), r"means should be \(K, d\), got shape \(2,\)"),
-        (lambda s, x: GaussianMixture([[1.0]], 0.0), "sd should be positive, got 0.0"),
-        (lambda s, x: GaussianMixture([[1.0]], 1.0, weights=[0.5]), r"weights should be \(1,\), .* sum 1; got \[0.5\]"),
+        (lambda s, x: GaussianMixture([1.0, 2.0], 0.1), r"expected means \(K, d\), got shape \(2,\)"),
+        (lambda s, x: GaussianMixture([[1.0]], 0.0), "expected sd above 0, got 0.0"),
+        (
+            lambda s, x: GaussianMixture([[1.0]], 1.0, weights=[0.5]),
+            r"weights \(1,\) >= 0 with sum 1, got \[0.5\]",
+        ),
         (
             lambda s, x: GaussianMixture([[1.0]], 1.0).denoiser(s)(x, np.array([1, 2])),
             r"expected one time for all points, got \[1 2\]",

@@ -1,4 +1,4 @@
-"""GANs as code: losses against their formulas, penalties whose answer is known, what a frozen player computes."""
+"""GANs as code: losses against their formulas, penalties with known values, what a frozen player computes."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def pair(*widths: int, seed: int = 0) -> GAN:
 
 @given(logits, logits)
 def test_each_loss_is_its_formula(real, fake):
-    """As the papers write them, of D = σ(s) or of s itself; σ(-s) stands for 1 - D, which loses digits."""
+    """As the papers write them, of D = σ(s) or of s itself; 1 - D is σ(-s), because the difference loses digits."""
     formulas = {
         minimax: (-log_expit(real).mean() - log_expit(-fake).mean(), log_expit(-fake).mean()),
         non_saturating: (-log_expit(real).mean() - log_expit(-fake).mean(), -log_expit(fake).mean()),

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tinygen import __main__, models
+from tinygen import __main__, models, nn
 from tinygen.data import Batches
 from tinygen.io import checkpoint
 from tinygen.io.checkpoint import CheckpointError
+from tinygen.models import registry
 from tinygen.models.registry import BUILDERS
 from tinygen.runs.run import RunError, open_run
 
-SAMPLERS = [name for name in SMALL if "Autoencoder" not in name]
+SAMPLERS = [name for name in SMALL if "Autoencoder" not in name or name.startswith("Wasserstein")]
 
 
 def trained(folder, name):
@@ -56,13 +57,14 @@ def test_a_model_comes_back_from_its_folder(tmp_path, name):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_sample_writes_a_picture_and_the_samples(tmp_path, monkeypatch, capsys, name):
     model = trained(tmp_path, name).eval()
-    printed = sample(monkeypatch, capsys, tmp_path, "-n", 5, "--seed", 3)
+    printed = " ".join(sample(monkeypatch, capsys, tmp_path, "-n", 5, "--seed", 3).split())  # a long path wraps
     assert printed.startswith("5 samples: ") and "drawn.png and drawn.npy" in printed
-    drawn, expected = np.load(tmp_path / "drawn.npy", allow_pickle=False), model.sample(5, np.random.default_rng(3))
+    given = np.arange(5) % model.classes if name.startswith("Conditional") else 5
+    drawn, expected = np.load(tmp_path / "drawn.npy", allow_pickle=False), model.sample(given, np.random.default_rng(3))
     if name == "Diffusion.unet":
         expected = np.clip((expected + 1) / 2, 0, 1)
     if drawn.ndim == 4:
-        assert drawn.dtype == np.uint8 and np.abs(drawn - 255.0 * expected).max() <= 0.5
+        assert drawn.dtype == np.uint8 and np.abs(drawn - 255.0 * expected.clip(0, 1)).max() <= 0.5
     else:
         assert np.array_equal(drawn, expected)
     with Image.open(tmp_path / "drawn.png") as picture:
@@ -77,9 +79,66 @@ def test_the_same_seed_draws_the_same_wherever_it_goes(tmp_path, monkeypatch, ca
     assert a == b != c
 
 
+class Spiral(nn.Module):
+    """A class that tinygen doesn't know."""
+
+    def __init__(self, size: int, *, rng):
+        self.table = nn.Embedding(size, 2, rng=rng)
+
+    def sample(self, n, rng):
+        return self.table(rng.integers(self.table.num_embeddings, size=n)).numpy()
+
+
+@pytest.fixture
+def no_more_kinds(monkeypatch):
+    monkeypatch.setattr(registry, "BUILDERS", dict(BUILDERS))
+
+
+def test_a_class_of_the_user_is_loaded_and_sampled_from(tmp_path, no_more_kinds):
+    model, seed = Spiral(9, rng=np.random.default_rng(1)), np.random.default_rng
+    run = open_run(tmp_path, {}, model={"Spiral": {"size": 9}})
+    model.save(run.path("model.npz"))
+    with pytest.raises(CheckpointError, match=r"got 'Spiral': for a class of yours, call models\.add_kind first"):
+        models.load_run(tmp_path)
+    models.add_kind("Spiral", Spiral)
+    again = models.load_run(tmp_path)
+    assert type(again) is Spiral and not again.training
+    assert np.array_equal(models.sample(again, 5, seed(2)), model.sample(5, seed(2)))
+    models.add_kind("Spiral", lambda size, *, rng: Spiral(size + 1, rng=rng))  # in a notebook: a new version
+    with pytest.raises(CheckpointError, match="more weights than the file holds"):
+        models.load_run(tmp_path)
+    models.add_kind("Spiral", lambda size, *, rng: size)
+    with pytest.raises(CheckpointError, match="expected the builder of Spiral to return a module, got 9"):
+        models.load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, builder, error, says",
+    [
+        ("VAE.dense", Spiral, ValueError, "expected a new name, got 'VAE.dense', which is one of tinygen's own"),
+        ("", Spiral, ValueError, "expected name to be a printable text, got ''"),
+        ("a\nb", Spiral, ValueError, "expected name to be a printable text"),
+        (Spiral, "Spiral", ValueError, "expected name to be a printable text"),
+        ("Spiral", "Spiral", TypeError, "expected builder to be a class or a function, got"),
+        (
+            "Spiral",
+            lambda size: size,
+            TypeError,
+            r"expected builder to have a keyword rng, got Spiral\(size\): add rng",
+        ),
+    ],
+)
+def test_kinds_that_are_refused(no_more_kinds, name, builder, error, says):
+    with pytest.raises(error, match=f"^add_kind: {says}"):
+        models.add_kind(name, builder)
+    assert registry.BUILDERS == BUILDERS
+
+
 def test_an_autoencoder_says_that_it_cannot(tmp_path, monkeypatch, capsys):
     trained(tmp_path, "Autoencoder.conv")
-    assert sample(monkeypatch, capsys, tmp_path).startswith("sample: expected a VAE, GAN or Diffusion model, got Auto")
+    assert sample(monkeypatch, capsys, tmp_path).startswith(
+        "sample: expected a model that can sample, got Autoencoder: its"
+    )
     assert not (tmp_path / "drawn.png").exists()
 
 
@@ -87,11 +146,11 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     def says(*arguments):
         return sample(monkeypatch, capsys, tmp_path, *arguments)
 
-    assert says().endswith("expected the folder of a run, got a folder without config.json")
+    assert "expected the folder of a run with a model, got " in says()
     open_run(tmp_path, {})
     assert "doesn't say which model was trained" in says()
     open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
-    assert "there is no model.npz yet; the run has to be through" in says()
+    assert "expected model.npz, got none yet: finish the run with resume=True" in says()
     trained(tmp_path, "VAE.dense")
     assert says("-n", 0).startswith("sample: expected --n to be a whole number of at least 1")
     content = (tmp_path / "model.npz").read_bytes()
@@ -119,7 +178,7 @@ def test_weights_that_are_not_finite_are_not_loaded(tmp_path):
 def test_the_model_of_an_earlier_run_is_not_that_of_a_new_one(tmp_path):
     trained(tmp_path, "VAE.dense")
     open_run(tmp_path, {"lr": 1}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
-    with pytest.raises(RunError, match=r"there is no model\.npz yet"):
+    with pytest.raises(RunError, match=r"expected model\.npz, got none yet"):
         models.load_run(tmp_path)
 
 

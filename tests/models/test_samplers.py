@@ -119,15 +119,15 @@ class Probe:
 
 
 def mean_and_variance(schedule, denoiser, *, steps, eta):
-    """Of what the sampler itself makes of N(0, 1): its answer to no noise, and to each source of noise alone."""
+    """Mean and variance of the samples from N(0, 1): the output without noise, and for each source of noise alone."""
     n = steps if isinstance(steps, int) else len(steps) - 1
     x_T = np.zeros((n + 1, 1))
     x_T[n] = 1
     probe = Probe()
     nothing = ddim(schedule, denoiser, np.zeros((n + 1, 1)), Silence(), steps=steps, eta=eta)[0, 0]
-    answers = ddim(schedule, denoiser, x_T, probe, steps=steps, eta=eta)[:, 0] - nothing
+    outputs = ddim(schedule, denoiser, x_T, probe, steps=steps, eta=eta)[:, 0] - nothing
     assert probe.draws == (n - 1 if eta else 0)  # none at the last step
-    return nothing, (answers**2).sum()
+    return nothing, (outputs**2).sum()
 
 
 def recursion(schedule, mean, sd, *, steps, eta):
@@ -216,7 +216,7 @@ def test_the_bias_falls_as_one_over_the_steps(schedule, eta):
 
 
 def test_times_that_are_dense_near_the_data_keep_narrow_components():
-    """The ring of examples/diffusion_2d.py has modes 0.014 wide; before the last of 50 even steps the noise is 0.04."""
+    """The ring, scaled to unit variance, has modes 0.014 wide; before the last of 50 even steps the noise is 0.04."""
     schedule = cosine_schedule()
 
     def width(steps):

@@ -1,4 +1,4 @@
-"""Noise schedules: adding noise, predictions, single steps backwards, and the times that samplers visit."""
+"""Noise schedules: adding noise, predictions, single steps backwards, and the times that samplers use."""
 
 from itertools import combinations
 

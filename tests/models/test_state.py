@@ -10,7 +10,17 @@ from tinygen import models, nn
 from tinygen.evaluate.classifier import Classifier
 from tinygen.models.registry import BUILDERS
 
-TRAINS = {"forward", "loss", "terms", "posterior", "likelihood", "log_weights"}  # in whatever mode the model is
+TRAINS = {
+    "forward",
+    "loss",
+    "terms",
+    "penalty",
+    "corrupt",
+    "posterior",
+    "likelihood",
+    "given",
+    "log_weights",
+}  # in whatever mode the model is
 
 
 def rng(seed=0):
@@ -52,15 +62,15 @@ def state_of(model):
     return modes, {name: array.tobytes() for name, array in model.state_dict().items()}, generators
 
 
-CALLS = {  # each public method that doesn't train, for examples x (N, ...) and codes z (N, K)
-    "encode": lambda model, x, z: model.encode(x),
-    "decode": lambda model, x, z: model.decode(z),
-    "reconstruct": lambda model, x, z: model.reconstruct(x),
+CALLS = {  # each public method that doesn't train, for examples x (N, ...), codes z (N, K), and labels if it takes them
+    "encode": lambda model, x, z, *labels: model.encode(x, *labels),
+    "decode": lambda model, x, z, *labels: model.decode(z, *labels),
+    "reconstruct": lambda model, x, z, *labels: model.reconstruct(x, *labels),
     "interpolate": lambda model, x, z: model.interpolate(z, 3),
-    "log_likelihood": lambda model, x, z: model.log_likelihood(x, 2, rng()),
+    "log_likelihood": lambda model, x, z, *labels: model.log_likelihood(x, *labels, 2, rng()),
     "noise": lambda model, x, z: model.noise(len(x), rng()),
-    "sample": lambda model, x, z: model.sample(
-        len(x), rng(), **({"steps": 2} if isinstance(model, models.Diffusion) else {})
+    "sample": lambda model, x, z, *labels: model.sample(
+        *(labels or [len(x)]), rng(), **({"steps": 2} if isinstance(model, models.Diffusion) else {})
     ),
     "rejection_sample": lambda model, x, z: model.rejection_sample(len(x), rng(), batch_size=len(x)),
     "reverse": lambda model, x, z: [next(model.reverse(len(x), rng(), steps=2)) for _ in range(2)],  # and then no more
@@ -75,7 +85,8 @@ def call(name, method, model, n):
     sizes = SMALL.get(name, dict(shape=(8, 8, 1), latent=84))  # those of the classifier
     x = rng(1).random((n, *sizes["shape"]), dtype=np.float32)
     z = rng(2).standard_normal((n, sizes.get("latent", 0)), dtype=np.float32)
-    return CALLS[method](model, x, z)
+    labels = [np.arange(n) % sizes["classes"]] if "classes" in sizes else []
+    return CALLS[method](model, x, z, *labels)
 
 
 def methods(name):

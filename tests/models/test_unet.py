@@ -142,7 +142,7 @@ def test_the_gradient_reaches_every_parameter(sizes):
 
 
 @pytest.mark.parametrize("size", [None, (8, 8)])
-def test_each_image_is_answered_alone_and_its_time_matters(size):
+def test_each_output_depends_on_its_own_image_and_time(size):
     net = small(image_size=size, dtype=np.float64)
     x = rng(1).standard_normal((3, 8, 8, 1))
     y = net(x, np.array([1, 50, 999])).data

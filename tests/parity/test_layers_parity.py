@@ -14,17 +14,20 @@ torch.set_num_threads(1)  # its pool costs more than it gives on arrays this sma
 seeds = st.integers(0, 2**32 - 1)
 
 
-def to_first(x):
-    """(N, H, W, C) to PyTorch's (N, C, H, W); anything else as it is."""
-    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+def to_first(x, kind=""):
+    """(N, H, W, C) to PyTorch's (N, C, H, W), also series and volumes of some kinds; anything else as it is."""
+    return np.moveaxis(x, -1, 1) if x.ndim == 4 or kind in SERIES else x
 
 
 def to_last(x):
     return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
 
 
-def tensor(x):
-    return torch.from_numpy(np.ascontiguousarray(to_first(x)))
+SERIES = {"Conv1d", "ConvTranspose1d", "InstanceNorm", "Upsample"}  # layers for which (N, L, C) are series
+
+
+def tensor(x, kind=""):
+    return torch.from_numpy(np.ascontiguousarray(to_first(x, kind)))
 
 
 def torch_layout(layer, grads):
@@ -57,6 +60,33 @@ OURS_AND_THEIRS = {  # name: (tinygen's, PyTorch's, shape of x)
         ),
         (2, 3, 4, 3),
     ),
+    "Conv1d": (
+        lambda o: nn.Conv1d(2, 3, 3, stride=2, padding=2, dilation=2, **o),
+        lambda: torch.nn.Conv1d(2, 3, 3, stride=2, padding=2, dilation=2),
+        (2, 7, 2),
+    ),
+    "ConvTranspose1d": (
+        lambda o: nn.ConvTranspose1d(2, 3, 4, stride=3, padding=1, output_padding=2, **o),
+        lambda: torch.nn.ConvTranspose1d(2, 3, 4, stride=3, padding=1, output_padding=2),
+        (2, 5, 2),
+    ),
+    "InstanceNorm": (lambda o: nn.InstanceNorm(3, dtype=np.float64), lambda: torch.nn.InstanceNorm2d(3), (2, 3, 4, 3)),
+    "InstanceNorm, affine": (
+        lambda o: nn.InstanceNorm(3, eps=0.1, affine=True, dtype=np.float64),
+        lambda: torch.nn.InstanceNorm1d(3, eps=0.1, affine=True),
+        (2, 5, 3),
+    ),
+    "PixelShuffle": (lambda o: nn.PixelShuffle(3), lambda: torch.nn.PixelShuffle(3), (2, 2, 3, 18)),
+    "Upsample, bicubic": (
+        lambda o: nn.Upsample(size=(5, 2), mode="bicubic"),
+        lambda: torch.nn.Upsample(size=(5, 2), mode="bicubic"),
+        (2, 3, 4, 2),
+    ),
+    "Upsample, trilinear": (
+        lambda o: nn.Upsample(1.5, mode="trilinear", align_corners=True),
+        lambda: torch.nn.Upsample(scale_factor=1.5, mode="trilinear", align_corners=True),
+        (2, 3, 4, 2, 2),
+    ),
     "Upsample, nearest": (lambda o: nn.Upsample(2), lambda: torch.nn.Upsample(scale_factor=2), (2, 3, 4, 2)),
     "Upsample, bilinear": (
         lambda o: nn.Upsample(3, mode="bilinear"),
@@ -72,6 +102,11 @@ OURS_AND_THEIRS = {  # name: (tinygen's, PyTorch's, shape of x)
         lambda o: nn.MaxPool2d(3, stride=2, padding=1),
         lambda: torch.nn.MaxPool2d(3, stride=2, padding=1),
         (2, 6, 5, 2),
+    ),
+    "AvgPool2d of real pixels": (
+        lambda o: nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        lambda: torch.nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        (2, 6, 4, 2),
     ),
     "AvgPool2d": (lambda o: nn.AvgPool2d(3, padding=1), lambda: torch.nn.AvgPool2d(3, padding=1), (2, 6, 5, 2)),
     "BatchNorm": (lambda o: nn.BatchNorm(3, dtype=np.float64), lambda: torch.nn.BatchNorm2d(3), (4, 2, 3, 3)),
@@ -118,6 +153,7 @@ def test_embedding(seed):
 def test_every_layer_is_compared():
     layers = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
     layers -= {"Module", "Sequential", "Embedding"}  # of the last, above: its inputs are integers
+    layers -= {"RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell"}  # test_recurrent_parity.py
     assert {name.split()[0].strip(",") for name in OURS_AND_THEIRS} == layers
 
 
@@ -140,13 +176,14 @@ def test_layer(name, seed):
 
 def compare(ours, theirs, x, rng):
     """Outputs, and the gradients of the input and of every parameter, for one random cotangent."""
-    a, b = tg.Parameter(x), tensor(x).requires_grad_()
+    kind = type(ours).__name__
+    a, b = tg.Parameter(x), tensor(x, kind).requires_grad_()
     y, z = ours(a), theirs(b)
-    np.testing.assert_allclose(to_first(y.data), z.detach().numpy(), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(to_first(y.data, kind), z.detach().numpy(), rtol=1e-11, atol=1e-12)
     g = rng.normal(size=y.shape)
     gx, *grads = tg.grad(y, [a, *ours.parameters()], g)
-    hx, *expected = torch.autograd.grad(z, [b, *theirs.parameters()], tensor(g))
-    np.testing.assert_allclose(to_first(gx.data), hx.numpy(), rtol=1e-11, atol=1e-11)
+    hx, *expected = torch.autograd.grad(z, [b, *theirs.parameters()], tensor(g, kind))
+    np.testing.assert_allclose(to_first(gx.data, kind), hx.numpy(), rtol=1e-11, atol=1e-11)
     state = ours.state_dict()
     by_name = torch_layout(ours, grads)
     ours.load_state_dict(state)

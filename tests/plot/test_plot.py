@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 from tinygen.plot import (
     PALETTE,
     image_grid,
+    image_rows,
     images_pair,
     latent_map,
     loss_curves,
@@ -98,7 +99,22 @@ def test_a_plain_reconstruction_and_titles_are_labelled():
     texts = lambda picture: [text.get_text() for text in picture.axes[0].texts]
     images = np.zeros((2, 4, 4, 1))
     assert texts(reconstructions(images, images, title="Digits")) == ["Digits", "original", "reconstruction"]
+    assert texts(image_rows({"t = 9": images, "t = 0": images}, title="x")) == ["x", "t = 9", "t = 0"]
     assert texts(image_grid(images, titles=["a", 3], title="Two")) == ["Two", "a", "3"]
+
+
+def test_titles_of_columns_and_rows_are_beside_the_grid():
+    images = images_of(0, 6, 4, 4, 1)
+    picture = image_grid(images, columns=3, titles=["a", "b", "c"], row_titles=["above", "below"], title="Two")
+    axes = picture.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["Two", "a", "b", "c", "above", "below"]
+    places = [image.get_extent() for image in axes.images]
+    for text, (left, right, _, top) in zip(axes.texts[1:4], places):
+        x, y = text.get_position()
+        assert x == (left + right) / 2 and y < top
+    for text, (left, _, bottom, top) in zip(axes.texts[4:], places[::3]):
+        x, y = text.get_position()
+        assert x < left and y == (top + bottom) / 2
 
 
 @drawing
@@ -146,6 +162,8 @@ def test_images_that_cannot_be_drawn_are_refused(images, message, tmp_path):
 def test_images_and_titles_that_do_not_fit_together_are_refused():
     with pytest.raises(ValueError, match="expected 2 titles for 2 images, got 1"):
         image_grid(GOOD, titles=["a"])
+    with pytest.raises(ValueError, match="expected 1 titles for 1 rows, got 2"):
+        image_grid(GOOD, columns=2, row_titles=["a", "b"])
     with pytest.raises(ValueError, match="expected columns to be a whole number of at least 1, got 0"):
         image_grid(GOOD, columns=0)
     with pytest.raises(ValueError, match=r"expected \(2, 4, 4, 1\) for 'reconstruction', got \(1, 4, 4, 1\)"):
@@ -190,7 +208,7 @@ def test_a_latent_map_puts_each_code_in_its_place_and_colour(seed, n, kinds):
 
 
 def test_a_latent_map_refuses_what_it_cannot_show():
-    with pytest.raises(ValueError, match=r"got \(5, 3\) and \(5,\): project longer codes by metrics.pca_2d"):
+    with pytest.raises(ValueError, match=r"got \(5, 3\) and \(5,\): project longer codes by models.pca_2d"):
         latent_map(np.zeros((5, 3)), np.zeros(5))
     with pytest.raises(ValueError, match=r"got \(5, 2\) and \(4,\)"):
         latent_map(np.zeros((5, 2)), np.zeros(4))
@@ -304,7 +322,7 @@ def test_a_saved_picture_is_what_a_notebook_shows(tmp_path):
     path = save(picture, tmp_path / "new" / "grid.png")
     assert np.array_equal(np.asarray(Image.open(path).convert("RGB")), picture.pixels())
     assert picture._repr_png_() == path.read_bytes()
-    with pytest.raises(ValueError, match=r"expected a path that ends in .png, got 'grid.jpg'"):
+    with pytest.raises(ValueError, match=r"expected a path that ends in .png or .svg, got 'grid.jpg'"):
         save(picture, tmp_path / "grid.jpg")
 
 

@@ -1,12 +1,13 @@
 """Every code block in the documentation runs, every link leads to a file or a heading, and the pages are complete."""
 
-import doctest
 import re
 
 import pytest
 from helpers.architecture import HEIGHT
-from helpers.pages import PAGES, blocks, is_session
+from helpers.pages import PAGES, blocks, run
 from helpers.paths import ROOT
+
+from tinygen.plot.show import showing
 
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -28,16 +29,8 @@ def registry():
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_the_code_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
-    names = {"__name__": page.stem}
-    for number, (line, code) in enumerate(blocks(page)):
-        if is_session(code):
-            test = doctest.DocTestParser().get_doctest(code, names, f"{page.name} block {number}", page.name, line)
-            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-            runner.run(test, clear_globs=False)
-            assert runner.failures == 0, f"{page.name} line {line}: a printed result differs, see the output"
-            names.update(test.globs)
-        else:
-            exec(compile("\n" * line + code, str(page), "exec"), names)
+    with showing(lambda thing, name: None):
+        run(page)
 
 
 def prose(page) -> str:
@@ -74,6 +67,12 @@ def test_the_readme_names_every_part_of_the_package():
     linked = re.findall(r"\]\(tinygen/(\w+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert HEIGHT.keys() - {"__main__"} <= set(linked)
     assert len(set(linked)) == len(linked), "one row for each part"
+
+
+def test_the_readme_is_short_and_has_a_picture():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) < 900
+    assert "](docs/images/" in text
 
 
 def test_the_page_of_rules_names_every_op():

@@ -98,7 +98,8 @@ def write_code_of_pages(folder: Path, pages: list[Path]) -> list[Path]:
     return paths
 
 
-@requires("pyright", "torch")
+@pytest.mark.usefixtures("not_quick")  # it takes twenty seconds
+@requires("pyright", "scikit-learn", "torch")
 def test_pyright_finds_no_error_in_the_package_and_on_the_pages(tmp_path):
     shutil.copytree(ROOT / "tinygen", tmp_path / "tinygen", ignore=shutil.ignore_patterns("__pycache__"))
     write_code_of_pages(tmp_path, PAGES)
@@ -120,7 +121,7 @@ def test_pyright_finds_no_error_in_the_package_and_on_the_pages(tmp_path):
 
 @requires("mypy")
 def test_mypy_finds_no_error_in_the_code_of_the_readme(tmp_path):
-    """The other type checker that users have: it reads the package's annotations, and must not trip over them."""
+    """The other type checker that users have: it must accept the annotations of the package."""
     paths = write_code_of_pages(tmp_path, [ROOT / "README.md"])
     settings = ["--follow-imports=silent", "--ignore-missing-imports", "--cache-dir", str(tmp_path / "cache")]
     command = [sys.executable, "-m", "mypy", *settings, *map(str, paths)]

@@ -12,7 +12,7 @@ EDIT = re.compile(
     r"^Add (?:at the end of|below `+(?P<anchor>.+?)`+ in) `(?P<file>[^`]+)`:\n\n```\w+\n(?P<block>.*?)^```",
     re.MULTILINE | re.DOTALL,
 )
-OP, CASE, LINE = "tinygen/ops/activation.py", "tinygen/testing/cases/activation.py", "docs/rules.md"
+OP, CASE, LINE = "tinygen/ops/elementwise.py", "tinygen/testing/cases/elementwise.py", "docs/rules.md"
 LOCKS = (
     "tests/testing/test_completeness.py",
     "tests/parity/test_ops_parity.py::test_every_op_has_a_counterpart_or_a_reason",
@@ -61,7 +61,7 @@ def test_the_op_of_the_page_passes_the_battery(tmp_path, profile):
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        (CASE, "squareplus: add Case(op=squareplus, sample=..., oracle=...) to tinygen/testing/cases/activation.py"),
+        (CASE, "squareplus: add Case(op=squareplus, sample=..., oracle=...) to tinygen/testing/cases/elementwise.py"),
         (LINE, "squareplus: add a line with the op and its rule to docs/rules.md"),
     ],
 )

@@ -58,7 +58,8 @@ def test_the_first_signal_waits_for_the_end_of_the_step_and_the_second_does_not(
     run, done = open_run(tmp_path, {}), []
     loop = run.loop(done=done)
     with pytest.raises(
-        KeyboardInterrupt, match="stopped after 1 epoch and 2 steps: continue with the same command and --resume"
+        KeyboardInterrupt,
+        match=r"stopped after 1 epoch and 2 steps: continue with the same arguments and resume=True \(--resume in",
     ):
         for epoch in loop.epochs(3):
             for step in loop.steps(range(3)):
@@ -111,7 +112,7 @@ def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
 def test_an_example_stops_with_a_checkpoint_and_explains_how_to_continue(tmp_path):
     options = dict(data="digits", epochs=40, batch_size=16, limit=16, out=tmp_path)
-    command = [sys.executable, str(ROOT / "examples" / "conv_autoencoder.py"), "--quiet"]
+    command = [sys.executable, str(ROOT / "examples" / "mnist" / "conv_autoencoder.py"), "--quiet"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
@@ -123,7 +124,10 @@ def test_an_example_stops_with_a_checkpoint_and_explains_how_to_continue(tmp_pat
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=120)
     assert (run.returncode, out) == (130, ""), err
-    assert ": continue with the same command and --resume" in err.splitlines()[-1] and "Traceback" not in err
+    assert (
+        ": continue with the same arguments and resume=True (--resume in a shell)" in err.splitlines()[-1]
+        and "Traceback" not in err
+    )
     _, info = checkpoint.load(tmp_path / "checkpoint.npz")
     assert f"stopped after {info['epoch']} epoch" in err and 1 <= info["epoch"] < 40
 

@@ -191,7 +191,9 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path):
         (tmp_path / "run" / lock.NAME).symlink_to(tmp_path / "mine")
     except OSError:
         pytest.skip("this system has no links")
-    with pytest.raises(OSError, match=r"run can't be written \(.*\): choose another folder with --out"):
+    with pytest.raises(
+        OSError, match=r"run can't be written \(.*\): choose another folder with out=... \(--out in a shell\)"
+    ):
         open_run(tmp_path / "run", {})
     assert (tmp_path / "mine").read_text() == "mine"
 
@@ -202,7 +204,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(tmp_path, monke
 
     monkeypatch.setattr(lock.os, "open", refuse)
     with pytest.raises(
-        PermissionError, match=r"run can't be written \(Permission denied\): choose another folder with --out$"
+        PermissionError,
+        match=r"run can't be written \(Permission denied\): choose another folder with out=... \(--out in a shell\)$",
     ):
         open_run(tmp_path / "run", {})
 
@@ -217,7 +220,7 @@ def test_out_may_be_a_link_to_a_folder(tmp_path):
     run = open_run(tmp_path / "link", {})
     assert (tmp_path / "real" / "config.json").exists() and run.path("a.png") == tmp_path / "link" / "a.png"
     with pytest.raises(
-        NotADirectoryError, match=r"expected a folder, got a broken link, .*nowhere: choose another name"
+        NotADirectoryError, match=r"expected a folder, got a broken link, .*nowhere: choose another folder"
     ):
         open_run(tmp_path / "nowhere", {})
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tinygen import plot
 from tinygen.io.table import format_number
-from tinygen.runs.page import Page, Panel, Section, Table, write_page
+from tinygen.runs.page import Code, Link, Page, Panel, Section, Table, write_page
 from tinygen.runs.run import Result, open_run
 
 VOID = {"meta", "img", "br"}
@@ -122,7 +122,7 @@ DIGIT = np.zeros((4, 8, 8, 1), np.float32)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError("no room"), ValueError("NaN")])
-def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, monkeypatch, capsys, error):
+def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, capsys, error):
     def fail(*_, **__):
         raise error
 
@@ -131,11 +131,9 @@ def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, monkeypat
     page.save("good.png", plot.image_grid, DIGIT)
     (tmp_path / "bad.png").write_bytes(b"of an earlier run")
     page.save("bad.png", fail)
-    with monkeypatch.context() as patch:
-        patch.setattr(plot, "save_gif", fail)
-        page.save_gif("bad.gif", DIGIT, fps=8)
+    page.save("bad.html", fail)
     bad, good = Panel("bad.png", "it"), Panel("good.png", "it")
-    sections = [Section(name, "", name, "it") for name in ("good.png", "bad.png", "bad.gif")]
+    sections = [Section(name, "", name, "it") for name in ("good.png", "bad.png", "bad.html")]
     sections.append(Section("both", panels=[bad, good]))
     page.write(title="A run", intro="of all", sections=sections)
     read = Reader((tmp_path / "index.html").read_text(encoding="utf-8"))
@@ -143,7 +141,7 @@ def test_a_picture_that_fails_costs_one_line_and_its_section(tmp_path, monkeypat
     assert [text for tag, text in read.texts if tag == "h2"] == ["good.png", "both"]
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "could not be written" in line] == [
-        f"{tmp_path}: {name} could not be written: {error}" for name in ("bad.png", "bad.gif")
+        f"{tmp_path}: {name} could not be written: {error}" for name in ("bad.png", "bad.html")
     ]
     assert not (tmp_path / "bad.png").exists() and lines[-1].endswith("index.html")
 
@@ -153,3 +151,40 @@ def test_a_page_that_fails_costs_one_line(tmp_path, capsys):
     Page(open_run(tmp_path, {})).write(title="A run", intro="of all", sections=[])
     (line,) = capsys.readouterr().out.splitlines()
     assert "index.html could not be written" in line
+
+
+# -- code, commands, links, films --------------------------------------------------------------------------------------
+
+
+def test_code_commands_and_links_are_beside_the_picture(folder, tmp_path):
+    source = tmp_path / "a source & more.py"
+    source.write_text("x = 1\n")
+    code, there, gone = Code("x = '<b>'", source), Link("on", source), Link("gone", tmp_path / "gone.md")
+    extra = dict(code=code, commands=["python -m tinygen <run>"], links=[there, gone])
+    page = write_page(folder, title="Run", intro="", sections=[Section("A & b", "", "loss.png", "a curve", **extra)])
+    text = page.read_text(encoding="utf-8")
+    read = Reader(text)
+    targets = [unquote(value) for name, value in read.attributes if name == "href"]
+    assert [(folder / target).resolve() for target in targets[1:]] == [source, source] and targets[0] == "loss.png"
+    assert ("span", "'<b>'") in read.texts and any("python -m tinygen <run>" in words for _, words in read.texts)
+    assert "gone" not in text and ("id", "a-b") in read.attributes
+    source.unlink()
+    again = Reader(write_page(folder, title="Run", intro="", sections=[Section("A", **extra)]).read_text())
+    assert not [value for name, value in again.attributes if name == "href"]
+    assert ("p", "a source & more.py") in again.texts
+
+
+def test_films_are_in_the_page_with_one_style_and_one_script(tmp_path, capsys):
+    page = Page(open_run(tmp_path, {}))
+    frames = np.linspace(0, 1, 3)[:, None, None, None] * np.ones((3, 4, 4, 1))
+    for name in ("a.html", "b.html"):
+        page.save(name, plot.film, frames, fps=4)
+    page.save("bad.html", plot.film, frames + 1)
+    sections = [Section(name, "", name, f"the film {name}") for name in ("a.html", "b.html", "bad.html")]
+    page.write(title="Films", intro="", sections=[*sections, Section("Both", panels=[Panel("a.html", "again")])])
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert text.count('<figure class="film"') == 3 and text.count("IntersectionObserver") == 1
+    assert text.count(".film-bar {") == 1 and 'alt="the film b.html"' in text and "bad.html" not in text
+    assert (tmp_path / "a.html").exists() and "bad.html could not be written" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match=r"section 'a' shows .*c.html, which does not exist"):
+        write_page(tmp_path, title="Run", intro="", sections=[Section("a", "", "c.html", "a film")])

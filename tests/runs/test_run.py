@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import tinygen
 from tinygen.io.checkpoint import CheckpointError
 from tinygen.runs import lock
+from tinygen.runs.record import ELSEWHERE, OVERWRITE, RESUME
 from tinygen.runs.run import Result, RunError, figures_table, open_run, read_config
 
 # -- the folder of a run -----------------------------------------------------------------------------------------------
@@ -75,9 +76,7 @@ def test_a_new_run_starts_a_new_log_and_keeps_other_files(tmp_path):
 def test_bad_arguments_are_refused_before_anything_is_written(tmp_path):
     file = tmp_path / "file"
     file.write_text("mine")
-    with pytest.raises(
-        NotADirectoryError, match=re.escape(f"expected a folder, got a file, {file}: choose another name with --out")
-    ):
+    with pytest.raises(NotADirectoryError, match=re.escape(f"expected a folder, got a file, {file}: {ELSEWHERE}")):
         open_run(file, {})
     assert file.read_text() == "mine"
     with pytest.raises(TypeError, match="expected numbers, strings, lists and dicts in config, got ndarray"):
@@ -150,9 +149,9 @@ def done(folder, **config):
 def test_a_run_is_overwritten_only_with_the_option(tmp_path, state):
     state(tmp_path, lr=0.1)
     before = contents(tmp_path)
-    how = "start over with --overwrite, or choose another folder with --out"
-    how = f"contains a finished run: {how}" if state is done else f"an unfinished run: continue with --resume, {how}"
-    with pytest.raises(RunError, match=how):
+    how = f"start over with {OVERWRITE}, or {ELSEWHERE}"
+    how = f"contains a finished run: {how}" if state is done else f"an unfinished run: continue with {RESUME}, {how}"
+    with pytest.raises(RunError, match=re.escape(how)):
         open_run(tmp_path, {"lr": 0.2})
     with pytest.raises(ValueError, match="expected resume or overwrite, got both"):
         open_run(tmp_path, {"lr": 0.1}, data=DATA, resume=True, overwrite=True)
@@ -285,7 +284,7 @@ def test_a_changed_program_is_an_error_in_one_line(tmp_path):
 
 
 def test_only_a_run_can_be_continued(tmp_path):
-    with pytest.raises(RunError, match="contains no run to continue: start without --resume"):
+    with pytest.raises(RunError, match="contains no run to continue: start without resume=True"):
         open_run(tmp_path / "new", {}, resume=True)
     assert not (tmp_path / "new").exists()
     run = begun(tmp_path)
@@ -306,7 +305,7 @@ def test_only_a_run_can_be_continued(tmp_path):
     run.path("config.json").unlink()
     done(tmp_path / "done")
     (tmp_path / "done" / "checkpoint.npz").unlink()
-    with pytest.raises(RunError, match="a finished run without a checkpoint: start over with --overwrite"):
+    with pytest.raises(RunError, match="a finished run without a checkpoint: start over with overwrite=True"):
         open_run(tmp_path / "done", {}, data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
     with pytest.raises(RunError, match="expected the folder of a run"):
         read_config(tmp_path)

@@ -1,4 +1,4 @@
-"""Tests of the tester: for each property, an op that breaks it and the message that it gets."""
+"""Tests of the battery: for each property, an op that breaks it and the message of the failure."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tinygen.testing.properties import PROPERTIES
 
 @pytest.fixture(autouse=True)
 def registry():
-    """Ops made by a test leave with it."""
+    """Remove the ops of a test from `OPS` after it."""
     before = dict(OPS)
     yield
     OPS.clear()
@@ -45,7 +45,7 @@ def wrong_slope():
 
 
 def curvature_lost():
-    """Its first derivative is right, but a constant, so the second one is zero."""
+    """Its first derivative is right, but a constant, so that the second one is zero."""
     return elementwise(lambda x: (np.exp(x.data), lambda g: g * constant(np.exp(x.data)))), {"oracle": np.exp}
 
 
@@ -74,7 +74,7 @@ def rule_that_is_not_linear():
 
 
 def both_sides_of_a_tie():
-    """(1, 1) at a tie of max is no subgradient."""
+    """At a tie of max, (1, 1) is not a subgradient."""
 
     def rule(x):
         first = constant((x.data == x.data.max(keepdims=True)).astype(x.dtype))
@@ -101,7 +101,7 @@ def forgets_empty_arrays():
 
 
 def memory_never_written():
-    """An empty batch, and a rule that then hands out whatever was in memory."""
+    """For an empty batch its rule returns uninitialised memory."""
 
     def rule(a, b):
         rubbish = constant(np.full(b.shape, np.nan, b.dtype))
@@ -138,7 +138,7 @@ def static_read_in_memory_order():
 
 
 def digits_cancelled():
-    """Hardly noticed in float64."""
+    """Its error hardly shows in float64."""
     return elementwise(lambda x: ((x.data + 1000) - 1000, lambda g: g)), {}
 
 
@@ -174,7 +174,7 @@ def rolls_dice():
 
 
 def naive_elu(x, *, alpha=1.0):
-    """It overflows far out, and cancels near 0."""
+    """It overflows for large inputs, and loses digits near 0."""
     rule = lambda g: tg.where(x > 0, g, g * alpha * tg.exp(tg.minimum(x, 0.0)))
     return np.where(x.data > 0, x.data, alpha * (np.exp(x.data) - 1)), rule
 
@@ -247,7 +247,7 @@ def test_each_property_rejects_an_op_that_breaks_it(make, prop, words):
     assert f"on {case.name}: {case.arguments[0]} (" in str(caught.value)
 
 
-def test_every_property_is_broken_by_something():
+def test_every_property_has_an_op_that_breaks_it():
     assert {prop for _, prop, _ in WRONG} == set(PROPERTIES)
 
 
@@ -259,7 +259,7 @@ def bump(x):
     return 1 / (1 + x.data**2), lambda g, y: -2 * g * x * y * y
 
 
-def test_check_op_passes_a_right_op_and_says_what_it_showed():
+def test_check_op_accepts_a_right_op_and_returns_the_counts():
     shown = check_op(elementwise(bump), one, lambda x: 1 / (1 + x * x), examples=10, domain=lambda x: abs(x) < 1e15)
     counts = {key: seen.examples for key, seen in shown.items()}
     empty = counts.pop(("empty", "*"))
@@ -279,7 +279,7 @@ def test_check_op_names_the_property_and_the_example():
 
 @pytest.mark.parametrize("make", [tg.op, elementwise])
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_check_op_refuses_a_naive_elu(make):
+def test_check_op_rejects_a_naive_elu(make):
     sample = lambda rng: ((np.where(abs(x := rng.normal(size=(2, 3))) < 0.05, 0.5, x),), {"alpha": 0.75})
     with pytest.raises(AssertionError) as caught:
         check_op(make(naive_elu), sample, elu)
@@ -288,13 +288,13 @@ def test_check_op_refuses_a_naive_elu(make):
 
 
 @pytest.mark.parametrize("arrays", [np.zeros((0, 2)), np.zeros(3)], ids=["empty", "a cotangent of nothing"])
-def test_check_op_refuses_samples_that_show_nothing(arrays):
+def test_check_op_rejects_samples_that_test_nothing(arrays):
     square = elementwise(lambda x: (x.data**2, lambda g: 2 * g * x))
-    with pytest.raises(AssertionError, match=r"shown of .* only 0 times in 750 draws, not 25"):
+    with pytest.raises(AssertionError, match=r"was tested for .* by 0 of 750 samples, expected 25"):
         check_op(square, lambda rng: ((arrays,), {}), np.square)
 
 
-def test_check_op_takes_a_function_made_of_ops():
+def test_check_op_accepts_a_function_made_of_ops():
     def free_energy(a, b):
         return tg.logsumexp(a - b, axis=-1)
 
@@ -306,7 +306,7 @@ def test_check_op_takes_a_function_made_of_ops():
 # -- the table of `python -m tinygen check` ----------------------------------------------------------------------------
 
 
-def test_the_table_marks_what_is_wrong_and_goes_on():
+def test_the_table_marks_a_wrong_op_and_continues():
     right = Case(op=elementwise(bump), sample=one, oracle=lambda x: 1 / (1 + x * x))
 
     def crash(x):
@@ -315,14 +315,14 @@ def test_the_table_marks_what_is_wrong_and_goes_on():
     cases = [case_of(wrong_slope), Case(op=tg.op(crash), sample=one, oracle=lambda x: x), right]
     rows = table.run(cases, examples=3, quiet=True)
     assert [(row.op, row.ok) for row in rows] == [("wrong_slope", False), ("crash", False), ("bump", True)]
-    assert rows[0].order_1 == pytest.approx(5e-7, rel=1)  # what it found, not only that it did
+    assert rows[0].order_1 == pytest.approx(5e-7, rel=1)  # the size of the error, not only its existence
     assert "ZeroDivisionError: in a rule" in rows[1].why
     text = table.format(rows)
     assert text.splitlines()[-1] == "3 ops, 3 arguments: 2 WRONG: wrong_slope (x), crash (x)"
     assert text.splitlines()[1].endswith("WRONG") and text.splitlines()[3].endswith("ok")
 
 
-def test_the_table_calls_nothing_wrong_that_it_could_not_decide():
+def test_the_table_does_not_call_an_undecided_op_wrong():
     def absolute(x):
         return np.abs(x.data), lambda g: g * np.sign(x.data)
 

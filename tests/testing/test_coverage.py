@@ -1,4 +1,4 @@
-"""The coverage table counts by op, argument and property, adds up over processes, and names what is missing."""
+"""The coverage table counts by op, argument and property, adds counts of processes, and names what is missing."""
 
 from dataclasses import replace
 from datetime import date

@@ -1,4 +1,4 @@
-"""Far out, where careless formulas overflow or lose their digits: values and slopes against 400-digit arithmetic."""
+"""Very large and very small inputs, where careless formulas overflow or lose digits, compared with 400 digits."""
 
 from decimal import Context, Decimal, localcontext
 from itertools import product
@@ -55,7 +55,7 @@ def hold(got, expected, dtype):
     [(tg.sigmoid, sigmoid, curvature), (tg.softplus, softplus, sigmoid), (tg.silu, silu, silu_slope)],
     ids=["sigmoid", "softplus", "silu"],
 )
-def test_of_one_number(f, value, slope, dtype):
+def test_functions_of_one_number(f, value, slope, dtype):
     x = Tensor(np.array(POINTS, dtype), requires_grad=True)
     y = f(x)
     hold(y.numpy(), [true(value, p) for p in x.numpy()], dtype)
@@ -86,7 +86,7 @@ def test_log_softmax_of_two_numbers(dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("f", [tg.relu, tg.leaky_relu, tg.tanh, tg.erf, tg.normal_cdf, tg.gelu, tg.silu, tg.softplus])
-def test_bends_are_finite_for_every_finite_number(f, dtype):
+def test_activations_are_finite_for_every_finite_number(f, dtype):
     largest = np.finfo(dtype).max
     x = Tensor(np.array([*POINTS, largest, -largest, 0, 1e-30, -1e-30], dtype), requires_grad=True)
     y, gy = f(x), Tensor(np.ones(x.shape, dtype), requires_grad=True)
@@ -98,7 +98,7 @@ def test_bends_are_finite_for_every_finite_number(f, dtype):
 
 # -- `where` protects the branch that it did not take ------------------------------------------------------------------
 
-POLES = {  # name: (the branch taken where its condition holds, its first and second derivative, where it may be taken)
+POLES = {  # name: (the branch, its first and second derivative, the condition under which it is taken)
     "sqrt": (tg.sqrt, lambda x: 0.5 / np.sqrt(x), lambda x: -0.25 * x**-1.5, (0, np.inf)),
     "log": (tg.log, lambda x: 1 / x, lambda x: -1 / x**2, (0, np.inf)),
     "exp": (tg.exp, np.exp, np.exp, (-np.inf, 10)),
@@ -126,7 +126,7 @@ POLES = {  # name: (the branch taken where its condition holds, its first and se
 
 
 @pytest.mark.parametrize("name", POLES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy says that the branch not taken divides by zero: it does
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the branch that is not taken does divide by zero
 def test_where_protects_the_branch_not_taken(name):
     f, first, second, (low, high) = POLES[name]
     at = np.array([0.0, -0.0, 0.25, -1.0, 2.0, 1e4, -1e4, 3.0])
@@ -140,7 +140,7 @@ def test_where_protects_the_branch_not_taken(name):
     np.testing.assert_allclose(again.numpy(), np.where(taken, second(safe), 0), rtol=1e-12, equal_nan=False)
 
 
-# -- what is not a number stays not a number ---------------------------------------------------------------------------
+# -- NaN stays NaN -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_nan_is_the_largest(f):
     assert np.isnan(f(Tensor(x)).numpy()).all()
 
 
-def test_conv2d_spreads_nan_over_the_windows_that_see_it_and_no_further():
+def test_conv2d_spreads_nan_only_over_the_windows_that_contain_it():
     x = np.ones((1, 4, 4, 1))
     x[0, 0, 0, 0] = np.nan
     y = tg.conv2d(Tensor(x), Tensor(np.zeros((2, 2, 1, 1)))).numpy()[0, :, :, 0]

@@ -1,4 +1,4 @@
-"""Every op has every property: the battery of `tinygen.testing`, over examples that hypothesis draws and shrinks."""
+"""Every op has every property: the battery of `tinygen.testing`, with examples that hypothesis draws and shrinks."""
 
 from unittest import mock
 
@@ -51,8 +51,8 @@ def test_arrays_without_entries_and_of_different_shapes(op, prop, coverage, prof
             coverage.add(op, prop, measure(case, *case.sample(rng), rng))
 
 
-def test_astype_rounds_and_brings_gradients_back_in_their_own_type():
-    """Its case stays in float64, for what it rounds has no differences."""
+def test_astype_rounds_and_returns_gradients_in_the_type_of_its_input():
+    """Its case stays in float64, because rounding to float32 would hide the differences."""
     exact = np.random.default_rng(0).normal(size=(3, 4))
     for before, after in ((np.float64, np.float32), (np.float32, np.float64), (np.float32, np.float32)):
         x = Tensor(exact.astype(before), requires_grad=True)
@@ -63,7 +63,7 @@ def test_astype_rounds_and_brings_gradients_back_in_their_own_type():
 
 
 def _filled(shape, dtype=float, *args, **more):
-    """np.empty as it may be on a bad day: full of NaN."""
+    """np.empty in the worst case: full of NaN."""
     return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 1, dtype)
 
 

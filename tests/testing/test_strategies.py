@@ -1,4 +1,4 @@
-"""What the tests draw from: layouts that differ, shapes that broadcast, windows that fit, samples as promised."""
+"""The strategies: layouts differ, shapes broadcast, windows fit, and samples have the promised form."""
 
 import numpy as np
 import pytest
@@ -40,12 +40,12 @@ def test_layouts_are_what_their_names_say():
 
 
 @given(strategies.arrays(strategies.shapes(least=1), dtype=np.float32))
-def test_arrays_come_in_the_type_asked_for(array):
+def test_arrays_have_the_requested_type(array):
     assert array.dtype == np.float32
     assert np.isfinite(array).all()
 
 
-def test_arrays_come_in_every_layout():
+def test_arrays_have_every_layout():
     for name, lay_out in LAYOUTS.items():
         wanted = lay_out(np.ones((2, 3, 4)))
         find(
@@ -64,7 +64,7 @@ def test_broadcastable_shapes_broadcast(shapes):
     np.broadcast_shapes(*shapes)
 
 
-def test_structure_shrinks_to_what_is_simplest():
+def test_structure_shrinks_to_the_simplest():
     assert find(strategies.shapes(), lambda s: len(s) >= 2) == (1, 1)
     assert find(strategies.shapes(), lambda s: sum(s) >= 3) == (3,)
     assert find(strategies.shapes(), lambda s: 0 in s) == (0,)
@@ -79,8 +79,8 @@ def test_conv_forms_fit(form):
     assert y.shape[1:3] == form["outputs"]
 
 
-def test_windows_are_lopsided():
-    """Stride and dilation, height and width: a rule that swaps them has to show it in more than half the draws."""
+def test_windows_are_asymmetric():
+    """Stride and dilation, height and width: more than half the draws must reveal a rule that swaps them."""
     forms = [draws.window(np.random.default_rng(seed)) for seed in range(1000)]
     assert sum(form["stride"] != form["dilation"] for form in forms) > 500
     for name in ("kernel_size", "stride", "dilation"):
@@ -94,7 +94,7 @@ def test_indices_repeat_in_half_the_draws():
         return np.unique(picked).size < picked.size
 
     count = sum(repeats(np.random.default_rng(seed)) for seed in range(1000) if seed)
-    assert count > 400  # and nearly half of the rest are arrays without entries, which have nothing to repeat
+    assert count > 400  # nearly half of the others are empty arrays, which have nothing to repeat
 
 
 # -- the samples of the table ------------------------------------------------------------------------------------------
@@ -120,6 +120,6 @@ def test_distinct_numbers_are_distinct(seed):
 
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=200)
-def test_kinks_are_kept_away_from(seed):
+def test_samples_stay_away_from_kinks(seed):
     x = draws.away_from(-0.5, 0.8)(np.random.default_rng(seed), (1000,))
     assert min(abs(x + 0.5).min(), abs(x - 0.8).min()) >= 0.05

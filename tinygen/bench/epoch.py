@@ -1,7 +1,7 @@
 """Measure a whole epoch: the convolutional autoencoder on the 60,000 training digits of MNIST.
 
-Network and optimizer are those of `examples/conv_autoencoder.py`, with batches of 128 images. Both libraries use the
-same batches in the same order, and take turns of some batches each, so that noise of the machine affects both alike.
+Network and optimizer are those of `examples/mnist/conv_autoencoder.py`, with batches of 128 images. Both libraries use
+the same batches in the same order and take turns of some batches each, so that noise of the machine affects both alike.
 """
 
 import tempfile

@@ -1,15 +1,18 @@
 """Measure single convolutions: forward, input gradient and weight gradient, tinygen and PyTorch in turn."""
 
+import math
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from tinygen.bench.layers import DIRECTIONS, LAYERS
 from tinygen.bench.processes import TINYGEN, BenchError, Log, Runner, Worker, Workers
-from tinygen.bench.report import in_brackets, quartiles
+from tinygen.bench.report import compared, in_brackets
 from tinygen.io.table import columns
 
 TURN = 5.0  # ms of a turn, at least
+FEWEST = 5  # rounds
 TOLERANCE = 1e-3  # relative difference between the norms of the results
 
 
@@ -31,36 +34,49 @@ def measure(modes: list[str], *, threads: int, pairs: int, log: Log = print) -> 
         for i, layer in enumerate(LAYERS):
             log(f"{i + 1} of {len(LAYERS)}: {layer}")
             for j, direction in enumerate(DIRECTIONS):
-                check_norms(f"{layer}, {direction}", workers.call(f"select {i} {j}"))
-                slowest = max(reply["ms"] for reply in workers.call("run 3").values())
-                times = max(1, round(TURN / slowest))
-                rounds = [workers.call(f"run {times}") for _ in range(pairs)]
-                ms = {runner: np.array([replies[runner]["ms"] for replies in rounds]) for runner in workers}
+                ms = turns(workers, f"{layer}, {direction}", f"select {i} {j}", pairs)
                 found.append(Timed(str(layer), direction, layer.flops, ms))
         return found, workers[TINYGEN].call("sgemm")["sgemm"]
 
 
+def turns(
+    workers: Workers, what: str, select: str, pairs: int, *, seconds: float = math.inf
+) -> dict[Runner, np.ndarray]:
+    """Milliseconds per call in each round, by runner, of what the command `select` prepares.
+
+    There are `pairs` rounds, or at least five if they take longer than `seconds`.
+    """
+    check_norms(what, workers.call(select))
+    slowest = max(reply["ms"] for reply in workers.call("run 3").values())
+    times = max(1, round(TURN / slowest))
+    rounds, start = [], perf_counter()
+    while len(rounds) < pairs and (len(rounds) < FEWEST or perf_counter() - start < seconds):
+        rounds.append(workers.call(f"run {times}"))
+    return {runner: np.array([replies[runner]["ms"] for replies in rounds]) for runner in workers}
+
+
 def check_norms(what: str, replies: dict[Runner, dict]) -> None:
-    """Raise BenchError unless the results of all runners have the same norm."""
-    ours = replies[TINYGEN]["norm"]
+    """Raise BenchError unless the results of all runners have the same norm, or the same list of norms."""
+    ours = np.atleast_1d(replies[TINYGEN]["norm"])
     for runner, reply in replies.items():
-        if not abs(ours - reply["norm"]) <= TOLERANCE * abs(ours):
-            raise BenchError(
-                f"{what}: expected results of one norm, got {ours:.6g} by tinygen and {reply['norm']:.6g} by {runner}"
-            )
+        theirs = np.atleast_1d(reply["norm"])
+        if len(ours) != len(theirs):
+            raise BenchError(f"{what}: expected {len(ours)} results, as of tinygen, got {len(theirs)} by {runner}")
+        for mine, other in zip(ours, theirs):
+            if not abs(mine - other) <= TOLERANCE * abs(mine):
+                raise BenchError(
+                    f"{what}: expected results of one norm, got {mine:.6g} by tinygen and {other:.6g} by {runner}"
+                )
 
 
 def row(timed: Timed) -> dict:
     """One line of the table as numbers."""
-    best = min((runner for runner in timed.ms if runner != TINYGEN), key=lambda r: np.median(timed.ms[r]), default=None)
+    found = {"layer": timed.layer, "direction": timed.direction, **compared(timed.ms)}
+    speed = {runner: timed.flops / ms["median"] / 1e6 for runner, ms in found["ms"].items()}
     return {
-        "layer": timed.layer,
-        "direction": timed.direction,
-        "ms": {str(runner): quartiles(values) for runner, values in timed.ms.items()},
-        "gflops_per_second": timed.flops / np.median(timed.ms[TINYGEN]) / 1e6,
-        "best": None if best is None else str(best),
-        "best_gflops_per_second": None if best is None else timed.flops / np.median(timed.ms[best]) / 1e6,
-        "ratio": None if best is None else quartiles(timed.ms[TINYGEN] / timed.ms[best]),
+        **found,
+        "gflops_per_second": speed["tinygen"],
+        "best_gflops_per_second": speed.get(found["best"]),
     }
 
 

@@ -9,27 +9,25 @@ from tinygen.bench.training import Measured
 from tinygen.io.table import columns
 
 
-def best_mode(m: Measured) -> Runner | None:
-    """The mode of PyTorch with the smallest median time; None without PyTorch."""
-    rivals = [runner for runner in m.ms if runner != TINYGEN]
-    return min(rivals, key=lambda runner: np.median(m.ms[runner]), default=None)
+def compared(ms: dict[Runner, np.ndarray]) -> dict:
+    """Times by runner; the mode of PyTorch with the smallest median; and the ratio to that mode, round by round.
 
-
-def ratios(m: Measured) -> np.ndarray | None:
-    """The time of tinygen divided by that of PyTorch in its fastest mode, for each round; None without PyTorch."""
-    best = best_mode(m)
-    return None if best is None else m.ms[TINYGEN] / m.ms[best]
+    Without PyTorch, mode and ratio are None.
+    """
+    best = min((runner for runner in ms if runner != TINYGEN), key=lambda r: np.median(ms[r]), default=None)
+    return {
+        "ms": {str(runner): quartiles(values) for runner, values in ms.items()},
+        "best": None if best is None else str(best),
+        "ratio": None if best is None else quartiles(ms[TINYGEN] / ms[best]),
+    }
 
 
 def row(m: Measured) -> dict:
     """The result for one workload as numbers."""
-    best, ratio = best_mode(m), ratios(m)
     return {
         "workload": m.workload,
         "rounds": len(m.ms[TINYGEN]),
-        "ms": {str(runner): quartiles(values) for runner, values in m.ms.items()},
-        "best": None if best is None else str(best),
-        "ratio": None if ratio is None else quartiles(ratio),
+        **compared(m.ms),
         "megabytes": {str(runner): size for runner, size in m.megabytes.items()},
         "disturbance": m.disturbance,
         "gflops_per_second": m.flops / np.median(m.ms[TINYGEN]) / 1e6,

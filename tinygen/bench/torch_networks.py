@@ -19,7 +19,7 @@ class Rows(nn.Module):
         self.last = last
 
     def forward(self, x):
-        return (x.permute(0, 2, 3, 1) if self.last else x).flatten(1)
+        return (x.permute(0, 2, 3, 1) if self.last and x.ndim == 4 else x).flatten(1)
 
 
 class Images(nn.Module):
@@ -139,20 +139,42 @@ class ResidualBlock(nn.Module):
         return self.skip(x) + self.conv2(F.silu(self.norm2(h)))
 
 
+class OverviewBlock(nn.Module):
+    def __init__(self, last: bool, channels: int, size: tuple[int, int], time: int, units: int = 256):
+        super().__init__()
+        entries = size[0] * size[1] * channels
+        self.norm = nn.GroupNorm(8, channels)
+        self.dense1, self.time, self.dense2 = (
+            nn.Linear(entries, units),
+            nn.Linear(time, units),
+            nn.Linear(units, entries),
+        )
+        self.rows, self.images = Rows(last), Images(last, *size, channels)
+
+    def forward(self, x, time):
+        h = self.dense1(self.rows(F.silu(self.norm(x))))
+        return x + self.images(self.dense2(F.silu(h + self.time(time))))
+
+
 class UNet(nn.Module):
-    def __init__(self, last: bool, c: int = 32):
+    def __init__(self, last: bool, c: int = 32, multiples=(2, 2), middle: int = 1, image_size=None):
         super().__init__()
         self.channels, hidden = c, 4 * c
+        half, quarter = (m * c for m in multiples)
+        fewer = max(c, half // 2)
         self.time = nn.Sequential(nn.Linear(c, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.conv_in = nn.Conv2d(1, c, 3, padding=1)
         self.down1 = ResidualBlock(c, c, hidden)
         self.halve1 = nn.Conv2d(c, c, 3, stride=2, padding=1)
-        self.down2 = ResidualBlock(c, 2 * c, hidden)
-        self.halve2 = nn.Conv2d(2 * c, 2 * c, 3, stride=2, padding=1)
-        self.middle = ResidualBlock(2 * c, 2 * c, hidden)
-        self.double2 = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(2 * c, 2 * c, 3, padding=1))
-        self.up2 = ResidualBlock(4 * c, c, hidden)
-        self.double1 = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(c, c, 3, padding=1))
+        self.down2 = ResidualBlock(c, half, hidden)
+        self.halve2 = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
+        self.middle = ResidualBlock(quarter, quarter, hidden)
+        small = image_size and (image_size[0] // 4, image_size[1] // 4)
+        self.overview = OverviewBlock(last, quarter, small, hidden) if small else None
+        self.deeper = nn.ModuleList([ResidualBlock(quarter, quarter, hidden) for _ in range(middle - 1)])
+        self.double2 = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(quarter, half, 3, padding=1))
+        self.up2 = ResidualBlock(2 * half, fewer, hidden)
+        self.double1 = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(fewer, c, 3, padding=1))
         self.up1 = ResidualBlock(2 * c, c, hidden)
         self.norm_out = nn.GroupNorm(8, c)
         self.conv_out = nn.Conv2d(c, 1, 3, padding=1)
@@ -162,6 +184,10 @@ class UNet(nn.Module):
         wide = self.down1(self.conv_in(x), time)
         half = self.down2(self.halve1(wide), time)
         h = self.middle(self.halve2(half), time)
+        if self.overview is not None:
+            h = self.overview(h, time)
+        for block in self.deeper:
+            h = block(h, time)
         h = self.up2(torch.cat([self.double2(h), half], 1), time)
         h = self.up1(torch.cat([self.double1(h), wide], 1), time)
         return self.conv_out(F.silu(self.norm_out(h)))

@@ -130,6 +130,45 @@ class Layers(Task):
         return {"sgemm": sgemm()}
 
 
+class Sheet(Layers):
+    """Layers forward and backward: `select` a row of the sheet, then `run` it."""
+
+    def select(self, row: int) -> dict:
+        """Prepare a row; the reply is the norms of output and gradients, which have to be the same for both."""
+        from tinygen.bench import rows
+
+        self.call = lambda: None  # frees the arrays of the row before
+        if self.library == "torch":
+            from tinygen.bench.torch_words import build
+
+            self.call, norms = build(rows.ROWS[row], self.mode)
+        else:
+            from tinygen.bench.words import build
+
+            self.call, norms = build(rows.ROWS[row])
+        return {"norm": norms}
+
+
+class Scaling(Layers):
+    """Training steps of an autoencoder of any size: `select` one, then `run` it."""
+
+    def select(self, batch: int, side: int, width: int) -> dict:
+        """Prepare a size; the reply is the first losses, which have to be the same for both libraries."""
+        from tinygen.bench import scaling
+
+        self.call = lambda: None
+        lesson = scaling.lesson(batch, side, width)
+        if self.library == "torch":
+            from tinygen.bench.torch_words import training
+
+            self.call = training(lesson, self.mode)
+        else:
+            from tinygen.bench.words import training
+
+            self.call = training(lesson)
+        return {"norm": [loss for _ in range(2) for loss in self.call()]}
+
+
 class Epoch(Task):
     """One epoch of the convolutional autoencoder on MNIST, some batches at a time."""
 
@@ -173,7 +212,7 @@ def sgemm(size: int = 2048, tries: int = 5) -> float:
     return 2 * size**3 / min(seconds)
 
 
-TASKS = {"training": Training, "layers": Layers, "epoch": Epoch}
+TASKS = {"training": Training, "layers": Layers, "sheet": Sheet, "scaling": Scaling, "epoch": Epoch}
 
 if __name__ == "__main__":
     main()

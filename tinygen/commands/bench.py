@@ -8,14 +8,16 @@ import tyro
 
 from tinygen.bench import epoch as one_epoch
 from tinygen.bench import kernels as convolutions
-from tinygen.bench import report, training
+from tinygen.bench import report, sheet, training
+from tinygen.bench import scaling as growth
 from tinygen.bench import startup as starting
 from tinygen.bench.machine import machine
 from tinygen.bench.processes import BenchError
+from tinygen.bench.rows import KINDS
 from tinygen.bench.workloads import WORKLOADS, Name
 from tinygen.io.files import write_json
 from tinygen.io.output import say
-from tinygen.runs.cli import Count, NewFile, Refused, Whole, command
+from tinygen.runs.cli import NewFile, Refused, Whole, command
 
 
 @command
@@ -25,9 +27,11 @@ def bench(
     vs: Annotated[Literal["torch"] | None, tyro.conf.arg(metavar="torch")] = None,
     compile: bool = False,
     threads: Annotated[int | None, Whole(1, 1024)] = None,
-    pairs: Count = 30,
+    pairs: Annotated[int | None, Whole(1, 10**9)] = None,
     json: Annotated[Path | None, NewFile()] = None,
     quick: bool = False,
+    layers: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[KIND ...]")] = None,
+    scaling: bool = False,
     kernels: bool = False,
     epoch: bool = False,
     startup: bool = False,
@@ -39,26 +43,39 @@ def bench(
         vs: measure PyTorch too, in turn, and print the ratio of the times.
         compile: measure PyTorch with torch.compile too.
         threads: number of threads of each library; by default the number of cores.
-        pairs: number of rounds; in each round every library takes one turn.
+        pairs: number of rounds, in each of which every library takes one turn: 30, or 20 with --layers and --scaling.
         json: file for the results as JSON.
         quick: two rounds on small batches, to try the command; the times mean little.
+        layers: measure single layers and functions of these kinds instead, forward and backward: conv, transpose,
+            float64, dense, norm, resize, pooling, activation, softmax, loss, reduce, broadcast, move, dropout,
+            optimizer, recurrent, lesson (a training step of the network of each lesson); all of them if none is given.
+        scaling: measure how the time of an autoencoder grows with batch, image size and channels instead.
         kernels: measure single convolutions instead: forward, input gradient, weight gradient.
         epoch: measure one epoch of the convolutional autoencoder on MNIST instead.
         startup: measure imports and the first training step instead, without and with compiled kernels on disk.
     """
     if vs == "torch" and find_spec("torch") is None:
         raise BenchError("--vs torch needs PyTorch, which isn't installed here: pip install torch, or leave out --vs")
-    if kernels + epoch + startup + bool(names) > 1:
-        raise Refused("expected one of --kernels, --epoch, --startup or names of models, got several: choose one")
+    if scaling + kernels + epoch + startup + bool(names) + (layers is not None) > 1:
+        several = "--layers, --scaling, --kernels, --epoch, --startup or names of models"
+        raise Refused(f"expected one of {several}, got several: choose one")
+    unknown = [kind for kind in layers or () if kind not in KINDS]
+    if unknown:
+        raise Refused(f"expected kinds of layers, got {' '.join(unknown)}: choose from {', '.join(KINDS)}")
     if compile and vs is None:
         raise Refused("--compile is a mode of PyTorch: add --vs torch")
     from tinygen.kernels.machine.threads import num_threads  # imports SciPy
 
-    pairs, threads = 2 if quick else pairs, threads or num_threads()
+    short = scaling or layers is not None
+    pairs, threads = 2 if quick else pairs or (20 if short else 30), threads or num_threads()
     modes = ["nchw", "channels_last"] if vs else []
     about = machine(threads)
     print("\n".join(f"{key}: {value}" for key, value in about.items()) + "\n", flush=True)
-    if kernels:
+    if layers is not None:
+        result = bench_layers(layers, modes, threads=threads, pairs=pairs)
+    elif scaling:
+        result = bench_scaling(modes, threads=threads, pairs=pairs)
+    elif kernels:
         result = bench_kernels(modes, threads=threads, pairs=pairs)
     elif epoch:
         result = bench_epoch(modes, threads=threads, limit=4000 if quick else 60_000)
@@ -91,6 +108,22 @@ def bench_training(
     if modes:
         print(f"\n{report.modes_table(rows)}")
     return {"rows": rows, "geometric mean": report.geometric_mean(rows)}
+
+
+def bench_layers(kinds: tuple[str, ...], modes: list[str], *, threads: int, pairs: int) -> dict[str, Any]:
+    rows = [sheet.row(each) for each in sheet.measure(kinds, modes, threads=threads, pairs=pairs, log=say)]
+    print(f"\n{sheet.table(rows)}\n\n{sheet.legend(rows)}")
+    if not modes:
+        return {"rows": rows}
+    print(f"\n{sheet.summary(rows)}\n\n{sheet.slower(rows)}")
+    return {"rows": rows, "ratios": sheet.ratios(rows), "geometric mean": report.geometric_mean(rows)}
+
+
+def bench_scaling(modes: list[str], *, threads: int, pairs: int) -> dict[str, Any]:
+    timed = growth.measure(modes, threads=threads, pairs=pairs, log=say)
+    rows = [growth.row(each) for each in timed]
+    print(f"\n{growth.table(rows)}\n\n{growth.legend(rows)}")
+    return {"rows": rows, "curves": growth.curves(rows) if modes else None}
 
 
 def bench_kernels(modes: list[str], *, threads: int, pairs: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Annotated
 import tyro
 
 from tinygen.io.files import write_json
+from tinygen.io.output import say
+from tinygen.io.table import paragraphs
 from tinygen.runs.cli import NewFile, Refused, Seed, command
 
 
@@ -37,7 +39,7 @@ def check(
             near = get_close_matches(name, CASES, n=3) or sorted(CASES)
             raise Refused(f"check: expected names of ops, got {name!r}: choose from {', '.join(near)}")
     rows = table.run([CASES[name] for name in ops or CASES], seed=seed, quiet=quiet)
-    print(table.verdict(rows) if quiet else table.format(rows))
+    say(paragraphs(table.verdict(rows)) if quiet else table.format(rows))
     if json is not None:
         write_json(json, [row._asdict() for row in rows])
     sys.exit(0 if all(row.ok for row in rows) else 1)

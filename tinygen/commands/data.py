@@ -4,7 +4,8 @@ from typing import Annotated
 
 import tyro
 
-from tinygen.io.table import columns
+from tinygen.io.output import say
+from tinygen.io.table import columns, paragraphs
 from tinygen.runs.cli import command
 
 
@@ -22,11 +23,12 @@ def data(
 
     if name:
         found = load(name, quiet=quiet)
-        print(f"{found}\nsource:  {found.source}\nlicence: {found.licence}\nsha-256: {found.sha256()}")
+        for line in (str(found), f"source: {found.source}", f"licence: {found.licence}", f"SHA-256: {found.sha256()}"):
+            say(paragraphs(line))
         return
-    rows = [["name", "train", "test", "image", "on this machine", "licence", "source"]]
+    rows, sources = [["name", "train", "test", "image", "licence", "on this machine"]], []
     for entry in list_datasets():
         here = "yes" if entry.present else "no"
-        cells = entry.name, entry.train, entry.test, entry.shape, here, entry.licence, entry.source
-        rows.append([str(cell) for cell in cells])
-    print(columns(rows))
+        rows.append([str(cell) for cell in (entry.name, entry.train, entry.test, entry.shape, entry.licence, here)])
+        sources.append(f"{entry.name}: {entry.source}")
+    say("\n\n".join([columns(rows, ruled=True), *map(paragraphs, sources)]))

@@ -7,7 +7,10 @@ import numpy as np
 import tyro
 
 from tinygen.io.files import replacing
-from tinygen.runs.cli import NewFile, Seed, Whole, before_work, command
+from tinygen.io.output import say
+from tinygen.io.table import paragraphs
+from tinygen.runs.cli import NewFile, Refused, Seed, Whole, before_work, command
+from tinygen.runs.record import CONFIG
 
 
 @command
@@ -21,13 +24,19 @@ def sample(
     """Sample from the model of a finished run: write a picture of the samples, and their values to a .npy file.
 
     Args:
-        run: folder of the run.
+        run: folder of a run that keeps a model, such as runs/vae or runs/tour/vae.
         n: number of samples.
         seed: seed for all random numbers; the same seed gives the same samples.
         out: PNG file for the picture; by default drawn.png in the folder of the run.
     """
     from tinygen import models, plot
 
+    if not has_model(run):
+        places = [run] if run.is_dir() else [Path("runs"), Path("runs/tour")]
+        kept = [str(folder) for place in places for folder in folders_with_models(place)]
+        instead = f"choose one of {', '.join(kept)}" if kept else "train a model first, for example with tour.py"
+        given = f"{run}, which has none" if run.is_dir() else f"{run}, which doesn't exist"
+        raise Refused(f"sample: expected the folder of a run with a model, got {given}: {instead}")
     out = out or run / "drawn.png"
     with before_work():
         samples = models.sample(models.load_run(run), n, np.random.default_rng(seed))
@@ -39,4 +48,14 @@ def sample(
     plot.save(picture, out)
     with replacing(out.with_suffix(".npy")) as file:
         np.save(file, values)
-    print(f"{n} samples: {out} and {out.with_suffix('.npy').name} ({unit})")
+    say(paragraphs(f"{n} samples: {out} and {out.with_suffix('.npy').name} ({unit})"))
+
+
+def has_model(folder: Path) -> bool:
+    """Whether this is the folder of a run that may keep a model; `load_run` explains what is wrong with it."""
+    return (folder / CONFIG).is_file() and ((folder / "model.npz").is_file() or not folders_with_models(folder))
+
+
+def folders_with_models(folder: Path) -> list[Path]:
+    """The folders with a model directly below this one."""
+    return sorted(path.parent for path in folder.glob("*/model.npz") if (path.parent / CONFIG).is_file())

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar, cast, overload
 import numpy as np
 
 from tinygen.errors import arguments
+from tinygen.io import html
 
 Batch = TypeVar("Batch", np.ndarray, tuple[np.ndarray, ...])
 
@@ -13,10 +14,22 @@ Batch = TypeVar("Batch", np.ndarray, tuple[np.ndarray, ...])
 class Batches(Generic[Batch]):
     """The rows of one or several arrays in batches; each pass of a `for` loop is one epoch, in a new random order.
 
-    `arrays` is one array (N, ...), or several arrays with the same N, whose batches are tuples of matching rows.
     A single number is drawn from `rng`, in the constructor. The order of an epoch depends on this number and on the
     number of the epoch, so three integers are the whole state. After a `break`, the next loop continues in the epoch.
+
+    Args:
+        arrays: one array (N, ...), or several arrays with the same N, whose batches are tuples of matching rows.
+        batch_size: number of rows in a batch; the last batch of an epoch may have fewer.
+        rng: generator for the order; needed unless `shuffle` is false.
+        shuffle: whether each epoch has a new random order.
+        drop_last: whether to leave out a smaller last batch.
+
     Raises TypeError or ValueError if the arguments do not fit together or give no batch.
+
+    >>> from tinygen import data
+    >>> batches = data.Batches(np.zeros((10, 3)), 4, np.random.default_rng(0))
+    >>> [batch.shape for batch in batches]
+    [(4, 3), (4, 3), (2, 3)]
     """
 
     @overload
@@ -103,6 +116,19 @@ class Batches(Generic[Batch]):
         self.seed, self.epoch, self.position = (
             arguments.whole("Batches", key, state[key], least=0) for key in _POSITION
         )
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{array.shape} {array.dtype}" for array in self.arrays)
+        place = f"epoch {self.epoch + 1}, {self.position} of {len(self)} done"
+        return f"Batches({shapes}: batches of {self.batch_size}; {place})"
+
+    def _repr_html_(self) -> str:
+        arrays = {f"array {i}": f"{array.shape} {array.dtype}" for i, array in enumerate(self.arrays)}
+        order = "a new random order in each epoch" if self.shuffle else "the order of the rows"
+        last = self.rows - (len(self) - 1) * self.batch_size
+        sizes = f"{len(self)} of {self.batch_size} rows" + (f", the last of {last}" if last < self.batch_size else "")
+        place = f"epoch {self.epoch + 1}, {self.position} of {len(self)} batches done"
+        return html.block("Batches", html.facts(arrays | {"batches": sizes, "order": order, "position": place}))
 
     def _order(self):
         if not self.shuffle:

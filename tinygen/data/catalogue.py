@@ -35,8 +35,16 @@ def list_datasets() -> list[Entry]:
 def load(name: str | os.PathLike, *, quiet: bool = False) -> Dataset:
     """Load a data set by name, or a folder of pictures by its path with the defaults of `load_folder`.
 
-    MNIST is downloaded if it is not on this machine; `quiet` turns messages and progress bars off.
+    Args:
+        name: "digits", which comes with the package; "mnist", which is downloaded if it is not on this machine; others
+            of `list_datasets()`; or the path of a folder.
+        quiet: show no messages and no progress bars.
+
     Raises DataError for anything else, and for a folder with fewer than 10 pictures.
+
+    >>> from tinygen import data
+    >>> data.load("digits")
+    Dataset('digits': 1437 training + 360 test images (8, 8, 1), 10 classes)
     """
     if name == "digits":
         return digits.load_digits()

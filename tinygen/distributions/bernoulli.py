@@ -2,17 +2,20 @@
 
 import numpy as np
 
-from tinygen.distributions.base import Values, as_draws
+from tinygen.distributions.base import Distribution, Values, uniform
+from tinygen.distributions.kl import kl_rule
 from tinygen.errors import arguments
-from tinygen.errors.calls import ExplainedCalls
+from tinygen.io import html
 from tinygen.op import as_tensors
 from tinygen.ops import exp_remainder, expm1, log1p, sigmoid, where
 from tinygen.ops.fused import logistic_loss
 from tinygen.tensor import Tensor, constant
 
 
-class Bernoulli(metaclass=ExplainedCalls):
+class Bernoulli(Distribution):
     """1 with probability σ(logits), else 0. Draws are a step function of the logits, without a gradient."""
+
+    support = (0.0, 1.0)
 
     def __init__(self, logits: Values):
         (self.logits,) = as_tensors((logits,))
@@ -22,30 +25,48 @@ class Bernoulli(metaclass=ExplainedCalls):
     def mean(self) -> Tensor:
         return sigmoid(self.logits)
 
+    @property
+    def variance(self) -> Tensor:
+        return sigmoid(self.logits) * sigmoid(-self.logits)
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Tensor:
         """Zeros and ones of shape (*shape, *self.shape), as a constant."""
         arguments.generator("Bernoulli.sample", rng)
         below = rng.random((*shape, *self.shape), dtype=self.dtype) < self.mean.data
         return constant(np.asarray(below, self.dtype))
 
-    def log_prob(self, x: Values) -> Tensor:
+    def relaxed_sample(self, rng: np.random.Generator, shape: tuple[int, ...] = (), *, temperature: float) -> Tensor:
+        """Numbers σ((logits + noise) / temperature) with logistic noise, which have gradients in the logits.
+
+        They tend to the draws as the temperature tends to 0, but their gradient is biased (Gumbel-softmax for two
+        classes: Maddison et al. 2017).
+        """
+        τ = arguments.real("Bernoulli.relaxed_sample", "temperature", temperature, above=0)
+        u = uniform("Bernoulli.relaxed_sample", rng, (*shape, *self.shape))
+        noise = (np.log(u) - np.log1p(-u)).astype(self.dtype)
+        return sigmoid((self.logits + noise) * (1 / τ))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
         """x log σ(logits) + (1 - x) log σ(-logits) of each entry, exact for every finite logit.
 
-        For grey values x in (0, 1) it is the mean of that over the binary draws whose expectation is x. Raises
-        ValueError for x outside [0, 1].
+        For grey values x in (0, 1) it is the mean of that over the binary draws whose expectation is x.
         """
-        x = as_draws("Bernoulli", x, self.shape)
-        if x.size and not (x.data.min() >= 0 and x.data.max() <= 1):
-            raise ValueError(f"Bernoulli.log_prob: expected x in [0, 1], got {x.data.min()}..{x.data.max()}")
         return -logistic_loss(self.logits, x)
 
     def entropy(self) -> Tensor:
         """-Σ p log p over the two outcomes of each entry."""
         return logistic_loss(self.logits, self.mean)
 
-    def kl_to(self, p: "Bernoulli") -> Tensor:
-        """KL(self ‖ p) of each entry; `kl_divergence` checks the shapes."""
-        return _kl(self.logits, p.logits)
+    def _repr_html_(self) -> str:
+        """For notebooks: the range of the probabilities of a 1, and the first of them."""
+        p = 1 / (1 + np.exp(-self.logits.data.astype(np.float64).clip(-700, 700)))
+        entries = html.values(p) if p.size else ""
+        return html.block(f"Bernoulli {self.shape}", html.facts({"P(x = 1)": html.described(p)}), entries)
+
+
+@kl_rule(Bernoulli, Bernoulli)
+def _of_bernoullis(q: Bernoulli, p: Bernoulli) -> Tensor:
+    return _kl(q.logits, p.logits)
 
 
 def _kl(q: Tensor, p: Tensor) -> Tensor:

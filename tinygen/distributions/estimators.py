@@ -8,20 +8,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygen.distributions.bernoulli import Bernoulli
-from tinygen.distributions.normal import Normal
+from tinygen.distributions.base import Distribution
 from tinygen.ops import exp
 from tinygen.tensor import Tensor
 
 
-def pathwise(f: Callable[[Tensor], Tensor], q: Normal, rng: np.random.Generator, *, draws: int = 1) -> Tensor:
-    """1/n Σ f(zᵢ), whose gradient goes through the draws: ∇f(μ + σ ε). It needs the derivative of f."""
+def pathwise(f: Callable[[Tensor], Tensor], q: Distribution, rng: np.random.Generator, *, draws: int = 1) -> Tensor:
+    """1/n Σ f(zᵢ), whose gradient goes through the draws, such as ∇f(μ + σ ε). It needs the derivative of f."""
     return f(q.rsample(rng, (draws,))).mean(axis=0)
 
 
 def score_function(
     f: Callable[[Tensor], Tensor],
-    q: Normal | Bernoulli,
+    q: Distribution,
     rng: np.random.Generator,
     *,
     draws: int = 1,
@@ -34,6 +33,7 @@ def score_function(
     E_q[∇ log q] = 0.
     """
     z = q.sample(rng, (draws,))
-    log_q = q.log_prob(z).sum(axis=-1)  # (draws, ...)
+    log_q = q.log_prob(z)
+    log_q = log_q if q.event else log_q.sum(axis=-1)  # (draws, ...)
     one = exp(log_q - log_q.detach())  # with the gradient ∇q / q = ∇ log q
     return ((f(z) - baseline) * one + baseline).mean(axis=0)

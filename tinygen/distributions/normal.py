@@ -4,21 +4,29 @@ import math
 
 import numpy as np
 
-from tinygen.distributions.base import Values, as_draws, one_shape
+from tinygen.distributions.base import Distribution, Values, as_draws, in_units, one_shape, probabilities, silent
+from tinygen.distributions.kl import kl_rule
 from tinygen.errors import arguments
-from tinygen.errors.calls import ExplainedCalls
+from tinygen.io import html
 from tinygen.op import as_tensors
-from tinygen.ops import broadcast_to, exp, exp_remainder, minimum, ratio
+from tinygen.ops import broadcast_to, exp, exp_remainder, normal_cdf
 from tinygen.tensor import Tensor, constant
 
 LOG_2π = math.log(2 * math.pi)
 
 
-class Normal(metaclass=ExplainedCalls):
+class Normal(Distribution):
     """N(μ, σ²) with log_var = log σ², the log of the variance, for which a network may predict any real number.
 
-    `log_var` is keyword-only, because a standard deviation in its place would give no error, only wrong draws. Either
-    of the two may be a single number for all entries of the other.
+    Args:
+        mu: the mean, of any shape; or a number for all entries of `log_var`.
+        log_var: log σ², of the same shape, or a number; keyword-only, because a standard deviation in its place would
+            give no error, only wrong draws.
+
+    >>> from tinygen.distributions import Normal
+    >>> q = Normal(np.zeros(3), log_var=0.0)
+    >>> q.log_prob(np.zeros(3)).numpy().round(4).tolist()  # -½ log 2π
+    [-0.9189, -0.9189, -0.9189]
     """
 
     def __init__(self, mu: Values, *, log_var: Values):
@@ -28,7 +36,12 @@ class Normal(metaclass=ExplainedCalls):
 
     @property
     def mean(self) -> Tensor:
-        return self.mu
+        return broadcast_to(self.mu, shape=self.shape)
+
+    @property
+    def variance(self) -> Tensor:
+        with silent():
+            return broadcast_to(exp(self.log_var), shape=self.shape)
 
     def rsample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Tensor:
         """Draws z = μ + σ ε with ε ~ N(0, 1), of shape (*shape, *self.shape).
@@ -37,27 +50,47 @@ class Normal(metaclass=ExplainedCalls):
         """
         arguments.generator("Normal.rsample", rng)
         ε = constant(np.asarray(rng.standard_normal((*shape, *self.shape), dtype=self.dtype)))
-        return self.mu + exp(0.5 * self.log_var) * ε
+        with silent():
+            return self.mu + exp(0.5 * self.log_var) * ε
 
-    def sample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Tensor:
-        """The same draws as constants."""
-        return self.rsample(rng, shape).detach()
-
-    def log_prob(self, x: Values) -> Tensor:
+    def _log_prob(self, x: Tensor) -> Tensor:
         """log N(x; μ, σ²) = -½ ((x - μ)²/σ² + log σ² + log 2π) of each entry."""
-        error = as_draws("Normal", x, self.shape) - self.mu
-        return -0.5 * (_in_deviations(error, self.log_var) ** 2 + self.log_var + LOG_2π)
+        return -0.5 * (in_units(x - self.mu, 0.5 * self.log_var) ** 2 + self.log_var + LOG_2π)
+
+    def cdf(self, x: Values) -> Tensor:
+        """Φ((x - μ)/σ), the probability of a draw below x."""
+        x = as_draws("Normal", x, self.shape, self.dtype)
+        with silent():
+            return normal_cdf(in_units(x - self.mu, 0.5 * self.log_var))
+
+    def icdf(self, u: np.ndarray | float) -> Tensor:
+        """μ + σ Φ⁻¹(u), the x with cdf(x) = u, for probabilities u in [0, 1]."""
+        from scipy.special import ndtri
+
+        z = ndtri(probabilities("Normal", u)).astype(self.dtype)
+        return self.mu + exp(0.5 * self.log_var) * constant(np.asarray(z))
 
     def entropy(self) -> Tensor:
         """½ (1 + log 2π + log σ²) of each entry."""
         return broadcast_to(0.5 * (self.log_var + (1 + LOG_2π)), shape=self.shape)
 
-    def kl_to(self, p: "Normal") -> Tensor:
-        """KL(self ‖ p) of each entry; `kl_divergence` checks the shapes."""
-        return 0.5 * (exp_remainder(self.log_var - p.log_var) + _in_deviations(self.mu - p.mu, p.log_var) ** 2)
+    def _repr_html_(self) -> str:
+        """For notebooks: the ranges of μ and σ, and the density of the first three entries."""
+        mu, log_var = (np.broadcast_to(part.data, self.shape).astype(np.float64) for part in (self.mu, self.log_var))
+        with np.errstate(over="ignore"):
+            sd = np.exp(0.5 * log_var)
+        facts = {"μ": html.described(mu), "σ": html.described(sd)}
+        curves = {}
+        for i, m, s in zip(range(3), mu.flat, sd.flat):
+            z = np.linspace(-4, 4, 100)
+            with np.errstate(all="ignore"):
+                density = np.exp(-(z**2) / 2) / (s * math.sqrt(2 * math.pi))
+            curves[f"entry {i}"] = (m + s * z, density)
+        chart = html.chart("density", curves, xlabel="z")
+        return html.block(f"Normal {self.shape}", html.facts(facts), chart)
 
 
-def _in_deviations(distance: Tensor, log_var: Tensor) -> Tensor:
-    """A distance in units of σ: 0 if the distance is 0, however small σ is. σ is at most the largest float."""
-    largest = math.floor(math.log(np.finfo(log_var.dtype).max))
-    return ratio(distance, exp(minimum(0.5 * log_var, largest)))
+@kl_rule(Normal, Normal)
+def _kl(q: Normal, p: Normal) -> Tensor:
+    """½ (σ_q²/σ_p² - 1 - log σ_q²/σ_p² + (μ_q - μ_p)²/σ_p²)"""
+    return 0.5 * (exp_remainder(q.log_var - p.log_var) + in_units(q.mu - p.mu, 0.5 * p.log_var) ** 2)

@@ -8,6 +8,7 @@ import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -52,6 +53,20 @@ def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapp
         return f"expected arguments among {', '.join(n for n in known if n != 'self')}, {given}{hint}"
     absent = [p.name for p in inputs[len(args) :] + named if p.default is p.empty and p.name not in settings]
     return f"expected {', '.join(absent)}, got nothing: write {_call(who, known)}" if absent else ""
+
+
+def check_rules(name: str, tensors: int, vjps: list[Callable]) -> None:
+    """Raises TypeError unless an op has a derivative rule, a function written in Python, for each of its tensors."""
+    for vjp in vjps:
+        if not isinstance(vjp, FunctionType):
+            hint = "return the value and one rule for each input, such as x.data**2, lambda g: g * 2 * x"
+            raise TypeError(f"{name}: expected a derivative rule, a function of g or of g and y, got {vjp!r}: {hint}")
+    if len(vjps) != tensors:
+        raise TypeError(
+            f"{name}: expected one derivative rule for each tensor that is passed by position, "
+            f"got {tensors} tensor{'s' * (tensors != 1)} and {len(vjps)} rule{'s' * (len(vjps) != 1)}: "
+            "pass every tensor by position, and return the value and one rule for each"
+        )
 
 
 def check_settings(who: str, settings: dict[str, Any]) -> None:

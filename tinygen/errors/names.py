@@ -8,7 +8,7 @@ VALUE = "x itself: a Tensor never changes"
 JOIN = "tinygen.concat(a, b, axis=0)"
 PRODUCT = "a @ b, with tinygen.reshape and tinygen.transpose"
 NEW_AXIS = "x[:, None]"
-GRAPH = "tinygen.graph.text(loss), tinygen.graph.dot(loss) or tinygen.graph.mermaid(loss)"
+GRAPH = "tinygen.graph.text(loss), tinygen.graph.svg(loss) or tinygen.graph.html(loss)"
 
 # Looked up as tinygen.NAME, tinygen.functional.NAME, np.NAME(tensor) and tensor.NAME.
 FUNCTIONS = {
@@ -70,7 +70,7 @@ FUNCTIONS = {
     "inference_mode": "`with tinygen.no_grad():`",
     "int32": "np.int32",
     "int64": "np.int64",
-    "interpolate": "tinygen.upsample(x, 2)",
+    "interpolate": "tinygen.resize(x, size)",
     "is_cuda": CPU,
     "jacfwd": "tinygen.jacobian(f, x)",
     "jacrev": "tinygen.jacobian(f, x)",
@@ -161,20 +161,17 @@ LAYERS = {
     "BatchNorm2d": "nn.BatchNorm(channels)",
     "BatchNorm3d": "nn.BatchNorm(channels)",
     "BatchNormalization": "nn.BatchNorm(features)",
-    "Conv1d": "nn.Conv2d(in_channels, out_channels, (1, k), rng=rng) on (N, 1, W, C)",
     "Conv2D": "nn.Conv2d(in_channels, out_channels, kernel_size, rng=rng)",
     "Conv2DTranspose": "nn.ConvTranspose2d(in_channels, out_channels, kernel_size, rng=rng)",
     "CrossEntropyLoss": "tinygen.functional.cross_entropy(logits, labels)",
     "Dropout2d": "nn.Dropout(p, rng=rng)",
-    "GRU": "a loop over time steps in forward(), with nn.Dense layers",
     "GlobalAveragePooling2D": "x.mean(axis=(1, 2)) in forward()",
     "GroupNormalization": "nn.GroupNorm(groups, channels)",
     "HuberLoss": 'tinygen.functional.huber(x, target, reduction="mean")',
     "Input": "leave it out: the first layer has the input size as an argument",
-    "InstanceNorm2d": "nn.GroupNorm(channels, channels)",
+    "InstanceNorm2d": "nn.InstanceNorm(channels)",
     "KLDivLoss": "tinygen.functional.gaussian_kl(mu, log_var)",
     "L1Loss": 'tinygen.functional.l1(x, target, reduction="mean")',
-    "LSTM": "a loop over time steps in forward(), with nn.Dense layers",
     "Layer": "nn.Module as base class, or nn.Dense(in_features, out_features, rng=rng)",
     "LayerNormalization": "nn.LayerNorm(features)",
     "Linear": "nn.Dense(in_features, out_features, rng=rng)",
@@ -188,7 +185,6 @@ LAYERS = {
     "NLLLoss": "tinygen.functional.cross_entropy(logits, labels)",
     "Neuron": "nn.Dense(in_features, 1, rng=rng)",
     "ParameterList": "self.parts = [parameter, parameter], a plain list, in __init__",
-    "RNN": "a loop over time steps in forward(), with nn.Dense layers",
     "ReLU6": "tinygen.clip(x, low=0, high=6) in forward()",
     "SmoothL1Loss": 'tinygen.functional.huber(x, target, reduction="mean")',
     "Softmax": "tinygen.softmax(x) in forward()",

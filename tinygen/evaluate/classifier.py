@@ -22,6 +22,8 @@ from tinygen.io.progress import progress
 from tinygen.nn.inference import in_batches
 from tinygen.tensor import Tensor
 
+__all__ = ["Classifier", "load_classifier", "train_classifier"]
+
 FEATURES = 84
 EPOCHS, STEPS = 12, 500  # the least number of both
 SLOWER = 2 / 3  # after this share of the epochs the learning rate falls to a tenth

@@ -13,8 +13,11 @@ import numpy as np
 from tinygen.data import Dataset
 from tinygen.evaluate import metrics
 from tinygen.evaluate.classifier import load_classifier
+from tinygen.io.files import printable
 from tinygen.io.output import say
 from tinygen.runs.run import Result
+
+__all__ = ["Scores", "by_class", "score_samples"]
 
 LEAST = 5  # samples, and test images: precision and recall with three neighbours need four of each
 NEAREST = 200  # number of samples that are compared with all training images, pixel by pixel
@@ -49,7 +52,8 @@ def score_samples(
         return Scores({}, [])
     if len(data.classes) < 2 or len(data.test_images) < LEAST:
         if not quiet:
-            say(f"samples are not scored: expected at least two classes and {LEAST} test images, got {data}")
+            given = f"{len(data.classes)} and {len(data.test_images):,} in {printable(data.name)}"
+            say(f"samples are not scored: expected at least two classes and {LEAST} test images, got {given}")
         return Scores({}, [])
     samples = eight_bits(samples, data)
     each = [_score(samples, data, seed, confidence, quiet) for seed in range(classifiers)]

@@ -1,4 +1,4 @@
-"""Which op is to blame: a failed check is replayed op by op, each on its own with the inputs that it had.
+"""Which op is to blame: after a failed check, each op call is checked by itself, with the same inputs.
 
 A wrong first derivative is the first op whose rule is wrong. A wrong second derivative has two possible causes: rules
 are made of ops, so one of those may have a wrong rule; only if all of them are right, a rule itself can't be
@@ -27,13 +27,13 @@ class Call(NamedTuple):
 
     op: Callable[..., Tensor]
     inputs: tuple[Tensor, ...]
-    static: dict
+    settings: dict
     output: Tensor
     title: str  # "`mul` (op call 3 of 7)"
 
     @property
     def live(self) -> list[int]:
-        """The inputs that gradients flow to: what it does with others can't be wrong."""
+        """The inputs that gradients flow to; the rules for the others are not used."""
         return [i for i, x in enumerate(self.inputs) if x.requires_grad]
 
     @property
@@ -55,19 +55,19 @@ class Call(NamedTuple):
         inputs = list(self.inputs)
         for i, x in zip(self.live, xs):
             inputs[i] = x
-        return self.op(*inputs, **self.static)
+        return self.op(*inputs, **self.settings)
 
 
 def blame(f: Callable, arrays: Arrays, row: Row, rng: np.random.Generator) -> str:
-    """In words, which op made `row` fail and how; or that it was none of them."""
+    """A sentence on which op made `row` fail, and how, or that no single op did."""
     with trace() as forward:
         first(f, arrays)
     with trace() as traced:  # at order 2 these are the calls of f, then those of its rules
         point = first(f, arrays) if row.order == 1 else second(f, arrays, row.output, _cotangent(f, arrays, row, rng))
     y = point.outputs[row.output if row.order == 1 else row.argument]
     calls = [
-        Call(op, inputs, static, output, _title(op, i, len(forward)))
-        for i, (op, inputs, static, output) in enumerate(traced)
+        Call(op, inputs, settings, output, _title(op, i, len(forward)))
+        for i, (op, inputs, settings, output) in enumerate(traced)
     ]
     if not any(call.live for call in calls):
         return "blame: no op: the result doesn't come from ops on the arguments of f, so no gradient flows to them"

@@ -1,4 +1,4 @@
-"""`check`: are the derivatives that the rules give the ones that the function has?"""
+"""`check`: compare the derivatives that rules give with numerical ones."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,13 @@ from tinygen.errors.arguments import whole
 from tinygen.gradcheck.blame import blame
 from tinygen.gradcheck.compare import compare
 from tinygen.gradcheck.differences import Slope, complex_step
+from tinygen.gradcheck.examining import examining
+from tinygen.gradcheck.jacobians import jacobian
 from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
 from tinygen.gradcheck.point import Arrays, Exact, Point, first, names_of, normal, second
 from tinygen.gradcheck.report import GradientError, Report, Row
 from tinygen.gradcheck.training import compare_training
-from tinygen.op import examining, trace
+from tinygen.op import trace
 from tinygen.tensor import Tensor, array_of
 
 
@@ -29,17 +31,33 @@ def check(
 ) -> Report:
     """Compare the derivatives of `f(*tensors)` at `arrays`, up to `order` 1 or 2, with numerical ones in float64.
 
-    Every argument is moved along random directions, and one of up to `full` entries entry by entry too; `LIMITS` says
-    what passes. `oracle`, the same function in NumPy for complex arrays, replaces differences by complex steps at
-    order 1. `float32` also compares what training uses: f and its gradient in float32 with float64, and compiled
-    kernels with the plain ones. Raises GradientError, which carries the report, unless `raises=False`; TypeError or
-    ValueError where nothing can be checked: integer arrays, float32 inside f, an f whose value changes from call to
-    call.
+    Every argument is changed along random directions, and one of few entries one entry at a time too; `LIMITS` says
+    what passes.
+
+    Args:
+        f: a function of Tensors that returns a Tensor or a tuple of them; the same at every call.
+        arrays: the point, one array of real numbers for each argument of f; it is converted to float64.
+        order: 1 for the gradients, 2 for their derivatives too.
+        seed: seed of the directions and weights.
+        oracle: the same function in NumPy for complex arrays; complex steps then replace the differences at order 1.
+        full: largest number of entries of an argument that is changed one entry at a time.
+        directions: number of random directions per argument.
+        float32: whether to compare f and its gradient in float32 with float64, and compiled kernels with plain ones.
+        raises: whether a failure raises GradientError.
+
+    Returns the `Report`, which can be printed; `report.plot()` draws the Jacobian. Raises GradientError, which carries
+    the report; TypeError or ValueError where nothing can be checked: integer arrays, float32 inside f, an f whose value
+    changes from call to call.
+
+    >>> print(tg.check(tg.sin, np.array([1.0]), order=1, float32=False))
+    gradient check of sin(x (1,)): passed (seed 0)
+    order  derivative  entry  analytic     numerical    error    limit  verdict
+    1      ∂x          ...
     """
     if order not in (1, 2):
-        raise ValueError(f"check: order is 1 or 2, not {order!r}; for a third, check a function that calls grad itself")
-    if directions < 1:
-        raise ValueError(f"check: directions must be at least 1, not {directions!r}")
+        hint = "for a third order, check a function that calls grad itself"
+        raise ValueError(f"check: expected order to be 1 or 2, got {order!r}: {hint}")
+    whole("check", "directions", directions, least=1)
     whole("check", "seed", seed, least=0)
     names = names_of(f, len(arrays))
     inputs = [_float64(a, name) for a, name in zip(arrays, names)]
@@ -49,7 +67,8 @@ def check(
     if float32 and all(row.verdict != "wrong" for row in rows):
         training = compare_training(f, inputs, np.random.default_rng(seed))
         words = words or next((each.note for each in training if each.verdict == "wrong"), "")
-    report = Report(_describe(f, names, inputs), seed, rows, words, training)
+    title, look = _describe(f, names, inputs), lambda row: jacobian(f, inputs, row, seed)
+    report = Report(title, seed, rows, words, training, look)
     if raises and not report.ok:
         raise GradientError(report)
     return report
@@ -83,26 +102,28 @@ def _derivatives(
         return rows, ""
     if oracle and failed.order == 1 and check(f, *arrays, order=1, raises=False, float32=False).ok:
         return rows, (
-            "blame: no op: differences find f right, so the mistake is the oracle's, or smaller than they can see"
+            "blame: no op: f agrees with differences, so the oracle is wrong, or the error is too small for "
+            "differences; an oracle with np.abs, np.maximum or comparisons is wrong for complex numbers: pass none, "
+            "or analytic=False to check_op"
         )
     return rows, blame(f, arrays, failed, rng)
 
 
 def _settled(f: Callable, arrays: Arrays) -> Point:
-    """The point, once it is sure that differences mean something there: float64 throughout, and no dice."""
+    """The point; raises unless f computes in float64 throughout and returns the same value in each call."""
     with trace() as calls:
         point = first(f, arrays)
     for op, _, _, output in calls:
         if output.requires_grad and output.dtype != np.float64:
             raise TypeError(
-                f"check: {op.__name__} inside f computes in {output.dtype}, whose rounding drowns differences: "
-                "make the arrays that f brings along float64"
+                f"check: expected f to compute in float64, got {output.dtype} from {op.__name__}, whose rounding hides "
+                "differences: make the arrays inside f float64"
             )
     gap, size = _gap(np.concatenate([array_of(y).reshape(-1) for y in point.outputs]), point.center)
     if gap > 1e-12 * size:
         raise ValueError(
-            f"check: two calls of f at the same point differ by {gap:.2g}: it rolls dice or keeps state; "
-            "make its generator inside f, as in rng = np.random.default_rng(0)"
+            f"check: expected equal values from two calls of f at the same point, got a difference of {gap:.2g}: "
+            "if f draws random numbers, create the generator inside f, as in rng = np.random.default_rng(0)"
         )
     return point
 
@@ -112,8 +133,8 @@ def _float64(a, name: str) -> np.ndarray:
     a = np.asarray(array_of(a))
     if a.dtype.kind != "f":
         raise TypeError(
-            f"check: argument {name} is {a.dtype}, and only real numbers have derivatives: convert it with "
-            ".astype(float), or if it holds labels or indices, close over it: check(lambda x: f(x, labels), x)"
+            f"check: expected argument {name} to be real numbers, got {a.dtype}: convert it with .astype(float); "
+            "labels and indices are no arguments, as in check(lambda x: f(x, labels), x)"
         )
     return a.astype(np.float64)
 
@@ -128,10 +149,11 @@ def _exact(oracle: Callable[..., np.ndarray], point: Point) -> Exact:
     values = flat(*point.arrays)
     if values.shape != point.center.shape:
         n, m = values.size, point.center.size
-        raise ValueError(f"check: oracle returns {n} numbers where f returns {m}: they must be the same function")
+        raise ValueError(f"check: expected {m} numbers from the oracle, as from f, got {n}: write the same function")
     gap, size = _gap(values, point.center)
     if gap > 1e-9 * size:
-        raise ValueError(f"check: oracle and f differ by {gap:.2g} at the point: they must be the same function")
+        hint = "write the same function"
+        raise ValueError(f"check: expected the oracle to equal f, got a difference of {gap:.2g}: {hint}")
 
     def slope(j: int, t: np.ndarray, nudge: float) -> Slope:
         arrays = [a * (1 + nudge * np.resize([1, -1], a.shape)) for a in point.arrays]

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.gradcheck.differences import Slope
-from tinygen.gradcheck.limits import COARSE, EPS, EVEN, FAR, STEP, TRUST
+from tinygen.gradcheck.limits import COARSE, EPS, EVEN, FAR, JUMP, LOST, STEP, TRUST
 from tinygen.gradcheck.locate import kinked_entry, largest_gap
 from tinygen.gradcheck.moves import Moves
 from tinygen.gradcheck.point import Exact, Point, normal
+from tinygen.gradcheck.trial import Finding, Trial, largest, size_of, trials_of, weigh
 
 NOTES = {
     "kink": "a kink: the slopes to its two sides differ, however small the step; move the point off it",
@@ -23,6 +24,7 @@ GRAIN = (
     "the values of f have gaps of {grain:.0e}, which hide the slope, as when f adds a large number and subtracts it "
     "again: check f without that number"
 )
+SMALL = "the slope is near the smallest float, 2e-308, where rules lose digits: rescale f or x"
 
 
 class Outcome(NamedTuple):
@@ -36,46 +38,6 @@ class Outcome(NamedTuple):
     verdict: str = "ok"
     vacuous: bool = False
     note: str = ""
-
-
-class Trial(NamedTuple):
-    """One comparison: the change of weighted sums of outputs along a tangent, by the rules and by differences."""
-
-    tangent: np.ndarray
-    entry: tuple[int, ...] | None  # the only entry that moves, or None if all do
-    cotangents: np.ndarray  # (R, M): g
-    gradients: np.ndarray  # (R, N): J*g
-    analytic: np.ndarray  # (R,): ⟨J*g, t⟩
-
-    def negligible(self, slope: Slope) -> np.ndarray:
-        """(R,): where both sides are zero, or smaller than the rounding of f."""
-        numerical, doubt = self.cotangents @ slope.value, np.abs(self.cotangents) @ slope.doubt
-        return np.max(np.abs([self.analytic, numerical]), axis=0) <= TRUST * doubt
-
-    def is_constant(self, slope: Slope) -> bool:
-        """Whether f is constant along the tangent: both sides are exactly zero, or less than a millionth of f."""
-        doubt, size = (np.abs(self.cotangents) @ part for part in (slope.doubt, slope.size))
-        zero = not self.analytic.any() and not (self.cotangents @ slope.value).any()
-        return (
-            bool(self.negligible(slope).all())
-            and not slope.kinked.any()
-            and bool(zero or np.all(TRUST * doubt <= COARSE * size))
-        )
-
-
-class Finding(NamedTuple):
-    """Both sides of a trial, for the cotangent about which they disagree most."""
-
-    row: int
-    analytic: float
-    numerical: float
-    error: float
-    doubt: float  # how far the numerical side may be off, in the unit of the error
-    verdict: str
-
-    def allowed(self, limit: float) -> float:
-        """The limit, or the accuracy of the differences, if that is only a little more."""
-        return max(limit, min(TRUST * self.doubt, COARSE))
 
 
 def compare(
@@ -119,24 +81,24 @@ class _Comparison:
             if g.shape != self.moves.x.shape:
                 note = f"the gradient has shape {g.shape}, the argument {self.moves.x.shape}"
                 return Outcome(self.limit, None, np.nan, np.nan, np.inf, "wrong", note=note)
-        trials = _trials(self.moves, cotangents, gradients)
-        slopes = [slope.cut(self.block, self.units) for slope in self.moves.slopes[: len(trials)]]
+        trials = trials_of(self.moves, cotangents, gradients)
+        slopes = [self._cut(slope, trial.tangent) for slope, trial in zip(self.moves.slopes, trials)]
         if self.moves.ordinary and self._is_vacuous(trials, slopes):
             for i, trial in enumerate(trials):  # larger steps may show a slope that small ones lose in rounding
-                if trial.entry is None and self._visible(trial, slopes[i]).any():
+                if trial.entry is None and self._visible(trial, slopes[i]).any() and not self._only_jumps(trial):
                     slopes[i] = self._refined(trial, slopes[i])
             if self._is_vacuous(trials, slopes):
                 return self._zero(trials, slopes)
-        findings = _weigh(trials, slopes, self.limit)
+        findings = weigh(trials, slopes, self.limit)
         unseen, note, hidden = set(range(len(trials))), "", None
         while doubtful := [i for i in unseen if self._is_doubtful(findings[i], trials[i], slopes[i])]:
             i = max(doubtful, key=lambda i: findings[i].error)
             unseen.remove(i)
             slopes[i] = self._refined(trials[i], slopes[i])
-            findings = _weigh(trials, slopes, self.limit)
+            findings = weigh(trials, slopes, self.limit)
             if findings[i].verdict == "wrong" and (grain := self._grain(findings[i], trials[i], slopes[i])) is not None:
                 slopes[i] = slopes[i].with_grain(grain)
-                findings = _weigh(trials, slopes, self.limit)
+                findings = weigh(trials, slopes, self.limit)
                 if findings[i].verdict != "wrong":
                     hidden = hidden or (findings[i]._replace(verdict="undecided"), trials[i], grain)
             if findings[i].verdict in ("wrong", "not finite"):
@@ -153,27 +115,40 @@ class _Comparison:
 
     def _zero(self, trials: list[Trial], slopes: list[Slope], note: str = "") -> Outcome:
         """Passed as vacuous, or undecided where f changes further away by more than the gaps between its values."""
-        for trial, slope in zip(trials, slopes):
-            if trial.entry is None and (grain := self._hidden(trial, slope)) is not None:
-                found = _weigh([trial], [slope.with_grain(grain)], self.limit)[0]
-                return self._failure(found._replace(verdict="undecided"), trial)._replace(note=self._gaps(grain))
-        analytic = _largest(*(trial.analytic for trial in trials))
-        numerical = _largest(*(trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)))
+        pairs = [pair for pair in zip(trials, slopes) if pair[0].entry is None]
+        for trial, slope in pairs:
+            if (grain := self._hidden(trial, slope)) is not None:
+                return self._unresolved(trial, slope, grain, GRAIN)
+        analytic = largest(*(trial.analytic for trial in trials))
+        numerical = largest(*(trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)))
         return Outcome(self.limit, analytic=analytic, numerical=numerical, vacuous=True, note=note)
+
+    def _unresolved(self, trial: Trial, slope: Slope, grain: np.ndarray, note: str) -> Outcome:
+        found = weigh([trial], [slope.with_grain(grain)], self.limit)[0]._replace(verdict="undecided")
+        return self._failure(found, trial)._replace(note=self._gaps(grain, note))
+
+    def _grains(self, trial: Trial) -> np.ndarray:
+        return self.moves.grain(trial.tangent)[self.block] / self.units
 
     def _hidden(self, trial: Trial, slope: Slope) -> np.ndarray | None:
         """The gaps between values of the outputs, if small steps can't tell the slope from 0 and large ones show it."""
-        far = self.moves.slope(trial.tangent, FAR).cut(self.block, self.units)
+        far = self.moves.far(trial.tangent).cut(self.block, self.units)
         change = np.where(np.isfinite(far.value), np.abs(far.value), 0.0)
-        if not np.any(change * FAR > 8 * slope.noise):
+        if not np.any(change * FAR > 8 * slope.noise) or self._only_jumps(trial):
             return None
-        grain = self.moves.grain(trial.tangent)[self.block] / self.units
+        grain = self._grains(trial)
         resolution = 4 * TRUST * (grain + EPS * slope.size) / slope.step
         hidden = (change * FAR > 8 * (slope.noise + grain)) & (resolution > COARSE * change)
         return grain if np.any(hidden & (grain <= COARSE * far.size)) else None  # larger ones are jumps, not rounding
 
-    def _gaps(self, grain: np.ndarray) -> str:
-        return GRAIN.format(grain=float(np.max(grain * self.units)))
+    def _only_jumps(self, trial: Trial) -> bool:
+        """Whether all outputs that a large step changes are constant next to the point, until they jump at a kink."""
+        far = self.moves.far(trial.tangent).cut(self.block, self.units)
+        change = self.moves.first_change(trial.tangent)[self.block] / self.units
+        return bool(np.all((change > JUMP * far.size) | (far.value == 0)))
+
+    def _gaps(self, grain: np.ndarray, note: str = GRAIN) -> str:
+        return note.format(grain=float(np.max(grain * self.units)))
 
     def _summary(self, trials: list[Trial], findings: list[Finding], note: str) -> Outcome:
         """The trial with the largest error among those that decide."""
@@ -204,7 +179,7 @@ class _Comparison:
         missing = np.abs(found.analytic - found.numerical) * slope.still
         if not np.any(missing > TRUST * EPS * slope.size * np.abs(trial.cotangents[found.row])):
             return None
-        return self.moves.grain(trial.tangent)[self.block] / self.units
+        return self._grains(trial)
 
     def _is_rounding(self, trial: Trial) -> bool:
         """Whether the rules give something else next to the point, where a smooth gradient is nearly the same."""
@@ -213,21 +188,29 @@ class _Comparison:
         here = trial.gradients[0]
         g = trial.cotangents[0] / self.units
         there = (self.point.nearby.pull(self.k, g)[self.j] * self.moves.units).reshape(-1)
-        return bool(_size(there - here) >= 1e-3 * _size(here))
+        return bool(size_of(there - here) >= 1e-3 * size_of(here))
 
     def _refined(self, trial: Trial, slope: Slope) -> Slope:
         """The slope along the trial's tangent once more, with the best of many steps."""
         with np.errstate(all="ignore"):
             varies = np.abs(trial.cotangents) @ slope.size / self._visible(trial, slope)
         varies = float(np.min(varies[np.isfinite(varies)], initial=np.inf))
-        return self.moves.refined(trial.tangent, varies).cut(self.block, self.units)
+        return self._cut(self.moves.refined(trial.tangent, varies), trial.tangent)
+
+    def _cut(self, slope: Slope, t: np.ndarray) -> Slope:
+        """The slope of output k in its units; the doubt includes what rules may lose in numbers that are too small."""
+        slope = slope.cut(self.block, self.units)
+        return slope._replace(doubt=slope.doubt + self._lost(t))
+
+    def _lost(self, t: np.ndarray) -> np.ndarray:
+        return LOST * float(np.sum(self.moves.units * np.abs(t))) / self.units
 
     def _visible(self, trial: Trial, slope: Slope) -> np.ndarray:
         """(R,): the size of the slope that the rules show, or else the differences, with a large step if need be."""
         visible = np.abs(np.where(trial.analytic, trial.analytic, trial.cotangents @ slope.value))
         if visible.any():
             return visible
-        return np.abs(trial.cotangents @ self.moves.slope(trial.tangent, FAR).cut(self.block, self.units).value)
+        return np.abs(trial.cotangents @ self.moves.far(trial.tangent).cut(self.block, self.units).value)
 
     def _failure(self, found: Finding, trial: Trial) -> Outcome:
         """The finding in words and in plain numbers, not units; if a direction failed, those of the entry to blame."""
@@ -250,80 +233,18 @@ class _Comparison:
             analytic, numerical = (side * scale for side in sides(only))
         unit = self.moves.units[entry]
         note = NOTES.get(found.verdict, "").format(doubt=found.doubt)
+        if found.verdict == "undecided" and self._is_small(trial, found):
+            note = SMALL
         if found.verdict == "not finite":
             note = f"the {'gradient' if np.isfinite(found.numerical) else 'function'} is not finite here"
         return Outcome(self.limit, entry, analytic / unit, numerical / unit, found.error, found.verdict, note=note)
+
+    def _is_small(self, trial: Trial, found: Finding) -> bool:
+        """Whether the numbers that a rule may lose are what makes the finding undecided."""
+        lost = np.abs(trial.cotangents[found.row]) @ self._lost(trial.tangent)
+        return bool(TRUST * lost > COARSE * max(abs(found.analytic), abs(found.numerical)))
 
     def _scale(self, g: np.ndarray) -> float:
         """The factor from units back to the output, if only one entry of g is not 0; else the largest factor."""
         counts = np.flatnonzero(g)
         return float(self.units[counts[0]]) if len(counts) == 1 else float(np.max(self.units, initial=0) or 1)
-
-
-def _trials(moves: Moves, cotangents: np.ndarray, gradients: list[np.ndarray]) -> list[Trial]:
-    pulled = np.array([(g * moves.units).reshape(-1) for g in gradients])  # (R, N)
-    directions = moves.entries.count(None)
-    trials = []
-    for i, (t, entry) in enumerate(zip(moves.tangents, moves.entries)):
-        rows = slice(i, i + 1) if entry is None else slice(directions, None)
-        if not len(pulled[rows]):
-            continue  # an output without entries has no single ones
-        trials.append(Trial(t, entry, cotangents[rows], pulled[rows], pulled[rows] @ t.reshape(-1)))
-    return trials
-
-
-def _weigh(trials: list[Trial], slopes: list[Slope], limit: float) -> list[Finding]:
-    """The scaled error of each trial; single entries share one scale per cotangent, their largest product."""
-    results = [trial.cotangents @ slope.value for trial, slope in zip(trials, slopes)]
-    single = [np.fmax(np.abs(n), np.abs(t.analytic)) for n, t in zip(results, trials) if t.entry is not None]
-    rows = np.max(np.where(np.isfinite(single), single, 0), axis=0, initial=0) if single else np.zeros(0)
-    rounding = 2 * EPS * np.max(rows, initial=0)  # of the rules themselves
-    findings = []
-    for trial, slope, numerical in zip(trials, slopes, results):
-        doubts = np.abs(trial.cotangents) @ slope.doubt + rounding * (trial.entry is not None)
-        scales = rows
-        if trial.entry is None:
-            scales = np.array([_size(trial.cotangents) * _size(slope.value) + _size(trial.gradients)])
-        errors = _ratios(np.abs(trial.analytic - numerical), scales)
-        doubts = _ratios(doubts, np.where(scales > 0, scales, np.abs(trial.cotangents) @ slope.size))
-        finite = np.isfinite(trial.analytic) & np.isfinite(numerical)
-        zero = trial.negligible(slope)
-        row, verdict = _verdict(errors, doubts, zero, finite, kinked=bool(slope.kinked.any()), limit=limit)
-        findings.append(Finding(row, trial.analytic[row], numerical[row], errors[row], doubts[row], verdict))
-    return findings
-
-
-def _verdict(
-    errors: np.ndarray, doubts: np.ndarray, zero: np.ndarray, finite: np.ndarray, *, kinked: bool, limit: float
-) -> tuple[int, str]:
-    """The cotangent that decides, and what it decides; "zero" if neither side shows anything else."""
-    if not finite.all():
-        return int(finite.argmin()), "not finite"
-    worst = int(errors.argmax())
-    if kinked:
-        return worst, "kink"
-    doubts = TRUST * doubts
-    wrong = errors > np.maximum(limit, doubts)
-    accurate = ~wrong & (doubts <= COARSE)
-    verdicts = {"wrong": wrong, "ok": accurate & ~zero, "undecided": ~accurate & ~zero, "zero": accurate}
-    for verdict, which in verdicts.items():
-        if which.any():
-            return int(np.where(which, errors, -1).argmax()), verdict
-    return worst, "undecided"
-
-
-def _largest(*arrays: np.ndarray) -> float:
-    """The largest absolute value of all finite entries."""
-    return max((float(np.max(np.abs(a), where=np.isfinite(a), initial=0)) for a in arrays), default=0.0)
-
-
-def _size(a: np.ndarray) -> float:
-    """The Euclidean norm of all entries, whatever their size."""
-    largest = float(np.max(np.abs(a), initial=0))
-    return largest * float(np.linalg.norm(a / largest)) if 0 < largest < np.inf else largest
-
-
-def _ratios(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """values / scales; infinite where not finite, 0 where the scale is."""
-    with np.errstate(all="ignore"):
-        return np.where(np.isfinite(values) & ~np.isnan(scales), np.where(scales > 0, values / scales, 0.0), np.inf)

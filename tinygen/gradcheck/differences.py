@@ -1,7 +1,7 @@
-"""What a function does when its input moves along t: by five points, by a ladder of steps, or by complex steps.
+"""The slope of a function along a tangent t: by five points, by a ladder of steps, or by complex steps.
 
-Steps are powers of two and tangents have few bits (`few_bits`), so every point x + ht is a float: the step that is
-made is the step that is divided by. All functions here take and return plain arrays; outputs are flat, shape (M,).
+Steps are powers of two and tangents have few bits (`few_bits`), so every point x + ht is a float, and the difference is
+divided by exactly the step that was taken. All functions here take and return plain arrays; outputs have shape (M,).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +22,7 @@ from tinygen.gradcheck.limits import (
     PLATEAU,
     RESOLVED,
     STEP,
+    STEPS,
     TRUST,
 )
 
@@ -29,13 +30,13 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 class Slope(NamedTuple):
-    """J t, each field flat (M,), and how far to believe it."""
+    """J t and how accurate it is; each field has shape (M,)."""
 
     value: np.ndarray
     doubt: np.ndarray  # how far each entry may be off
     kinked: np.ndarray  # where the function has a kink: its slopes to the left and to the right differ
     noise: np.ndarray  # how far values of f may be off
-    size: np.ndarray  # the largest |f| on the way
+    size: np.ndarray  # the largest |f| at the points that were used
     step: np.ndarray
     still: np.ndarray  # the largest step that leaves f bit-equal, at least to one side; 0 if every step changes it
 
@@ -69,17 +70,17 @@ def few_bits(t: np.ndarray) -> np.ndarray:
 
 def five_points(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, h: float = STEP) -> Slope:
     """(f(x-2ht) - 8f(x-ht) + 8f(x+ht) - f(x+2ht)) / 12h; `center` is f(x), and the doubt is rounding alone."""
-    with np.errstate(all="ignore"):  # a step over the edge of the domain makes a NaN, and that is a result
+    with np.errstate(all="ignore"):  # a step out of the domain gives NaN, which is a result
         return _slope(center, _pair(f, x, t, h), _pair(f, x, t, 2 * h), h)
 
 
 def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers: Iterable[int]) -> Slope:
-    """Five points with every step 2^power, from small to large; for each output the step that can be trusted most.
+    """Five points with every step 2^power, from small to large; for each output the most accurate one.
 
-    Small steps suffer from rounding, large ones from curvature; in between is a plateau, where neighbouring steps
-    agree. The slope is where they agree best on the first plateau from below. Further up others may follow: seen from
-    afar, x + sin x is a straight line; so a plateau must not contradict what smaller steps show. Where there is none,
-    it is the near step with the smallest doubt.
+    Small steps suffer from rounding, large ones from curvature. In between is a plateau, where neighbouring steps
+    agree. The slope is the one with the smallest doubt on the first plateau. Larger steps may show other plateaus: over
+    a large step x + sin x looks like a straight line. So a plateau must not contradict smaller steps. Without a plateau
+    the slope is that of the near step with the smallest doubt.
     """
     noise, still, zero = np.zeros((3, *center.shape))
     run, left = np.zeros(center.shape, int), np.zeros(center.shape, bool)
@@ -108,7 +109,7 @@ def _slopes(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, power
     for power in powers:
         h = 2.0**power
         near, far = near or _pair(f, x, t, h), _pair(f, x, t, 2 * h)
-        # What is not straight about f is 4 or 8 times that of half the step if f is smooth, twice that at a kink.
+        # The curvature of f is 4 or 8 times that of half the step if f is smooth, and twice that at a kink.
         curved = np.abs([near[0] + near[1] - 2 * center, (far[1] - far[0]) - 2 * (near[1] - near[0])])
         noise = np.fmax(noise, np.max(np.where(before > 0.6 * curved, before, 0), axis=0))
         slope = _slope(center, near, far, h)
@@ -128,19 +129,34 @@ def _with_doubts(slopes: Iterable[Slope]) -> Iterator[Slope]:
 
 
 def grain(f: Function, x: np.ndarray, t: np.ndarray, reach: float) -> np.ndarray:
-    """The smallest change other than 0 that each output shows, at x and at places along t on both sides; 0 if none.
+    """The smallest change other than 0 of each output, near x and at places along t on both sides; 0 if none.
 
     It is the rounding of f where f is smooth. It is much larger where f adds a large number and subtracts it again.
     """
-    found = np.full(f(x).shape, np.inf)
+    found = np.min([change for _, change in _places(f, x, t, reach)], axis=0)
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def _places(f: Function, x: np.ndarray, t: np.ndarray, reach: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The values of f at places along t, and the smallest change other than 0 next to each; infinite if none."""
     with np.errstate(all="ignore"):
         for distance in (reach * 2.0**power for power in PLACES):
             for place in (x - distance * t, x + distance * t):
-                here = f(place)
+                here, found = f(place), np.inf
                 for power in GRAINS:
                     change = np.abs(f(place + distance * 2.0**power * t) - here)
-                    found = np.where((change > 0) & (change < found), change, found)
-    return np.where(np.isfinite(found), found, 0.0)
+                    found = np.where(change > 0, np.fmin(found, change), found)
+                yield here, np.broadcast_to(found, here.shape)
+
+
+def first_change(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """The smallest change other than 0 of each output over steps from x to both sides; infinite if none."""
+    found = np.full(center.shape, np.inf)
+    with np.errstate(all="ignore"):
+        for h in (2.0**power for power in STEPS):
+            for change in np.abs([value - center for value in _pair(f, x, t, h)]):
+                found = np.where(change > 0, np.fmin(found, change), found)
+    return found
 
 
 def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
@@ -148,8 +164,8 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
     y = oracle(x + 1j * COMPLEX_STEP * t)
     if y.dtype.kind != "c":
         raise TypeError(
-            f"check: oracle returns {y.dtype} for complex input, so it can't show a complex step: "
-            "write it with analytic functions only (no abs, real, maximum, comparisons), or leave it away"
+            f"check: expected complex numbers from the oracle for complex input, got {y.dtype}: "
+            "use analytic functions only (no abs, real, maximum, comparisons), or pass no oracle"
         )
     value = np.imag(y) / COMPLEX_STEP
     doubt, step = EPS * np.abs(value), np.full(value.shape, COMPLEX_STEP)

@@ -1,4 +1,4 @@
-"""The entry that is to blame for a failure along a random direction, found by halving what moves."""
+"""The entry that is to blame for a failure along a random direction, found by bisection."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygen.gradcheck.moves import Moves
 
-Probe = Callable[[np.ndarray], tuple[float, float]]  # a tangent -> what the rules and what the numbers say about it
+Probe = Callable[[np.ndarray], tuple[float, float]]  # a tangent -> its slope by the rules and by differences
 
 
 def largest_gap(moves: Moves, tangent: np.ndarray, sides: Probe) -> tuple[int, ...]:

@@ -1,16 +1,19 @@
-"""What happens to the outputs of a point when one argument moves: the directions, the units and the steps."""
+"""How the outputs of a point change with one argument: the directions, the units and the steps."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from tinygen.gradcheck.differences import Slope, few_bits, five_points, grain, ladder
-from tinygen.gradcheck.limits import EPS, FLOOR, LADDER, ORDINARY, SAME, STEP, TINY
+from tinygen.gradcheck.differences import Slope, few_bits, first_change, five_points, grain, ladder
+from tinygen.gradcheck.limits import EPS, FAR, FLOOR, LADDER, ORDINARY, SAME, STEP, TINY
 from tinygen.gradcheck.point import Exact, Point, normal
 
 
 class Moves:
-    """All outputs while argument j moves along tangents of length 1 in `units`, one unit for each entry.
+    """The slopes of all outputs as argument j moves along tangents of length 1 in `units`, one unit for each entry.
 
-    First come random tangents, then, if the argument has no more than `full` entries, each entry alone.
+    The tangents are random; if the argument has at most `full` entries, the unit vectors follow.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class Moves:
         self.tangents = [few_bits(t / max(np.linalg.norm(t), FLOOR)) for t in random]
         self.tangents += list(np.eye(x.size).reshape(x.size, *x.shape)) if single else []
         self.entries = [None] * directions + (list(np.ndindex(x.shape)) if single else [])
+        self._known: dict[tuple, Any] = {}
         self.slopes = [self.slope(t) for t in self.tangents]
 
     @property
@@ -36,14 +40,35 @@ class Moves:
         t = t * self.units
         return self.exact(t) if self.exact else five_points(self.f, self.x, t, self.center, h)
 
+    def far(self, t: np.ndarray) -> Slope:
+        """J t of all outputs with a large step."""
+        return self._once((FAR, t.tobytes()), lambda: self.slope(t, FAR))
+
     def grain(self, t: np.ndarray) -> np.ndarray:
         """The smallest change other than 0 that the outputs show along t, near x and far from it."""
-        t = t * self.units
+        moved = t * self.units
+        return self._once(("grain", t.tobytes()), lambda: grain(self.f, self.x, moved, self._reach(moved)))
+
+    def first_change(self, t: np.ndarray) -> np.ndarray:
+        """The smallest change other than 0 that the outputs show next to x along t; infinite if none."""
+        moved = t * self.units
+        return self._once(("change", t.tobytes()), lambda: first_change(self.f, self.x, moved, self.center))
+
+    def _ladder(self, t: np.ndarray, powers: range) -> Slope:
+        return self._once((powers, t.tobytes()), lambda: ladder(self.f, self.x, t, self.center, powers))
+
+    def _once(self, key: tuple, compute: Callable[[], Any]) -> Any:
+        """Computed for all outputs when the first of them needs it."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+    def _reach(self, t: np.ndarray) -> float:
         reach = _smallest_ratio(self.x, t)
-        return grain(self.f, self.x, t, reach if np.isfinite(reach) else 1.0)
+        return reach if np.isfinite(reach) else 1.0
 
     def settled(self, t: np.ndarray) -> Slope:
-        """J t at first sight where half the step gives the same, else with the best of many steps."""
+        """J t with one step if half the step gives the same, else with the best of many steps."""
         wide, narrow = (five_points(self.f, self.x, t * self.units, self.center, h) for h in (STEP, STEP / 2))
         gap, size = (np.max(np.abs(part), initial=0) for part in (wide.value - narrow.value, wide.value))
         return wide if gap <= SAME * size and (size or self.ordinary) else self.refined(t)
@@ -51,13 +76,13 @@ class Moves:
     def refined(self, t: np.ndarray, expected: float = 1.0) -> Slope:
         """J t with the best of many steps; `expected` is a step over which f varies as much as it is large."""
         t = t * self.units
-        if self.exact:  # its doubt is its rounding: what it changes by if each input moves by its own rounding
+        if self.exact:  # its doubt is how much it changes if each input changes by its rounding
             here, there = self.exact(t), self.exact(t, EPS)
             return here._replace(doubt=here.doubt + np.abs(there.value - here.value))
         nearest, *others = _ladders([1.0, 1 / np.max(self.units), _smallest_ratio(self.x, t), expected])
-        found = ladder(self.f, self.x, t, self.center, nearest)
+        found = self._ladder(t, nearest)
         for powers in others:
-            slope = ladder(self.f, self.x, t, self.center, powers)
+            slope = self._ladder(t, powers)
             better = ~found.resolved & found.allows(slope) & (slope.doubt < found.doubt)
             still = np.maximum(found.still, slope.still)
             found = slope.where(better, found)._replace(still=still)

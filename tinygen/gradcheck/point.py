@@ -13,7 +13,7 @@ import numpy as np
 from tinygen.grad import grad
 from tinygen.gradcheck.differences import Slope
 from tinygen.gradcheck.limits import FLOOR, NEARBY
-from tinygen.tensor import Tensor, array_of, constant
+from tinygen.tensor import Tensor, array_of, constant, variable
 
 Arrays = Sequence[np.ndarray]
 Exact = Callable[[int, np.ndarray, float], Slope]  # (argument, tangent, nudge of the point) -> J t, without steps
@@ -123,6 +123,4 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def _variables(arrays: Arrays) -> list[Tensor]:
     """Variables that share these arrays: a copy could have another memory layout, and hide errors that depend on it."""
-    for a in arrays:
-        a.setflags(write=False)  # an op that writes to its input fails here too
-    return [constant(a, Tensor(a, requires_grad=True).node) for a in arrays]
+    return [variable(a) for a in arrays]  # read-only: an op that writes to its input fails here too

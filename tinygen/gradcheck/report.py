@@ -1,9 +1,15 @@
-"""What a check found: one row per derivative, who is to blame, and the error that carries both."""
+"""What a check found: one row per derivative, who is to blame, a picture of it, and the error that carries all."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygen.io.table import columns
+from tinygen.io import html
+from tinygen.io.table import columns, terminal_width
+
+if TYPE_CHECKING:
+    from tinygen.plot import Picture
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     blame: str = ""
     training: list[Comparison] = field(default_factory=list)
+    look: Callable[[Row], Any] | None = field(default=None, repr=False, compare=False)  # a row -> its Jacobian
 
     @property
     def ok(self) -> bool:
@@ -80,8 +87,12 @@ class Report:
         return "passed" if self.ok else "UNDECIDED" if verdicts <= {"ok", "not compared", "undecided"} else "FAILED"
 
     @property
+    def _verdict(self) -> str:
+        return self.verdict + (", but only zeros were compared" if self.ok and self.rows and self.vacuous else "")
+
+    @property
     def vacuous(self) -> bool:
-        """Whether no first derivative was anything but zero: then the check has shown next to nothing."""
+        """Whether all first derivatives are zero; the check has shown next to nothing then."""
         return all(row.vacuous for row in self.rows if row.order == 1)
 
     @property
@@ -89,13 +100,56 @@ class Report:
         """The row that is nearest to its limit, or furthest beyond it."""
         return max(self.rows, key=lambda row: (not row.ok, row.error / row.limit))
 
+    def plot(self) -> "Picture":
+        """The Jacobian of the first row that failed, else of the first row: by differences, by the rules, and the gap.
+
+        A frame marks the entries that differ, a cross the kinks. It calls f again, and keeps nothing. Raises ValueError
+        for a report without rows.
+        """
+        if not self.rows or self.look is None:
+            raise ValueError("Report.plot: expected a report of check(f, *arrays) with at least one array, got no rows")
+        from tinygen.plot import jacobians  # here, because it imports matplotlib
+
+        row = min(self.rows, key=lambda row: (row.ok, row.verdict != "wrong"))
+        found = self.look(row)
+        where = f" at order {row.order}" if row.order == 2 else ""
+        return jacobians(
+            found.numerical,
+            found.analytic,
+            columns={name: len(entries) for name, entries in found.columns.items()},
+            kinked=found.kinked,
+            output=found.output,
+            title=f"{self.function}: {row.derivative}{where} {_WORDS[row.verdict]}",
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdicts as a table, what is to blame, and after a failure the picture."""
+        several = any(row.output for row in self.rows)
+        table = html.table(_HEAD, [_cells(row, several=several) for row in self.rows])
+        notes = [f"{row.derivative}: {row.note}" for row in self.rows if row.note]
+        notes = [*dict.fromkeys(notes), *map(str, self.training), *([self.blame] if self.blame else [])]
+        words = "".join(f'<div style="margin:.3em 0">{html.text(note, 2000)}</div>' for note in notes)
+        picture = "" if all(row.ok for row in self.rows) else self._picture()
+        sign = "✓" if self.ok else "✗"
+        return html.block(f"{sign} gradient check of {self.function}: {self._verdict}", table, words, picture)
+
+    def _picture(self) -> str:
+        try:
+            content = self.plot()._repr_png_()
+        except Exception as error:  # f is called once more, and what it depends on may have changed
+            return html.text(f"The Jacobian can't be drawn: {error}")
+        return html.embedded(content, "the Jacobian by differences, by the rules, and their difference")
+
+    def __repr__(self) -> str:  # a prompt shows the table, as print does
+        return str(self)
+
     def __str__(self) -> str:
-        head = ("order", "derivative", "entry", "analytic", "numerical", "error", "limit", "verdict")
-        lines = [head, *(_cells(row, several=any(r.output for r in self.rows)) for row in self.rows)]
+        lines = [_HEAD, *(_cells(row, several=any(r.output for r in self.rows)) for row in self.rows)]
         notes = list(dict.fromkeys(f"{r.derivative}: {r.note}" for r in self.rows if r.note))
-        title = f"gradient check of {self.function}: {self.verdict} (seed {self.seed})"
+        title = f"gradient check of {self.function}: {self._verdict} (seed {self.seed})"
         notes += map(str, self.training)
-        return "\n".join([title, columns(lines), *notes, *([self.blame] if self.blame else [])])
+        table = columns(lines, width=max(100, terminal_width()))
+        return "\n".join([title, table, *notes, *([self.blame] if self.blame else [])])
 
 
 class GradientError(AssertionError):
@@ -104,6 +158,27 @@ class GradientError(AssertionError):
     def __init__(self, report: Report):
         super().__init__(str(report))
         self.report = report
+        self._shown = False
+
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook, IPython calls this instead of writing the traceback: the report with its picture is shown."""
+        display = sys.modules.get("IPython.display")
+        if display is not None and "ipykernel" in sys.modules:  # not in IPython's terminal, which shows no pictures
+            if not self._shown:  # it is called more than once
+                display.display(self.report)
+            self._shown = True
+            return [f"GradientError: the gradient check of {self.report.function} failed; the report is shown above"]
+        return [f"GradientError: {self}"]
+
+
+_WORDS = {
+    "ok": "is right",
+    "wrong": "is wrong in the frames",
+    "kink": "has kinks at the crosses",
+    "not finite": "is not finite",
+    "undecided": "is undecided",
+}
+_HEAD = ("order", "derivative", "entry", "analytic", "numerical", "error", "limit", "verdict")
 
 
 def _cells(row: Row, *, several: bool) -> tuple[str, ...]:

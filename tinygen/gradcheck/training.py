@@ -1,7 +1,7 @@
-"""What training uses, compared with what was checked: float32 with float64, compiled kernels with the plain ones.
+"""Checking what training uses: float32 is compared with float64, compiled kernels with the plain ones.
 
-How far float32 may be off is measured: f is run in float64 several times, with noise of the size of float32's rounding
-on its inputs and on the output of every op. What float32 makes of f may differ as much as those runs do.
+The error that float32 may have is measured: f runs in float64 several times, with noise of the size of float32's
+rounding on its inputs and on the output of every op. The result in float32 may differ as much as those runs do.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,23 +11,24 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.grad import grad
+from tinygen.gradcheck.examining import examining
 from tinygen.gradcheck.limits import BLUNT, NOISE, RANGE, RUNS, SPREAD
 from tinygen.gradcheck.point import Arrays, normal, outputs_of
 from tinygen.gradcheck.report import Comparison
-from tinygen.op import examining, trace
+from tinygen.op import trace
 from tinygen.tensor import Tensor, array_of
 
 TINY = 4 * float(np.finfo(np.float32).tiny)
 
 
 class Reference(NamedTuple):
-    """The results in float64, and how far float32 may be off, entry by entry."""
+    """The results in float64, and the error that float32 may have, entry by entry."""
 
     results: list[np.ndarray]
     allowed: list[np.ndarray]
 
     def largest_excess(self, results: list[np.ndarray]) -> tuple[float, float]:
-        """(error, allowed) of the entry that is furthest beyond what is allowed, or nearest to it, in units of f."""
+        """(error, allowed) of the entry with the largest error / allowed, relative to the size of its array."""
         worst, found = -1.0, (0.0, 0.0)
         for got, true, allowed in zip(results, self.results, self.allowed):
             if not got.size:
@@ -53,7 +54,7 @@ def compare_training(f: Callable, arrays: Arrays, rng: np.random.Generator) -> l
     except Exception as error:
         return [_not_compared(f"f raises {type(error).__name__} there: {error}")]
     doubles = [op.__name__ for op, _, _, output in calls if output.dtype == np.float64]
-    doubles.sort(key="astype".__eq__)  # it only prepares for the op that wants float64
+    doubles.sort(key="astype".__eq__)  # it only prepares inputs for an op in float64
     if doubles:
         return [_not_compared(f"f contains float64: `{doubles[0]}` turns float32 arguments into float64")]
     try:
@@ -64,7 +65,7 @@ def compare_training(f: Callable, arrays: Arrays, rng: np.random.Generator) -> l
     if reason:
         return [_not_compared(reason)]
     found = [_comparison("float32", "float64", reference, results)]
-    if kernels.choice() == "fast":
+    if kernels.setting() == "fast":
         with np.errstate(all="ignore"), kernels.using_reference():
             plain = evaluate(f, single, cotangents)
         nearby = reference._replace(results=plain)
@@ -104,7 +105,7 @@ def _reference(f: Callable, single: Arrays, cotangents: Arrays, rng: np.random.G
     allowed = [SPREAD * np.asarray(s) + NOISE * np.abs(a) + TINY for s, a in zip(spread, results)]
     if not any((some <= BLUNT * np.abs(a)).any() for some, a in zip(allowed, results) if a.any()):
         if any(a.any() for a in results):
-            return "float32 rounds more than a thousandth of the result away", reference
+            return "rounding in float32 changes the result by more than a thousandth", reference
     return "", reference._replace(allowed=allowed)
 
 

@@ -15,6 +15,7 @@ from tinygen.gradcheck.limits import FULL, SAME
 from tinygen.gradcheck.moves import Moves
 from tinygen.gradcheck.point import Point, normal
 
+SEVERAL = 3  # entries of a Jacobian that agree on a factor before any number is called one
 COLUMNS = 4 * FULL  # number of entries of the argument that are examined; a random choice if it has more
 
 
@@ -141,6 +142,7 @@ def _sign(p: Picture) -> str:
 
 
 def _factor(p: Picture) -> str:
+    """One factor for all entries. In one or two entries it may be chance, unless it is 2, 1/2 or a size."""
     unit = np.max(np.abs(p.truth))  # its square may be too small for a float
     factor = float(np.vdot(p.truth / unit, p.rule) / np.vdot(p.truth / unit, p.truth / unit) / unit)
     if not _same(p.rule, factor * p.truth):
@@ -150,7 +152,10 @@ def _factor(p: Picture) -> str:
     sizes = {n: f"the length of axis {i} of the output" for i, n in enumerate(p.output)}
     sizes |= {n: f"the length of its axis {i}" for i, n in enumerate(p.shape)}
     sizes |= {math.prod(p.output): "the size of the output", math.prod(p.shape): "the size of the argument"}
-    hints = [f" ({n} is {what})" for n, what in sizes.items() if n > 1 and abs(simple) in (n, Fraction(1, n))]
+    hints = [f" ({n} is also {what})" for n, what in sizes.items() if n > 1 and abs(simple) in (n, Fraction(1, n))]
+    agreeing = (np.abs(p.truth) > SAME * unit).sum()
+    if agreeing < SEVERAL and not hints and abs(simple) not in (2, Fraction(1, 2)):
+        return ""
     return f"is off by a constant factor: it is {name} times what it should be" + "".join(hints[:1])
 
 
@@ -203,9 +208,10 @@ def _entries(p: Picture) -> str:
 
 def _term(p: Picture) -> str:
     """A difference of rank 1 is an outer product: one sum that was forgotten, spread over all entries."""
-    if min(p.rule.shape) < 3:
-        return ""
-    sizes = np.linalg.svd(p.rule - p.truth, compute_uv=False)
+    gap = p.rule - p.truth
+    if min(gap.shape) < 3 or (np.abs(gap) > SAME * np.abs(gap).max()).sum(axis=1).max() < 2:
+        return ""  # few entries, or each output differs in one place only: an op that works entry by entry
+    sizes = np.linalg.svd(gap, compute_uv=False)
     if sizes[1] > 1e-6 * sizes[0]:
         return ""
     return "lacks a term that all entries share, as when the way through a mean or a sum is forgotten"

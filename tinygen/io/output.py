@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 
@@ -15,6 +16,14 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line to the standard error and flush it; errors of the output are ignored."""
     _line(text, sys.stderr)
+
+
+def open_page(path: Path) -> bool:
+    """Show a page in the browser of the user; whether there is one with a window, and not one in the terminal."""
+    import webbrowser
+
+    window = os.name == "nt" or sys.platform == "darwin" or not {"DISPLAY", "WAYLAND_DISPLAY"}.isdisjoint(os.environ)
+    return window and webbrowser.open(path.resolve().as_uri())
 
 
 def _line(text: str, stream: TextIO | None) -> None:

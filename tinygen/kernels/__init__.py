@@ -1,8 +1,9 @@
 """Arrays in, arrays out: the arithmetic behind the ops. The rest of tinygen calls `kernels.NAME(arrays, ...)`.
 
-- `reference.py` (with `reference_conv.py` and `reference_optim.py`): every kernel in plain NumPy. Read this one.
-- `elementwise.py`, `reduce.py`, `linalg.py`, `conv/`, `norm.py`, `pool.py`, `upsample.py`, `copy.py`, `optim.py`: those
-  that are slow in NumPy once more, compiled by numba, with the same names and parameters.
+- `reference.py` (with `reference_conv.py`, `reference_optim.py` and `reference_sums.py`): every kernel in plain NumPy.
+  Read this one.
+- `elementwise.py`, `reduce.py`, `rows.py`, `linalg.py`, `conv/`, `norm.py`, `pool.py`, `resize.py`, `copy.py` and
+  `optim.py`: those that are slow in NumPy once more, compiled by numba, with the same names and parameters.
 - `machine/`: how a processor is used (vectors, caches, threads). Every reader may skip it.
 
 This file chooses between the two, for each call, by the table below. Small arrays get the plain kernel: NumPy is done
@@ -64,18 +65,19 @@ COMPILED = {
         ("elementwise", 1 << 15, _by_numbers, False, "exp tanh squared_error squared_error_vjp"),
         ("elementwise", 1 << 14, _by_numbers, False, "tanh_vjp"),
         ("elementwise", 1 << 13, _by_numbers, False, "relu"),
-        ("elementwise", 1 << 10, _by_numbers, False, "leaky_relu gate ratio softplus"),
+        ("elementwise", 1 << 10, _by_numbers, False, "leaky_relu gate ratio softplus elu elu_vjp"),
         ("elementwise", 1 << 8, _by_numbers, False, "sigmoid sigmoid_vjp silu silu_vjp normal_cdf gelu relu_vjp"),
         ("elementwise", 1 << 8, _by_numbers, False, "logistic_loss logistic_loss_vjp exp_remainder"),
         ("reduce", 1 << 15, _by_numbers_of_two, False, "sum_along"),
         ("reduce", 1 << 13, _by_numbers, False, "variance"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
+        ("rows", 1 << 10, _by_numbers, False, "logsumexp logsumexp_vjp log_softmax log_softmax_vjp"),
+        ("rows", 1 << 13, _by_numbers, True, "add_rows"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
         ("conv", 1 << 8, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
-        ("pool", 1 << 8, _by_numbers, True, "max_pool2d_indices"),
-        ("upsample", 1 << 14, _by_numbers, False, "upsample_nearest"),
-        ("upsample", 1 << 8, _by_numbers, False, "sum_blocks"),
+        ("pool", 1 << 8, _by_numbers, True, "max_pool2d max_pool2d_vjp"),
+        ("resize", 1 << 8, _by_numbers, True, "resample"),
         ("copy", 1 << 17, _by_numbers, False, "contiguous"),
         ("copy", 1 << 17, _by_lists, True, "concat"),
         ("optim", 1 << 8, _by_lists, True, "adam rmsprop"),
@@ -92,7 +94,7 @@ FLOAT32 = np.dtype(np.float32)
 def _modules() -> dict[str, Any]:
     """The compiled modules; none, with a warning, if numba is not installed."""
     try:
-        from tinygen.kernels import copy, elementwise, linalg, norm, optim, pool, reduce, upsample
+        from tinygen.kernels import copy, elementwise, linalg, norm, optim, pool, reduce, resize, rows
         from tinygen.kernels.conv import choice as conv
     except ModuleNotFoundError as error:
         if error.name not in ("numba", "llvmlite"):
@@ -101,7 +103,7 @@ def _modules() -> dict[str, Any]:
         warnings.warn(line, RuntimeWarning, stacklevel=2)
         return {}
     modules = dict(elementwise=elementwise, reduce=reduce, linalg=linalg, conv=conv, norm=norm, pool=pool)
-    return modules | dict(copy=copy, upsample=upsample, optim=optim)
+    return modules | dict(copy=copy, resize=resize, rows=rows, optim=optim)
 
 
 @cache
@@ -132,12 +134,12 @@ def compiled(name: str) -> Callable:
     return kernel
 
 
-def choice() -> str:
+def setting() -> str:
     """Which kernels serve. Raises ValueError for a setting that is neither "fast" nor "reference"."""
-    setting = os.environ.get("TINYGEN_KERNELS") or "fast"
-    if setting not in ("fast", "reference"):
-        raise ValueError(f"TINYGEN_KERNELS: expected fast or reference, got {setting!r}")
-    return setting
+    name = os.environ.get("TINYGEN_KERNELS") or "fast"
+    if name not in ("fast", "reference"):
+        raise ValueError(f"TINYGEN_KERNELS: expected fast or reference, got {name!r}")
+    return name
 
 
 @contextmanager
@@ -158,7 +160,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     kernel = getattr(reference, name)
-    if name in COMPILED and choice() == "fast":
+    if name in COMPILED and setting() == "fast":
         _, least, count, _ = COMPILED[name]
         kernel = wraps(kernel)(count(kernel, compiled(name), least))
     globals()[name] = kernel

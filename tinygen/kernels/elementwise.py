@@ -1,6 +1,6 @@
 """Functions of one entry at a time in float32, each a single pass over memory, on vectors; and their derivatives.
 
-`@entrywise` makes a kernel on arrays from a formula for one entry of each. `vector_math.py` has exp and the like.
+`entrywise` makes a kernel on arrays from a formula for one entry of each. `vector_math.py` has exp and the like.
 """
 
 from collections.abc import Callable
@@ -11,23 +11,22 @@ import numpy as np
 from numba import njit
 
 from tinygen.kernels.machine import vector_math
-from tinygen.kernels.machine.jit import as_input, whole_registers
+from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
-from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, expm1, f32, log1p, sigmoids
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 
 # -- a kernel from a formula -------------------------------------------------------------------------------------------
 
 
-def entrywise(formula: Callable) -> Callable:
+def entrywise(name: str, formula: Callable) -> Callable:
     """The kernel that computes `formula` for all entries of float32 arrays of one shape.
 
-    The formula takes one to three numbers, and after them `negative_slope`, if it is a function of that too.
+    The formula takes one to three entries, and after them `negative_slope` or `alpha`, if it is a function of that too.
     """
-    names, formula = list(signature(formula).parameters), exact(formula)
-    count = len(names) - ("negative_slope" in names)
+    count, formula = len(signature(formula).parameters.keys() - {"negative_slope", "alpha"}), exact(formula)
 
     def one(x, y, constants, start, stop):
         x, y = _cut(x, start, stop), _cut(y, start, stop)
@@ -45,7 +44,7 @@ def entrywise(formula: Callable) -> Callable:
             y[i] = formula(a[i], b[i], c[i], *constants)
 
     loop = (one, two, three)[count - 1]
-    loop.__name__ = loop.__qualname__ = f"{formula.__name__}_loop"  # by which it is found on disk
+    loop.__name__ = loop.__qualname__ = f"{name}_loop"  # by which it is found on disk
     loop = exact_kernel(loop)
 
     @wraps(formula)
@@ -58,13 +57,13 @@ def entrywise(formula: Callable) -> Callable:
         share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), tuple(map(f32, arguments[count:])))
         return y
 
+    kernel.__module__, kernel.__name__, kernel.__qualname__ = __name__, name, name
     return kernel
 
 
 @njit(inline="always")
 def _cut(array, start, stop):
     """Blocks `start` to `stop`. Counting from 0 within them is what lets the compiler make vectors of a loop."""
-    whole_registers()
     return array[start * BLOCK : stop * BLOCK]
 
 
@@ -74,113 +73,47 @@ def _flat(a):
 
 # -- the formulas ------------------------------------------------------------------------------------------------------
 
-
-@entrywise
-def squared_error(x, t):
-    return (x - t) * (x - t)
-
-
-@entrywise
-def squared_error_vjp(g, x, t):
-    return g * (f32(2) * (x - t))
-
-
-@entrywise
-def exp(x):
-    return vector_math.exp(x)
-
-
-@entrywise
-def exp_remainder(x):
-    return vector_math.exp_remainder(x)
-
-
-@entrywise
-def sigmoid(x):
-    return vector_math.sigmoids(x)[0]
+squared_error = entrywise("squared_error", lambda x, t: (x - t) * (x - t))
+squared_error_vjp = entrywise("squared_error_vjp", lambda g, x, t: g * (f32(2) * (x - t)))
+exp = entrywise("exp", vector_math.exp)
+exp_remainder = entrywise("exp_remainder", vector_math.exp_remainder)
+sigmoid = entrywise("sigmoid", lambda x: sigmoids(x)[0])
+sigmoid_vjp = entrywise("sigmoid_vjp", lambda g, x: g * (sigmoids(x)[0] * sigmoids(x)[1]))
+tanh = entrywise("tanh", vector_math.tanh)
+tanh_vjp = entrywise("tanh_vjp", lambda g, y: g * (f32(1) - y * y))
+softplus = entrywise("softplus", lambda x: (x if x > f32(0) else f32(0)) + log1p(vector_math.exp(-abs(x))))
+silu = entrywise("silu", lambda x: x * sigmoids(x)[0])
+silu_vjp = entrywise("silu_vjp", lambda g, x: g * (sigmoids(x)[0] * (f32(1) + x * sigmoids(x)[1])))
+normal_cdf = entrywise("normal_cdf", lambda x: vector_math.normal(x)[0])
+relu = entrywise("relu", lambda x: f32(0) if x <= f32(0) else x)  # NaN is not <= 0: it passes
+leaky_relu = entrywise("leaky_relu", lambda x, negative_slope: x if x > f32(0) else negative_slope * x)
+elu = entrywise("elu", lambda x, alpha: x if x > f32(0) else alpha * expm1(f32(-80) if x < f32(-80) else x))
+elu_vjp = entrywise("elu_vjp", lambda g, x, alpha: g if x > f32(0) else g * (alpha * vector_math.exp(x)))
+gate = entrywise("gate", lambda g, d: f32(0) if g == f32(0) or d == f32(0) else g * d)
+ratio = entrywise("ratio", lambda g, d: f32(0) if g == f32(0) else g / d)
+_sum = entrywise("_sum", lambda a, b: a + b)
 
 
-@entrywise
-def sigmoid_vjp(g, x):
-    s, r = vector_math.sigmoids(x)
-    return g * (s * r)
-
-
-@entrywise
-def tanh(x):
-    return vector_math.tanh(x)
-
-
-@entrywise
-def tanh_vjp(g, y):
-    return g * (f32(1) - y * y)
-
-
-@entrywise
-def softplus(x):
-    return (x if x > f32(0) else f32(0)) + vector_math.log1p(vector_math.exp(-abs(x)))
-
-
-@entrywise
-def logistic_loss(x, t):
-    a, weight = abs(x), t if x < f32(0) else f32(1) - t
-    finite = f32(0) if weight == f32(0) else a  # a may be infinite
-    return weight * finite + vector_math.log1p(vector_math.exp(-a))
-
-
-@entrywise
-def logistic_loss_vjp(g, x, t):
-    s, r = vector_math.sigmoids(x)
-    return g * ((f32(1) - t) * s - t * r)
-
-
-@entrywise
-def silu(x):
-    return x * vector_math.sigmoids(x)[0]
-
-
-@entrywise
-def silu_vjp(g, x):
-    s, r = vector_math.sigmoids(x)
-    return g * (s * (f32(1) + x * r))
-
-
-@entrywise
-def normal_cdf(x):
-    return vector_math.normal(x)[0]
-
-
-@entrywise
-def relu(x):
-    return f32(0) if x <= f32(0) else x  # NaN is not <= 0: it passes
-
-
-@entrywise
-def leaky_relu(x, negative_slope):
-    return x if x > f32(0) else negative_slope * x
-
-
-@entrywise
-def relu_vjp(g, y, negative_slope):
+def _relu_vjp(g, y, negative_slope):
     low = f32(0) if negative_slope == f32(0) else negative_slope * g
     low = low if (y <= f32(0)) | (g == f32(0)) else y  # NaN at NaN, unless g is 0
     return g if y > f32(0) else low
 
 
-@entrywise
-def gate(g, d):
-    return f32(0) if g == f32(0) or d == f32(0) else g * d
+def _logistic_loss(x, t):
+    a, weight = abs(x), t if x < f32(0) else f32(1) - t
+    finite = f32(0) if weight == f32(0) else a  # a may be infinite
+    return weight * finite + log1p(vector_math.exp(-a))
 
 
-@entrywise
-def ratio(g, d):
-    return f32(0) if g == f32(0) else g / d
+def _logistic_loss_vjp(g, x, t):
+    s, r = sigmoids(x)
+    return g * ((f32(1) - t) * s - t * r)
 
 
-@entrywise
-def _sum(a, b):
-    return a + b
-
+relu_vjp = entrywise("relu_vjp", _relu_vjp)
+logistic_loss = entrywise("logistic_loss", _logistic_loss)
+logistic_loss_vjp = entrywise("logistic_loss_vjp", _logistic_loss_vjp)
 
 # -- kernels that are more than a formula ------------------------------------------------------------------------------
 
@@ -232,7 +165,6 @@ def _rows(a, b):
 
 @exact_kernel
 def _add_rows_loop(a, rows, y, each, start, stop):
-    whole_registers()
     for i in range(start * each, min(stop * each, len(a))):
         row = rows[i * len(rows) // len(a)]
         for j in range(len(row)):

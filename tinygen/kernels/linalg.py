@@ -13,7 +13,7 @@ from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
 from tinygen.kernels.machine.threads import one_blas_thread, share
-from tinygen.kernels.machine.vectors import LANES, any_array, load, nothing, store, transpose
+from tinygen.kernels.machine.vectors import LANES, load, nothing, store, transpose
 from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
@@ -24,10 +24,10 @@ NOT_ASKED = np.empty(0, np.float32)
 
 def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
+    if _is_for_tiles(a, b) and a.shape[-1] <= LONGEST:
+        return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
     if a.dtype == b.dtype == np.float32 and a.shape[-1] > LONGEST:
         return _in_parts(a, b, bias)
-    if _is_for_tiles(a, b):
-        return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
     with one_blas_thread():
         y = np.matmul(a, b)
     if bias is not None:
@@ -64,26 +64,24 @@ def _tiled(a, b, bias, column_sums=NOT_ASKED):
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
     chunk = -(-chunk // ROWS) * ROWS
     sizes = n, m, k, chunk
-    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.reshape(-1), column_sums, sizes)
+    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.ravel(), column_sums, sizes)
     return y
 
 
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
     """All numbers of (..., N, K) in one piece, and the steps to the next row and column: no copy of a transpose."""
-    turned = matrices.swapaxes(-1, -2)
-    if matrices.flags.c_contiguous or not turned.flags.c_contiguous:
-        return as_input(matrices).reshape(-1), matrices.shape[-1], 1
-    return as_input(turned).reshape(-1), 1, turned.shape[-1]
+    if not matrices.flags.c_contiguous and (turned := matrices.swapaxes(-1, -2)).flags.c_contiguous:
+        return as_input(turned).ravel(), 1, turned.shape[-1]
+    return as_input(matrices).ravel(), matrices.shape[-1], 1
 
 
 @kernel
 def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, start, stop):
     n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
-    panel, rest = scratch(k * COLUMNS), scratch(chunk * COLUMNS)
+    panel, rest = scratch(y, k * COLUMNS), scratch(y, chunk * COLUMNS)
     shift, totals = np.zeros(COLUMNS, np.float32), np.empty(COLUMNS)
     clear(panel, 0, len(panel))
-    a, b, bias = any_array(a), any_array(b), any_array(bias)
     packed, walk, sums = -1, (a_row, 0, 0, a_step), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
@@ -99,9 +97,9 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
         copy(bias, j, shift, 0, columns)
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
-            multiply(a, at, walk, sums, panel, 0, shift, 0, 0, y, to, m, rows, COLUMNS)
+            multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, y, to, m, rows, COLUMNS)
         else:  # the last panel, whose other columns are never read
-            multiply(a, at, walk, sums, panel, 0, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
+            multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
             for i in range(rows):
                 for q in range(columns):
                     y[to + i * m + q] = rest[i * COLUMNS + q]
@@ -131,7 +129,7 @@ def _sum(panel, k, few, totals):
         totals[q] = 0
     for first in range(0, k, RUN):
         for q in range(0, COLUMNS, LANES):
-            part = nothing()
+            part = nothing(panel)
             for i in range(first, min(first + RUN, k)):
                 part = part + load(panel, i * COLUMNS + q)
             store(few, q, part)

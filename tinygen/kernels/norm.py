@@ -17,7 +17,7 @@ from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import f32
-from tinygen.kernels.norm_loops import RUN, backward, forward, merge
+from tinygen.kernels.norm_loops import RUN, backward, forward
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
@@ -33,7 +33,7 @@ def moments(x, num_groups):
     none = as_input(np.empty(0, x.dtype))
     settings = 0.0, 0, x.dtype.type(0), cut, True, False
     share(forward, cut.blocks, _rows(x, cut), none, none, np.empty((0, 0, 0), x.dtype), found, *settings)
-    found = found[:, 0] if cut.pieces == 1 else merge(found, cut)
+    found = found[:, 0] if cut.pieces == 1 else _merged(found, cut)
     return _in_float64(reference.moments, x, num_groups) if _are_far_out(found, x) else found
 
 
@@ -81,6 +81,16 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
         share(backward, cut.blocks, *arrays, sums, *settings, False, True)
     found[x.size :] = sums.sum(axis=0).reshape(-1)
     return found
+
+
+def _merged(parts, cut):
+    """Moments of examples from those of their pieces: the variance is that within the pieces, and that of means."""
+    rows = np.minimum(cut.rows, cut.height - cut.rows * np.arange(cut.pieces))
+    shares, means, variances = (rows / cut.height)[:, None], parts[:, :, 0], parts[:, :, 1]
+    with np.errstate(all="ignore"):
+        mean = (shares * means).sum(axis=1)
+        variance = (shares * (variances + np.square(means - mean[:, None]))).sum(axis=1)
+    return np.stack([mean, variance], axis=1)
 
 
 def _are_far_out(moments, x) -> bool:

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from tinygen.kernels.machine.jit import kernel, piece, whole_registers
+from tinygen.kernels.machine.jit import kernel, piece
 from tinygen.kernels.machine.vector_math import f32, sigmoids
 
 RUN = 32  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
+SHORT = 256  # numbers along a row that are added in its own type: vectors of them, so few in each lane
 f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
 
 
-@kernel
+@piece
 def _place(block, cut, n):
     """What a block holds: examples from, to; the piece; its rows from, to."""
     first, piece = block // cut.pieces * cut.examples, block % cut.pieces
@@ -30,10 +31,9 @@ def sum_rows(x, first, last, few):
             few[j] += x[r, j]
 
 
-@kernel
+@piece
 def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
     """Σ gz · (x - mean) and Σ gz along the rows; without gz, Σ (x - mean)² and Σ (x - mean)."""
-    whole_registers()
     rows, width = x.shape
     sum_gx[:] = 0
     sum_g[:] = 0
@@ -58,7 +58,7 @@ def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
             sum_g[j] += few_g[j]
 
 
-@kernel
+@piece
 def _repeat(row, channels):
     """The value at the first position of a row, at all of them."""
     for start in range(channels, len(row), channels):
@@ -66,7 +66,7 @@ def _repeat(row, channels):
             row[start + c] = row[c]
 
 
-@kernel
+@piece
 def _add_up(row, channels):
     """The sum over the positions of a row, at the first of them."""
     for start in range(channels, len(row), channels):
@@ -80,21 +80,54 @@ def _add_up(row, channels):
 @kernel
 def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, start, stop):
     mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    few, few_squares = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
     sums, squares = np.empty(cut.width), np.empty(cut.width)
     for block in range(start, stop):
         first, last, piece, top, bottom = _place(block, cut, len(x))
         for i in range(first, last):
-            if measure:
-                _measure(x[i, top:bottom], moments[i, piece], mean, scale, shift, sums, squares, cut.channels)
+            if measure and is_single_row(cut, moments):
+                _measure_row(x[i, 0], moments[i, 0])
+            elif measure:
+                _measure(x[i, top:bottom], moments[i, piece], mean, few, few_squares, sums, squares, cut.channels)
             if apply:
                 _coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift)
                 _apply(x[i, top:bottom], y[i, top:bottom], mean, scale, shift, kind, slope)
 
 
-@kernel
+@piece
+def is_single_row(cut, moments):
+    """Whether an example is one position with one group, as in layer normalisation."""
+    return cut.height == 1 and cut.width == cut.channels and moments.shape[-1] == 1
+
+
+@piece
+def _measure_row(x, moments):
+    total, _ = _row_sums(x, x.dtype.type(0))
+    near = x.dtype.type(total / len(x))
+    off, square = _row_sums(x, near)
+    off /= len(x)
+    moments[0, 0] = near + off
+    var = square / len(x) - off * off
+    moments[1, 0] = 0.0 if var < 0 else var
+
+
+@piece
+def _row_sums(x, centre):
+    """Σ (x - centre) and Σ (x - centre)² along a row."""
+    total, square = f64(0), f64(0)
+    for first in range(0, len(x), SHORT):
+        part, few, few_squares = x[first : first + SHORT], centre * 0, centre * 0
+        for j in range(len(part)):
+            few += part[j] - centre
+            few_squares += (part[j] - centre) * (part[j] - centre)
+        total += few
+        square += few_squares
+    return total, square
+
+
+@piece
 def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
     """Mean and variance of each group, the squares taken around the mean; what it was off by is put right after."""
-    whole_registers()
     rows, width = x.shape
     groups = moments.shape[1]
     each, count = channels // groups, x.size // groups
@@ -105,60 +138,46 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
             sums[j] += few[j]
     _add_up(sums, channels)
     for k in range(groups):
-        total = f64(0)
-        for c in range(k * each, (k + 1) * each):
-            total += sums[c]
-        for c in range(k * each, (k + 1) * each):
-            mean[c] = total / count
+        mean[k * each : (k + 1) * each] = _total(sums, k, each) / count
     _repeat(mean, channels)
     _gather(None, x, mean, few_squares, few, squares, sums)
     _add_up(sums, channels)
     _add_up(squares, channels)
     for k in range(groups):
-        off, square = f64(0), f64(0)
-        for c in range(k * each, (k + 1) * each):
-            off += sums[c]
-            square += squares[c]
-        off /= count
-        var = square / count - off * off
+        off = _total(sums, k, each) / count
+        var = _total(squares, k, each) / count - off * off
         moments[0, k] = mean[k * each] + off
         moments[1, k] = 0.0 if var < 0 else var
 
 
-@kernel
-def merge(parts, cut):
-    """Moments of examples from those of their pieces: the variance is that within the pieces, and that of means."""
-    n, pieces, _, groups = parts.shape
-    whole = np.zeros((n, 2, groups))
-    for i in range(n):
-        for moment in range(2):
-            for part in range(pieces):
-                share = (min((part + 1) * cut.rows, cut.height) - part * cut.rows) / cut.height
-                for k in range(groups):
-                    off = parts[i, part, 0, k] - whole[i, 0, k]
-                    whole[i, moment, k] += share * (
-                        parts[i, part, 1, k] + off * off if moment else parts[i, part, 0, k]
-                    )
-    return whole
+@piece
+def _total(sums, k, each):
+    """The sum over the `each` channels of group k. The compiler vectorises a loop only if it counts from 0."""
+    part, total = sums[k * each : (k + 1) * each], f64(0)
+    for c in range(each):
+        total += part[c]
+    return total
 
 
-@kernel
+@piece
 def _coefficients(moments, weight, bias, eps, mean, scale, shift):
     """Along a row: what turns x into z = (x - mean) · scale + shift; the shift knows what the mean was rounded by."""
     channels, groups = len(weight), moments.shape[1]
     each = channels // groups
-    for c in range(channels):
-        k = c // each
-        mean[c] = moments[0, k]
-        scale[c] = weight[c] / np.sqrt(moments[1, k] + eps)
-        shift[c] = bias[c] - (moments[0, k] - mean[c]) * scale[c]
+    for k in range(groups):
+        near, r = mean.dtype.type(moments[0, k]), 1 / np.sqrt(moments[1, k] + eps)
+        off, part = mean.dtype.type(moments[0, k] - near), slice(k * each, (k + 1) * each)
+        means, scales, shifts, weights, biases = mean[part], scale[part], shift[part], weight[part], bias[part]
+        for c in range(each):  # from 0, so that the compiler vectorises it
+            means[c] = near
+            scales[c] = weights[c] * r
+            shifts[c] = biases[c] - off * scales[c]
     for row in (mean, scale, shift):
         _repeat(row, channels)
 
 
-@kernel
+@piece
 def _apply(x, y, mean, scale, shift, kind, slope):
-    whole_registers()
     rows, width = x.shape
     if kind == 0:
         for r in range(rows):
@@ -184,32 +203,49 @@ def _apply(x, y, mean, scale, shift, kind, slope):
 def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measure, apply, start, stop):
     """gx, and for each channel the gradients of weight and bias, Σ gz · (x - mean) · r and Σ gz; gz is that of z."""
     mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
-    of_x, rest = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    few_gx, few_g = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
     sum_gx, sum_g = np.empty(cut.width), np.empty(cut.width)
-    groups, channels = moments.shape[2], cut.channels
+    groups, channels, single = moments.shape[2], cut.channels, is_single_row(cut, moments)
     each, count = channels // groups, cut.height * cut.width // groups
     for block in range(start, stop):
         first, last, _, top, bottom = _place(block, cut, len(x))
         for i in range(first, last):
             gs, xs, out = g[i, top:bottom], x[i, top:bottom], gx[i, top:bottom]
-            if measure:
+            if measure and (kind != 0 or not single):
                 _coefficients(moments[i], weight, bias, eps, mean, scale, shift)
+            if measure and kind != 0:
+                _activation_gradient(gs, xs, out, mean, scale, shift, kind, slope)
+            if single:
+                if (i - first) % RUN == 0:
+                    few_gx[:] = 0
+                    few_g[:] = 0
                 if kind == 0:
-                    _gather(gs, xs, mean, of_x, rest, sum_gx, sum_g)
+                    _row_backward(gs[0], xs[0], weight, moments[i], eps, out[0], few_gx, few_g)
                 else:
-                    _activation_gradient(gs, xs, out, mean, scale, shift, kind, slope)
-                    _gather(out, xs, mean, of_x, rest, sum_gx, sum_g)
+                    _row_backward(None, xs[0], weight, moments[i], eps, out[0], few_gx, few_g)
+                if (i - first) % RUN == RUN - 1 or i == last - 1:
+                    for c in range(channels):
+                        sums[block, 0, c] += few_gx[c]
+                        sums[block, 1, c] += few_g[c]
+                continue
+            if measure:
+                if kind == 0:
+                    _gather(gs, xs, mean, few_gx, few_g, sum_gx, sum_g)
+                else:
+                    _gather(out, xs, mean, few_gx, few_g, sum_gx, sum_g)
                 _add_up(sum_gx, channels)
                 _add_up(sum_g, channels)
-                for c in range(channels):
-                    off, var = moments[i, 0, c // each] - mean[c], moments[i, 1, c // each]
-                    sum_gx[c] = (sum_gx[c] - off * sum_g[c]) / np.sqrt(var + eps)
-                    sums[block, 0, c] += sum_gx[c]
-                    sums[block, 1, c] += sum_g[c]
+                for k in range(groups):
+                    r = 1 / np.sqrt(moments[i, 1, k] + eps)
+                    for c in range(k * each, (k + 1) * each):
+                        sum_gx[c] = (sum_gx[c] - (moments[i, 0, k] - mean[c]) * sum_g[c]) * r
+                        sums[block, 0, c] += sum_gx[c]
+                        sums[block, 1, c] += sum_g[c]
             else:
                 for c in range(channels):  # numba takes seconds to compile an assignment of arrays
                     sum_gx[c], sum_g[c] = sums[i, 0, c], sums[i, 1, c]
             if apply:
+                of_x, rest = few_gx, few_g
                 for k in range(groups):
                     r = 1 / np.sqrt(moments[i, 1, k] + eps) if count > 1 else 0.0  # a number alone always becomes 0
                     a, b = f64(0), f64(0)
@@ -229,10 +265,38 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
                     _combine(None, xs, out, mean, scale, of_x, rest)
 
 
-@kernel
+@piece
+def _row_backward(g, x, weight, moments, eps, gx, of_weight, of_bias):
+    """gx = (weight · gz - a - n · b) · r, with the means a of weight · gz and b of weight · gz · n; gz is g, or gx.
+
+    The terms gz · n and gz of the gradients of weight and bias are added to those of other rows.
+    """
+    f, mean, r = x.dtype.type, moments[0, 0], 1 / np.sqrt(moments[1, 0] + eps)
+    near, unit, off = f(mean), f(r), f((f(mean) - mean) * r)
+    a, b = f64(0), f64(0)
+    for first in range(0, len(x), SHORT):
+        few, few_n, part = f(0), f(0), slice(first, first + SHORT)
+        gs = gx[part] if g is None else g[part]
+        xs, weights, of_weights, of_biases = x[part], weight[part], of_weight[part], of_bias[part]
+        for j in range(len(xs)):
+            n, u = (xs[j] - near) * unit + off, weights[j] * gs[j]
+            of_weights[j] += gs[j] * n
+            of_biases[j] += gs[j]
+            few += u
+            few_n += u * n
+        a += few
+        b += few_n
+    unit = unit if len(x) > 1 else f(0)  # a number alone always becomes 0
+    mean_u, mean_un = f(a / len(x)), f(b / len(x))
+    for j in range(len(x)):
+        gz = gx[j] if g is None else g[j]
+        n = (x[j] - near) * f(r) + off
+        gx[j] = (weight[j] * gz - mean_u - n * mean_un) * unit
+
+
+@piece
 def _activation_gradient(g, x, gz, mean, scale, shift, kind, slope):
     """gz = g · activation'(z), written to the array of the gradient of x."""
-    whole_registers()
     rows, width = x.shape
     if kind == 1:
         for r in range(rows):
@@ -249,13 +313,12 @@ def _activation_gradient(g, x, gz, mean, scale, shift, kind, slope):
                 gz[r, j] = g[r, j] * (s * (f32(1) + z * rest))
 
 
-@kernel
+@piece
 def _combine(g, x, gx, mean, scale, of_x, rest):
     """gx = gz · scale + (x - mean) · of_x + rest; gz is g, or gx itself if g is None.
 
     numba compiles a loop for each of the two, because one over two names of the same memory is not vectorised.
     """
-    whole_registers()
     rows, width = x.shape
     for r in range(rows):
         for j in range(width):

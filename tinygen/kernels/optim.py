@@ -30,32 +30,33 @@ def sgd(θs, gs, vs, α, μ, nesterov, λ):
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
-    return _stepped(_rmsprop, zip(θs, gs, vs), (lr, α, 1 - α, ε, λ))
+    """Adam without a mean of g and without correction of the start."""
+    return _stepped(_adam, zip(θs, gs, repeat(None), vs), (lr, 0.0, 1.0, α, 1 - α, 1.0, ε, λ, 1.0, True))
 
 
 def moving_average(averages, θs, decay):
     for θ, average in zip(θs, averages):
-        share(_moving_average, _blocks(θ), _read_only(θ), average.ravel(), decay, 1 - decay)
+        share(_moving_average, _blocks(θ), _flat(θ), average.ravel(), decay, 1 - decay)
 
 
 def sum_of_squares(xs):
-    partial = [np.zeros(_blocks(x)) for x in xs]
-    for x, sums in zip(xs, partial):
-        share(_sum_of_squares, len(sums), _read_only(x), sums)
-    return float(sum(sums.sum() for sums in partial))
+    return sum(map(_squares, xs), 0.0)
+
+
+def _squares(x) -> float:
+    partial = np.zeros(_blocks(x))
+    share(_sum_of_squares, len(partial), _flat(x), partial)
+    return float(partial.sum())
 
 
 def _stepped(rule, parameters, numbers) -> tuple[list[np.ndarray], bool]:
     """The new values, by `rule(θ, g, *memory, new, *numbers, overflow, start, stop)` for each parameter."""
     overflow, result = np.zeros(1, np.bool_), []
-    for arrays in parameters:
-        θ = arrays[0]
+    for θ, g, *memory in parameters:
         new = np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype)
-        flat: list[Any] = [None if x is None else x.ravel() for x in arrays]
-        flat[0].setflags(write=False)  # these views are read-only, so that a kernel is compiled once, whether or not
-        flat[1].setflags(write=False)  # the arrays themselves may be written to
-        share(rule, _blocks(θ), *flat, new.ravel(), *numbers, overflow)
-        new.setflags(write=False)  # read-only: a Parameter takes such an array as it is, and copies any other
+        flat: list[Any] = [None if x is None else x.ravel() for x in memory]
+        share(rule, _blocks(θ), _flat(θ), _flat(g), *flat, new.ravel(), *numbers, overflow)
+        new.setflags(False)  # pyright: ignore[reportCallIssue]  a Parameter copies an array that may be written to
         result.append(new)
     return result, not overflow[0]
 
@@ -64,10 +65,10 @@ def _blocks(x) -> int:
     return -(-x.size // BLOCK)
 
 
-def _read_only(x) -> np.ndarray:
-    """x flat, and this view of it read-only."""
+def _flat(x) -> np.ndarray:
+    """A flat view that is read-only: so a kernel is compiled once, whether or not the array may be written to."""
     flat = x.ravel()
-    flat.setflags(write=False)
+    flat.setflags(False)  # pyright: ignore[reportCallIssue]  by position: faster
     return flat
 
 
@@ -89,20 +90,24 @@ def _mixed(old, new, keep, rest):
 
 @kernel
 def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, short, overflow, start, stop):
-    """`short` is None, so that numba leaves the branch out, unless a mean is mostly made of the new numbers."""
+    """`short` is None, so that numba leaves the branch out, unless a mean is mostly made of the new numbers.
+
+    m is None for one that is made of the new number alone, which the array of the result then holds meanwhile.
+    """
     f = θ.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
     β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
     for block in range(start, stop):
         part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
-        θb, gb, mb, vb, newb = θ[part], g[part], m[part], v[part], new[part]
+        θb, gb, vb, newb = θ[part], g[part], v[part], new[part]
+        mb = newb if m is None else m[part]
         for i in range(θb.size):
             gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
             if short is None:
                 mb[i] += rest1 * (gi - mb[i])
                 vb[i] += rest2 * (gi * gi - vb[i])
             else:
-                mb[i] = _mixed(mb[i], gi, β1, rest1)
+                mb[i] = gi if m is None else _mixed(mb[i], gi, β1, rest1)
                 vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
         for i in range(θb.size):  # a loop of its own: LLVM doesn't vectorise one that makes all three
             newb[i] = keep * θb[i] - rate * mb[i] / (np.sqrt(vb[i] * unbias) + ε)
@@ -131,24 +136,6 @@ def _sgd(θ, g, v, new, α, μ, ahead, λ, overflow, start, stop):
                 squares += vi * vi
             newb[i] = θb[i] - α * step
             squares += newb[i] * newb[i]
-        if not squares < np.inf:
-            overflow[0] = True
-
-
-@kernel
-def _rmsprop(θ, g, v, new, lr, α, rest, ε, λ, overflow, start, stop):
-    f = θ.dtype.type
-    lr, α, rest, ε, λ = f(lr), f(α), f(rest), f(ε), f(λ)
-    bound = f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
-    for block in range(start, stop):
-        part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
-        θb, gb, vb, newb = θ[part], g[part], v[part], new[part]
-        for i in range(θb.size):
-            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
-            vi = _mixed(vb[i], gi * gi, α, rest)
-            vb[i] = vi
-            newb[i] = θb[i] - lr * gi / (np.sqrt(vi) + ε)
-            squares += newb[i] * newb[i] + vi
         if not squares < np.inf:
             overflow[0] = True
 

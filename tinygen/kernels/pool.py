@@ -1,38 +1,93 @@
-"""Where the largest pixel of each window is, in a single pass over the pixels."""
+"""The largest pixel of each window, and back: a vector of channels at a time, which stays in a register.
+
+Windows may begin before the image and end behind it; what is outside takes no part. Of fewer channels than lanes, one
+is looked at after the other. Otherwise the last vector begins so many lanes before the end, and repeats some channels.
+"""
+
+import math
+
+import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.threads import share
+from tinygen.kernels.machine.threads import rows_in_block, share
+from tinygen.kernels.machine.vectors import LANES, chosen, kept, load, nothing, store
+from tinygen.kernels.reference import FEW
 
-BLOCK = 1 << 12  # windows in a block, at least
+
+def max_pool2d(x, outputs, kernel_size, stride, padding):
+    shape = len(x), *outputs, x.shape[3]
+    y, found = empty(shape, x.dtype), empty(shape, np.int32)
+    rows = len(x) * outputs[0]
+    each = rows_in_block(rows, max(x.size, y.size))
+    share(_largest, -(-rows // each), as_input(x), y, found, (*kernel_size, *stride, *padding), each)
+    return y, found
 
 
-def max_pool2d_indices(x, kernel_size, stride, padding):
-    n, h, w, c = x.shape
-    gh, gw = ((size + 2 * p - k) // s + 1 for size, k, s, p in zip((h, w), kernel_size, stride, padding))
-    found = empty((n, gh, gw, c), "int64")
-    rows = max(1, BLOCK // max(1, gw * c))
-    window = tuple(kernel_size), tuple(stride), tuple(padding)
-    share(_first_largest, -(-n * gh // rows), as_input(x), found, *window, rows)
-    return found
+def max_pool2d_vjp(g, found, size, kernel_size, stride, padding):
+    if math.prod(kernel_size) > FEW:  # of which many may choose the same pixel
+        return NotImplemented
+    x = empty((len(g), *size, g.shape[3]), g.dtype)
+    rows = len(x) * size[0]
+    each = rows_in_block(rows, max(x.size, g.size))
+    share(_give_back, -(-rows // each), as_input(g), as_input(found), x, (*kernel_size, *stride, *padding), each)
+    return x
 
 
 @kernel
-def _first_largest(x, found, kernel_size, stride, padding, rows, start, stop):
-    n, h, w, c = x.shape
-    _, gh, gw, _ = found.shape
-    flat = x.reshape(-1)
-    for row in range(start * rows, min(stop * rows, n * gh)):
-        image, i = row // gh, row % gh
-        top = i * stride[0] - padding[0]
+def _largest(x, y, found, form, each, start, stop):
+    kh, kw, sh, sw, ph, pw = form
+    (_, h, w, c), (n, gh, gw, _), number = x.shape, y.shape, x.dtype.type
+    pixels, largest, places, few = x.reshape(-1), y.reshape(-1), found.reshape(-1), np.empty(LANES, x.dtype)
+    for row in range(start * each, min(stop * each, n * gh)):
         for j in range(gw):
-            left = j * stride[1] - padding[1]
-            for q in range(c):
-                best = -1
-                for u in range(max(0, top), min(h, top + kernel_size[0])):
-                    for v in range(max(0, left), min(w, left + kernel_size[1])):
-                        at = ((image * h + u) * w + v) * c + q
-                        # NaN is larger than everything, as in NumPy, and compares as larger than nothing.
-                        if best < 0 or flat[at] > flat[best] or (flat[at] != flat[at] and flat[best] == flat[best]):
-                            best = at
-                found[image, i, j, q] = best
+            top, left, to = row % gh * sh - ph, j * sw - pw, (row * gw + j) * c
+            (u0, u1), (v0, v1) = (max(0, -top), min(kh, h - top)), (max(0, -left), min(kw, w - left))
+            at, first = ((row // gh * h + top) * w + left) * c, (u0 * w + v0) * c
+            for q in range(0, c if c < LANES else 0):
+                best, tap = pixels[at + first + q], u0 * kw + v0
+                for u in range(u0, u1):
+                    for v in range(v0, v1):
+                        pixel = pixels[at + (u * w + v) * c + q]
+                        if not pixel <= best and best == best:  # NaN is larger than everything, as in NumPy
+                            best, tap = pixel, u * kw + v
+                largest[to + q], places[to + q] = best, tap
+            for vector in range(0, c if c >= LANES else 0, LANES):
+                q = min(vector, c - LANES)
+                best, tap = load(pixels, at + first + q), nothing(x) + number(u0 * kw + v0)
+                for u in range(u0, u1):
+                    for v in range(v0, v1):
+                        best, tap = chosen(best, tap, load(pixels, at + (u * w + v) * c + q), number(u * kw + v))
+                store(largest, to + q, best)
+                store(few, 0, tap)
+                for lane in range(LANES):
+                    places[to + q + lane] = np.int32(few[lane])
+
+
+@kernel
+def _give_back(g, found, x, form, each, start, stop):
+    """Each pixel gets the gradients of those windows around it that chose it."""
+    kh, kw, sh, sw, ph, pw = form
+    (_, gh, gw, _), (n, h, w, c) = g.shape, x.shape
+    gradients, places, pixels = g.reshape(-1), found.reshape(-1), x.reshape(-1)
+    for row in range(start * each, min(stop * each, n * h)):
+        bottom, images = row % h + ph, row // h * gh
+        i0, i1 = max(0, (bottom - kh) // sh + 1), min(gh, bottom // sh + 1)
+        for column in range(w):
+            right, to = column + pw, (row * w + column) * c
+            j0, j1 = max(0, (right - kw) // sw + 1), min(gw, right // sw + 1)
+            for q in range(0, c if c < LANES else 0):
+                total = gradients.dtype.type(0)
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        at = ((images + i) * gw + j) * c + q
+                        if places[at] == (bottom - i * sh) * kw + right - j * sw:
+                            total += gradients[at]
+                pixels[to + q] = total
+            for vector in range(0, c if c >= LANES else 0, LANES):
+                q, total = min(vector, c - LANES), nothing(g)
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        at, tap = ((images + i) * gw + j) * c + q, (bottom - i * sh) * kw + right - j * sw
+                        total = total + kept(load(gradients, at), places, at, np.int32(tap))
+                store(pixels, to + q, total)

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from tinygen.kernels import norm, reference
-from tinygen.kernels.machine.jit import as_input, kernel, whole_registers
+from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
 from tinygen.kernels.norm_loops import sum_rows
@@ -79,7 +79,6 @@ def _cut(n, rows, c):
 
 @kernel
 def _sum(x, sums, each, start, stop):
-    whole_registers()
     rows, width = x.shape[1:]
     pieces, few = sums.shape[1], np.empty(width, np.float32)
     for block in range(start, stop):
@@ -90,7 +89,6 @@ def _sum(x, sums, each, start, stop):
 
 @kernel
 def _mask_and_sum(g, y, masked, sums, each, start, stop):
-    whole_registers()
     n, width = g.shape
     few = np.empty(width, np.float32)
     for block in range(start, stop):
@@ -104,7 +102,7 @@ def _mask_and_sum(g, y, masked, sums, each, start, stop):
         _add_up(few, sums[block])
 
 
-@kernel
+@piece
 def _add_up(few, total):
     """The rows that are joined in one, in float64."""
     for start in range(0, len(few), len(total)):

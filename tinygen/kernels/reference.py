@@ -6,10 +6,21 @@ Images are (N, H, W, C), channels last; kernels (KH, KW, C, O); stride, padding 
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygen.kernels.reference_conv import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
 from tinygen.kernels.reference_optim import adam, mixed, moving_average, rmsprop, sgd, sum_of_squares  # noqa: F401
+from tinygen.kernels.reference_sums import (  # noqa: F401
+    FEW,
+    add_rows,
+    first_largest,
+    log_softmax,
+    log_softmax_vjp,
+    logsumexp,
+    logsumexp_vjp,
+    sum_along,
+    variance,
+)
 
 # -- elementwise -------------------------------------------------------------------------------------------------------
 
@@ -43,6 +54,27 @@ def erf(x: np.ndarray) -> np.ndarray:
     from scipy import special  # here, because it takes longer to import than most scripts need it
 
     return special.erf(x)
+
+
+def lgamma(x: np.ndarray) -> np.ndarray:
+    from scipy import special
+
+    return special.gammaln(x)
+
+
+def polygamma(x: np.ndarray, order: int) -> np.ndarray:
+    from scipy import special
+
+    return (special.psi(x) if order == 0 else special.polygamma(order, x)).astype(x.dtype)
+
+
+def log_gamma_quantile(a: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """From the nearer end of the distribution, in float64."""
+    from scipy import special
+
+    wide, u = a.astype(np.float64), u.astype(np.float64)
+    x = np.where(u < 0.5, special.gammaincinv(wide, u), special.gammainccinv(wide, 1 - u))
+    return np.log(x).astype(a.dtype)
 
 
 def normal_cdf(x: np.ndarray) -> np.ndarray:
@@ -83,8 +115,8 @@ def softplus(x: np.ndarray) -> np.ndarray:
 
 
 def logistic_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """t softplus(-x) + (1 - t) softplus(x), by softplus(x) = max(x, 0) + log1p(exp(-|x|))."""
-    a = np.abs(x)
+    """-t log σ(x) - (1 - t) log σ(-x), in nats: the loss of each logit x for its target t in [0, 1]."""
+    a = np.abs(x)  # -log σ(-x) = log(1 + eˣ) = max(x, 0) + log1p(exp(-|x|)), where no exponential overflows
     return gate(np.where(x < 0, t, 1 - t), a) + np.log1p(np.exp(-a))
 
 
@@ -106,6 +138,15 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 def leaky_relu(x: np.ndarray, negative_slope: float) -> np.ndarray:
     return np.where(x > 0, x, x * negative_slope)
+
+
+def elu(x: np.ndarray, alpha: float) -> np.ndarray:
+    """x where it is positive, else α (eˣ - 1)."""
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def elu_vjp(g: np.ndarray, x: np.ndarray, alpha: float) -> np.ndarray:
+    return np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0))))
 
 
 def relu_vjp(g: np.ndarray, y: np.ndarray, negative_slope: float) -> np.ndarray:
@@ -138,22 +179,6 @@ def is_finite(x: np.ndarray) -> bool:
 # -- sums --------------------------------------------------------------------------------------------------------------
 
 
-FEW = 32  # terms, which float32 adds one by one with an error of 1e-6 at most
-
-
-def sum_along(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Σ along `axes`, which ascend; in float64 where NumPy adds one by one, not in pairs as along the last axes."""
-    if x.dtype == np.float64 or x.size <= FEW or math.prod([x.shape[a] for a in axes]) <= FEW:
-        return x.sum(axis=axes)
-    if x.flags.c_contiguous and axes == tuple(range(x.ndim - len(axes), x.ndim)):
-        return x.sum(axis=axes)
-    return x.sum(axis=axes, dtype=np.float64).astype(x.dtype)
-
-
-def variance(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return x.var(axis=axes, dtype=np.float64).astype(x.dtype)
-
-
 def relu_vjp_sum(g: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     masked = relu_vjp(g, y, 0.0)
     return masked, sum_along(masked, tuple(range(g.ndim - 1)))
@@ -170,85 +195,82 @@ def linear_weight(x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return x.T @ g, sum_along(g, (0,))
 
 
-def _padded(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray:
-    (ph, pw) = padding
-    return np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)), constant_values=value) if ph or pw else x
-
-
-def _windows(x: np.ndarray, kernel_size, stride, dilation=(1, 1)) -> np.ndarray:
-    """Every window of x (N, H, W, C) as a view (N, GH, GW, KH, KW, C): strides only, nothing is copied."""
-    (n, h, w, c), (kh, kw), (sh, sw), (dh, dw) = x.shape, kernel_size, stride, dilation
-    gh, gw = (h - dh * (kh - 1) - 1) // sh + 1, (w - dw * (kw - 1) - 1) // sw + 1
-    s = x.strides
-    strides = (s[0], sh * s[1], sw * s[2], dh * s[1], dw * s[2], s[3])
-    return as_strided(x, (n, gh, gw, kh, kw, c), strides, writeable=False)
-
-
 # -- pooling and resampling --------------------------------------------------------------------------------------------
 
 
-def avg_pool2d(x, kernel_size, stride, padding):
-    return sum_along(_windows(_padded(x, padding), kernel_size, stride), (3, 4)) / math.prod(kernel_size)
+def max_pool2d(x, outputs, kernel_size, stride, padding):
+    """The largest pixel of each window, and its number in the window, row by row: the first one that is so large.
+
+    Windows may end beyond the image; what is outside takes no part.
+    """
+    ends = (_extent(g, k, s) - n - p for g, k, s, n, p in zip(outputs, kernel_size, stride, x.shape[1:3], padding))
+    widths = (0, 0), *((p, max(0, end)) for p, end in zip(padding, ends)), (0, 0)
+
+    def windows(image, outside):  # (N, GH, GW, C, KH·KW)
+        wide = np.pad(image, widths, constant_values=outside)
+        views = sliding_window_view(wide, kernel_size, (1, 2))[:, :: stride[0], :: stride[1]]
+        return views[:, : outputs[0], : outputs[1]].reshape(len(x), *outputs, x.shape[3], math.prod(kernel_size))
+
+    pixels, inside = windows(x, -np.inf), windows(np.ones(x.shape, bool), False)
+    found = pixels.argmax(axis=4)[..., None]
+    # In a window of -inf alone it is the first pixel, not the padding before it.
+    found = np.where(np.take_along_axis(inside, found, 4), found, inside.argmax(axis=4)[..., None])
+    return np.take_along_axis(pixels, found, 4)[..., 0], found[..., 0].astype(np.int32)
 
 
-def avg_pool2d_adjoint(g, size, kernel_size, stride, padding):
-    """Every entry of g spread evenly over its window; where windows overlap the shares add up."""
+def max_pool2d_vjp(g, found, size, kernel_size, stride, padding):
+    """Every entry of g at the pixel that was found in its window; those of several windows add up."""
     (n, gh, gw, c), (kh, kw), (sh, sw), (ph, pw) = g.shape, kernel_size, stride, padding
-    x = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
-    share = g / (kh * kw)
+    lengths = (max(_extent(k, m, s), p + h) for k, m, s, p, h in zip((gh, gw), kernel_size, stride, padding, size))
+    x = np.zeros((n, *lengths, c))
     for u in range(kh):
         for v in range(kw):
-            x[:, u:, v:][:, : sh * gh : sh, : sw * gw : sw] += share
-    return np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]])
+            x[:, u:, v:][:, : sh * gh : sh, : sw * gw : sw] += np.where(found == u * kw + v, g, 0)
+    return np.ascontiguousarray(x[:, ph : ph + size[0], pw : pw + size[1]], g.dtype)
 
 
-def max_pool2d_indices(x, kernel_size, stride, padding):
-    """Where in x.ravel() the first largest pixel of each window is: (N, GH, GW, C)."""
-    windows = _windows(_padded(x, padding, -np.inf), kernel_size, stride)
-    n, gh, gw, kh, kw, c = windows.shape
-    best = windows.reshape(n, gh, gw, kh * kw, c).argmax(axis=3)  # (N, GH, GW, C), row-major within the window
-    if any(padding):  # a window of -inf alone: its first pixel, not its padding
-        image = _padded(np.ones((1, *x.shape[1:3], 1), bool), padding)
-        real = _windows(image, kernel_size, stride).reshape(gh, gw, kh * kw)
-        found = real[np.arange(gh)[:, None, None], np.arange(gw)[:, None], best]
-        best = np.where(found, best, real.argmax(axis=2)[:, :, None])
-    row = np.arange(gh)[:, None, None] * stride[0] - padding[0] + best // kw
-    column = np.arange(gw)[:, None] * stride[1] - padding[1] + best % kw
-    return ((np.arange(n)[:, None, None, None] * x.shape[1] + row) * x.shape[2] + column) * c + np.arange(c)
+def _extent(outputs: int, kernel_size: int, stride: int) -> int:
+    """Over how many pixels so many windows reach."""
+    return (outputs - 1) * stride + kernel_size
 
 
 def contiguous(x):
     return x
 
 
+def repeated(x, shape):
+    """x broadcast to `shape`: a view, but a number fills an array, which later ops read faster."""
+    if x.ndim:
+        return np.broadcast_to(x, shape)
+    value = np.zeros(shape, x.dtype)  # takes half the time of np.full
+    value.fill(x)
+    return value
+
+
 def concat(arrays, axis):
     return np.concatenate(arrays, axis)
 
 
-def upsample_nearest(x, scale):
-    return x.repeat(scale[0], axis=1).repeat(scale[1], axis=2)
+def resample(x, maps):
+    """A sparse matrix along each axis between the first and the last; each by its taps, so that 0 · NaN is never made.
+
+    A matrix is (starts, columns, weights): the taps of row i are starts[i] to starts[i + 1] of the two others.
+    """
+    for axis, (starts, columns, weights) in enumerate(maps, 1):
+        x = _resampled(x, axis, starts, columns, weights)
+    return x
 
 
-def sum_blocks(x, scale):
-    n, h, w, c = x.shape
-    return sum_along(x.reshape(n, h // scale[0], scale[0], w // scale[1], scale[1], c), (2, 4))
-
-
-def resample(x, rows, columns):
-    return _resampled(_resampled(x, rows, 1), columns, 2)
-
-
-def _resampled(x, matrix, axis):
-    """matrix (M, N) times x along an axis, by its taps alone: in a whole product 0 · NaN would reach every pixel."""
-    to, at = matrix.nonzero()
-    order = np.arange(len(to)) - np.searchsorted(to, to)  # of a tap among those of its row
-    y = np.zeros((*x.shape[:axis], len(matrix), *x.shape[axis + 1 :]), x.dtype)
-    for k in range(order.max(initial=-1) + 1):
-        i, j = to[order == k], at[order == k]
-        weights = matrix[i, j].astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
-        rows = (slice(None),) * axis + (i if len(i) < len(matrix) else slice(None),)
-        y[rows] += weights * x.take(j, axis)
-    return y
+def _resampled(x, axis, starts, columns, weights):
+    counts = np.diff(starts)
+    wide = x.dtype if counts.max(initial=0) <= FEW else np.dtype(np.float64)  # longer sums lose digits in float32
+    y = np.zeros((*x.shape[:axis], len(counts), *x.shape[axis + 1 :]), wide)
+    for k in range(counts.max(initial=0)):  # the k-th tap of all rows that have it
+        to = np.flatnonzero(counts > k)
+        tap = starts[to] + k
+        weight = weights[tap].astype(wide).reshape(-1, *[1] * (x.ndim - axis - 1))
+        y[(slice(None),) * axis + (to,)] += weight * x.take(columns[tap], axis)
+    return y.astype(x.dtype, copy=False)
 
 
 # -- normalisation -----------------------------------------------------------------------------------------------------

@@ -12,20 +12,27 @@ BOUND = {np.dtype(np.float32): 2.0**63, np.dtype(np.float64): 2.0**511}  # half 
 
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
-    """Step t of Kingma & Ba 2015, Algorithm 1. Weight decay λ enters g or, decoupled (AdamW), shrinks θ."""
+    """Weight decay λ enters g or, decoupled (AdamW), shrinks θ."""
     new = []
     for θ, g, m, v in zip(θs, gs, ms, vs):
         if decoupled:
             θ = (1 - α * λ) * θ
         elif λ:
             g = g + λ * θ
-        g = _bounded(g)
-        m[...] = mixed(m, g, β1)
-        v[...] = mixed(v, g * g, β2)
-        m_hat = m / (1 - β1**t)
-        v_hat = v / (1 - β2**t)
-        new.append(θ - α * m_hat / (np.sqrt(v_hat) + ε))
+        new.append(adam_step(θ, _bounded(g), m, v, α, β1, β2, ε, t))
     return _result(new, vs)
+
+
+def adam_step(θ, g, m, v, α, β1, β2, ε, t):
+    """θ after step t = 1, 2, ... of Kingma & Ba 2015, Algorithm 1; m and v, running means of g and g², are written to.
+
+    Both are 0 at first, so they are divided by the sum of the weights that they contain, 1 - βᵗ.
+    """
+    m[...] = mixed(m, g, β1)
+    v[...] = mixed(v, g * g, β2)
+    m_hat = m / (1 - β1**t)
+    v_hat = v / (1 - β2**t)
+    return θ - α * m_hat / (np.sqrt(v_hat) + ε)
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
@@ -34,12 +41,17 @@ def sgd(θs, gs, vs, α, μ, nesterov, λ):
     for θ, g, v in zip(θs, gs, vs if μ else θs):
         if λ:
             g = g + λ * θ
-        if μ:
-            v *= μ
-            v += g
-            g = g + μ * v if nesterov else v
-        new.append(θ - α * g)
+        new.append(momentum_step(θ, g, v, α, μ, nesterov) if μ else θ - α * g)
     return _result(new, vs if μ else [])
+
+
+def momentum_step(θ, g, v, α, μ, nesterov):
+    """θ after a step of length α along the velocity v = Σ μᵏ g (from k steps ago), which is written to.
+
+    With `nesterov` the step goes along g + μ v, about where the next velocity will point (Sutskever et al. 2013).
+    """
+    v[...] = μ * v + g
+    return θ - α * (g + μ * v if nesterov else v)
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):

@@ -28,6 +28,19 @@ class Diffusion(nn.Module):
     """A network that predicts from (x_t, t), with the schedule of its training, for examples of one shape.
 
     The data should have about the variance of the noise: standardised points, or pixels in [-1, 1] with `clip` 1.
+    `Diffusion.unet` builds the network for images.
+
+    Args:
+        network: module whose `forward(x_t, t)` returns a prediction of the shape of x_t.
+        schedule: the noise schedule; its `prediction_type` says what the network predicts.
+        shape: shape of one example.
+        clip: largest absolute value of the predicted data while sampling; None for no limit.
+
+    >>> from tinygen import models
+    >>> rng = np.random.default_rng(0)
+    >>> model = models.Diffusion(models.PointDenoiser(rng=rng), models.linear_schedule(50), (2,))
+    >>> model.loss(np.zeros((5, 2), np.float32), rng).shape
+    ()
     """
 
     def __init__(self, network: nn.Module, schedule: NoiseSchedule, shape: Sequence[int], *, clip: float | None = None):

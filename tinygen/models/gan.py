@@ -46,8 +46,14 @@ def classification(real: Tensor, fake: Tensor) -> Tensor:
 minimax = Objective(classification, lambda fake: -softplus(fake).mean())
 """Zero-sum: G minimises E log(1 - D(G(z))), whose slope in the logit is -D, almost 0 where D detects the fake."""
 
-non_saturating = Objective(classification, lambda fake: softplus(-fake).mean())
-"""G minimises -E log D(G(z)); its slope in the logit is D - 1, largest where D detects the fake."""
+
+def deception(fake: Tensor) -> Tensor:
+    """-E log D(G(z)), in nats: fakes with the label 1. Its slope in the logit is D - 1, largest for a detected fake."""
+    return softplus(-fake).mean()
+
+
+non_saturating = Objective(classification, deception)
+"""G minimises -E log D(G(z)), which has large gradients where D detects the fake."""
 
 least_squares = Objective(
     lambda real, fake: 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(),
@@ -112,7 +118,18 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor | np.ndar
 class GAN(nn.Module):
     """A generator from noise (N, K) to examples (N, ...), and a discriminator from examples to logits (N, 1).
 
-    K is called `latent`. Each network has its own optimizer.
+    K is called `latent`. Each network has its own optimizer. `GAN.dense` builds both networks.
+
+    Args:
+        generator: module from noise to examples.
+        discriminator: module from examples to logits.
+        latent: size K of the noise.
+
+    >>> from tinygen import models
+    >>> rng = np.random.default_rng(0)
+    >>> model = models.GAN.dense((2,), [16], latent=2, rng=rng)
+    >>> model.sample(5, rng).shape
+    (5, 2)
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent: int):

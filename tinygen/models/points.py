@@ -1,4 +1,4 @@
-"""A small network for diffusion in the plane: from noisy points and their times it predicts what the schedule needs."""
+"""A small network for diffusion in the plane: it predicts from noisy points and their times what the schedule needs."""
 
 from itertools import pairwise
 
@@ -12,7 +12,15 @@ from tinygen.tensor import Tensor
 
 
 class PointDenoiser(nn.Module):
-    """Noisy points (N, d) and times (N,) to a prediction (N, d): three layers of GELU over the point and its time."""
+    """A prediction (N, d) from noisy points (N, d) and times (N,): three layers with GELU, and a linear one.
+
+    Args:
+        rng: generator for the first weights.
+        coordinates: number d of coordinates of a point.
+        features: size of the embedding of the time.
+        hidden: width of the layers.
+        dtype: float32 or float64.
+    """
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinygen.errors import arguments
+from tinygen.io import html
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 
@@ -21,10 +22,17 @@ PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 class NoiseSchedule:
     """ᾱ_t = Πᵢ₌₁..t (1 - βᵢ), the share of the data's variance that is left at time t.
 
-    `betas` (T,) are the variances that the T steps add, each in (0, 1). The attributes `betas`, `alpha_bar` and the
-    signal-to-noise ratio `snr` = ᾱ/(1 - ᾱ) are (T + 1,), so the index is the time: alpha_bar[0] = 1.
-    `prediction_type` is what a network predicts: the noise ε ("epsilon"), the data x_0 ("sample"), or
-    v = √ᾱ ε - √(1 - ᾱ) x_0 ("v_prediction", Salimans & Ho 2022), which is well-behaved at both ends.
+    The attributes `betas`, `alpha_bar` and the signal-to-noise ratio `snr` = ᾱ/(1 - ᾱ) are (T + 1,), so the index is
+    the time: alpha_bar[0] = 1.
+
+    Args:
+        betas: (T,), the variances that the T steps add, each in (0, 1).
+        prediction_type: what a network predicts: the noise ε ("epsilon"), the data x_0 ("sample"), or
+            v = √ᾱ ε - √(1 - ᾱ) x_0 ("v_prediction", Salimans & Ho 2022), which is well-behaved at both ends.
+
+    >>> from tinygen import models
+    >>> models.NoiseSchedule([0.5, 0.5]).alpha_bar.tolist()
+    [1.0, 0.5, 0.25]
     """
 
     def __init__(self, betas: Sequence[float] | np.ndarray, *, prediction_type: str = "epsilon"):
@@ -37,6 +45,21 @@ class NoiseSchedule:
         self.alpha_bar = np.cumprod(1 - self.betas)
         with np.errstate(divide="ignore"):  # data without noise: infinite
             self.snr = self.alpha_bar / (1 - self.alpha_bar)
+
+    def __repr__(self) -> str:
+        end = f"ᾱ_T = {self.alpha_bar[-1]:.2g}"
+        return f"NoiseSchedule(T = {self.num_train_timesteps}, {end}, prediction_type={self.prediction_type!r})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the signal that is left, the signal-to-noise ratio and β against the time."""
+        t = np.arange(self.num_train_timesteps + 1)
+        shares = {"signal √ᾱ": (t, np.sqrt(self.alpha_bar)), "noise √(1 − ᾱ)": (t, np.sqrt(1 - self.alpha_bar))}
+        charts = html.chart("weight of", shares, xlabel="time t")
+        charts += html.chart("signal-to-noise ratio", {"snr": (t[1:], self.snr[1:])}, xlabel="time t", log=True)
+        charts += html.chart("β", {"β": (t[1:], self.betas[1:])}, xlabel="time t")
+        left = f"{self.alpha_bar[-1]:.2g} of the variance of the data"
+        facts = {"times": f"1 to {self.num_train_timesteps}", "left at the end": left}
+        return html.block("NoiseSchedule", html.facts(facts | {"prediction_type": self.prediction_type}), charts)
 
     def add_noise(self, x_0: np.ndarray, eps: np.ndarray, t: np.ndarray | int) -> np.ndarray:
         """x_t for noise `eps` of the shape of x_0, at one time t, or at one time per example (N,)."""

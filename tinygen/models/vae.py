@@ -9,7 +9,6 @@ image: sums over pixels and over codes, and means over images. With other scales
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,13 +16,14 @@ import numpy as np
 from tinygen import functional, nn
 from tinygen.distributions import Bernoulli, Normal
 from tinygen.errors import arguments
-from tinygen.models.shapes import check_shape
+from tinygen.models.stochastic import PIXELS
+from tinygen.models.vae_networks import conv_networks, dense_networks
 from tinygen.nn.inference import in_batches
 from tinygen.op import no_grad
-from tinygen.ops import logsumexp
+from tinygen.ops import logsumexp, maximum
 from tinygen.tensor import Parameter, Tensor
 
-BLOCK = 2**22  # number of pixels that log_likelihood decodes at a time: a few arrays of 16 MB in float32
+BLOCK = 2**20  # number of pixels that log_likelihood decodes at a time: a few arrays of 4 MB in float32
 IMAGES = 100  # number of images at a time there; it is fixed, so a seed gives the same samples for any BLOCK
 
 
@@ -34,15 +34,38 @@ class Terms(NamedTuple):
     kl: Tensor
 
 
-class VAE(nn.Module):
-    """An encoder (N, ...) to (N, 2K), the mean of q(z|x) and the log of its variance, and a decoder (N, K) to logits.
+def importance_bound(log_w: Tensor) -> Tensor:
+    """L_k = log 1/k Σᵢ wᵢ of each image, (N,) nats, from log weights (k, N): in the mean, a lower bound of log p(x)."""
+    return logsumexp(log_w, axis=0) - math.log(len(log_w))
 
-    Each pixel is 1 with probability σ(logit), else 0. K is called `latent`.
+
+class VAE(nn.Module):
+    """An encoder (N, ...) to (N, 2K), the mean of q(z|x) and the log of its variance, and a decoder of codes (N, K).
+
+    `VAE.dense` and `VAE.conv` build both networks. The loss is in nats per image.
+
+    Args:
+        encoder: module from examples to (N, 2K).
+        decoder: module from codes to one number for each pixel, of the shape of the examples.
+        latent: size K of the code.
+        pixels: distribution of a pixel given the code: "bernoulli", for pixels in [0, 1], where the decoder returns
+            the logit of a 1; or "gaussian", where it returns the mean, with one learnt variance for all pixels.
+
+    >>> from tinygen import models
+    >>> rng = np.random.default_rng(0)
+    >>> model = models.VAE.dense((8, 8, 1), [32], latent=2, rng=rng)
+    >>> model.loss(np.zeros((5, 8, 8, 1), np.float32), rng).shape
+    ()
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
-        (latent,) = arguments.sizes(type(self).__name__, latent=latent)
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int, pixels: str = "bernoulli"):
+        who = type(self).__name__
+        (latent,) = arguments.sizes(who, latent=latent)
         self.encoder, self.decoder, self.latent = encoder, decoder, latent
+        self.pixels = arguments.choice(who, "pixels", pixels, PIXELS)
+        self.log_var: Parameter | None = None  # log σ² of Gaussian pixels; σ² = 1 at first
+        if pixels == "gaussian":
+            self.log_var = Parameter(np.zeros((), self.parameters()[0].dtype))
 
     @classmethod
     def dense(
@@ -54,22 +77,37 @@ class VAE(nn.Module):
         activation: str | None = "tanh",
         rng: np.random.Generator,
         dtype: type = np.float32,
+        **settings: Any,
     ) -> Self:
         """Dense layers of the given widths down to the code, and mirrored back, for examples of any shape.
 
         `VAE.dense((28, 28, 1), (200, 200), 50, rng=rng)` is the network with one stochastic layer of Burda et al. 2016.
-        The decoder's output has no activation.
+        The decoder's output has no activation. `settings` are further arguments of the class, such as `pixels`.
         """
-        shape = check_shape(f"{cls.__name__}.dense", shape)
-        sizes, same = [math.prod(shape), *widths], dict[str, Any](rng=rng, dtype=dtype)
-        encoder: list[nn.Module] = [nn.Flatten()]
-        decoder: list[nn.Module] = [nn.Reshape(shape)]
-        for i, (wide, narrow) in enumerate(pairwise(sizes)):
-            encoder.append(nn.Dense(wide, narrow, activation=activation, **same))
-            decoder.insert(0, nn.Dense(narrow, wide, activation=activation if i else None, **same))
-        encoder.append(nn.Dense(sizes[-1], 2 * latent, **same))
-        decoder.insert(0, nn.Dense(latent, sizes[-1], activation=activation if widths else None, **same))
-        return cls(nn.Sequential(*encoder), nn.Sequential(*decoder), latent=latent)
+        form: dict[str, Any] = dict(activation=activation, rng=rng, dtype=dtype)
+        return cls(*dense_networks(f"{cls.__name__}.dense", shape, widths, latent, **form), latent=latent, **settings)
+
+    @classmethod
+    def conv(
+        cls,
+        shape: Sequence[int],
+        channels: tuple[int, int] = (32, 64),
+        latent: int = 10,
+        *,
+        hidden: int = 128,
+        activation: str | None = "relu",
+        rng: np.random.Generator,
+        dtype: type = np.float32,
+        **settings: Any,
+    ) -> Self:
+        """Two 4x4 convolutions with stride 2, a dense layer, the code, and the same back, for images (H, W, C).
+
+        `channels` are those of the feature maps at half and at quarter size, `hidden` is the width of the dense layers
+        beside the code, and `settings` are further arguments of the class, such as `pixels`. Raises ValueError unless
+        4 divides H and W.
+        """
+        form: dict[str, Any] = dict(hidden=hidden, activation=activation, rng=rng, dtype=dtype)
+        return cls(*conv_networks(f"{cls.__name__}.conv", shape, channels, latent, **form), latent=latent, **settings)
 
     # -- the two distributions and the bound ---------------------------------------------------------------------------
 
@@ -85,30 +123,46 @@ class VAE(nn.Module):
 
     def likelihood(self, z: Tensor | np.ndarray) -> Bernoulli | Normal:
         """p(x|z), of the shape of images; pixels are independent given z."""
-        return Bernoulli(self.decoder(z))
+        y = self.decoder(z)
+        return Bernoulli(y) if self.log_var is None else Normal(y, log_var=self.log_var)
 
-    def terms(self, x: Tensor | np.ndarray, rng: np.random.Generator) -> Terms:
-        """The two terms of the negative ELBO, which is their sum."""
+    def terms(self, x: Tensor | np.ndarray, rng: np.random.Generator, *, free_bits: float = 0.0) -> Terms:
+        """The two terms of the negative ELBO, which is their sum.
+
+        With `free_bits` λ, the KL of each latent, averaged over the batch, counts as at least λ nats: the second term
+        is Σₖ max(λ, KLₖ) (Kingma et al. 2016, equation 15). A latent below λ is then not pushed towards the prior.
+        """
         q = self.posterior(x)
         p = self.likelihood(q.rsample(rng))
         kl = functional.gaussian_kl(q.mu, q.log_var)  # raises for an empty batch
+        if free_bits:
+            least = arguments.real("terms", "free_bits", free_bits, least=0)
+            kl = maximum(functional.gaussian_kl(q.mu, q.log_var, reduction="none").mean(axis=0), least).sum()
         return Terms(-p.log_prob(x).sum() * (1 / len(x)), kl)
 
-    def loss(self, x: Tensor | np.ndarray, rng: np.random.Generator, *, beta: float = 1.0) -> Tensor:
+    def loss(
+        self, x: Tensor | np.ndarray, rng: np.random.Generator, *, beta: float = 1.0, free_bits: float = 0.0
+    ) -> Tensor:
         """reconstruction + beta · KL: the negative ELBO for beta = 1, else that of a beta-VAE (Higgins et al. 2017).
 
-        A larger beta favours simpler codes. The negative ELBO is always the plain sum of the two `terms`.
+        A larger beta favours simpler codes. A schedule changes beta during training, `beta=schedule(step)` with
+        `schedule = optim.warmup(1.0, steps=1000)`: KL annealing (Bowman et al. 2016). `free_bits` is explained at
+        `terms`. The negative ELBO is always the plain sum of the two terms without free bits.
         """
-        reconstruction, kl = self.terms(x, rng)
+        reconstruction, kl = self.terms(x, rng, free_bits=free_bits)
         return reconstruction + beta * kl
 
     def log_weights(self, x: Tensor | np.ndarray, k: int, rng: np.random.Generator) -> Tensor:
         """log p(x|z) p(z) / q(z|x) for k samples z from q(z|x), (k, N): each is an unbiased estimate of the ELBO.
 
-        `(logsumexp(w, axis=0) - log(k)).mean()` is the bound of an importance-weighted autoencoder.
+        `importance_bound(w).mean()` is the bound of an importance-weighted autoencoder.
         """
         q = self.posterior(x)
-        z = q.rsample(rng, (k,))  # (k, N, K)
+        return self._log_weights(x, q.rsample(rng, (k,)), q)
+
+    def _log_weights(self, x: Tensor | np.ndarray, z: Tensor, q: Normal) -> Tensor:
+        """log p(x|z) p(z) / q(z), (k, N), for codes z (k, N, K)."""
+        k = len(z)
         p = self.likelihood(z.reshape(k * len(x), self.latent))  # (k N, H, W, C)
         log_p = p.log_prob(np.concatenate([np.asarray(x)] * k))
         log_p = log_p.reshape(k, len(x), math.prod(np.shape(x)[1:])).sum(axis=2)
@@ -128,7 +182,7 @@ class VAE(nn.Module):
                 images = x[i : i + IMAGES]
                 parts = [self.log_weights(images, min(draws, k - j), rng).numpy() for j in range(0, k, draws)]
                 log_w = np.concatenate(parts).astype(np.float64)  # (k, images)
-                bounds.append(logsumexp(log_w, axis=0).numpy() - np.log(k))
+                bounds.append(importance_bound(Tensor(log_w)).numpy())
         return np.concatenate(bounds)
 
     # -- arrays in, arrays out -----------------------------------------------------------------------------------------
@@ -158,15 +212,13 @@ class VAE(nn.Module):
 
 
 class GaussianVAE(VAE):
-    """A VAE whose decoder returns the means of the pixels: x ~ N(decoder(z), σ²), with one learnt σ² for all pixels.
+    """A VAE with Gaussian pixels: x ~ N(decoder(z), σ²), with one learnt σ² for all pixels.
 
     A fixed variance of 1 would give the reconstruction too little weight (Rybkin et al. 2021). With linear maps this
     is probabilistic PCA (Tipping & Bishop 1999), whose log p(x) is known exactly.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
-        super().__init__(encoder, decoder, latent=latent)
-        self.log_var = Parameter(np.zeros((), self.parameters()[0].dtype))  # log σ²
+    log_var: Parameter
 
-    def likelihood(self, z: Tensor | np.ndarray) -> Normal:
-        return Normal(self.decoder(z), log_var=self.log_var)
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent: int):
+        super().__init__(encoder, decoder, latent=latent, pixels="gaussian")

@@ -14,7 +14,11 @@ class Identity(Module):
 
 
 class ReLU(Module):
-    """max(x, 0)"""
+    """max(x, 0) of each entry.
+
+    >>> tg.nn.ReLU()(np.array([-1.0, 2.0]))
+    Tensor([0., 2.], shape=(2,), float64)
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(x)

@@ -58,9 +58,11 @@ def finite(f: Callable[P, T], *, after: object = "") -> Callable[P, T]:
         cause = problem or attempt.again(_cause)
         attempt.restore(attempt.before)
         name = f"{f.__name__}()" if isinstance(f, MethodType) else "the loss"
-        is_what = f"is {_worst(bad[0])}" if bad else "hides what is not finite"
+        given = _worst(bad[0]) if bad else "one that hides NaN or infinity"
         when = f"after {after}" if str(after) else f"in call {calls}"
-        raise FloatingPointError(f"{name} {is_what} {when}, and the weights were not moved: {cause}")
+        raise FloatingPointError(
+            f"{name}: expected a finite result, got {given} {when}, and the weights were not moved: {cause}"
+        )
 
     return guarded
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinygen.errors import arguments
-from tinygen.nn.init import DType, Initialiser, first_values, glorot_uniform
+from tinygen.nn.init import DType, Init, first_values
 from tinygen.nn.module import Module
 from tinygen.nn.named_activation import activate, check_activation, shown
 from tinygen.ops import reshape
@@ -15,9 +15,25 @@ from tinygen.tensor import Parameter, Tensor
 
 
 class Dense(Module):
-    """y = f(x W + b) over the last axis: (..., in_features) to (..., out_features).
+    """y = f(x W + b) over the last axis: x (..., in_features) to y (..., out_features).
 
-    weight (in_features, out_features), bias (out_features,). The activation f is None or a name such as "relu".
+    The Parameters are weight (in_features, out_features) and bias (out_features,).
+
+    Args:
+        in_features: number of inputs.
+        out_features: number of outputs.
+        rng: generator for the first weights.
+        bias: whether to add a bias.
+        activation: None, "relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
+        negative_slope: slope of "leaky_relu" below 0.
+        init: first weights: "glorot_uniform", "he_normal", ..., or a function; see `nn.init`.
+        dtype: float32 or float64.
+
+    A call raises ValueError for an x with another last axis.
+
+    >>> layer = tg.nn.Dense(3, 2, rng=np.random.default_rng(0), activation="relu")
+    >>> layer(np.ones((5, 3), np.float32)).shape
+    (5, 2)
     """
 
     torch_axes: ClassVar = {"weight": (1, 0)}  # PyTorch has (out, in)
@@ -31,7 +47,7 @@ class Dense(Module):
         bias: bool = True,
         activation: str | None = None,
         negative_slope: float = 0.01,
-        init: Initialiser = glorot_uniform,
+        init: Init = "glorot_uniform",
         dtype: DType = np.float32,
     ):
         arguments.generator("Dense", rng)

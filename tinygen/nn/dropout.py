@@ -10,8 +10,16 @@ from tinygen.tensor import Tensor, constant
 class Dropout(Module):
     """In training each entry is 0 with probability p, else divided by 1 - p; in eval mode x itself.
 
-    So the expectation stays the same (Srivastava et al. 2014). All draws come from `rng`. Its state is no array and not
-    in `state_dict`: `Module.generators` finds it, and the checkpoint of a run keeps it beside the weights.
+    So the expectation stays the same (Srivastava et al. 2014). All draws come from `rng`. Its state is not an array,
+    so it is not in `state_dict`: `Module.generators` finds it, and the checkpoint of a run keeps it beside the weights.
+
+    Args:
+        p: probability of 0, at least 0 and below 1.
+        rng: generator for the draws.
+
+    >>> layer = tg.nn.Dropout(0.5, rng=np.random.default_rng(0)).eval()
+    >>> layer(tg.Tensor([1.0, 2.0]))
+    Tensor([1., 2.], shape=(2,), float32)
     """
 
     def __init__(self, p: float, *, rng: np.random.Generator):

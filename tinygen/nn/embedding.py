@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygen.errors import arguments
-from tinygen.nn.init import DType, Initialiser, first_values, normal
+from tinygen.nn.init import DType, Init, first_values
 from tinygen.nn.module import Module
 from tinygen.ops import getitem
 from tinygen.tensor import Parameter, Tensor
@@ -12,8 +12,18 @@ from tinygen.tensor import Parameter, Tensor
 class Embedding(Module):
     """Rows of the table `weight` (num_embeddings, embedding_dim): indices of any shape to (..., embedding_dim).
 
-    A row that is looked up several times gets the sum of the gradients. Rows start as draws from N(0, 1), as in
-    PyTorch.
+    A row that is looked up several times gets the sum of the gradients.
+
+    Args:
+        num_embeddings: number of rows; indices are 0 to num_embeddings - 1.
+        embedding_dim: size of each row.
+        rng: generator for the first weights.
+        init: first rows: by default draws from N(0, 1), as in PyTorch; a name or a function, see `nn.init`.
+        dtype: float32 or float64.
+
+    >>> table = tg.nn.Embedding(10, 4, rng=np.random.default_rng(0))
+    >>> table(np.array([3, 1, 3])).shape
+    (3, 4)
     """
 
     def __init__(
@@ -22,7 +32,7 @@ class Embedding(Module):
         embedding_dim: int,
         *,
         rng: np.random.Generator,
-        init: Initialiser = normal(1.0),  # noqa: B008  (a function without state)
+        init: Init = "standard_normal",
         dtype: DType = np.float32,
     ):
         arguments.generator("Embedding", rng)

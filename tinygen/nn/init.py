@@ -14,6 +14,7 @@ import numpy as np
 DType = type | np.dtype
 Fans = tuple[float, float]
 Initialiser = Callable[..., np.ndarray]  # (rng, shape, fans, dtype)
+Init = str | Initialiser  # what layers take: a name such as "he_normal", or an initialiser
 
 
 def he_normal(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
@@ -41,9 +42,19 @@ def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans,
     return _uniform(rng, shape, math.sqrt(2 / sum(fans)), dtype)
 
 
+def fan_in_uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
+    """Uniform between -1/√fan_in and 1/√fan_in; the default of recurrent layers, as in PyTorch."""
+    return _uniform(rng, shape, 1 / math.sqrt(3 * fans[0]), dtype)
+
+
 def normal(std: float) -> Initialiser:
     """N(0, std²) whatever the layer; DCGAN uses 0.02 (Radford et al. 2016)."""
     return lambda rng, shape, fans, dtype: _normal(rng, shape, std, dtype)
+
+
+def standard_normal(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
+    """N(0, 1) whatever the layer: the default of embeddings, as in PyTorch."""
+    return _normal(rng, shape, 1.0, dtype)
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType) -> np.ndarray:
@@ -51,14 +62,21 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: D
     return np.zeros(shape, dtype)
 
 
+NAMED: dict[str, Initialiser] = {
+    f.__name__: f for f in (he_normal, he_uniform, glorot_normal, glorot_uniform, standard_normal, zeros)
+}
+
+
 def first_values(
-    who: str, init: Initialiser, rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType
+    who: str, init: Init, rng: np.random.Generator, shape: tuple[int, ...], fans: Fans, dtype: DType
 ) -> np.ndarray:
-    """What the initialiser returns; TypeError if it is no function."""
-    if not callable(init):
+    """What the initialiser returns; TypeError unless it is a function, or the name of one in this file."""
+    make = NAMED.get(init) if isinstance(init, str) else init
+    if not callable(make):
         hint = "he_normal" if "he" in str(init) else "glorot_uniform"
-        raise TypeError(f"{who}: expected init to be a function, got {init!r}: write init=nn.init.{hint}")
-    return init(rng, shape, fans, dtype)
+        names = ", ".join(f'"{name}"' for name in NAMED)
+        raise TypeError(f'{who}: expected init to be {names} or a function, got {init!r}: write init="{hint}"')
+    return make(rng, shape, fans, dtype)
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype: DType) -> np.ndarray:

@@ -21,8 +21,18 @@ from tinygen.tensor import Parameter, Tensor, array_of
 class Module(Tree):
     """The base class of layers and models: define the parts in `__init__`, use them in `forward`, call the module.
 
+    Attributes that are Parameters or modules, also in lists and dicts, are its parts: `parameters()` lists the former.
     `buffers` names attributes that are arrays and are saved, though no optimizer moves them (running statistics).
     `torch_axes` maps the name of a Parameter to the permutation of its axes that PyTorch expects.
+
+    >>> class Scale(tg.nn.Module):
+    ...     def __init__(self):
+    ...         self.factor = tg.Parameter(2.0)
+    ...
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> Scale()(np.float32(3.0)).item()
+    6.0
     """
 
     # -- state ---------------------------------------------------------------------------------------------------------
@@ -117,6 +127,9 @@ class Module(Tree):
         vanish or explode.
         """
         return summary.gradient_norms(self, grads)
+
+    def _repr_html_(self) -> str:
+        return summary.shown(self)
 
 
 hints.point_elsewhere(Module, hints.MODULES, kind="Module")

@@ -1,4 +1,4 @@
-"""Tables of a model: its layers with their shapes, and its gradients with their norms."""
+"""Tables of a model: its layers with their shapes, its gradients with their norms, and what a notebook shows."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.io import html
 from tinygen.io.table import columns
 from tinygen.nn.inference import evaluating
 from tinygen.nn.named_activation import title
@@ -86,3 +87,22 @@ def gradient_norms(model: Tree, grads: Sequence[Tensor]) -> str:
         ratio = f"{slope / size:.3g}" if size else "-"
         rows.append([name, str(parameter.shape), f"{size:.3g}", f"{slope:.3g}", ratio])
     return columns([["Parameter", "Shape", "‖w‖", "‖∂L/∂w‖", "ratio"], *rows], numbers=3, ruled=True)
+
+
+# -- in a notebook -----------------------------------------------------------------------------------------------------
+
+
+def shown(model: Tree) -> str:
+    """The layers of a model as an HTML table: name, arguments, number of parameters. It doesn't run the model."""
+    sizes = Counter()  # parameters that a module owns itself
+    for entry in model.entries():
+        sizes[id(entry.owner)] += entry.value.size if isinstance(entry.value, Parameter) else 0
+    rows = [
+        [name or "·", f"{type(module).__name__}({module.settings()})", f"{sizes[id(module)]:,}"]
+        for name, module in model.named_modules()
+        if not module.named_children() or sizes[id(module)]
+    ]
+    table = html.table(["name", "layer", "parameters"], rows, numbers=1)
+    title = f"{type(model).__name__}: {sizes.total():,} parameters"
+    mode = "training mode" if model.training else "evaluation mode"
+    return html.block(title, table, note=f"{mode}; model.summary(shape) shows the shape of each output")

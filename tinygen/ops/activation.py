@@ -6,8 +6,6 @@ has derivative 0 at 0, `leaky_relu` its negative slope, `elu` its alpha.
 
 import math
 
-import numpy as np
-
 from tinygen import kernels
 from tinygen.errors.arrays import read_only
 from tinygen.ops.elementwise import bounded_square, exp, minimum, select
@@ -16,7 +14,11 @@ from tinygen.ops.support.broadcasting import elementwise
 
 @elementwise
 def relu(x):
-    """max(x, 0)"""
+    """max(x, 0) of each entry of x.
+
+    >>> tg.relu([-1.0, 2.0])
+    Tensor([0., 2.], shape=(2,), float32)
+    """
     positive = read_only(x.data > 0)
     return kernels.relu(x.data), lambda g: select(g, 0.0, mask=positive)
 
@@ -32,8 +34,7 @@ def leaky_relu(x, *, negative_slope=0.01):
 def elu(x, *, alpha=1.0):
     """x where it is positive, else alpha · (eˣ - 1) (Clevert et al. 2016)."""
     positive, below = read_only(x.data > 0), minimum(x, 0.0)
-    value = np.where(positive, x.data, alpha * np.expm1(below.data))
-    return value, lambda g: select(g, g * exp(below) * alpha, mask=positive)
+    return kernels.elu(x.data, alpha), lambda g: select(g, g * exp(below) * alpha, mask=positive)
 
 
 @elementwise

@@ -1,10 +1,11 @@
 """Backward passes that are ops themselves, for speed: one pass over memory, where a composition makes several.
 
 Each docstring begins with the composition that the op equals. Their own derivative rules are written with plain ops, so
-gradients of any order follow. At the end of the file these passes replace the plain rules of activation.py and
-elementwise.py behind the same names.
+gradients of any order follow. At the end of the file these passes replace the plain rules of activation.py,
+elementwise.py, reduce.py and shape.py behind the same names.
 """
 
+import inspect
 import math
 
 import numpy as np
@@ -12,11 +13,12 @@ import numpy as np
 from tinygen import kernels
 from tinygen.errors.arrays import private
 from tinygen.op import DEFINITIONS, op
-from tinygen.ops.activation import gelu, leaky_relu, normal_density, relu, sigmoid, silu
+from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, sqrt, tanh
-from tinygen.ops.reduce import mean, sum
-from tinygen.ops.shape import getitem, reshape
+from tinygen.ops.reduce import logsumexp, mean, sum
+from tinygen.ops.shape import getitem, reshape, scatter
 from tinygen.ops.support.broadcasting import elementwise
+from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
 from tinygen.ops.support.normalisation import norm_settings
 from tinygen.ops.support.sharing import jointly, shared
 from tinygen.tensor import Tensor, constant
@@ -184,6 +186,32 @@ def _leaky_relu(x, *, negative_slope=0.01):
     return value, lambda g: relu_vjp(g, y=y, negative_slope=negative_slope)
 
 
+def _elu(x, *, alpha=1.0):
+    value, plain = inspect.unwrap(elu)(x, alpha=alpha)
+    return value, *shared(lambda g: (kernels.elu_vjp(g, x.data, alpha),), plain)
+
+
+def _logsumexp(x, *, axis=None, keepdims=False):
+    axes = axes_of(x, axis)
+    count("logsumexp", x, axes, axis)
+    value = kernels.logsumexp(x.data, axes)
+    if keepdims:
+        value = value.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
+    return value, *shared(
+        lambda g: (kernels.logsumexp_vjp(g, x.data, axes),),
+        lambda g: inspect.unwrap(logsumexp)(x, axis=axis, keepdims=keepdims)[1](g),
+    )
+
+
+def _scatter(x, *, index, shape):
+    index = private_index(index)
+    rows, k = rows_of(index, shape), len(index) if isinstance(index, tuple) else 1
+    if rows is None or (*rows.shape, *shape[k:]) != x.shape:
+        return inspect.unwrap(scatter)(x, index=index, shape=shape)
+    value = kernels.add_rows(x.data.reshape(rows.size, *shape[k:]), rows.ravel(), math.prod(shape[:k]))
+    return value.reshape(shape), lambda g: getitem(g, index=index)
+
+
 def _gelu(x):
     value, slope = kernels.gelu(x.data)  # both from one Φ(x), which takes nearly all the time of either
     slope.setflags(False)
@@ -194,7 +222,10 @@ DEFINITIONS.update(
     {
         relu: _relu,
         leaky_relu: _leaky_relu,
+        elu: _elu,
         gelu: _gelu,
+        logsumexp: _logsumexp,
+        scatter: _scatter,
         tanh: lambda x: (kernels.tanh(x.data), lambda g, y: tanh_vjp(g, y)),
         sigmoid: lambda x: (kernels.sigmoid(x.data), lambda g: sigmoid_vjp(g, x)),
         silu: lambda x: (kernels.silu(x.data), lambda g: silu_vjp(g, x)),

@@ -14,7 +14,15 @@ from tinygen.ops.support.geometry import Pair, check_conv2d, check_conv2d_weight
 
 @op
 def conv2d(x, w, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1):
-    """y[n,i,j,o] = Σ w[u,v,c,o] x[n, si+du-p, sj+dv-p, c]: images x (N, H, W, C), kernel w (KH, KW, C, O)."""
+    """y[n,i,j,o] = Σ w[u,v,c,o] x[n, si+du-p, sj+dv-p, c]: images x (N, H, W, C), kernel w (KH, KW, C, O).
+
+    y is (N, H', W', O), H' = ⌊(H + 2p - d(KH-1) - 1)/s⌋ + 1. `stride` s from one window to the next, `padding` p with
+    zeros on each side and `dilation` d between entries of w are pixels, or pairs (height, width). Raises ValueError
+    otherwise.
+
+    >>> tg.conv2d(np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 2)), stride=2, padding=1).shape
+    (1, 3, 3, 2)
+    """
     form = geometry(stride, padding, dilation, "conv2d")
     check_conv2d("conv2d", x, w, form)
     return (

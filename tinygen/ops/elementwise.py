@@ -80,7 +80,11 @@ def ratio(g, d):
 
 @elementwise
 def exp(x):
-    """eˣ"""
+    """eˣ of each entry of x.
+
+    >>> tg.exp([0.0, 1.0])
+    Tensor([1.    , 2.7183], shape=(2,), float32)
+    """
     return kernels.exp(x.data), lambda g, y: gate(g, y)
 
 
@@ -162,7 +166,11 @@ def select(a, b, *, mask):
 
 @explained
 def where(condition: Any, a: Operand, b: Operand) -> Tensor:
-    """Entries of `a` where the boolean `condition` is true, else of `b`; entries not taken get a gradient of 0."""
+    """Entries of `a` where the boolean `condition` is true, else of `b`; entries not taken get a gradient of 0.
+
+    >>> tg.where(np.array([True, False]), 1.0, 2.0)
+    Tensor([1., 2.], shape=(2,), float32)
+    """
     mask = private(np.asarray(array_of(condition)))
     if mask.dtype != bool:
         raise TypeError(f"where: the condition must be boolean, not {mask.dtype}: compare something first, as in x > 0")

@@ -9,10 +9,13 @@ from tinygen.errors import arguments
 from tinygen.op import as_tensors, op
 from tinygen.ops.backward import logistic_loss_vjp, relu_vjp, squared_error_vjp
 from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
-from tinygen.ops.elementwise import gate
+from tinygen.ops.elementwise import exp, gate
 from tinygen.ops.reduce import sum
+from tinygen.ops.support import cells
 from tinygen.ops.support.broadcasting import elementwise
+from tinygen.ops.support.cells import CELLS, TENSORS
 from tinygen.ops.support.geometry import Pair, check_bias, check_conv2d, check_conv_transpose2d, geometry
+from tinygen.ops.support.indices import count
 from tinygen.ops.support.matrices import swapped
 from tinygen.ops.support.sharing import shared
 from tinygen.tensor import Tensor
@@ -34,6 +37,19 @@ def squared_error(x, t):
 def logistic_loss(x, t):
     """softplus(x) - t x = -t log σ(x) - (1 - t) log σ(-x), in nats: the loss of a logit x for a target t in [0, 1]."""
     return kernels.logistic_loss(x.data, t.data), lambda g: logistic_loss_vjp(g, x, t), lambda g: -gate(g, x)
+
+
+@op
+def log_softmax_of_rows(x):
+    """x - logsumexp(x, axis=-1, keepdims=True)"""
+    if not x.ndim:
+        raise ValueError("log_softmax_of_rows: expected (..., K), got a number without axes")
+    count("log_softmax", x, (x.ndim - 1,), -1)
+    y = kernels.log_softmax(x.data)
+    return y, *shared(
+        lambda g: (kernels.log_softmax_vjp(g, y),),
+        lambda g: g - exp(log_softmax_of_rows(x)) * sum(g, axis=-1, keepdims=True),
+    )
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------
@@ -104,3 +120,28 @@ def _before_activation(y, activation):
 
 def _over_pixels(g):
     return sum(g, axis=(0, 1, 2))
+
+
+# -- recurrent layers --------------------------------------------------------------------------------------------------
+
+
+@op
+def recurrence(x, state, w, b, *, cell):
+    """The states (T, N, parts · H) after each step: state ← cell(x[t], h @ w + b, state), for t = 0, 1, ..., T - 1.
+
+    x (T, N, gates · H) is what the inputs add to the gates, state (N, parts · H) is h, or h and c side by side, w is
+    (H, gates · H) and b (gates · H,). `cell` is "rnn", "gru" or "lstm", whose formulas are in support/cells.py.
+    """
+    kind, (size, width), n = CELLS[cell], w.data.shape, x.data.shape[1]
+    if x.data.shape[2] != width or width != kind.gates * size or state.data.shape != (n, kind.parts * size):
+        raise ValueError(
+            f"recurrence: expected x (T, N, {kind.gates} H), a state (N, {kind.parts} H) and w (H, {kind.gates} H), "
+            f"got {x.shape}, {state.shape} and {w.shape}"
+        )
+    states, needed = cells.forward(kernels, kind, x.data, state.data, w.data, b.data)
+
+    def plain(g):
+        return cells.backward(TENSORS, kind, g, w, *cells.forward(TENSORS, kind, x, state, w, b))
+
+    rules = [lambda g, i=i: plain(g)[i] for i in range(4)]
+    return cells.joined(states), *shared(lambda g: cells.backward(kernels, kind, g, w.data, states, needed), *rules)

@@ -1,24 +1,33 @@
 """Pooling: the mean or the largest pixel of each window.
 
 Convention: if a window has several largest pixels, the gradient goes to the first of them, row by row, as in `max`.
+With `ceil_mode`, windows may begin in the image and end behind the padding; what is behind it never counts.
 """
+
+import math
 
 from tinygen import kernels
 from tinygen.errors import arguments
+from tinygen.errors.arrays import read_only
 from tinygen.op import op
+from tinygen.ops.resample import resample
 from tinygen.ops.shape import reshape, scatter
-from tinygen.ops.support.geometry import Geometry, Pair, check_image, geometry
+from tinygen.ops.support.geometry import Pair, check_image, geometry
+from tinygen.ops.support.pooling import counts, pixels_found, windows
+from tinygen.ops.support.sharing import shared
+from tinygen.ops.support.taps import window_sums
 
 
 @op
-def avg_pool2d(x, *, kernel_size, stride: Pair | None = None, padding: Pair = 0):
-    """The mean of each window of (N, H, W, C); zeros of the padding count as pixels, as in PyTorch."""
-    kernel_size, form = _windows(x, kernel_size, stride, padding, "avg_pool2d")
-    size = x.shape[1:3]
-    return (
-        kernels.avg_pool2d(x.data, kernel_size, form.stride, form.padding),
-        lambda g: avg_pool2d_adjoint(g, size=size, kernel_size=kernel_size, stride=form.stride, padding=form.padding),
-    )
+def avg_pool2d(
+    x, *, kernel_size, stride: Pair | None = None, padding: Pair = 0, ceil_mode=False, count_include_pad=True
+):
+    """The mean of each window of (N, H, W, C); without `count_include_pad`, of its pixels in the image alone."""
+    kernel_size, form, outputs = windows(x, kernel_size, stride, padding, ceil_mode, "avg_pool2d")
+    maps = [window_sums(*axis) for axis in zip(x.shape[1:3], outputs, kernel_size, form.stride, form.padding)]
+    number = read_only(counts(x.shape[1:3], outputs, kernel_size, form, count_include_pad).astype(x.dtype))
+    y = kernels.resample(x.data, [m.rows for m in maps])
+    return y / number, lambda g: resample(g / number, maps=tuple(m.T for m in maps))
 
 
 @op
@@ -30,27 +39,19 @@ def avg_pool2d_adjoint(g, *, size, kernel_size, stride, padding):
     form = geometry(stride, padding, 1, "avg_pool2d_adjoint")
     if form.outputs(size, kernel_size, "avg_pool2d_adjoint") != g.shape[1:3]:
         raise ValueError(f"avg_pool2d_adjoint: avg_pool2d doesn't make {g.shape[1:3]} of images of {size}")
-    return (
-        kernels.avg_pool2d_adjoint(g.data, size, kernel_size, form.stride, form.padding),
-        lambda h: avg_pool2d(h, kernel_size=kernel_size, stride=form.stride, padding=form.padding),
-    )
+    rows = [window_sums(*axis).T.rows for axis in zip(size, g.shape[1:3], kernel_size, form.stride, form.padding)]
+    settings: dict = dict(kernel_size=kernel_size, stride=form.stride, padding=form.padding)
+    return kernels.resample(g.data / math.prod(kernel_size), rows), lambda h: avg_pool2d(h, **settings)
 
 
 @op
-def max_pool2d(x, *, kernel_size, stride: Pair | None = None, padding: Pair = 0):
+def max_pool2d(x, *, kernel_size, stride: Pair | None = None, padding: Pair = 0, ceil_mode=False):
     """The largest pixel of each window of (N, H, W, C); padding is at most half the kernel and never the largest."""
-    kernel_size, form = _windows(x, kernel_size, stride, padding, "max_pool2d")
-    chosen = kernels.max_pool2d_indices(x.data, kernel_size, form.stride, form.padding)  # into x.ravel()
-    chosen.setflags(write=False)
-    shape, size = x.shape, (x.size,)
-    return x.data.reshape(-1)[chosen], lambda g: reshape(scatter(g, index=chosen, shape=size), shape=shape)
-
-
-def _windows(x, kernel_size, stride, padding, name: str) -> tuple[tuple[int, int], Geometry]:
-    check_image(x, name)
-    kernel_size = arguments.pair(name, "kernel_size", kernel_size, least=1)
-    form = geometry(kernel_size if stride is None else stride, padding, 1, name)
-    if any(2 * p > k for p, k in zip(form.padding, kernel_size)):
-        raise ValueError(f"{name}: padding {form.padding} is more than half the kernel {kernel_size}")
-    form.outputs(x.shape[1:3], kernel_size, name)
-    return kernel_size, form
+    kernel_size, form, outputs = windows(x, kernel_size, stride, padding, ceil_mode, "max_pool2d")
+    shape, window = x.shape, (kernel_size, form.stride, form.padding)
+    y, found = kernels.max_pool2d(x.data, outputs, *window)
+    read_only(found)
+    return y, *shared(
+        lambda g: (kernels.max_pool2d_vjp(g, found, shape[1:3], *window),),
+        lambda g: reshape(scatter(g, index=pixels_found(found, shape[1:3], *window), shape=(x.size,)), shape=shape),
+    )

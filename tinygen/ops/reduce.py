@@ -15,7 +15,11 @@ from tinygen.tensor import constant
 
 @op
 def sum(x, *, axis=None, keepdims=False):
-    """Σ x along `axis`: a number, a tuple of them, or None for all axes."""
+    """Σ x along `axis`: a number, a tuple of them, or None for all axes; `keepdims` keeps each as an axis of size 1.
+
+    >>> tg.sum(np.ones((2, 3)), axis=0)
+    Tensor([2., 2., 2.], shape=(3,), float64)
+    """
     axes = axes_of(x, axis)
     return _shaped(kernels.sum_along(x.data, axes), x, axes, keepdims), _spread(x, axes)
 

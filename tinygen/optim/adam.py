@@ -16,8 +16,21 @@ class Adam(Optimizer):
         v ← β₂ v + (1 - β₂) g²      v̂ = v / (1 - β₂ᵗ)
         θ ← θ - α m̂ / (√v̂ + ε)                             α is `lr`, t counts the steps from 1
 
-    `weight_decay` λ adds λ θ to g, as in PyTorch; weight decay usually means that of AdamW. Entries of g are clipped to
-    ±2⁶³ (in float64 ±2⁵¹¹): the square of a larger one would overflow, and v would stay infinite.
+    Entries of g are clipped to ±2⁶³ (in float64 ±2⁵¹¹): the square of a larger one would overflow, and v would stay
+    infinite.
+
+    Args:
+        params: list of Parameters to move, as `model.parameters()` returns it.
+        lr: learning rate; `opt.lr` may be changed before any step.
+        betas: (β₁, β₂), each at least 0 and below 1.
+        eps: ε, at least 0.
+        weight_decay: λ, which adds λ θ to g, as in PyTorch; weight decay usually means that of AdamW.
+
+    >>> w = tg.Parameter([1.0])
+    >>> opt = tg.optim.Adam([w], 0.1)
+    >>> opt.step(tg.grad((w * w).sum(), [w]))
+    >>> round(w.item(), 4)
+    0.9
     """
 
     __slots__ = ("betas", "eps")
@@ -46,7 +59,21 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks θ by the factor 1 - lr · λ instead of entering g (Loshchilov & Hutter 2019)."""
+    """Adam whose weight decay shrinks θ by the factor 1 - lr · λ instead of entering g (Loshchilov & Hutter 2019).
+
+    Args:
+        params: list of Parameters to move, as `model.parameters()` returns it.
+        lr: learning rate; `opt.lr` may be changed before any step.
+        betas: (β₁, β₂) of `Adam`.
+        eps: ε of `Adam`.
+        weight_decay: λ, at least 0.
+
+    >>> w = tg.Parameter([1.0])
+    >>> opt = tg.optim.AdamW([w], 0.1, weight_decay=0.5)
+    >>> opt.step(tg.grad((w * w).sum(), [w]))
+    >>> round(w.item(), 4)
+    0.85
+    """
 
     __slots__ = ()
     decoupled = True

@@ -16,6 +16,14 @@ def clip_by_norm(grads: Sequence[Tensor | np.ndarray], max_norm: float) -> tuple
     """The gradients, scaled by one factor if their joint norm √Σ‖g‖² exceeds `max_norm`, and the norm before scaling.
 
     The direction stays the same (Pascanu et al. 2013). If the norm is not finite, it is returned and nothing is scaled.
+
+    Args:
+        grads: list of gradients, as `grad` returns it.
+        max_norm: largest joint norm, above 0.
+
+    >>> (g,), norm = tg.optim.clip_by_norm([np.array([3.0, 4.0])], 1.0)
+    >>> g.numpy().round(2).tolist(), norm
+    ([0.6, 0.8], 5.0)
     """
     max_norm = arguments.real("clip_by_norm", "max_norm", max_norm, above=0, infinite=True)
     grads = [g if isinstance(g, Tensor) else Tensor(g) for g in grads]

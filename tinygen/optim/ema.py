@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors.calls import ExplainedCalls
+from tinygen.io import html
 from tinygen.io.checkpoint import check_state
 from tinygen.optim.optimizer import fraction, parameter_list
 from tinygen.tensor import Parameter
@@ -16,6 +17,18 @@ class EMA(metaclass=ExplainedCalls):
     """average ← decay · average + (1 - decay) · θ at every `update`, starting from the current θ.
 
     Averages Parameters only; running statistics (BatchNorm) are averages already.
+
+    Args:
+        params: list of Parameters to average, as `model.parameters()` returns it.
+        decay: weight of the old average, at least 0 and below 1.
+
+    >>> w = tg.Parameter([1.0])
+    >>> ema = tg.optim.EMA([w], decay=0.5)
+    >>> w.data = np.array([3.0], np.float32)
+    >>> ema.update()
+    >>> with ema.applied():
+    ...     w.item()
+    2.0
     """
 
     __slots__ = ("averages", "decay", "params")
@@ -40,6 +53,18 @@ class EMA(metaclass=ExplainedCalls):
         finally:
             for p, array in zip(self.params, before):
                 p.data = array
+
+    def __repr__(self) -> str:
+        return f"EMA({len(self.params)} parameters, decay={self.decay:g})"
+
+    def _repr_html_(self) -> str:
+        size = sum(p.size for p in self.params)
+        horizon = f"about {1 / (1 - self.decay):,.0f} steps"
+        facts = {
+            "parameters": f"{html.counted(len(self.params), 'array')}, {html.counted(size, 'number')}",
+            "decay": str(self.decay),
+        }
+        return html.block("EMA", html.facts(facts | {"average over": horizon}))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the averages."""

@@ -8,18 +8,23 @@ rules of the library are kernels, in `kernels/optim.py`; `kernels/reference_opti
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
+from typing import Any, cast
 
 import numpy as np
 
 from tinygen import kernels
 from tinygen.errors import arguments, hints
 from tinygen.errors.calls import ExplainedCalls
+from tinygen.io import html
 from tinygen.io.checkpoint import check_state
 from tinygen.nn.debug import origin
 from tinygen.tensor import Parameter, Tensor
 
 Arrays = list[np.ndarray]  # one for each parameter
 Memory = dict[str, Arrays]
+
+
+_set_data = cast(Any, Tensor.data).__set__
 
 
 class Optimizer(metaclass=ExplainedCalls):
@@ -74,8 +79,11 @@ class Optimizer(metaclass=ExplainedCalls):
             self.steps -= 1
             raise
         self.memory = memory
-        for p, θ in zip(self.params, new):
-            p.data = θ
+        for p, x, θ in zip(self.params, values, new):
+            if θ.base is None and not θ.flags.writeable and θ.dtype is x.dtype and θ.shape == x.shape:
+                _set_data(p, θ)  # what Parameter.__setattr__ would do, without its checks
+            else:
+                p.data = θ
         self._small = new if finite else []
 
     def rule(self, θs: Arrays, gs: Arrays, **memory: Arrays) -> tuple[Arrays, bool]:
@@ -184,6 +192,18 @@ class Optimizer(metaclass=ExplainedCalls):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.params)} parameters, lr={self.lr:g}, {self.steps} steps done)"
+
+    def _repr_html_(self) -> str:
+        size = sum(p.size for p in self.params)
+        facts = {
+            "parameters": f"{html.counted(len(self.params), 'array')}, {html.counted(size, 'number')}",
+            "lr": self.lr,
+            "steps done": self.steps,
+        }
+        names = [name for kind in type(self).__mro__[:-2] for name in vars(kind).get("__slots__", ())]
+        facts |= {name: str(getattr(self, name)) for name in names if hasattr(self, name)}
+        facts |= {"weight_decay": self.weight_decay, "memory": ", ".join(self.memory) or "none"}
+        return html.block(type(self).__name__, html.facts(facts))
 
 
 hints.point_elsewhere(Optimizer, hints.TABLES["Optimizer"], kind="Optimizer")

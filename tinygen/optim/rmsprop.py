@@ -10,7 +10,20 @@ from tinygen.tensor import Parameter
 class RMSprop(Optimizer):
     """θ ← θ - lr · g / (√v + ε) with v ← α v + (1 - α) g² (Hinton, Neural Networks for Machine Learning, lecture 6e).
 
-    `weight_decay` λ adds λ θ to g. Entries of g are clipped to ±2⁶³ (in float64 ±2⁵¹¹), as in `Adam`.
+    Entries of g are clipped to ±2⁶³ (in float64 ±2⁵¹¹), as in `Adam`.
+
+    Args:
+        params: list of Parameters to move, as `model.parameters()` returns it.
+        lr: learning rate; `opt.lr` may be changed before any step.
+        alpha: α, at least 0 and below 1.
+        eps: ε, at least 0.
+        weight_decay: λ, which adds λ θ to g: the gradient of ½ λ ‖θ‖².
+
+    >>> w = tg.Parameter([1.0])
+    >>> opt = tg.optim.RMSprop([w], 0.01)
+    >>> opt.step(tg.grad((w * w).sum(), [w]))
+    >>> round(w.item(), 4)
+    0.9
     """
 
     __slots__ = ("alpha", "eps")

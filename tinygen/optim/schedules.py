@@ -11,10 +11,32 @@ A lambda is a schedule too: `warmup(lambda step: 1e-3 / (1 + step / 1000), steps
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from tinygen.errors import arguments
 from tinygen.errors.calls import explained
+from tinygen.io import html
 
 Schedule = Callable[[int], float]
+
+
+class Rate:
+    """A schedule that shows its arguments, and its curve over the first `steps` steps in a notebook."""
+
+    def __init__(self, rate: Schedule, text: str, steps: int):
+        self.rate, self.text, self.steps = rate, text, steps
+
+    def __call__(self, step: int) -> float:
+        """The learning rate of this step, 0 for the first."""
+        return self.rate(step)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        shown = np.unique(np.linspace(0, self.steps, 200).astype(int))
+        rates = np.array([self.rate(int(step)) for step in shown])
+        return html.block(self.text, html.chart("learning rate", {"lr": (shown, rates)}, xlabel="step"))
 
 
 @explained
@@ -22,15 +44,26 @@ def step_decay(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
     """lr · factorᵏ after k times `every` steps."""
     lr, factor = (arguments.real("step_decay", name, x, least=0) for name, x in (("lr", lr), ("factor", factor)))
     every = arguments.whole("step_decay", "every", every, least=1)
-    return lambda step: lr * factor ** (step // every)
+    text = f"step_decay({lr:g}, every={every}, factor={factor:g})"
+    return Rate(lambda step: lr * factor ** (step // every), text, 5 * every)
 
 
 @explained
 def cosine(lr: float, *, total: int, final: float = 0.0, warmup: int = 0) -> Schedule:
     """Half a cosine from `lr` at step 0 down to `final` from step `total` on (Loshchilov & Hutter 2017).
 
-    The first `warmup` steps are multiplied by the ramp of the function `warmup`. The ramp takes at most a fifth of
-    `total`, because a short run would otherwise never reach `lr`.
+    Args:
+        lr: the largest learning rate.
+        total: number of steps of the whole run.
+        final: the learning rate at the end.
+        warmup: number of first steps that are multiplied by a ramp; it takes at most a fifth of `total`, because a
+            short run would otherwise never reach `lr`.
+
+    Returns a function from the step, 0 for the first, to its learning rate.
+
+    >>> schedule = tg.optim.cosine(0.1, total=100)
+    >>> [round(schedule(step), 4) for step in (0, 50, 100)]
+    [0.1, 0.05, 0.0]
     """
     lr, final = (arguments.real("cosine", name, x, least=0) for name, x in (("lr", lr), ("final", final)))
     total = arguments.whole("cosine", "total", total, least=1)
@@ -40,7 +73,8 @@ def cosine(lr: float, *, total: int, final: float = 0.0, warmup: int = 0) -> Sch
         half = final + (lr - final) * (1 + math.cos(math.pi * min(step, total) / total)) / 2
         return half * min(1.0, (step + 1) / ramp)
 
-    return rate
+    end, ramped = f", final={final:g}" if final else "", f", warmup={warmup}" if warmup else ""
+    return Rate(rate, f"cosine({lr:g}, total={total}{end}{ramped})", total)
 
 
 @explained
@@ -52,4 +86,7 @@ def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
     steps = arguments.whole("warmup", "steps", steps, least=1)
     rate = 0.0 if callable(schedule) else arguments.real("warmup", "schedule", schedule, least=0)
     base = schedule if callable(schedule) else lambda step: rate
-    return lambda step: base(step) * min(1.0, (step + 1) / steps)
+    base_text = getattr(schedule, "__name__", repr(schedule)) if callable(schedule) else f"{rate:g}"
+    text = f"warmup({base_text}, steps={steps})"
+    shown = max(2 * steps, schedule.steps if isinstance(schedule, Rate) else 0)
+    return Rate(lambda step: base(step) * min(1.0, (step + 1) / steps), text, shown)

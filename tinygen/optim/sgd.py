@@ -10,8 +10,18 @@ from tinygen.tensor import Parameter
 class SGD(Optimizer):
     """θ ← θ - lr · v with v ← μ v + g, where μ is the momentum (Polyak 1964); without it, v = g.
 
-    `nesterov` looks ahead and moves along g + μ v instead of v (Sutskever et al. 2013, in PyTorch's form).
-    `weight_decay` λ adds λ θ to g: the gradient of ½ λ ‖θ‖².
+    Args:
+        params: list of Parameters to move, as `model.parameters()` returns it.
+        lr: learning rate; `opt.lr` may be changed before any step.
+        momentum: μ, at least 0 and below 1.
+        nesterov: look ahead and move along g + μ v instead of v (Sutskever et al. 2013, in PyTorch's form).
+        weight_decay: λ, which adds λ θ to g: the gradient of ½ λ ‖θ‖².
+
+    >>> w = tg.Parameter([1.0])
+    >>> opt = tg.optim.SGD([w], 0.1)
+    >>> opt.step(tg.grad((w * w).sum(), [w]))
+    >>> round(w.item(), 4)
+    0.8
     """
 
     __slots__ = ("momentum", "nesterov")

@@ -2,10 +2,12 @@
 
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -46,12 +48,16 @@ class Picture(Figure):
 
 
 def save(picture: Figure, path: str | Path) -> Path:
-    """Write a picture as PNG, create its folder if necessary, and return the path. Raises OSError if that fails."""
+    """Write a picture as PNG or SVG, create its folder if necessary, and return the path. Raises OSError if that fails.
+
+    The same picture gives the same bytes. An SVG has letters as shapes, so it looks the same without any font.
+    """
     path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"save: expected a path that ends in .png, got {path.name!r}")
+    content = {".png": _png, ".svg": _svg}.get(path.suffix.lower())
+    if content is None:
+        raise ValueError(f"save: expected a path that ends in .png or .svg, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path, _png(picture))
+    files.replace(path, content(picture))
     return path
 
 
@@ -59,6 +65,18 @@ def _png(picture: Figure) -> bytes:
     file = io.BytesIO()
     picture.savefig(file, format="png", dpi=DPI)
     return file.getvalue()
+
+
+def _svg(picture: Figure) -> bytes:
+    """Without a date and with names that depend on nothing; as large as the PNG, in pixels instead of points."""
+    file = io.BytesIO()
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "tinygen"}):
+        picture.savefig(file, format="svg", metadata={"Date": None})
+    width, height = (round(DPI * inches) for inches in picture.get_size_inches())
+    text = re.sub(
+        r'width="[\d.]+pt" height="[\d.]+pt"', f'width="{width}" height="{height}"', file.getvalue().decode(), count=1
+    )
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines()).encode()
 
 
 # -- texts and axes ----------------------------------------------------------------------------------------------------

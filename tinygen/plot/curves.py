@@ -28,11 +28,23 @@ def loss_curves(
 ) -> Picture:
     """Curves with their names and last values at the right, and dotted horizontal lines for baselines.
 
-    `curves` maps names to values (N,). `x` are the x coordinates of all curves, or a dict with those of each; by
-    default 1, 2, ... `reference` maps names to the values of baselines. `log` makes the y axis logarithmic. A curve
-    with more than `max_points` values becomes the means of that many segments, each at its last x. `width` is in
-    pixels; the font size does not depend on it, so narrow pictures stay readable side by side. Raises ValueError for
-    curves that can't be drawn.
+    Args:
+        curves: from names to values (N,).
+        x: the x coordinates of all curves, or a dict with those of each; by default 1, 2, ...
+        reference: from names to the values of baselines.
+        xlabel: name of the x axis.
+        ylabel: name and unit of the y axis.
+        title: a text above the curves.
+        log: whether the y axis is logarithmic.
+        max_points: largest number of points of a curve; one with more becomes the means of that many segments, each at
+            its last x.
+        width: width in pixels; the font size does not depend on it, so narrow pictures stay readable side by side.
+
+    Returns a `Picture`. Raises ValueError for curves that can't be drawn.
+
+    >>> from tinygen import plot
+    >>> plot.loss_curves({"train": [3.0, 2.0, 1.5]}, ylabel="nats per image")
+    <Picture ...>
     """
     if not curves:
         raise ValueError("loss_curves: expected at least one curve, got none")

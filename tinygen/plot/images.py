@@ -24,34 +24,90 @@ from tinygen.plot.canvas import (
 
 
 def image_grid(
-    images: np.ndarray, *, columns: int | None = None, titles: Sequence[str] | None = None, title: str = ""
+    images: np.ndarray,
+    *,
+    columns: int | None = None,
+    titles: Sequence[str] | None = None,
+    row_titles: Sequence[str] | None = None,
+    title: str = "",
 ) -> Picture:
-    """Images (N, H, W, C) in a grid, row by row, with `titles` above each; without `columns` it is about square."""
+    """Images in a grid, row by row.
+
+    Args:
+        images: (N, H, W, 1) or (N, H, W, 3) in [0, 1].
+        columns: number of columns; by default the grid is about square.
+        titles: a text above each image; fewer texts are for the images of the first row.
+        row_titles: a text at the left of each row.
+        title: a text above the grid.
+
+    Returns a `Picture`. Raises ValueError for other images, or another number of titles.
+
+    >>> from tinygen import plot
+    >>> plot.image_grid(np.zeros((6, 8, 8, 1)), columns=3, title="Six images")
+    <Picture ...>
+    """
     images = as_bytes("image_grid", images)
-    if titles is not None and len(titles) != len(images):
-        raise ValueError(f"image_grid: expected {len(images)} titles for {len(images)} images, got {len(titles)}")
-    grid = _Grid(images.shape, columns, room=0 if titles is None else 32)
-    top = MARGIN + HEADING * bool(title)
-    picture, axes = blank(grid.width + 2 * MARGIN, top + grid.height + MARGIN, title)
-    grid.draw(axes, images, MARGIN, top)
-    for (x, y), name in zip(grid.corners(MARGIN, top), titles or ()):
+    grid = _Grid(images.shape, columns)
+    count = {len(images), grid.columns} if titles is not None else {0}
+    if len(titles or ()) not in count:
+        raise ValueError(f"image_grid: expected {len(images)} titles for {len(images)} images, got {len(titles or ())}")
+    if row_titles is not None and len(row_titles) != grid.rows:
+        raise ValueError(f"image_grid: expected {grid.rows} titles for {grid.rows} rows, got {len(row_titles)}")
+    above = 32 if titles else 0
+    if len(titles or ()) == len(images):
+        grid = _Grid(images.shape, columns, room=above)
+        above = 0
+    left = MARGIN + (max(map(text_width, row_titles)) + 20 if row_titles else 0)
+    top = MARGIN + HEADING * bool(title) + above
+    picture, axes = blank(left + grid.width + MARGIN, top + grid.height + MARGIN, title)
+    grid.draw(axes, images, left, top)
+    corners = grid.corners(left, top)
+    for (x, y), name in zip(corners, titles or ()):
         write(axes, x + grid.image[1] / 2, y - 6, name, size=TEXT - 1, color=INK, ha="center")
+    for (x, y), name in zip(corners[:: grid.columns], row_titles or ()):
+        write(axes, x - 20, y + grid.image[0] / 2, name, size=TEXT, color=INK, ha="right", va="center")
     return picture
 
 
 def reconstructions(
-    originals: np.ndarray, reconstructed: np.ndarray | Mapping[str, np.ndarray], *, title: str = ""
+    originals: np.ndarray, reconstructed: np.ndarray | Mapping[str, np.ndarray], *, title: str = "", width: int = 960
 ) -> Picture:
-    """A row of originals (N, H, W, C) above a row of reconstructions; a dict `label: images` makes one row each."""
+    """A row of originals above rows of reconstructions.
+
+    Args:
+        originals: (N, H, W, 1) or (N, H, W, 3) in [0, 1].
+        reconstructed: images of the same shape; or a dict from labels to such images, one row each.
+        title: a text above the rows.
+        width: about that of the images of a row, in pixels; the labels keep their size.
+
+    Returns a `Picture`. Raises ValueError for other images, or other shapes.
+
+    >>> from tinygen import plot
+    >>> images = np.zeros((4, 8, 8, 1))
+    >>> plot.reconstructions(images, {"PCA": images, "autoencoder": images})
+    <Picture ...>
+    """
+    width = arguments.whole("reconstructions", "width", width, least=100)
     if not isinstance(reconstructed, Mapping):
         reconstructed = {"reconstruction": reconstructed}
-    rows = {"original": originals, **reconstructed}
-    rows = {label: as_bytes("reconstructions", images) for label, images in rows.items()}
+    return _rows("reconstructions", {"original": originals, **reconstructed}, title, width)
+
+
+def image_rows(rows: Mapping[str, np.ndarray], *, title: str = "") -> Picture:
+    """One row of images (N, H, W, C) for each entry `label: images`, with the labels on the left."""
+    if not rows:
+        raise ValueError("image_rows: expected at least one row, got none: write {'t = 0': images}")
+    return _rows("image_rows", rows, title)
+
+
+def _rows(who: str, rows: Mapping[str, np.ndarray], title: str, width: int = 960) -> Picture:
+    rows = {label: as_bytes(who, images) for label, images in rows.items()}
+    shape = next(iter(rows.values())).shape
     for label, images in rows.items():
-        if images.shape != rows["original"].shape:
-            raise ValueError(f"reconstructions: expected {rows['original'].shape} for {label!r}, got {images.shape}")
-    n = len(rows["original"])
-    grid = _Grid((n * len(rows), *rows["original"].shape[1:]), columns=n)
+        if images.shape != shape:
+            raise ValueError(f"{who}: expected {shape} for {label!r}, got {images.shape}")
+    n = len(next(iter(rows.values())))
+    grid = _Grid((n * len(rows), *shape[1:]), columns=n, width=width)
     left, top = MARGIN + max(map(text_width, rows)) + 20, MARGIN + HEADING * bool(title)
     picture, axes = blank(left + grid.width + MARGIN, top + grid.height + MARGIN, title)
     grid.draw(axes, np.concatenate(list(rows.values())), left, top)
@@ -97,6 +153,7 @@ class _Grid:
             columns = arguments.whole("a grid of images", "columns", columns, least=1)
         columns = min(n, columns or math.ceil(math.sqrt(n)))
         rows = math.ceil(n / columns)
+        self.columns, self.rows = columns, rows
         scale = max(1, round(min(width / columns, 144) / max(h, w)))
         gap = max(2, round(0.08 * scale * max(h, w)))
         self.image = (scale * h, scale * w)

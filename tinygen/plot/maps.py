@@ -12,14 +12,23 @@ def latent_map(
 ) -> Picture:
     """Codes (N, 2) as points coloured by their labels (N,).
 
-    Integers and strings are classes, at most ten, with a legend; floats are a quantity, with a colour bar. Longer
-    codes have to be projected first, e.g. by `metrics.pca_2d`. Raises ValueError for other shapes, NaN or infinity.
+    Args:
+        codes: the points; longer codes have to be projected first, e.g. by `models.pca_2d`.
+        labels: integers or strings are classes, at most ten, with a legend; floats are a quantity, with a colour bar.
+        title: a text above the map.
+        axis_labels: names of the two axes.
+
+    Returns a `Picture`. Raises ValueError for other shapes, NaN or infinity.
+
+    >>> from tinygen import plot
+    >>> plot.latent_map(np.eye(2), np.array([0, 1]), title="Two points")
+    <Picture ...>
     """
     codes, labels = np.asarray(codes), np.asarray(labels)
     if codes.ndim != 2 or codes.shape[1] != 2 or labels.shape != codes.shape[:1] or not labels.size:
         raise ValueError(
             f"latent_map: expected codes (N, 2) and labels (N,), got {codes.shape} and {labels.shape}: "
-            "project longer codes by metrics.pca_2d"
+            "project longer codes by models.pca_2d"
         )
     if not (np.isfinite(codes).all() and (labels.dtype.kind != "f" or np.isfinite(labels).all())):
         raise ValueError("latent_map: expected finite codes and labels, got NaN or infinity")

@@ -1,17 +1,21 @@
 """Everything around a training loop: the run's folder, progress, checkpoints, the page, options. Never the loop itself.
 
 Reading order: run (the folder of a run and the table of results), record (its `config.json`), lock (one process per
-folder), loop (stop and resume), page (`index.html`), cli (options, errors and exit codes of a command line).
+folder), loop (stop and resume), page and markup (`index.html`), excerpt (the code on it), cli (options, errors and exit
+codes of a command line).
 """
 
 from tinygen.io.checkpoint import CheckpointError
-from tinygen.io.progress import progress
-from tinygen.runs.page import Page, Panel, Section, Table
+from tinygen.io.progress import parts, progress
+from tinygen.runs.excerpt import Code, excerpt
+from tinygen.runs.page import Link, Page, Panel, Section, Table
 from tinygen.runs.record import RunError
 from tinygen.runs.run import Result, Run, figures_table, open_run
 
 __all__ = [
     "CheckpointError",
+    "Code",
+    "Link",
     "Page",
     "Panel",
     "Result",
@@ -19,7 +23,9 @@ __all__ = [
     "RunError",
     "Section",
     "Table",
+    "excerpt",
     "figures_table",
     "open_run",
+    "parts",
     "progress",
 ]

@@ -14,22 +14,44 @@ The keyword arguments of a function are the options, and their annotations defin
 Exit codes: 0; 1 if data, files, memory or numbers stop the program; 2 if the options can't work; 130 after Ctrl-C.
 """
 
-import io
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import partial, wraps
-from inspect import Signature, signature
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from inspect import signature, unwrap
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from tinygen.data import DataError
 from tinygen.errors import arguments
-from tinygen.io.checkpoint import CheckpointError
-from tinygen.io.output import forgiving_output, warn
+from tinygen.io.output import forgiving_output
+from tinygen.runs.ending import Failed, Refused, one_line_errors
+from tinygen.runs.parsing import call_of
 from tinygen.runs.record import RunError
+
+__all__ = [
+    "Batch",
+    "Classifiers",
+    "Count",
+    "Failed",
+    "Limit",
+    "NewFile",
+    "Number",
+    "Rate",
+    "Refused",
+    "Samples",
+    "Seed",
+    "Share",
+    "Size",
+    "Weight",
+    "Whole",
+    "before_work",
+    "checked",
+    "command",
+    "settings",
+    "start",
+]
 
 # -- values of options -------------------------------------------------------------------------------------------------
 
@@ -55,17 +77,6 @@ class Number(NamedTuple):
 
     def __call__(self, who: str, what: str, value: Any) -> float:
         return arguments.real(who, what, value, least=self.least, above=self.above, most=self.most, below=self.below)
-
-
-class Several(NamedTuple):
-    """One or more values; duplicates are dropped."""
-
-    kind: str
-
-    def __call__(self, who: str, what: str, value: Any) -> tuple:
-        if not value:
-            raise ValueError(f"{who}: expected {what} to be one {self.kind} or several, got none")
-        return tuple(dict.fromkeys(value))
 
 
 class NewFile(NamedTuple):
@@ -102,20 +113,21 @@ def checked(who: str, function: Callable, values: dict[str, Any]) -> dict[str, A
     for name in values.keys() & hints.keys():
         optional = values[name] is None and parameters[name].default is None
         for check in getattr(hints[name], "__metadata__", ()) if not optional else ():
-            if isinstance(check, Whole | Number | Several | NewFile):
+            if isinstance(check, Whole | Number | NewFile):
                 found[name] = check(who, "--" + name.replace("_", "-"), found[name])
     return found
 
 
+def settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that decide the results of a run: `settings(locals())` at the beginning of a `main`.
+
+    Left out are the data, of which a run records the content, and those about the folder and the output.
+    """
+    others = ("data", "out", "resume", "overwrite", "quick", "quiet", "open")
+    return {name: value for name, value in arguments.items() if name not in others}
+
+
 # -- a function as a command -------------------------------------------------------------------------------------------
-
-
-class Refused(ValueError):
-    """The options can't work; nothing was written or deleted."""
-
-
-class Failed(RuntimeError):
-    """The program is right, but what it needs is missing on this machine."""
 
 
 @contextmanager
@@ -151,7 +163,7 @@ def _check_environment() -> None:
     """Raise ValueError if an environment variable for the kernels has an unknown value."""
     from tinygen import kernels
 
-    kernels.choice()
+    kernels.setting()
     if os.environ.get("TINYGEN_NUM_THREADS"):  # otherwise there is nothing to check, and the import takes a second
         from tinygen.kernels.machine.threads import num_threads
 
@@ -159,77 +171,10 @@ def _check_environment() -> None:
 
 
 def start(main: Callable) -> None:
-    """Run an example from the command line: the keyword arguments of its `main` are the options."""
+    """Run an example from the command line: the keyword arguments of its `main` are the options.
+
+    `--help` shows the docstring of the file: what the example shows, and how long it takes.
+    """
     with one_line_errors(Path(sys.argv[0]).name):
-        import tyro
-
-        parse(tyro.cli, deferred(main))()
-
-
-def deferred(function: Callable) -> Callable:
-    """A function with the same options that returns the call instead of making it; for tyro."""
-    import tyro
-
-    @wraps(function)
-    def call(*positional: Any, **options: Any) -> Callable:
-        return partial(function, *positional, **options)
-
-    parameters = []
-    for parameter in signature(function, eval_str=True).parameters.values():
-        hint = parameter.annotation
-        kinds = get_args(get_args(hint)[0] if hasattr(hint, "__metadata__") else hint)
-        if type(None) in kinds and isinstance(kinds[0], type):  # the help shows INT instead of {None}|INT
-            hint = Annotated[hint, tyro.conf.arg(metavar=kinds[0].__name__.upper())]
-        parameters.append(parameter.replace(annotation=hint))
-    setattr(call, "__signature__", Signature(parameters))  # noqa: B010  an attribute that type checkers don't know
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del call.__wrapped__
-    return call
-
-
-# -- the command line, and how a program ends --------------------------------------------------------------------------
-
-
-def parse(parser: Callable, *arguments: Any, **options: Any) -> Callable:
-    """The call that a parser of tyro finds on the command line; Refused, in one line, where tyro prints a box."""
-    import tyro
-
-    if empty := [option for option in sys.argv[1:] if option == "" or option.endswith("=")]:
-        given = f"{empty[0]!r}" if empty[0] else "an empty text"
-        raise Refused(f"expected a value for every option, got {given}: write one, or leave the option out")
-    box = io.StringIO()
-    try:
-        with redirect_stderr(box), redirect_stdout(sys.stdout or io.StringIO()):  # there may be no standard output
-            return parser(*arguments, **options, config=(tyro.conf.FlagCreatePairsOff,))
-    except SystemExit as end:
-        if end.code:
-            raise Refused(_text_of(box.getvalue())) from None
-        raise
-
-
-def _text_of(box: str) -> str:
-    """The text in a box that tyro prints, without its heading, frame and colours."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()[1:]
-    parts = re.split(r"^[─╰╯-]{3,}$", "\n".join(line.strip("│ ") for line in lines), flags=re.MULTILINE)
-    return "; ".join(" ".join(part.split()) for part in parts if part.strip())
-
-
-@contextmanager
-def one_line_errors(name: str) -> Iterator[None]:
-    """An error that a user can cause ends the program with one line on stderr and an exit code; others are bugs."""
-    with forgiving_output():
-        try:
-            yield
-        except Refused as error:
-            _exit(name, str(error), 2)
-        except MemoryError as error:
-            _exit(name, f"out of memory: {str(error) or 'something smaller may fit'}", 1)
-        except (Failed, DataError, OSError, RunError, CheckpointError, FloatingPointError) as error:
-            _exit(name, str(error), 1)
-        except KeyboardInterrupt as stop:
-            _exit(name, str(stop) or "stopped", 130)
-
-
-def _exit(name: str, text: str, code: int) -> None:
-    warn(f"{name}: {' '.join(text.removeprefix(f'{name}: ').split())}")
-    sys.exit(code)
+        about = unwrap(main).__globals__.get("__doc__") or ""
+        call_of(main, sys.argv[1:], program=f"python {sys.argv[0]}", about=about)()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tinygen.io.files import real
-from tinygen.runs.record import RunError
+from tinygen.runs.record import ELSEWHERE, RunError
 
 try:
     import fcntl
@@ -54,7 +54,7 @@ def _acquire(path: Path) -> int:
             holder = os.read(descriptor, 20).decode(errors="replace")
             os.close(descriptor)
             who = f"process {holder}" if holder else "another process"
-            raise RunError(f"{path.parent} is used by {who}: wait until it ends, or choose another folder with --out")
+            raise RunError(f"{path.parent} is used by {who}: wait until it ends, or {ELSEWHERE}")
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
         os.close(descriptor)  # its holder finished and deleted it after it was opened here: try again

@@ -24,6 +24,7 @@ import numpy as np
 
 from tinygen.io import checkpoint
 from tinygen.io.files import replace
+from tinygen.runs.record import RESUME
 
 T = TypeVar("T")
 SECONDS = 60.0  # between checkpoints inside an epoch: the most work that a power cut costs
@@ -45,7 +46,7 @@ class Loop:
         """
         self.path, self._log, self._state, self._run = path, log, dict(state), run
         self.epoch = self.step = 0
-        self._in_epochs, self._saved = False, monotonic()
+        self._epochs, self._saved = 0, monotonic()  # how many there will be: 0 without epochs
         self._interrupt = _Interrupt()
         self._snapshot()  # a state that can't be saved is refused now, not after an hour of training
 
@@ -56,14 +57,14 @@ class Loop:
         """
 
         def turns() -> Iterator[int]:
-            self._in_epochs = True
+            self._epochs = count
             with self._interrupt:
                 while self.epoch < count:
                     yield self.epoch + 1
                     self.epoch, self.step = self.epoch + 1, 0
                     self._end_of_turn(LEAST, last=self.epoch == count)
 
-        return Remaining(turns, max(0, count - self.epoch))
+        return Remaining(turns, self.epoch, count)
 
     def steps(self, items: Iterable[T]) -> "Remaining[T]":
         """The items that are left in this epoch, or in the only pass if there are no epochs; a checkpoint each minute.
@@ -90,11 +91,11 @@ class Loop:
                     yield item
                     self.step += 1
                     self._end_of_turn(SECONDS)
-                if not self._in_epochs:
+                if not self._epochs:
                     self._end_of_turn(SECONDS, last=True)
 
         length = len(items)  # pyright: ignore[reportArgumentType]  # Batches and sequences have one
-        return Remaining(turns, max(0, length - self.step))
+        return Remaining(turns, self.step, length, before=self.epoch * length, whole=max(1, self._epochs) * length)
 
     def save(self) -> None:
         """Write a checkpoint; the state of the loop does not change.
@@ -142,14 +143,29 @@ class Loop:
         if last or self._interrupt.received or monotonic() - self._saved >= seconds:
             self.save()
         if self._interrupt.received:
-            raise KeyboardInterrupt(f"stopped after {self}: continue with the same command and --resume")
+            raise Stopped(f"stopped after {self}: continue with the same arguments and {RESUME}")
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, or the square button of a notebook, after the step was finished and a checkpoint was written."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback, which would only show where the loop is written."""
+        return [f"KeyboardInterrupt: {self}", 'If open_run has resume="auto", run this cell again.']
 
 
 class Remaining(Generic[T]):
-    """An iterable over what is left, with its length."""
+    """An iterable over what is left of `total` items, with its length; `whole` counts the items of all epochs.
 
-    def __init__(self, turns: Callable[[], Iterator[T]], length: int):
-        self._turns, self._length = turns, length
+    `progress` reads `position`, the number of finished items and of all items of the whole loop, and so shows one
+    estimate for all epochs.
+    """
+
+    def __init__(
+        self, turns: Callable[[], Iterator[T]], done: int, total: int, *, before: int = 0, whole: int | None = None
+    ):
+        self._turns, self._length = turns, max(0, total - done)
+        self.position = before + done, total if whole is None else whole
 
     def __iter__(self) -> Iterator[T]:
         return self._turns()

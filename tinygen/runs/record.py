@@ -16,6 +16,8 @@ from tinygen import __version__
 CONFIG = "config.json"
 PARTS = ("config", "data", "model", "versions")
 LIMIT = 2**20  # bytes: bounds the memory for reading a record
+RESUME, OVERWRITE = "resume=True (--resume in a shell)", "overwrite=True (--overwrite in a shell)"  # in messages
+ELSEWHERE = "choose another folder with out=... (--out in a shell)"
 OVERRIDES = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_DISABLE_JIT", "OPENBLAS_CORETYPE")
 
 

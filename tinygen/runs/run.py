@@ -19,9 +19,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsFloat
 
-from tinygen.io import checkpoint
+from tinygen.io import checkpoint, html
 from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.files import real, replace
 from tinygen.io.output import say
@@ -31,6 +31,9 @@ from tinygen.runs.lock import Lock, hold
 from tinygen.runs.loop import Loop
 from tinygen.runs.record import (
     CONFIG,
+    ELSEWHERE,
+    OVERWRITE,
+    RESUME,
     RunError,
     as_bytes,
     identity,
@@ -51,39 +54,55 @@ def open_run(
     *,
     data: Mapping[str, str] | None = None,
     model: Mapping[str, Mapping] | None = None,
-    resume: bool = False,
+    resume: bool | Literal["auto"] = False,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> "Run":
     """Start a run in the folder `out`, with a new `config.json` and an empty `log.jsonl`, or continue the one in it.
 
-    `config` holds the arguments, including the seed; `data` maps the names of the data sets to their SHA-256; `model`
-    is what `models.build` needs to build the model of `model.npz`: {"VAE.dense": {"latent": 50, ...}}. The name of the
-    calling script, the versions of all packages, the kernels and the processor are recorded too.
+    The name of the calling script, the versions of all packages, the kernels and the processor are recorded too. All
+    errors come before anything is written or deleted.
 
-    `resume` continues the run in `out`. `overwrite` starts over and deletes the files of that run, and no others.
+    Args:
+        out: the folder.
+        config: the arguments of the run, including the seed, as JSON.
+        data: from names of data sets to their SHA-256: `{digits.name: digits.sha256()}`.
+        model: what `models.build` needs to build the model of `model.npz`: {"VAE.dense": {"latent": 50, ...}}.
+        resume: continue the run in `out`; "auto" starts one if there is none, so that a cell of a notebook can be run
+            again after it was interrupted.
+        overwrite: start over, and delete the files of that run and no others.
+        quiet: print no messages.
 
-    All errors come before anything is written or deleted: NotADirectoryError if `out` is a file, TypeError or
-    ValueError if `config` is not JSON, RunError if `out` contains a run and neither option is given, or if `resume`
-    finds no run, or a run with other arguments or data.
+    Returns the `Run`. Raises NotADirectoryError if `out` is a file, TypeError or ValueError if `config` is not JSON,
+    RunError if `out` contains a run and neither option is given, or if `resume` finds no run, or a run with other
+    arguments or data.
+
+    >>> from tempfile import mkdtemp
+    >>> from tinygen.runs import open_run
+    >>> folder = mkdtemp()
+    >>> run = open_run(folder, {"lr": 1e-3, "seed": 0}, resume="auto")
+    >>> run.finish({"loss": 0.5})
+    >>> run
+    Run(..., finished)
     """
     folder = Path(out)
+    if resume not in (False, True, "auto"):
+        raise ValueError(f'open_run: expected resume to be True, False or "auto", got {resume!r}: write resume="auto"')
+    resume = (folder / CONFIG).exists() if resume == "auto" else resume
     if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
         kind = "a file" if folder.exists() else "a broken link"
-        raise NotADirectoryError(f"open_run: expected a folder, got {kind}, {folder}: choose another name with --out")
+        raise NotADirectoryError(f"open_run: expected a folder, got {kind}, {folder}: {ELSEWHERE}")
     if resume and overwrite:
         raise ValueError("open_run: expected resume or overwrite, got both: leave out one of them")
     if resume and not (folder / CONFIG).exists():
-        raise RunError(f"{folder} contains no run to continue: start without --resume")
+        raise RunError(f"{folder} contains no run to continue: start without {RESUME}")
     script = Path(sys._getframe(1).f_globals.get("__file__") or "").name  # "" in a notebook
     record = new_record(script, config, data or {}, model or {})
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = hold(folder)
     except OSError as error:
-        raise OSError(
-            error.errno, f"{folder} can't be written ({error.strerror}): choose another folder with --out"
-        ) from None
+        raise OSError(error.errno, f"{folder} can't be written ({error.strerror}): {ELSEWHERE}") from None
     if resume:
         return _continue(folder, lock, record, quiet=quiet)
     _clear(folder, overwrite=overwrite)
@@ -103,9 +122,9 @@ def _continue(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool) 
     run = Run(folder, lock, then, resume=True, quiet=quiet)
     finished, saved = run.path(FIGURES).exists(), run.path(CHECKPOINT.format("")).exists()
     if finished and not saved:
-        raise RunError(f"{folder} contains a finished run without a checkpoint: start over with --overwrite")
+        raise RunError(f"{folder} contains a finished run without a checkpoint: start over with {OVERWRITE}")
     if finished:
-        run.say("this run is finished: no training, only the results are computed again")
+        run.say("this run is finished: no training up to its end, only the results are computed again")
     run.path(LOG).touch()
     if not saved:
         run.say("this run has no checkpoint yet: it starts from the beginning")
@@ -118,15 +137,14 @@ def _continue(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool) 
 def _clear(folder: Path, *, overwrite: bool) -> None:
     """Delete the files of an earlier run; RunError without `overwrite`, or if they don't belong to a run."""
     found = [path for name in (FIGURES, LOG, MODEL, CHECKPOINT.format("")) if (path := folder / name).exists()]
-    elsewhere = "choose another folder with --out"
     if not (folder / CONFIG).exists():
         if found:
-            raise RunError(f"{folder} contains {found[0].name} but no {CONFIG}: move that file, or {elsewhere}")
+            raise RunError(f"{folder} contains {found[0].name} but no {CONFIG}: move that file, or {ELSEWHERE}")
         return
     earlier = read_config(folder)  # raises if it isn't the record of a run: then the files are not ours to delete
     if not overwrite:
-        kind, how = ("a finished", "") if folder / FIGURES in found else ("an unfinished", "continue with --resume, ")
-        raise RunError(f"{folder} contains {kind} run: {how}start over with --overwrite, or {elsewhere}")
+        kind, how = ("a finished", "") if folder / FIGURES in found else ("an unfinished", f"continue with {RESUME}, ")
+        raise RunError(f"{folder} contains {kind} run: {how}start over with {OVERWRITE}, or {ELSEWHERE}")
     for path in [*found, *_later_checkpoints(folder, identity(earlier))]:
         if path.name != LOG:  # the new log replaces it; the folder of a run always has a log
             path.unlink()
@@ -160,7 +178,7 @@ class Run:
             raise RunError(f"Run.path: expected a name inside {self.folder}, got {name!r}")
         return path
 
-    def log(self, step: int, **figures: float) -> None:
+    def log(self, step: int, **figures: SupportsFloat) -> None:
         """Append one line of JSON to `log.jsonl`: the step, then the figures.
 
         It contains no clock time, so equal runs write equal bytes. NaN and infinities, which JSON lacks, are written as
@@ -198,6 +216,38 @@ class Run:
         results = {name: _json_number(as_number(name, value)) for name, value in figures.items()}
         replace(self.path(FIGURES), (json.dumps(results, indent=2, allow_nan=False) + "\n").encode())
         self._lock = None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self._status()})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the arguments, the state, the files, and the last lines of the log."""
+        try:
+            record = read_config(self.folder)
+            facts = {"state": self._status(), **{name: json.dumps(value) for name, value in record["config"].items()}}
+            facts |= {"data": ", ".join(record["data"])}
+        except RunError as error:
+            return html.block(f"Run {self.folder}", note=str(error))
+        log = html.table(*self._last_lines()) if self.path(LOG).exists() else ""
+        files = ", ".join(sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))[:20])
+        return html.block(f"Run {self.folder}", html.facts(facts | {"files": files}), log)
+
+    def _status(self) -> str:
+        if self.path(FIGURES).exists():
+            return "finished"
+        return "interrupted, or still running" if self.path(CHECKPOINT.format("")).exists() else "no checkpoint yet"
+
+    def _last_lines(self) -> tuple[list[str], list[list[str]]]:
+        """The names of the figures in the log, and its last ten lines."""
+        with self.path(LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 20_000))
+            lines = file.read().decode("utf-8", "replace").splitlines()[-10:]
+        figures = []
+        for line in lines:
+            with suppress(ValueError):
+                figures.append(json.loads(line))
+        names = list(dict.fromkeys(name for line in figures for name in line))[:8]
+        return names, [[format_number(line.get(name, ""), 4) for name in names] for line in figures]
 
     def say(self, text: str) -> None:
         """Print a line about this run, unless it is quiet."""

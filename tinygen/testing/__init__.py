@@ -4,8 +4,9 @@
     CASES                             the table: one row for each op of tinygen
     tinygen.testing.strategies        hypothesis strategies: memory layouts, shapes, convolutions (needs tinygen[test])
 
-To read: case.py (what a row is), cases/ (the rows), properties.py (what every op has to have), values.py and
-derivatives.py (how that is measured), battery.py (putting both together), coverage.py (proof that it was done).
+Reading order: case.py (what a row is), cases/ (the rows), properties.py (the properties that every op must have),
+values.py and derivatives.py (how they are measured), battery.py (all of them for one op), coverage.py (how often each
+one was tested).
 """
 
 from tinygen.testing.battery import check_op

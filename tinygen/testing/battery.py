@@ -14,14 +14,14 @@ from tinygen.testing.large import large
 from tinygen.testing.measure import Failure
 from tinygen.testing.properties import PROPERTIES, Property
 
-LARGE = Property("large", large, lambda case: ("*",))  # no count: there may be no way to enlarge a sample
+LARGE = Property("large", large, lambda case: ("*",))  # without a minimum: some samples can't be enlarged
 LARGE_EXAMPLES = 1  # each costs as much as all the small ones
-PATIENCE = 30  # draws per requested example, before a sample is called vacuous
+PATIENCE = 30  # draws per requested example before the samples are refused
 
 
 @dataclass
 class Shown:
-    """How often a property was shown of an argument, and the largest error seen."""
+    """How many examples tested a property for an argument, and the largest error among them."""
 
     examples: int = 0
     worst: float = 0.0
@@ -36,14 +36,14 @@ def check_op(
     seed: int = 0,
     **flags: Any,
 ) -> dict[tuple[str, str], Shown]:
-    """Test an op of your own for all properties that tinygen's own ops are tested for.
+    """Test your own op for all properties that the ops of tinygen are tested for.
 
     `sample(rng)` draws `(arrays, static)`: float64 inputs off kinks and poles, and a dict of keyword arguments.
     `oracle(*arrays, **static)` is the same function in plain NumPy. `flags` are those of `Case`: `linear=("x",)`,
     `exact`, `flat`, `convex`, `view`, `analytic=False` if the oracle can't take complex numbers. Every property that
-    applies is tested with `examples` examples that can fail, for each argument. Returns what was shown, by
-    (property, argument); raises AssertionError at the first example that breaks a property, or when the samples are
-    such that too few could. Samples that broadcast, or have arrays without entries, are tested if there are any.
+    applies is tested for each argument with `examples` examples that can fail. Returns the number of examples and the
+    largest error by (property, argument). Raises AssertionError at the first example that breaks a property, or if too
+    few samples can fail. Broadcast inputs and empty arrays are tested if the samples contain them.
     """
     case = Case(op=op, sample=sample, oracle=oracle, **flags)
     shown = {}
@@ -55,7 +55,7 @@ def check_op(
 
 
 def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:
-    """Try a property of a case until each argument has seen it `examples` times; {} if it does not apply."""
+    """Test a property of a case with `examples` examples per argument; {} if it does not apply."""
     shown = {name: Shown() for name in prop.arguments(case)}
     for i in range(PATIENCE * examples):
         if all(seen.examples >= examples for seen in shown.values()):
@@ -64,14 +64,14 @@ def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Show
     for name, seen in shown.items():
         if seen.examples < examples:
             raise AssertionError(
-                f'{case.name}: "{prop.name}" was shown of {name} only {seen.examples} times in {PATIENCE * examples} '
-                f"draws, not {examples}: the samples are empty, constant or all alike in what this needs"
+                f'{case.name}: "{prop.name}" was tested for {name} by {seen.examples} of {PATIENCE * examples} '
+                f"samples, expected {examples}: draw samples with entries that make this property fail if it is broken"
             )
     return shown
 
 
 def attempt(case: Case, prop: Property, tries: int, seed: int, *, enough: float = math.inf) -> dict[str, Shown]:
-    """Try a property on sample after sample, until `enough` of them have shown something."""
+    """Test a property on up to `tries` samples, until `enough` of them could have failed."""
     shown = {name: Shown() for name in prop.arguments(case)}
     for i in range(tries if shown else 0):
         if all(seen.examples >= enough for seen in shown.values()):

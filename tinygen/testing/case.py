@@ -18,7 +18,7 @@ Static = dict[str, Any]
 
 @dataclass(frozen=True)
 class Waiver:
-    """A property that an op does not have yet, why, and the day on which that stops being an excuse."""
+    """A property that an op does not have yet, the reason, and the day on which the waiver expires."""
 
     property: str
     reason: str
@@ -29,9 +29,9 @@ class Waiver:
 class Case:
     """One op, its inputs, its oracle and its known properties.
 
-    `sample(rng)` gives float64 inputs, at least 1e-3 off every kink and pole, and the keyword arguments to go with
-    them. `oracle(*arrays, **static)` is plain NumPy or SciPy that never calls the op; it takes complex arrays too
-    unless `analytic` is False, so that derivatives can be taken with a complex step. The flags are properties that the
+    `sample(rng)` returns float64 inputs, at least 1e-3 away from every kink and pole, and their keyword arguments.
+    `oracle(*arrays, **static)` is plain NumPy or SciPy that never calls the op. It accepts complex arrays, for complex
+    steps, unless `analytic` is False. The flags are properties that the
     battery tests: `linear` names the arguments in which the op is linear while the others are fixed.
     """
 
@@ -40,17 +40,21 @@ class Case:
     oracle: Callable[..., np.ndarray]
     analytic: bool = True
     linear: tuple[str, ...] = ()
-    exact: bool | Callable[[Arrays, Static], bool] = False  # integers in, integers out, also backwards: no rounding
+    exact: bool | Callable[[Arrays, Static], bool] = (
+        False  # whole numbers give whole numbers, forwards and backwards: no rounding
+    )
     flat: bool = False  # all second derivatives are zero
     added: tuple[str, ...] = ()  # arguments that are only added, as a bias is: their gradient depends on no input
     convex: bool = False  # each output entry is a convex function of all inputs together
     view: bool = False  # the output may share memory with an input
     broadcasts: Callable[[Arrays], bool] | None = None  # whether these inputs are broadcast to each other
-    empty: bool = True  # inputs without entries are legal
+    empty: bool = True  # empty arrays are allowed
     terms: Callable[[Arrays, Static], int] | None = None  # the length of the longest sum, forwards or backwards
-    domain: Callable[..., np.ndarray] | None = None  # which extreme inputs the op is made for, as a mask; None: all
+    domain: Callable[..., np.ndarray] | None = (
+        None  # a mask of the extreme inputs for which the op is defined; None: all
+    )
     waivers: tuple[Waiver, ...] = ()
-    without_torch: str = ""  # why PyTorch has nothing to compare the op with
+    without_torch: str = ""  # why PyTorch has no counterpart
 
     @property
     def name(self) -> str:
@@ -65,7 +69,7 @@ class Case:
 
     @cached_property
     def elementwise(self) -> bool:
-        """Whether each output entry depends only on the input entries of its place, as found by trying it."""
+        """Whether each output entry depends only on the input entries at the same index; found by running the op."""
         arrays, static = self.sample(np.random.default_rng(0))
         if any(isinstance(value, np.ndarray | tuple | list) for value in static.values()):
             return False
@@ -87,7 +91,7 @@ class Case:
         return self.exact(arrays, static) if callable(self.exact) else self.exact
 
     def longest_sum(self, arrays: Arrays, static: Static, size: int) -> int:
-        """K of the rounding bound: how many numbers meet in one, by `terms` or by comparing the sizes."""
+        """K of the rounding bound: the length of the longest sum, from `terms` or from the ratio of the sizes."""
         if self.terms is not None:
             return max(self.terms(arrays, static), 1)
         ratios = [max(a.size, size) / max(min(a.size, size), 1) for a in arrays]

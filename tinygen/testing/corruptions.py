@@ -1,7 +1,7 @@
 """Ten ways to get a derivative rule wrong, for any op: a gradient check must reject each.
 
-`corrupt(op, argument, how)` makes a copy of the op with one rule spoiled. The copy is not registered in `OPS`, and its
-other rules, its value and the ops that its rules call are the true ones.
+`corrupt(op, argument, how)` makes a copy of the op with one wrong rule. The copy is not registered in `OPS`. Its value,
+its other rules and the ops that its rules call are the original ones.
 """
 
 import inspect
@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygen.grad import grad
-from tinygen.op import as_tensors, examining, op, takes_output
+from tinygen.gradcheck.examining import examining
+from tinygen.op import as_tensors, op, takes_output
 from tinygen.tensor import OPS, Tensor, array_of, constant
 from tinygen.testing.case import Arrays, Static
 from tinygen.testing.draws import normal
@@ -68,7 +69,7 @@ def _every_second(g: Tensor) -> np.ndarray:
 
 
 def corrupt(true: Callable[..., Tensor], argument: int, how: str) -> Callable[..., Tensor]:
-    """The op `true` with the rule of one argument spoiled in one of the ways of `CORRUPTIONS`."""
+    """The op `true` with a wrong rule for one argument, as `CORRUPTIONS[how]` describes."""
     rule, given = true.__wrapped__, inspect.getclosurevars(true).nonlocals
     prepare, restore = given["prepare"], given["restore"]
     spoil = CORRUPTIONS[how].spoil
@@ -93,7 +94,7 @@ def corrupt(true: Callable[..., Tensor], argument: int, how: str) -> Callable[..
 
 
 def applies(how: str, true: Callable, argument: int, arrays: Arrays, static: Static, rng: np.random.Generator) -> bool:
-    """Whether the corruption changes anything here: the transposed gradient of a scalar, say, is no wrong one."""
+    """Whether the corruption changes the gradient here: the transpose of a scalar, for example, is right."""
     g, gradients = None, []
     for f in (true, corrupt(true, argument, how)):
         xs = variables(arrays)

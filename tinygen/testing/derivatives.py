@@ -1,7 +1,7 @@
 """Properties of the derivative rules: first and second order, exact adjoints, linearity in the cotangent, kinks.
 
-Each takes a case, one example of it and a generator; returns the error per argument, without those that the
-example can't test; and raises `Failure` beyond its limit.
+Each takes a case, one example of it and a generator; returns the error of each argument that the example can
+test; and raises `Failure` beyond its limit.
 """
 
 import functools
@@ -18,7 +18,7 @@ from tinygen.testing.measure import Failure, dot, evaluate, largest, norm, pull_
 
 
 def order_1(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """The first derivative, against the oracle's complex step (1e-13) or else against differences (1e-10)."""
+    """The first derivative equals the complex step of the oracle (to 1e-13) or differences (to 1e-10)."""
     oracle = (lambda *xs: np.asarray(case.oracle(*xs, **static))) if case.analytic else None
     report = check(
         _function(case, static), *arrays, order=1, seed=_seed(rng), oracle=oracle, float32=False, raises=False
@@ -32,10 +32,10 @@ def order_1(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator
 
 
 def order_2(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """The second derivative, against differences of the first (1e-9); exactly zero if the case is `flat`."""
+    """The second derivative equals differences of the first (to 1e-9); it is exactly zero if the case is `flat`."""
     if case.flat:
         return _no_curvature(case, arrays, static, rng)
-    # Along random directions every wrong entry shows; entry by entry, as one example in four goes, says which it is.
+    # Random directions reveal every wrong entry. Single entries, in one example of four, show which one it is.
     full = FULL if one_in(rng, 4) else 0
     report = check(_function(case, static), *arrays, order=2, seed=_seed(rng), full=full, float32=False, raises=False)
     rows = [row for row in _right(case, arrays, static, report) if row.order == 2]
@@ -51,7 +51,7 @@ def order_2(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator
 
 
 def _function(case: Case, static: Static):
-    """The op with its statics filled in; `check` reads the names of the arguments off the op."""
+    """The op with its settings; `check` takes the names of the arguments from its signature."""
     return functools.partial(case.op, **static)
 
 
@@ -70,7 +70,7 @@ def _right(case: Case, arrays: Arrays, static: Static, report: Report) -> list:
 
 
 def _no_curvature(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """d/dx ⟨J*gy, t⟩ is zero to the bit, for each input and all of them; gy is a variable, so there is a graph."""
+    """d/dx ⟨J*gy, t⟩ is zero to the bit, for each input and all of them; gy is a variable, so that there is a graph."""
     xs = variables(arrays)
     y = case.op(*xs, **static)
     gy = Tensor(normal(rng, y.shape), requires_grad=True)
@@ -78,7 +78,7 @@ def _no_curvature(case: Case, arrays: Arrays, static: Static, rng: np.random.Gen
     found: dict[str, float] = {}
     for i, g in enumerate(gradients):
         if not g.numpy().any():
-            continue  # nothing to differentiate: this example can't fail
+            continue  # a gradient of zeros: this example can't fail
         for second in grad(g, xs, normal(rng, g.shape), retain_graph=True):
             error = largest(second.numpy())
             if error != 0:  # NaN too
@@ -89,13 +89,13 @@ def _no_curvature(case: Case, arrays: Arrays, static: Static, rng: np.random.Gen
 
 
 def adjoint(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """⟨gy, A x⟩ = ⟨A*gy, x⟩ for each argument that the op is linear in, to 1e-14, the others fixed."""
+    """⟨gy, A x⟩ = ⟨A*gy, x⟩ to 1e-14 for each argument in which the op is linear while the others are fixed."""
     gy = normal(rng, evaluate(case, arrays, static).shape)
     return _adjoint(case, arrays, static, gy, limit=1e-14)
 
 
 def exact(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """The same on whole numbers, where nothing is rounded: with no error at all."""
+    """The same with whole numbers, where nothing is rounded: both sides are equal."""
     if not case.is_exact(arrays, static):
         return {}
     whole = tuple(integral(rng, a.shape) for a in arrays)
@@ -108,7 +108,9 @@ def _adjoint(case: Case, arrays: Arrays, static: Static, gy: np.ndarray, *, limi
     for i, (x, gx) in enumerate(zip(arrays, gradients)):
         if case.argument(i) not in case.linear:
             continue
-        at_zero = evaluate(case, (*arrays[:i], np.zeros_like(x), *arrays[i + 1 :]), static)  # affine, if others add
+        at_zero = evaluate(
+            case, (*arrays[:i], np.zeros_like(x), *arrays[i + 1 :]), static
+        )  # not 0 if the other arguments are added
         forwards, backwards = dot(gy, y - at_zero), dot(gx, x)
         scale = norm(gy) * (norm(y) + norm(at_zero)) + norm(gx) * norm(x)
         if scale == 0:
@@ -122,7 +124,7 @@ def _adjoint(case: Case, arrays: Arrays, static: Static, gy: np.ndarray, *, limi
 
 
 def cotangent(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """Each rule is linear in the cotangent, to 1e-14, and sends an exact zero where a zero comes in."""
+    """Each rule is linear in the cotangent, to 1e-14, and returns exact zeros for a cotangent of zeros."""
     y = evaluate(case, arrays, static)
     g, h = normal(rng, y.shape), normal(rng, y.shape)
     (_, from_g), (_, from_h), (_, from_both), (_, from_zero) = (
@@ -142,10 +144,10 @@ def cotangent(case: Case, arrays: Arrays, static: Static, rng: np.random.Generat
 
 
 def subgradient(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """f(z) >= f(x) + ⟨∂f(x), z - x⟩ for a convex op, also where x sits on ties and kinks."""
+    """f(z) >= f(x) + ⟨∂f(x), z - x⟩ for a convex op, also at ties and kinks."""
     if not case.convex:
         return {}
-    at = tuple(np.sign(integral(rng, a.shape)) for a in arrays)  # of -1, 0 and 1 alone: full of ties and kinks
+    at = tuple(np.sign(integral(rng, a.shape)) for a in arrays)  # only -1, 0 and 1: many ties and kinks
     other = tuple(integral(rng, a.shape) for a in arrays)
     weights = rng.uniform(0.5, 1, size=evaluate(case, arrays, static).shape)
     y, gradients = pull_back(case, at, static, weights)

@@ -1,4 +1,4 @@
-"""What samples are made of: shapes, statics and numbers, each from a Generator.
+"""The parts of samples: shapes, settings and numbers, each drawn from a Generator.
 
 Structure (sizes, axes, choices) is drawn one integer at a time, smallest first, so that `strategies.examples` can let
 hypothesis draw those integers and shrink a failing example.
@@ -24,7 +24,7 @@ def one_in(rng: Rng, n: int) -> bool:
 
 
 def shape(rng: Rng, *, least: int = 0, most: int = 3, empty: bool = True) -> Shape:
-    """`least` to `most` axes of 1 to 4 entries; one in four has an axis without any, if `empty`."""
+    """`least` to `most` axes of 1 to 4 entries; one in four has an axis of length 0 if `empty`."""
     ndim = pick(rng, (*range(least, most + 1), *range(max(least, 1), most + 1)))  # scalars half as often as the rest
     sizes = [int(rng.integers(1, 5)) for _ in range(ndim)]
     if empty and sizes and one_in(rng, 4):
@@ -33,7 +33,7 @@ def shape(rng: Rng, *, least: int = 0, most: int = 3, empty: bool = True) -> Sha
 
 
 def narrowed(rng: Rng, whole: Shape) -> Shape:
-    """A shape that broadcasts to `whole`: leading axes missing, others of size 1; in half the draws `whole` itself."""
+    """A shape that broadcasts to `whole`: with fewer axes or axes of size 1; in half the draws it is `whole`."""
     if not one_in(rng, 2):
         return whole
     rest = whole[int(rng.integers(len(whole) + 1)) :]
@@ -41,13 +41,13 @@ def narrowed(rng: Rng, whole: Shape) -> Shape:
 
 
 def broadcast_shapes(rng: Rng, n: int = 2) -> list[Shape]:
-    """Shapes of n inputs that broadcast to one."""
+    """n shapes that broadcast to a common one."""
     whole = shape(rng)
     return [narrowed(rng, whole) for _ in range(n)]
 
 
 def axes(rng: Rng, ndim: int, *, allowed: Sequence[int] | None = None) -> int | tuple[int, ...] | None:
-    """What a reduction takes as `axis`: None, a number, a negative number or a tuple, out of the `allowed` ones."""
+    """A value for the `axis` of a reduction: None, a number, a negative number or a tuple, among the `allowed` axes."""
     among = list(range(ndim)) if allowed is None else list(allowed)
     if len(among) == ndim and not one_in(rng, 4):
         return None if not ndim or one_in(rng, 3) else _signed(rng, pick(rng, among), ndim)
@@ -59,7 +59,7 @@ def _signed(rng: Rng, axis: int, ndim: int) -> int:
 
 
 def index(rng: Rng, whole: Shape) -> Any:
-    """What `getitem` takes for an array of `whole`: half of them repeat an entry, the rest are basic or masks."""
+    """An index for an array of shape `whole`: half of them repeat an entry, the others are basic or masks."""
     kind = pick(rng, ("basic", "repeated", "mask", "repeated", "repeated"))
     if kind == "basic" or not whole:
         return _basic_index(rng, whole)
@@ -74,7 +74,7 @@ def index(rng: Rng, whole: Shape) -> Any:
 
 
 def _repeated(rng: Rng, n: int, count: int) -> np.ndarray:
-    """Indices into n entries, counted from either end, the first of them twice; none into none."""
+    """Positive and negative indices into n entries, the first of them twice; no indices if n is 0."""
     if n == 0:
         return np.zeros(0, int)
     rows = rng.integers(-n, n, size=count)
@@ -99,7 +99,7 @@ UNEQUAL = ((1, 1), (2, 1), (1, 2), (3, 2), (2, 3), (1, 3))  # (height, width), m
 
 
 def counts(rng: Rng, n: int) -> list[int]:
-    """Batch sizes and channels: 1 or 2 each, and one in five draws has one of them 0."""
+    """Batch sizes and channels: 1 or 2 each; in one of five draws one of them is 0."""
     sizes = [int(rng.integers(1, 3)) for _ in range(n)]
     if one_in(rng, 5):
         sizes[int(rng.integers(n))] = 0
@@ -107,7 +107,7 @@ def counts(rng: Rng, n: int) -> list[int]:
 
 
 def window(rng: Rng) -> dict[str, tuple[int, int]]:
-    """How a window moves; stride and dilation, height and width are unequal in more than half the draws."""
+    """The geometry of a window; stride and dilation, height and width differ in more than half the draws."""
     return {
         "kernel_size": pick(rng, UNEQUAL),
         "stride": pick(rng, UNEQUAL),
@@ -117,7 +117,7 @@ def window(rng: Rng) -> dict[str, tuple[int, int]]:
 
 
 def image_size(rng: Rng, form: dict[str, tuple[int, int]]) -> tuple[Shape, Shape]:
-    """A size (H, W) of images on which such a window fits, and how many windows do, (GH, GW)."""
+    """An image size (H, W) that such a window fits, and the numbers of its positions, (GH, GW)."""
     size, outputs = [], []
     for k, s, p, d in zip(form["kernel_size"], form["stride"], form["padding"], form["dilation"]):
         reach, g = d * (k - 1) + 1, int(rng.integers(1, 3))
@@ -139,12 +139,12 @@ def positive(rng: Rng, shape: Shape) -> np.ndarray:
 
 
 def integral(rng: Rng, shape: Shape) -> np.ndarray:
-    """Small whole numbers, so that sums and products of them are exact in floating point, in any order."""
+    """Small whole numbers, so that their sums and products are exact in floating point, in any order."""
     return np.asarray(rng.integers(-4, 5, size=shape), np.float64)
 
 
 def away_from(*kinks: float) -> Callable[[Rng, Shape], np.ndarray]:
-    """Normal numbers, those nearer than 0.05 to a kink pushed off it."""
+    """Normal numbers; those within 0.05 of a kink are moved away from it."""
 
     def draw(rng: Rng, shape: Shape) -> np.ndarray:
         x = normal(rng, shape)
@@ -156,7 +156,7 @@ def away_from(*kinks: float) -> Callable[[Rng, Shape], np.ndarray]:
 
 
 def distinct(rng: Rng, *shapes: Shape) -> list[np.ndarray]:
-    """Arrays that have no two entries, within or among them, nearer to each other than 0.03: no tie, nor nearly one."""
+    """Arrays in which any two entries, of one array or of two, differ by more than 0.03: no ties, nor near ones."""
     sizes = [int(np.prod(s)) for s in shapes]
     n = sum(sizes)
     x = (rng.permutation(n) - n / 2 + rng.uniform(-0.2, 0.2, size=n)) * max(4 / max(n, 1), 0.05)

@@ -1,7 +1,7 @@
-"""The same numbers in every memory layout that NumPy can make: what an op must not depend on.
+"""The same numbers in every memory layout of NumPy: no result may depend on the layout.
 
-Where a layout leaves gaps between the entries, the gaps hold NaN (or a number that is as wrong for integers), so an op
-that reads them shows it.
+Gaps between the entries hold NaN, or for integers the largest number, so that the result of an op that reads them is
+wrong.
 """
 
 from collections.abc import Callable
@@ -26,23 +26,23 @@ def gaps(array: np.ndarray) -> np.ndarray:
 
 
 def negative(array: np.ndarray) -> np.ndarray:
-    """Strides below zero along each axis."""
+    """Negative strides along each axis."""
     return np.array(np.flip(array), order="C")[..., *(slice(None, None, -1),) * array.ndim]
 
 
 def transposed(array: np.ndarray) -> np.ndarray:
-    """The last axis is the one with the largest stride, the others follow in order."""
+    """The last axis has the largest stride; the others follow in order."""
     return np.moveaxis(np.array(np.moveaxis(array, -1, 0), order="C"), 0, -1) if array.ndim else array.copy()
 
 
 def repeated(array: np.ndarray) -> np.ndarray:
-    """Strides of zero: the first slice along each second axis, over and over. The one layout with other numbers."""
+    """Strides of zero: every second axis repeats its first slice. The only layout that changes the numbers."""
     first = tuple(slice(1) if axis % 2 == 0 and n else slice(None) for axis, n in enumerate(array.shape))
     return np.broadcast_to(array[first].copy(), array.shape)
 
 
 def offset(array: np.ndarray) -> np.ndarray:
-    """In the middle of a longer buffer of NaN."""
+    """A view into the middle of a longer buffer of NaN."""
     buffer = np.full(array.size + 6, _wrong(array.dtype), array.dtype)
     view = buffer[3 : 3 + array.size].reshape(array.shape)
     view[...] = array

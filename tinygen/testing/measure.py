@@ -1,4 +1,4 @@
-"""What the properties measure with: an op and its gradients on arrays, scaled errors, the failure that names them."""
+"""Helpers of the properties: an op and its gradients on arrays, scaled errors, and the failure that reports them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from tinygen.grad import grad
-from tinygen.tensor import Tensor, constant
+from tinygen.tensor import Tensor, constant, variable
 from tinygen.testing.case import Arrays, Case, Static
 
 EPS32 = float(np.finfo(np.float32).eps)
 
 
 class Failure(AssertionError):
-    """An op broke a property: which op and argument, by how much, and on which example.
+    """An op lacks a property: which op and argument, the error, and the example.
 
-    The verdict is "wrong", or that of a gradient check which could not tell: "undecided", "kink", "not finite".
+    The verdict is "wrong", or that of a gradient check without a decision: "undecided", "kink", "not finite".
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class Failure(AssertionError):
 
 
 def variables(arrays: Arrays) -> list[Tensor]:
-    """Variables around exactly these arrays, in their own memory layout: `Tensor(array)` would make a C-order copy."""
-    return [constant(a.view(), Tensor(np.zeros(a.shape, a.dtype), requires_grad=True).node) for a in arrays]
+    """Variables that share these arrays in their memory layout: `Tensor(array)` would make a C-order copy."""
+    return [variable(a.view()) for a in arrays]
 
 
 def evaluate(case: Case, arrays: Arrays, static: Static) -> np.ndarray:
@@ -45,7 +45,7 @@ def evaluate(case: Case, arrays: Arrays, static: Static) -> np.ndarray:
 
 
 def pull_back(case: Case, arrays: Arrays, static: Static, gy: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The op's value, and the gradient that the cotangent `gy` sends to each input."""
+    """The op's value, and the gradient of each input for the cotangent `gy`."""
     xs = variables(arrays)
     y = case.op(*xs, **static)
     return y.numpy(), [g.numpy() for g in grad(y, xs, constant(gy.view()))]
@@ -65,7 +65,7 @@ def largest(*arrays: np.ndarray) -> float:
 
 
 def scaled(got: np.ndarray, expected: np.ndarray, *scales: np.ndarray) -> float:
-    """The largest difference, in units of the largest number in sight; NaN anywhere makes it infinite."""
+    """The largest difference, relative to the largest number in all arrays; infinite if there is a NaN."""
     difference = largest(got - expected)
     error = difference / max(largest(expected, *scales), np.finfo(np.float64).tiny)
     return error if np.isfinite(error) else np.inf

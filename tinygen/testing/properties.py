@@ -1,4 +1,4 @@
-"""The battery: every property that an op has to have, and the ops that have to have it."""
+"""All properties that are tested, each with the arguments that must have it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Measure = Callable[[Case, Arrays, Static, np.random.Generator], dict[str, float]
 
 @dataclass(frozen=True)
 class Property:
-    """`measure` tries it on one example; `arguments(case)` names those to test: () if it does not apply."""
+    """`measure` tests one example; `arguments(case)` are the names to test, () if the property does not apply."""
 
     name: str
     measure: Measure

@@ -15,9 +15,9 @@ from tinygen.testing.layouts import LAYOUTS
 
 
 class Drawn(np.random.Generator):
-    """A Generator on a tape of bytes: single integers are read off it, arrays of numbers come from a seed on it.
+    """A Generator that reads a tape of bytes: single integers directly, arrays of numbers from a seed at its start.
 
-    One tape is one choice to hypothesis: it varies all decisions independently, and shrinks each towards its first
+    For hypothesis, one tape is one choice. It varies all decisions independently and shrinks each towards its first
     option.
     """
 
@@ -38,18 +38,18 @@ def _drawn(draw: Callable) -> Drawn:
 
 @st.composite
 def shapes(draw, *, least: int = 0, most: int = 3, empty: bool = True) -> tuple[int, ...]:
-    """`least` to `most` axes of up to 4 entries; one in four has an axis without any, if `empty`."""
+    """`least` to `most` axes of up to 4 entries; one in four has an axis of length 0 if `empty`."""
     return draws.shape(_drawn(draw), least=least, most=most, empty=empty)
 
 
 @st.composite
 def broadcastable_shapes(draw, n: int = 2) -> list[tuple[int, ...]]:
-    """n shapes that broadcast to one, most of them not that one."""
+    """n shapes that broadcast to a common one, most of them smaller."""
     return draws.broadcast_shapes(_drawn(draw), n)
 
 
 def layouts() -> st.SearchStrategy[Callable[[np.ndarray], np.ndarray]]:
-    """Functions that move an array to another memory layout, its numbers unchanged (but by `layouts.repeated`)."""
+    """Functions that copy an array to another memory layout; only `layouts.repeated` changes its numbers."""
     return st.sampled_from(list(LAYOUTS.values()))
 
 
@@ -61,7 +61,7 @@ def arrays(
     numbers: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] = draws.normal,
     dtype: Any = np.float64,
 ) -> np.ndarray:
-    """Arrays in any memory layout, gaps full of NaN; `numbers(rng, shape)` fills them, by default normal ones."""
+    """Arrays in any memory layout, with NaN in the gaps; `numbers(rng, shape)` fills them (normal by default)."""
     rng = _drawn(draw)
     drawn = draw(shapes() if shape is None else shape) if not isinstance(shape, tuple) else shape
     return draw(layouts())(np.asarray(numbers(rng, drawn)).astype(dtype))
@@ -69,7 +69,7 @@ def arrays(
 
 @st.composite
 def conv_forms(draw) -> dict[str, tuple[int, ...]]:
-    """Pairs `kernel_size`, `stride`, `padding`, `dilation`, with an image `size` that they fit and its `outputs`."""
+    """Pairs `kernel_size`, `stride`, `padding`, `dilation`, with a fitting image `size` and its `outputs`."""
     rng = _drawn(draw)
     form = draws.window(rng)
     size, outputs = draws.image_size(rng, form)

@@ -11,7 +11,7 @@ import numpy as np
 from tinygen.errors.arguments import whole
 from tinygen.grad import grad
 from tinygen.io.progress import progress
-from tinygen.io.table import columns
+from tinygen.io.table import columns, paragraphs
 from tinygen.op import DEFINITIONS, trace
 from tinygen.testing.battery import LARGE, LARGE_EXAMPLES, Shown, attempt, show
 from tinygen.testing.case import Case
@@ -22,8 +22,8 @@ from tinygen.testing.properties import PROPERTIES
 
 EXAMPLES = 10  # per op, argument and property
 
-# What an op computes doesn't depend on other ops, its first derivative on the values of those that its rules call, its
-# second on their first derivatives: so an op is to blame if nothing is wrong one level below with any that it calls.
+# The value of an op depends on no other op, its first derivative on the values of the ops that its rules call, its
+# second on their first derivatives. So an op is to blame if all ops that it calls are right one level below.
 VALUE, FIRST, SECOND = 0, 1, 2
 LEVELS = {"value": VALUE, "precision": VALUE, "large": VALUE}
 PLAIN = ("order 1", "order 2")  # are also checked with the plain rule, if a faster one has replaced it
@@ -32,7 +32,7 @@ HEADS = ("op", "argument", "order 1", "order 2", "adjoint", "float32", "worst er
 
 
 class Row(NamedTuple):
-    """One argument of one op: the largest scaled errors seen; None where none could be, as adjoints of a sine."""
+    """One argument of one op: the largest scaled errors; None if there is none, as for the adjoint of a sine."""
 
     op: str
     argument: str
@@ -43,12 +43,12 @@ class Row(NamedTuple):
     worst: float | None
     ok: bool
     why: str  # what is wrong, in full; empty if nothing is
-    calls: str = ""  # the wrong op that this one's rules call, if that is what is wrong
+    calls: str = ""  # the wrong op that the rules of this one call, if that is the cause
     verdict: str = "ok"  # else "wrong", "undecided", "kink" or "not finite"
 
 
 class _Found(NamedTuple):
-    """What the checks of one case have shown: errors by property and argument, and what is wrong, by argument."""
+    """The results of one case: errors by property and argument, and what is wrong by argument."""
 
     errors: dict[str, dict[str, float]]
     why: dict[str, str]
@@ -87,7 +87,7 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
             for argument, seen in shown.items():
                 errors.setdefault(name, {})
                 errors[name][argument] = max(seen.worst, errors[name].get(argument, 0.0))
-        except Exception as error:  # whatever a wrong rule does, the other rows are still wanted
+        except Exception as error:  # a wrong rule may do anything, and the other rows are still needed
             culprit = getattr(error, "argument", "*")
             text = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
             text = f"the plain rule, which ops/backward.py replaces: {text}" if is_plain else text
@@ -172,11 +172,11 @@ def format(rows: list[Row]) -> str:
         result = f"calls {row.calls}" if row.calls else "WRONG" if row.verdict == "wrong" else row.verdict
         cells.append((row.op, row.argument, *numbers, result))
     details = [f"\n{row.op}, argument {row.argument}: {row.why}" for row in rows if not row.ok and not row.calls]
-    return "\n".join([columns(cells), *details, "", verdict(rows)])
+    return "\n".join([columns(cells), *details, "", paragraphs(verdict(rows))])
 
 
 def verdict(rows: list[Row]) -> str:
-    """One line: how many were checked, which are wrong themselves, which only call those, what is left undecided."""
+    """One line: how many were checked, which are wrong, which only call wrong ones, and which are undecided."""
     ops = {row.op for row in rows}
     checked = f"{len(ops)} op{'s' * (len(ops) != 1)}, {len(rows)} argument{'s' * (len(rows) != 1)}"
     wrong = [row for row in rows if row.verdict == "wrong"]

@@ -1,7 +1,7 @@
 """Properties of values: right, of the right shape and type, precise, repeatable, and independent of memory.
 
-Each takes a case, one example of it and a generator; returns the error per argument ("*" for the op as a whole),
-without those that the example can't test; and raises `Failure` beyond its limit.
+Each takes a case, one example of it and a generator; returns the error of each argument that the example can
+test ("*" for the whole op); and raises `Failure` beyond its limit.
 """
 
 import math
@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from tinygen.grad import grad
-from tinygen.op import examining
+from tinygen.gradcheck.examining import examining
 from tinygen.tensor import Tensor
 from tinygen.testing.case import Arrays, Case, Static
 from tinygen.testing.draws import integral, normal
@@ -32,13 +32,13 @@ def value(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) 
 
 
 def types(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """float32 makes float32, float64 makes float64, a mixture float64; each gradient is like its input."""
+    """float32 gives float32, float64 and mixtures give float64; each gradient has the shape and type of its input."""
     f32, f64 = np.dtype(np.float32), np.dtype(np.float64)
     mixtures = [[dtype] * len(arrays) for dtype in (f32, f64)]
     mixtures += [[f32] + [f64] * (len(arrays) - 1)] if len(arrays) > 1 else []
     for dtypes in mixtures:
         inputs = tuple(a.astype(dtype) for a, dtype in zip(arrays, dtypes))
-        expected = static.get("dtype", max(dtypes))  # float32 < float64; an op with a `dtype` makes that
+        expected = static.get("dtype", max(dtypes))  # float32 < float64; an op with a `dtype` returns that
         xs = [Tensor(a, requires_grad=True) for a in inputs]
         y = case.op(*xs, **static)
         if y.dtype != expected:
@@ -53,12 +53,12 @@ def types(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) 
 
 
 def empty(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """Inputs without entries: value, shapes and types as always, and nothing but numbers that someone wrote."""
+    """Empty inputs: value, shapes and types are right, and no result contains uninitialised memory."""
     if all(a.size for a in arrays):
         return {}
     value(case, arrays, static, rng)
     types(case, arrays, static, rng)
-    for dtype in (np.float64, np.float32):  # of which each has kernels of its own
+    for dtype in (np.float64, np.float32):  # each has its own kernels
         inputs = tuple(a.astype(dtype) for a in arrays)
         _, gradients = pull_back(case, inputs, static, normal(rng, evaluate(case, inputs, static).shape).astype(dtype))
         if not all(np.isfinite(g).all() for g in gradients):
@@ -67,7 +67,7 @@ def empty(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) 
 
 
 def broadcast(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """Inputs of different shapes: value, shapes and types as always."""
+    """Inputs of different shapes: value, shapes and types are right."""
     if not case.broadcasts or not case.broadcasts(arrays):
         return {}
     value(case, arrays, static, rng)
@@ -76,7 +76,7 @@ def broadcast(case: Case, arrays: Arrays, static: Static, rng: np.random.Generat
 
 
 def precision(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """float32 is as good as it can be: within 4 √K eps of float64 on the same numbers, K the longest sum."""
+    """float32 is within 4 √K eps of float64 on the same numbers, where K is the length of the longest sum."""
     single = tuple(a.astype(np.float32) for a in arrays)
     double = tuple(a.astype(np.float64) for a in single)
     gy = normal(rng, evaluate(case, double, static).shape).astype(np.float32)
@@ -102,7 +102,7 @@ def repeat(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator)
 
 
 def layout(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """Inputs, array statics and cotangents in any layout: the same to 1e-14; to the bit where integers stay exact."""
+    """The layout of inputs, array settings and cotangents changes results by at most 1e-14, by nothing if `exact`."""
     gy = normal(rng, evaluate(case, arrays, static).shape)
     _compare_layouts(case, arrays, static, gy, limit=1e-14)
     if case.is_exact(arrays, static):
@@ -112,11 +112,12 @@ def layout(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator)
 
 
 def _compare_layouts(case: Case, arrays: Arrays, static: Static, gy: np.ndarray, *, limit: float) -> None:
+    unmoved = pull_back(case, tuple(map(c_order, arrays)), static, c_order(gy))
     for name, lay_out in LAYOUTS.items():
-        views = tuple(lay_out(a) for a in arrays)
-        gy_view = lay_out(gy)
-        y, gradients = pull_back(case, tuple(c_order(v) for v in views), static, c_order(gy_view))
-        moved = with_arrays(static, lay_out) if name != "repeated" else static  # that layout has other numbers
+        views, gy_view = tuple(map(lay_out, arrays)), lay_out(gy)
+        (y, gradients), moved = unmoved, with_arrays(static, lay_out)
+        if name == "repeated":  # it changes the numbers
+            (y, gradients), moved = pull_back(case, tuple(map(c_order, views)), static, c_order(gy_view)), static
         y_view, gradients_view = pull_back(case, views, moved, gy_view)
         names = ["value", *(f"gradient of {case.argument(i)}" for i in range(len(arrays)))]
         for what, expected, got in zip(names, (y, *gradients), (y_view, *gradients_view)):
@@ -127,7 +128,7 @@ def _compare_layouts(case: Case, arrays: Arrays, static: Static, gy: np.ndarray,
 
 
 def memory(case: Case, arrays: Arrays, static: Static, rng: np.random.Generator) -> dict[str, float]:
-    """Nothing of the caller's is written to, kept or handed back, and no result can be written to."""
+    """No array of the caller is written to, kept or returned, and all results are read-only."""
     static, inputs, settings = with_arrays(static, np.copy), [a.copy() for a in arrays], []
     with_arrays(static, lambda a: settings.append(a) or a)
     gy = normal(rng, np.shape(case.oracle(*arrays, **static)))

@@ -1,7 +1,7 @@
-"""Real numbers of 220 digits inside NumPy's object arrays: an oracle in plain NumPy computes with them as with floats.
+"""Real numbers of 220 digits in NumPy's object arrays, with which an oracle in plain NumPy computes as with floats.
 
-`np.exp` and its kin call the method of that name on each entry, and operators and comparisons work as usual. So even
-e⁻³⁰⁰ beside 1, and the square of a subnormal float32, keep their digits. Functions that are not here raise TypeError.
+`np.exp` and similar functions call the method of that name on each entry; operators and comparisons work as usual. So
+1 + e⁻³⁰⁰ and the square of a subnormal float32 keep their digits. Functions without a method here raise TypeError.
 """
 
 import operator
@@ -104,5 +104,5 @@ def derivative(f: Callable, numbers: list[np.ndarray], i: int) -> np.ndarray:
 
 
 def precisely() -> AbstractContextManager:
-    """A context in which wide numbers have their digits."""
+    """A context in which wide numbers keep 220 digits."""
     return localcontext(PRECISION)

@@ -29,8 +29,8 @@ def best_affine_map(seen: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -
     root = np.sqrt(weights / weights.sum())[:, None]
     inputs = np.hstack([seen, np.ones((len(seen), 1))])
     solution = np.linalg.lstsq(root * inputs, root * wanted, rcond=None)[0]
-    answers = inputs @ solution
-    return answers, float(((root * (answers - wanted)) ** 2).sum())
+    outputs = inputs @ solution
+    return outputs, float(((root * (outputs - wanted)) ** 2).sum())
 
 
 # -- the filter --------------------------------------------------------------------------------------------------------
@@ -42,20 +42,20 @@ def test_the_filter_of_erasures_is_the_regression_over_every_mask(features, seed
     masks = np.array(list(itertools.product([0.0, 1.0], repeat=features)))  # (2^D, D)
     chances = np.prod(np.where(masks == 0, share, 1 - share), axis=1)
     seen = (x[:, None] * masks).reshape(-1, features)
-    answers, error = best_affine_map(seen, np.repeat(x, len(masks), axis=0), np.tile(chances, len(x)))
+    outputs, error = best_affine_map(seen, np.repeat(x, len(masks), axis=0), np.tile(chances, len(x)))
     wiener = wiener_filter(x, Erasures(share))
     assert wiener.error == pytest.approx(error, rel=1e-6, abs=1e-9)
-    np.testing.assert_allclose(wiener(seen), answers, rtol=0, atol=1e-6 * (1 + np.abs(x).max()))
+    np.testing.assert_allclose(wiener(seen), outputs, rtol=0, atol=1e-6 * (1 + np.abs(x).max()))
 
 
 @given(*SIZES, st.floats(0.05, 3))
 def test_the_filter_of_noise_is_the_regression_over_points_with_its_covariance(features, seed, sd):
     x = data(7, features, seed)
     seen, wanted = every_pair(x, sd)
-    answers, error = best_affine_map(seen, wanted, np.ones(len(seen)))
+    outputs, error = best_affine_map(seen, wanted, np.ones(len(seen)))
     wiener = wiener_filter(x, GaussianNoise(sd))
     assert wiener.error == pytest.approx(error, rel=1e-6, abs=1e-9)
-    np.testing.assert_allclose(wiener(seen), answers, rtol=0, atol=1e-6 * (1 + np.abs(x).max()))
+    np.testing.assert_allclose(wiener(seen), outputs, rtol=0, atol=1e-6 * (1 + np.abs(x).max()))
     variances = np.linalg.eigvalsh(np.cov(x.T, bias=True).reshape(features, features))
     assert wiener.error == pytest.approx((variances * sd**2 / (variances + sd**2)).sum(), rel=1e-9)
 

@@ -1,8 +1,8 @@
 """The three convolutions: which algorithm each call takes.
 
-In float32 there are fast ones: 3x3 with stride 1 and 3x3 or 4x4 with stride 2 and many channels by `winograd.py`, whole
-vectors of output channels by `direct.py`, transposes to few channels by `scatter.py`; 1x1 is one matrix product. The
-rest goes to `gather.py`.
+`direct.py` serves all. In float32 there are faster ones: `winograd.py` for 3x3 with stride 1 and for 3x3 or 4x4 with
+stride 2, if there are many channels, and `scatter.py` for transposes to few channels. If each window is a pixel, or the
+whole image, they are matrix products.
 
 A transpose is a few convolutions. Output pixel (h, k) meets only the kernel entries (u, v) for which s divides
 h + p - d u and k + p - d v. So the pixels fall into s x s phases, each a small convolution of its own, and no zero is
@@ -11,12 +11,13 @@ multiplied.
 
 import math
 from functools import lru_cache
+from operator import sub
 from typing import Any
 
 import numpy as np
 
 from tinygen.kernels import reference_conv as plain
-from tinygen.kernels.conv import direct, gather, scatter, winograd
+from tinygen.kernels.conv import direct, scatter, winograd
 from tinygen.kernels.copy import contiguous
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.machine.memory import empty
@@ -35,21 +36,23 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     finite takes the plain one. A pixel that is not finite stays within its windows, except in Winograd's algorithm,
     which then returns None.
     """
-    y = _conv2d(x, w, stride, padding, dilation, bias, FLOOR[activation]) if is_finite(w) else None
-    return _plainly(plain.conv2d, x, w, stride, padding, dilation, bias, activation) if y is None else y
+    form = stride, padding, dilation, bias
+    y = _conv2d(x, w, *form, FLOOR[activation]) if x.size and w.size and is_finite(w) else None
+    return _plainly(plain.conv2d, x, w, *form, activation) if y is None else y
 
 
 def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
     form = size, stride, padding, dilation, bias
-    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if is_finite(w) else None
+    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if g.size and w.size and is_finite(w) else None
     return _plainly(plain.conv_transpose2d, g, w, *form, activation) if x is None else x
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
-    w = _conv2d_weight(x, g, kernel_size, stride, padding, dilation)
-    return w if is_finite(w) else _plainly(plain.conv2d_weight, x, g, kernel_size, stride, padding, dilation)
+    form = kernel_size, stride, padding, dilation
+    w = _conv2d_weight(x, g, *form) if x.size and g.size else None
+    return w if w is not None and is_finite(w) else _plainly(plain.conv2d_weight, x, g, *form)
 
 
 def _plainly(convolution, *args):
@@ -60,15 +63,16 @@ def _plainly(convolution, *args):
 def _conv2d(x, w, stride, padding, dilation, bias, floor):
     (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
     bias = np.zeros(o, x.dtype) if bias is None else bias
-    if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
-        return _raised(_of_pixels(x, w[0, 0], bias), floor)
-    if (*stride, *dilation) == (1, 1, 1, 1) and max(padding[0] - kh, padding[1] - kw) < 0:
+    if _are_rows((h, wide), (kh, kw), stride, padding):
+        y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
+        return _raised(y.reshape(n, h // kh, wide // kw, o), floor)
+    if (*stride, *dilation) == (1, 1, 1, 1) and max(map(sub, padding, (kh, kw))) < 0:
         turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # a convolution with stride 1 is the transpose of one, too
         if scatter.fits(x, turned):
             outer = kh - 1 - padding[0], kw - 1 - padding[1]
             size = h + kh - 1 - 2 * outer[0], wide + kw - 1 - 2 * outer[1]
             return _raised(scatter.conv_transpose2d(x, turned, bias, size, stride, outer, dilation), floor)
-    if _ragged(x, o, dilation):
+    if not direct.runs_along_input(x, o, direct.FEW):
         w, bias = _filled(w, 3), _filled(bias, 0)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
         y = winograd.conv2d(x, w, bias, floor, stride[0], padding)
@@ -76,18 +80,19 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
         gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
         y = empty((n, gh, gw, w.shape[3]), x.dtype)
-        _convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
+        direct.convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
     return _first_channels(y, o)
 
 
 def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     n, (kh, kw, c, _) = len(g), w.shape
     bias = np.zeros(c, g.dtype) if bias is None else bias
-    if (kh, kw, *stride, *padding) == (1, 1, 1, 1, 0, 0):
-        return _raised(_of_pixels(g, w[0, 0].T, bias), floor)
+    if _are_rows(size, (kh, kw), stride, padding):
+        x = matmul(np.ascontiguousarray(g).reshape(-1, w.shape[3]), w.reshape(-1, w.shape[3]).T, np.tile(bias, kh * kw))
+        return _raised(x.reshape(n, *size, c), floor)
     if scatter.fits(g, w):
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
-    if _ragged(g, c, dilation):
+    if not direct.runs_along_input(g, c, direct.FEW):
         w, bias = _filled(w, 2), _filled(bias, 0)
     turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
     if winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True):
@@ -99,17 +104,21 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
             extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
+            if not all(extent):
+                continue
             if us.size and vs.size:
                 pixels = (top, left), tuple(stride), extent
                 form = (len(us), len(vs)), (1, 1), (row_padding, column_padding), (row_step, column_step)
-                _convolve(g, turned[us][:, vs], bias, floor, x, pixels, form)
+                direct.convolve(g, turned[us][:, vs], bias, floor, x, pixels, form)
             else:
                 x[:, top :: stride[0], left :: stride[1]] = _raised(bias, floor)  # pixels that no kernel entry reaches
     return _first_channels(x, c)
 
 
 def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
-    (n, gh, gw, o) = g.shape
+    (n, gh, gw, o), c = g.shape, x.shape[3]
+    if gh * gw == 1 and _are_rows(x.shape[1:3], kernel_size, stride, padding):
+        return matmul(np.ascontiguousarray(x).reshape(n, -1).T, g.reshape(n, o)).reshape(*kernel_size, c, o)
     images = max(1, LONGEST // max(1, gh * gw))
     if x.dtype == np.float32 and n > images:
         parts = [
@@ -117,26 +126,14 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
             for i in range(0, n, images)
         ]
         return np.sum(parts, axis=0, dtype=np.float64).astype(x.dtype)
-    if _ragged(x, o, dilation):
-        g = _filled(g, 3)
+    if o == 1 and c > 1 and (*stride, *dilation) == (1, 1, 1, 1) and max(map(sub, padding, kernel_size)) < 0:
+        outer = tuple(k - 1 - p for k, p in zip(kernel_size, padding))  # the same sum, with x and g exchanged
+        return _conv2d_weight(g, x, kernel_size, stride, outer, dilation)[::-1, ::-1].transpose(0, 1, 3, 2)
+    g = g if direct.runs_along_input(x, o, LANES) else _filled(g, 3)
     form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     if winograd.fits(x, kernel_size, o, stride, dilation) and (stride[0] == 1 or 4 in kernel_size):
         return _first_channels(winograd.conv2d_weight(x, g, kernel_size, stride[0], padding), o)
-    if direct.fits(x, g.shape[3], dilation):  # also 3x3 with stride 2, where Winograd's algorithm takes as long
-        return _first_channels(direct.weight(x, g, form), o)
-    return gather.weight(x, g, form)
-
-
-def _convolve(x, w, bias, floor, y, pixels, form):
-    """Write conv2d(x, w) + bias, at least `floor`, to some `pixels` of y, as in `gather.convolve`."""
-    if all(pixels[2]):
-        algorithm = direct if direct.fits(x, w.shape[3], form[3]) else gather
-        algorithm.convolve(x, w, bias, floor, y, pixels, form)
-
-
-def _ragged(x, channels, dilation) -> bool:
-    """Whether to pad `channels` to whole vectors: tiles with some zeros are faster than BLAS without."""
-    return channels > 1 and channels % LANES > 0 and direct.fits(x, LANES, dilation)
+    return _first_channels(direct.weight(x, g, form), o)  # also 3x3 with stride 2: Winograd's algorithm takes as long
 
 
 def _first_channels(y, count) -> Any:
@@ -145,16 +142,19 @@ def _first_channels(y, count) -> Any:
 
 
 def _filled(x, axis):
-    """x, padded with zeros to whole vectors along `axis`."""
+    """x, padded with zeros along `axis` to whole vectors, if they aren't: some zeros cost a tile little."""
+    if x.shape[axis] % LANES == 0:
+        return x
     whole = np.zeros([n + (-n % LANES if i == axis else 0) for i, n in enumerate(x.shape)], x.dtype)
     whole[(slice(None),) * axis + (slice(x.shape[axis]),)] = x
     return whole
 
 
-def _of_pixels(x, matrix, bias):
-    """Where each pixel is a window by itself, a convolution is a matrix product of all pixels."""
-    rows = np.ascontiguousarray(x).reshape(math.prod(x.shape[:3]), x.shape[3])  # (N·H·W, C)
-    return matmul(rows, matrix, bias).reshape(*x.shape[:3], matrix.shape[1])
+def _are_rows(size, kernel_size, stride, padding) -> bool:
+    """Whether the windows of images of `size` lie one after the other: each is a pixel, or the whole image."""
+    if any(padding):
+        return False
+    return tuple(size) == tuple(kernel_size) or (*kernel_size, *stride) == (1, 1, 1, 1)
 
 
 def _raised(x, floor):

@@ -11,7 +11,7 @@ from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, multiply
 from tinygen.kernels.machine.threads import share
-from tinygen.kernels.machine.vectors import LANES, any_array, load, store, transpose
+from tinygen.kernels.machine.vectors import LANES, load, store, transpose
 from tinygen.kernels.machine.window import clear, scratch
 
 
@@ -37,9 +37,9 @@ def _scatter(g, entries, bias, x, form, start, stop):
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = form
     _, gh, gw, o = g.shape
     _, h, w, c = x.shape
-    m, flat, matrix, target = entries.shape[1], any_array(g.reshape(-1)), entries.reshape(-1), x.reshape(-1)
+    m, flat, matrix, target = entries.shape[1], g.reshape(-1), entries.reshape(-1), x.reshape(-1)
     long, zeros = (gw + LANES - 1) // LANES * LANES, np.zeros(m, np.float32)
-    products, turned = scratch(long * m), scratch(m * long)  # of one row of g, (pixels, m) and (m, pixels)
+    products, turned = scratch(x, long * m), scratch(x, m * long)  # of one row of g, (pixels, m) and (m, pixels)
     clear(products, 0, long * m)  # pixels beyond a row stay zero
     # Sums are kept apart by the pixel's place within a stride, so that neighbouring products meet neighbouring sums.
     # What would be left or right of the image has its place too, and is not looked at.
@@ -48,12 +48,12 @@ def _scatter(g, entries, bias, x, form, start, stop):
         shifts[v] = (dw * v - pw) // sw
     left = max(0, -shifts[0])
     width = left + max(max(0, shifts[kw - 1]) + long, (w + sw - 1) // sw)  # some pixels may lie beyond all products
-    sums = scratch(h * c * sw * width)
+    sums = scratch(x, h * c * sw * width)
     for image in range(start, stop):
         clear(sums, 0, h * c * sw * width)
         for i in range(gh):
             at = (image * gh + i) * gw * o
-            multiply(flat, at, (o, 0, 0, 1), (1, 1, o), matrix, 0, zeros, 0, 0, products, 0, m, gw, m)
+            multiply(flat, at, (o, 0, 0, 1), (1, 1, o), matrix, 0, m, zeros, 0, 0, products, 0, m, gw, m)
             for j in range(0, long, LANES):
                 for k in range(0, m, LANES):
                     transpose(products, j * m + k, m, turned, k * long + j, long)

@@ -24,12 +24,12 @@ from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, multiply
 from tinygen.kernels.machine.threads import share
-from tinygen.kernels.machine.vectors import LANES, nothing, total
-from tinygen.kernels.machine.window import clear, scratch
+from tinygen.kernels.machine.vectors import LANES, nothing, store
+from tinygen.kernels.machine.window import scratch
 
 TILES = 56  # of a block with stride 1, four tall tiles: enough rows for fast products, few enough to stay cached
 BUFFER = 1 << 17  # numbers in the 25 matrices of a block with stride 2: half a megabyte
-WEIGHT_TILES = 128  # at most in a block of the weight gradient with stride 2
+GROUP = 128  # output channels of a weight gradient with stride 2 that one thread takes: more sums would leave the cache
 
 
 def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation, *, transposed: bool = False) -> bool:
@@ -47,69 +47,52 @@ def conv2d(x, w, bias, floor, stride, padding):
 
     None if a number is not finite: it would reach all pixels of its tiles.
     """
-    (n, h, wide, c), (kh, kw, _, o), phases = x.shape, w.shape, (0,) * stride
-    y = empty((n, (h + 2 * padding[0] - kh) // stride + 1, (wide + 2 * padding[1] - kw) // stride + 1, o), x.dtype)
-    weights = _transformed(phases, w, turned=False)
-    tiles = TILES if stride == 1 else max(8, BUFFER // (25 * (4 * c + o)))
-    strips, blocks = _blocks(n, y.shape[1], y.shape[2], tiles)
-    checks, form = np.zeros(blocks, x.dtype), (_short(phases, kh, kw), tuple(padding))
-    share(_conv2d, blocks, phases, as_input(x), weights, as_input(bias), floor, y, checks, *form, strips)
-    return y if np.isfinite(checks).all() else None
+    size = [(extent + 2 * p - k) // stride + 1 for extent, p, k in zip(x.shape[1:3], padding, w.shape)]
+    return _made(x, w, bias, floor, size, (stride, 1), tuple(padding), (0, 0))
 
 
 def conv_transpose2d(g, w, bias, floor, size, padding):
     """The transpose with stride 2: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,); or None."""
-    (n, _, _, o), (kh, kw, c, _), phases = g.shape, w.shape, (0, 0)
-    x = empty((n, *size, c), g.dtype)
-    weights = _transformed(phases, w.transpose(0, 1, 3, 2), turned=True)
-    # Rows of a phase: those before the image, which padding cuts off, are made as well.
-    high, wide = ((extent + p + 1) // 2 for extent, p in zip(size, padding))
-    strips, blocks = _blocks(n, high, wide, max(8, BUFFER // (25 * (4 * c + o))))
-    checks, form = np.zeros(blocks, g.dtype), (_short(phases, kh, kw), tuple(padding))
-    share(_conv_transpose2d, blocks, phases, as_input(g), weights, as_input(bias), floor, x, checks, *form, strips)
-    return x if np.isfinite(checks).all() else None
+    return _made(g, w.transpose(0, 1, 3, 2), bias, floor, size, (1, 2), (1, 1), tuple(padding))
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding):
     """The gradient (KH, KW, C, O) of `conv2d`'s w, for x (N, H, W, C) and the gradient g (N, GH, GW, O) of its output.
 
-    With stride 1 each part of the batch has its own sums, which are then added in order: of eight blocks each, because
-    the rounding errors of a longer sum would be too large, or of all blocks in four parts, for four threads. With
-    stride 2 such sums would be too large for a cache: all threads transform a block, then share its 25 products.
+    Each part of the batch has its own sums, which are then added in order. With stride 1 a part is eight blocks, since
+    a longer sum would have too large a rounding error, or there are four parts, for four threads. With stride 2 the
+    sums would be too many for a cache and four parts: there threads share the output channels first.
     """
-    (n, gh, gw, o), c, (kh, kw), phases = g.shape, x.shape[3], kernel_size, (0,) * stride
-    strips, blocks = _blocks(n, gh, gw, TILES if stride == 1 else WEIGHT_TILES)
-    products, w = (7 - stride) ** 2, np.zeros((kh, kw, c, o), x.dtype)
-    if blocks == 0:
-        return w
-    x, g = as_input(x), as_input(g)
-    if stride == 1:
-        sums = empty((max(min(blocks, 4), blocks // 8), products * c * o), x.dtype)
-        share(_sums_of_parts, len(sums), phases, x, g, sums, tuple(padding), strips)
-    else:
-        tall, wide = -(-gh // 4), -(-gw // 4)
-        tiles = strips * wide
-        made, gradients = empty(products * tiles * _pitch(c), x.dtype), empty(products * tiles * o, x.dtype)
-        sums = empty((1, products * 4 * c * o), x.dtype)
-        for first in range(0, n * tall, strips):
-            count = min(strips, n * tall - first)
-            share(_transform, count, phases, x, g, made, gradients, tuple(padding), first, tiles)
-            form = _short(phases, kh, kw), (c, o, tiles, count * wide), first
-            share(_multiply_transposed, products * -(-o // COLUMNS), phases, made, gradients, sums[0], *form)
+    (n, gh, gw, o), c, phases = g.shape, x.shape[3], (0,) * stride
+    strips, blocks = _blocks(n, gh, gw, stride * TILES)
+    group = o if stride == 1 else GROUP
+    groups = -(-o // group)
+    parts = max(min(blocks, 4), blocks // 8) if stride == 1 else min(blocks, -(-4 // groups))
+    sums, w = empty((parts, (7 - stride) ** 2 * stride**2 * c * o), x.dtype), np.empty((*kernel_size, c, o), x.dtype)
+    form = stride, _short(stride, kernel_size), tuple(padding), group
+    share(_weight, parts * groups, phases, as_input(x), as_input(g), sums, form, strips)
     share(restore_weights, stride**2 * c, phases, sums, w)
     return w
 
 
-def _transformed(phases, w: np.ndarray, *, turned: bool) -> np.ndarray:
-    _, _, k, m = w.shape
-    weights = empty((7 - len(phases)) ** 2 * len(phases) ** 2 * k * m, w.dtype)
-    share(transform_weights, k, phases, as_input(w), weights, turned)
-    return weights
+def _made(x, w, bias, floor, size, strides, padding, cut):
+    """The images of `size` that x and w (KH, KW, C, O) make; `strides` are those between pixels of x and between pixels
+    of y, `cut` what is cut off from y."""
+    (n, _, _, c), (kh, kw, _, o), (stride, step) = x.shape, w.shape, strides
+    y, phases, turned = empty((n, *size, o), x.dtype), (0,) * max(strides), step == 2
+    weights = empty((7 - len(phases)) ** 2 * max(strides) ** 2 * c * o, w.dtype)
+    share(transform_weights, c, phases, as_input(w), weights, turned)
+    tiles = TILES if len(phases) == 1 else max(8, BUFFER // (25 * (stride**2 * c + step**2 * o)))
+    high, wide = (-(-(extent + p) // step) for extent, p in zip(size, cut))
+    strips, blocks = _blocks(n, high, wide, tiles)
+    checks, form = np.zeros(blocks * LANES, x.dtype), (strides, _short(max(strides), (kh, kw)), padding, cut)
+    share(_convolve, blocks, phases, as_input(x), weights, as_input(bias), floor, y, checks, form, strips)
+    return y if np.isfinite(checks).all() else None
 
 
-def _short(phases, kh: int, kw: int) -> tuple[bool, bool]:
+def _short(stride: int, kernel_size) -> tuple[bool, bool]:
     """Along which axes the odd phase meets one weight only: the other is zero, and so is one of five products."""
-    return len(phases) == 2 and kh == 3, len(phases) == 2 and kw == 3
+    return stride == 2 and kernel_size[0] == 3, stride == 2 and kernel_size[1] == 3
 
 
 def _blocks(n: int, high: int, wide: int, tiles: int) -> tuple[int, int]:
@@ -123,9 +106,9 @@ def _blocks(n: int, high: int, wide: int, tiles: int) -> tuple[int, int]:
 
 
 @piece
-def _met(phases, p, short, c):
-    """Which channels of all phases plane p of the weights meets: (how many runs, 2C apart, how long each)."""
-    if len(phases) == 1:
+def _met(stride, short, p, c):
+    """Which channels of all phases of x plane p of the weights meets: (how many runs, 2C apart, how long each)."""
+    if stride == 1:
         return 1, c
     even_row, even_column = short[0] and p // 5 == 4, short[1] and p % 5 == 4
     if even_column:
@@ -134,127 +117,78 @@ def _met(phases, p, short, c):
 
 
 @kernel
-def _conv2d(phases, x, weights, bias, floor, y, checks, short, padding, strips, start, stop):
-    (n, h, w, o), c, s, tile_products = y.shape, x.shape[3], len(phases), along_tile(phases) ** 2
-    tall, wide, k = (h + 3) // 4, (w + 3) // 4, s * s * c
-    window, rows = scratch(scratch_size(phases, s, wide, c)), scratch(scratch_size(phases, s, wide, c))
+def _convolve(phases, x, weights, bias, floor, y, checks, form, strips, start, stop):
+    (n, h, w, o), c, tile_products = y.shape, x.shape[3], along_tile(phases) ** 2
+    (stride, step), short, padding, cut = form
+    tall, wide = (h + cut[0] + 4 * step - 1) // (4 * step), (w + cut[1] + 4 * step - 1) // (4 * step)
+    k, m = stride * stride * c, step * step * o
+    size = scratch_size(phases, stride, wide, c)
+    window, rows = scratch(x, size), scratch(x, size)
     # One tile more than needed, so that planes aren't a power of two apart and don't push each other from the cache.
-    plane, out_plane = (strips * wide + 1) * k, (strips * wide + 1) * o
-    products, outputs = scratch(tile_products * plane), scratch(tile_products * out_plane)
+    plane, out_plane = (strips * wide + 1) * k, (strips * wide + 1) * m
+    products, outputs = scratch(x, tile_products * plane), scratch(x, tile_products * out_plane)
     zeros = np.zeros(COLUMNS, x.dtype)
     for block in range(start, stop):
         first, last = block * strips, min((block + 1) * strips, n * tall)
-        to_products(phases, s, x, padding, tall, wide, window, rows, products, plane, k, first, last)
+        to_products(phases, stride, x, padding, tall, wide, window, rows, products, plane, k, first, last)
         for p in range(tile_products):
-            runs, length = _met(phases, p, short, c)
-            for j in range(0, o, COLUMNS):
-                m, to = min(COLUMNS, o - j), p * out_plane + j
+            runs, length = _met(stride, short, p, c)
+            for j in range(0, m, COLUMNS):
+                if step == 2 and o % COLUMNS == 0:
+                    a, b = j // o // 2, j // o % 2
+                    zero = (short[0] and a and p // 5 == 0) or (short[1] and b and p % 5 == 0)
+                    length = 0 if zero else c  # the weights of this phase, turned round, begin with a zero
+                columns, to = min(COLUMNS, m - j), p * out_plane + j
                 for r in range(runs):
-                    before, before_at, before_row = (outputs, to, o) if r else (zeros, 0, 0)
+                    before, before_at, before_row = (outputs, to, m) if r else (zeros, 0, 0)
                     multiply(
                         *(products, p * plane + 2 * r * c, (k, 0, 0, 1), (1, 1, length)),
-                        *(weights, (p * o + j) * k + 2 * r * c * m, before, before_at, before_row),
-                        *(outputs, to, o, (last - first) * wide, m),
+                        *(weights, (p * m + j) * k + 2 * r * c * columns, columns, before, before_at, before_row),
+                        *(outputs, to, m, (last - first) * wide, columns),
                     )
-        check = nothing()
+        check = nothing(y)
         for tile in range((last - first) * wide):
             strip, t = first + tile // wide, tile % wide
-            place = strip // tall, 4 * (strip % tall), 4 * t, 1
-            check += from_products(phases, outputs, out_plane, tile * o, o, bias, floor, y, place)
-        checks[block] = total(check)
+            for phase in range(step * step):
+                row, column = 4 * step * (strip % tall) + phase // step, 4 * step * t + phase % step
+                place = strip // tall, row - cut[0], column - cut[1], step
+                at = (step * step * tile + phase) * o
+                check += from_products(phases, outputs, out_plane, at, o, bias, floor, y, place)
+        store(checks, block * LANES, check)
 
 
 @kernel
-def _conv_transpose2d(phases, g, weights, bias, floor, x, checks, short, padding, strips, start, stop):
-    n, h, w, c = x.shape
-    o, tall, wide = g.shape[3], ((h + padding[0] + 1) // 2 + 3) // 4, ((w + padding[1] + 1) // 2 + 3) // 4
-    window, rows = scratch(scratch_size(phases, 1, wide, o)), scratch(scratch_size(phases, 1, wide, o))
-    plane, out_plane = (strips * wide + 1) * o, (strips * wide + 1) * 4 * c
-    products, outputs, zeros = scratch(25 * plane), scratch(25 * out_plane), np.zeros(COLUMNS, g.dtype)
-    clear(outputs, 0, len(outputs))
-    for block in range(start, stop):
-        first, last = block * strips, min((block + 1) * strips, n * tall)
-        to_products(phases, 1, g, (1, 1), tall, wide, window, rows, products, plane, o, first, last)
-        for p in range(25):
-            for j in range(0, 4 * c, COLUMNS):
-                a, b = j // c // 2, j // c % 2
-                if c % COLUMNS == 0 and ((short[0] and a and p // 5 == 0) or (short[1] and b and p % 5 == 0)):
-                    continue  # the weights of this phase, turned round, begin with a zero: so do its products
-                multiply(
-                    *(products, p * plane, (o, 0, 0, 1), (1, 1, o), weights, (p * 4 * c + j) * o, zeros, 0, 0),
-                    *(outputs, p * out_plane + j, 4 * c, (last - first) * wide, min(COLUMNS, 4 * c - j)),
-                )
-        check = nothing()
-        for tile in range((last - first) * wide):
-            strip, t = first + tile // wide, tile % wide
-            for phase in range(4):
-                row, column = 8 * (strip % tall) + phase // 2 - padding[0], 8 * t + phase % 2 - padding[1]
-                at, place = (4 * tile + phase) * c, (strip // tall, row, column, 2)
-                check += from_products(phases, outputs, out_plane, at, c, bias, floor, x, place)
-        checks[block] = total(check)
-
-
-@kernel
-def _sums_of_parts(phases, x, g, sums, padding, strips, start, stop):
-    """Both factors of the weight gradient with stride 1, block by block, and their products added to a part's sums."""
+def _weight(phases, x, g, sums, form, strips, start, stop):
+    """Both factors of the weight gradient, block by block, and their products added to a part's sums."""
     (n, h, w, o), c, tile_products = g.shape, x.shape[3], along_tile(phases) ** 2
-    tall, wide = (h + 3) // 4, (w + 3) // 4
-    window, rows = scratch(scratch_size(phases, 1, wide, c)), scratch(scratch_size(phases, 1, wide, c))
-    out_window, tiles = scratch(16 * wide * o), strips * wide + 1
-    products, gradients = scratch(tile_products * tiles * c), scratch(tile_products * tiles * o)
-    zeros, parts, blocks = np.zeros(COLUMNS, np.float32), len(sums), (n * tall + strips - 1) // strips
-    for part in range(start, stop):
-        total, going = sums[part], False
+    stride, short, padding, group = form
+    tall, wide, k = (h + 3) // 4, (w + 3) // 4, stride * stride * c
+    # The columns of the products are read, and would share few sets of the cache if rows were a power of two apart.
+    tiles, pitch, size = strips * wide + 1, k + 16 * (stride - 1), scratch_size(phases, stride, wide, c)
+    window, rows, out_window = scratch(x, size), scratch(x, size), scratch(x, 16 * wide * o)
+    products, gradients = scratch(x, tile_products * tiles * pitch), scratch(x, tile_products * tiles * group)
+    zeros, parts, blocks = np.zeros(COLUMNS, x.dtype), len(sums), (n * tall + strips - 1) // strips
+    groups = (o + group - 1) // group
+    for unit in range(start, stop):
+        part, channel, going = unit // groups, unit % groups * group, False
+        total, count = sums[part], min(group, o - channel)
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             first, last = block * strips, min((block + 1) * strips, n * tall)
-            to_products(phases, 1, x, padding, tall, wide, window, rows, products, tiles * c, c, first, last)
+            plane = tiles * pitch
+            to_products(phases, stride, x, padding, tall, wide, window, rows, products, plane, pitch, first, last)
             for strip in range(first, last):
-                to_gradients(phases, g, tall, wide, out_window, gradients, tiles, (strip - first) * wide, strip)
+                tile = (strip - first) * wide
+                to_gradients(phases, g, tall, wide, out_window, gradients, tiles, tile, strip, channel, count)
             for p in range(tile_products):
-                for j in range(0, o, COLUMNS):
-                    to = p * c * o + j
-                    before, before_at, before_row = (total, to, o) if going else (zeros, 0, 0)
-                    multiply(
-                        *(products, p * tiles * c, (1, 0, 0, c), (1, 1, (last - first) * wide)),
-                        *(gradients, (p * o + j) * tiles, before, before_at, before_row, total, to, o, c),
-                        min(COLUMNS, o - j),
-                    )
+                runs, length = _met(stride, short, p, c)
+                for j in range(0, count, COLUMNS):
+                    columns = min(COLUMNS, count - j)
+                    for r in range(runs):
+                        to = (p * k + 2 * r * c) * o + channel + j
+                        before, before_at, before_row = (total, to, o) if going else (zeros, 0, 0)
+                        multiply(
+                            *(products, p * plane + 2 * r * c, (1, 0, 0, pitch), (1, 1, (last - first) * wide)),
+                            *(gradients, (p * count + j) * tiles, columns, before, before_at, before_row),
+                            *(total, to, o, length, columns),
+                        )
             going = True
-
-
-@piece
-def _pitch(c):
-    """The distance between rows of products, 4C numbers and some: their columns are read, and would share few sets of
-    the cache if that were a power of two."""
-    return 4 * c + 16
-
-
-@kernel
-def _transform(phases, x, g, products, gradients, padding, strip, tiles, start, stop):
-    """Both factors of the weight gradient with stride 2 for the rows of tiles strip + start..strip + stop."""
-    (_, h, w, o), c = g.shape, x.shape[3]
-    tall, wide, pitch = (h + 3) // 4, (w + 3) // 4, _pitch(c)
-    window, rows = scratch(scratch_size(phases, 2, wide, c)), scratch(scratch_size(phases, 2, wide, c))
-    out_window = scratch(16 * wide * o)
-    for s in range(start, stop):
-        at, plane = products[s * wide * pitch :], tiles * pitch
-        to_products(phases, 2, x, padding, tall, wide, window, rows, at, plane, pitch, strip + s, strip + s + 1)
-        to_gradients(phases, g, tall, wide, out_window, gradients, tiles, s * wide, strip + s)
-
-
-@kernel
-def _multiply_transposed(phases, products, gradients, sums, short, sizes, going, start, stop):
-    """The panels start..stop of the 25 products (4C, tiles) @ (tiles, O), added to the sums if any went before."""
-    c, o, tiles, count = sizes
-    panels, pitch, zeros = (o + COLUMNS - 1) // COLUMNS, _pitch(c), np.zeros(COLUMNS, np.float32)
-    for unit in range(start, stop):
-        p, j = unit // panels, unit % panels * COLUMNS
-        runs, length = _met(phases, p, short, c)
-        for r in range(runs):
-            to = (p * 4 * c + 2 * r * c) * o + j
-            before, before_at, before_row = (sums, to, o) if going else (zeros, 0, 0)
-            multiply(
-                *(products, p * tiles * pitch + 2 * r * c, (1, 0, 0, pitch), (1, 1, count)),
-                *(gradients, (p * o + j) * tiles, before, before_at, before_row, sums, to, o, length),
-                min(COLUMNS, o - j),
-            )

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
 from tinygen.kernels.machine.microkernel import COLUMNS
-from tinygen.kernels.machine.transform import one_axis, store_all, two_axes
+from tinygen.kernels.machine.transform import store_all, times
 from tinygen.kernels.machine.vectors import LANES, larger, load, nothing, store
 from tinygen.kernels.machine.window import clear, read, scratch
 
@@ -35,11 +35,11 @@ def _matrices(points: tuple[float, ...], taps: int) -> tuple[np.ndarray, np.ndar
 MATRICES = {1: _matrices((0, 0.75, -0.75, 1.5, -1.5), 3), 2: _matrices((0, 0.75, -0.75, 1.5), 2)}
 BT, G, AT = ({n: matrices[i] for n, matrices in MATRICES.items()} for i in range(3))
 
-inputs_to_products = one_axis(BT)
-products_to_outputs = two_axes(AT)
-outputs_to_products = two_axes({n: matrix.T for n, matrix in AT.items()})
-weights_to_products = two_axes(G)
-products_to_weights = two_axes({n: matrix.T for n, matrix in G.items()})
+inputs_to_products = times(BT, axes=1)
+products_to_outputs = times(AT, axes=2)
+outputs_to_products = times({n: matrix.T for n, matrix in AT.items()}, axes=2)
+weights_to_products = times(G, axes=2)
+products_to_weights = times({n: matrix.T for n, matrix in G.items()}, axes=2)
 
 
 @piece
@@ -71,14 +71,14 @@ def to_products(phases, stride, x, padding, tall, wide, window, rows, products, 
         read(x, s // tall, top, -padding[1], window, 0, stride * n, columns)
         for a in range(stride):  # down the columns, all of them at once
             for q in range(a * size, (a + 1) * size, LANES):
-                store_all(rows, (n - 1) * a * size + q, size, inputs_to_products(phases, window, q, stride * size))
+                store_all(rows, (n - 1) * a * size + q, size, inputs_to_products(phases, window, q, (stride * size,)))
         for t in range(wide):
             to = ((s - first) * wide + t) * pitch
             for a in range(stride):
                 for i in range(n):
                     at, here = (n * a + i) * size + 4 * stride * t * c, n * i * plane + to + stride * a * c
                     for q in range(0, stride * c, LANES):  # the phases of a row lie side by side
-                        store_all(products, here + q, plane, inputs_to_products(phases, rows, at + q, stride * c))
+                        store_all(products, here + q, plane, inputs_to_products(phases, rows, at + q, (stride * c,)))
 
 
 @piece
@@ -89,50 +89,30 @@ def from_products(phases, products, plane, at, width, bias, floor, y, place):
     of the pixels, which is finite if they are.
     """
     (image, row, column, step), (_, h, w, o) = place, y.shape
-    flat, begin, check = y.reshape(-1), ((image * h + row) * w + column) * o, nothing()
+    flat, begin, check = y.reshape(-1), ((image * h + row) * w + column) * o, nothing(y)
     down, n = step * w * o, along_tile(phases)
     for q in range(0, width, LANES):
-        values = products_to_outputs(phases, products, at + q, n * plane, plane)
-        to, shift = begin + q, load(bias, q)
-        if 0 <= row < h:
-            check += _put(flat, to, step * o, values[0:4], shift, floor, column, step, w)
-        if 0 <= row + step < h:
-            check += _put(flat, to + down, step * o, values[4:8], shift, floor, column, step, w)
-        if 0 <= row + 2 * step < h:
-            check += _put(flat, to + 2 * down, step * o, values[8:12], shift, floor, column, step, w)
-        if 0 <= row + 3 * step < h:
-            check += _put(flat, to + 3 * down, step * o, values[12:16], shift, floor, column, step, w)
+        values, shift = products_to_outputs(phases, products, at + q, (n * plane, plane)), load(bias, q)
+        for i in range(4):
+            for j in range(4):
+                if 0 <= row + i * step < h and 0 <= column + j * step < w:
+                    store(flat, begin + q + i * down + j * step * o, larger(values[4 * i + j] + shift, floor))
+            check += values[4 * i] + values[4 * i + 3]  # to which all products of the tile's row contribute
     return check
 
 
 @piece
-def _put(a, at, apart, values, shift, floor, column, step, w):
-    """Four pixels, with `shift` added but none below `floor`, where their columns are inside a row of w.
-
-    Returns the sum of the outer two, to which all products of the tile's row contribute.
-    """
-    if 0 <= column < w:
-        store(a, at, larger(values[0] + shift, floor))
-    if 0 <= column + step < w:
-        store(a, at + apart, larger(values[1] + shift, floor))
-    if 0 <= column + 2 * step < w:
-        store(a, at + 2 * apart, larger(values[2] + shift, floor))
-    if 0 <= column + 3 * step < w:
-        store(a, at + 3 * apart, larger(values[3] + shift, floor))
-    return values[0] + values[3]
-
-
-@piece
-def to_gradients(phases, g, tall, wide, window, products, tiles, tile, strip):
-    """A g Aᵀ for one row of tiles, the adjoint of `from_products`: planes of panels (tiles, COLUMNS)."""
+def to_gradients(phases, g, tall, wide, window, products, tiles, tile, strip, channel, count):
+    """A g Aᵀ for one row of tiles and `count` channels from one on, the adjoint of `from_products`: planes of panels
+    (tiles, COLUMNS)."""
     o = g.shape[3]
-    size, plane = 4 * wide * o, tiles * o
+    size, plane = 4 * wide * o, tiles * count
     read(g, strip // tall, 4 * (strip % tall), 0, window, 0, 4, 4 * wide)
     for t in range(wide):
-        for q in range(0, o, LANES):
+        for q in range(0, count, LANES):
             first = q // COLUMNS * COLUMNS
-            to = first * tiles + (tile + t) * min(COLUMNS, o - first) + q - first
-            store_all(products, to, plane, outputs_to_products(phases, window, 4 * t * o + q, size, o))
+            to = first * tiles + (tile + t) * min(COLUMNS, count - first) + q - first
+            store_all(products, to, plane, outputs_to_products(phases, window, 4 * t * o + channel + q, (size, o)))
 
 
 # -- weights, there and back -------------------------------------------------------------------------------------------
@@ -149,7 +129,7 @@ def transform_weights(phases, w, weights, turned, start, stop):
     kh, kw, rows, columns = w.shape
     s, taps = len(phases), 4 - len(phases)
     k, m = (rows, s * s * columns) if turned else (s * s * rows, columns)
-    flat, entries = w.reshape(-1), scratch(taps * taps * LANES)
+    flat, entries = w.reshape(-1), scratch(weights, taps * taps * LANES)
     for row in range(start, stop):
         for phase in range(s * s):
             for q in range(0, columns, LANES):
@@ -164,7 +144,7 @@ def transform_weights(phases, w, weights, turned, start, stop):
                 i, j = (row, phase * columns + q) if turned else (phase * rows + row, q)
                 panel = j // COLUMNS * COLUMNS
                 to = panel * k + i * min(COLUMNS, m - panel) + j - panel
-                store_all(weights, to, k * m, weights_to_products(phases, entries, 0, taps * LANES, LANES))
+                store_all(weights, to, k * m, weights_to_products(phases, entries, 0, (taps * LANES, LANES)))
 
 
 @kernel
@@ -173,7 +153,7 @@ def restore_weights(phases, sums, w, start, stop):
     kh, kw, c, o = w.shape
     s, taps, n = len(phases), 4 - len(phases), along_tile(phases)
     flat, size = w.reshape(-1), s * s * c * o
-    products, entries = scratch(n * n * LANES), scratch(taps * taps * LANES)
+    products, entries = scratch(w, n * n * LANES), scratch(w, taps * taps * LANES)
     for row in range(start, stop):
         phase = row // c
         for q in range(0, o, LANES):
@@ -182,7 +162,7 @@ def restore_weights(phases, sums, w, start, stop):
                 for part in range(1, len(sums)):
                     total = total + load(sums[part], p * size + row * o + q)
                 store(products, p * LANES, total)
-            store_all(entries, 0, LANES, products_to_weights(phases, products, 0, n * LANES, LANES))
+            store_all(entries, 0, LANES, products_to_weights(phases, products, 0, (n * LANES, LANES)))
             for i in range(taps):
                 for j in range(taps):
                     u, v = s * i + phase // s, s * j + phase % s

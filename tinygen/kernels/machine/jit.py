@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import extending, njit, types
+from numba import extending, njit
 from numba.extending import overload, register_jitable
 
 from tinygen.kernels.machine.numba_internals import Inlined, keep_on_disk
@@ -20,7 +20,7 @@ FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
 intrinsic: Any = extending.intrinsic  # its own type would include the typing context, which numba passes
 
 
-def compiled(**options) -> Callable[[Callable], Any]:
+def compiled_with(**options) -> Callable[[Callable], Any]:
     """The decorator that compiles a function, or finds it on disk if no file of the kernels has changed since."""
 
     def decorate(function):
@@ -33,7 +33,7 @@ def compiled(**options) -> Callable[[Callable], Any]:
     return decorate
 
 
-kernel = compiled(fastmath=FASTMATH)
+kernel = compiled_with(fastmath=FASTMATH)
 
 # For the inner parts of a kernel, which make no arrays: reference counts at every call would take longer than their
 # arithmetic.
@@ -47,33 +47,15 @@ INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 piece = register_jitable(fastmath=FASTMATH, **INNER)
 
 
-def machine_code(plain: Callable, **options) -> Callable:
+def machine_code(plain: Callable) -> Callable:
     """The decorator for an intrinsic that replaces the function `plain` within kernels."""
 
     def decorate(typing: Callable) -> Callable:
         code: Any = intrinsic(typing)
-        overload(plain, **(options or {"jit_options": INNER}))(lambda *arguments: lambda *arguments: code(*arguments))
+        overload(plain, jit_options=INNER)(lambda *arguments: lambda *arguments: code(*arguments))
         return code
 
     return decorate
-
-
-def whole_registers():
-    """Within a kernel: its vectors fill the largest registers. LLVM by itself leaves half of each AVX-512 one empty."""
-
-
-@overload(whole_registers, inline="always")
-def _compiled_whole_registers():
-    return lambda: _whole_registers()
-
-
-@intrinsic
-def _whole_registers(typing_context):
-    def code(context, builder, signature, arguments):
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows no attribute with a value
-        return context.get_dummy_value()
-
-    return types.void(), code
 
 
 def as_input(array: np.ndarray) -> np.ndarray:

@@ -5,70 +5,55 @@ multiplies instead of waiting for memory. The innermost loop is put together by 
 compiler keeps the sums in registers by itself.
 """
 
-from typing import Any
-
+import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import overload
 
-from tinygen.kernels.machine.jit import INNER, intrinsic, piece
+from tinygen.kernels.machine.jit import machine_code, piece
 from tinygen.kernels.machine.numba_internals import cgutils
-from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTOR, WIDE, address, everywhere, load, store, vector_at
+from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTORS, WIDE, address, everywhere, load, store, vector_at
 
+FLOAT32 = np.dtype(np.float32)
 COLUMNS = 2 * LANES
-# Rows of a tile: with two vectors each, the sums of a tall one fill nearly all registers.
+# Rows of a tile: with two vectors of float32 each, the sums of a tall one fill nearly all registers.
 TALL = 14 if WIDE else 6
 ROWS = 8 if WIDE else 4
+TILES = dict.fromkeys([(TALL, 2), (ROWS, 2), (7 if WIDE else 4, 2), (4, 2), (3, 2), (1, 2), (ROWS, 1), (1, 1)])
 
 
 @piece
-def multiply(x, x_at, walk, sizes, w, w_at, start, start_at, start_row, y, y_at, y_row, n, m):
-    """y (N, M) = start + x (N, K) @ w (K, M), all float32 in flat arrays, each from its `at` on; LANES divides M.
+def multiply(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row, n, m):
+    """y (N, M) = start + x (N, K) @ w (K, M), all in flat arrays of one type, each from its `at` on; LANES divides M.
 
     The K numbers of a row of x are (groups, runs, count) = `sizes`, and number (p, q, j) of row i is entry x_at +
     i · walk[0] + p · walk[1] + q · walk[2] + j · walk[3]: so the windows of an image are read in place, and so is a
-    transpose. w is contiguous. Row i of y begins at y_at + i · y_row, and of start likewise: with `start_row` 0 all
-    rows start alike. A sum runs in the order of w, whatever rows are asked for together.
+    transpose. Row i of w begins at w_at + i · w_row, and of y and start likewise: with `start_row` 0 all rows start
+    alike. A sum runs in the order of w, whatever rows are asked for together.
     """
-    # Images are often 28 pixels wide, or 14, or 7; but the sums of seven rows don't fit into the fewer registers.
-    height = TALL if n % TALL == 0 else 7 if WIDE and n % 7 == 0 and n % ROWS else ROWS
-    for j in range(0, m, COLUMNS):
-        wide = j + COLUMNS <= m
+    columns = COLUMNS if x.dtype == FLOAT32 else LANES  # which is two registers of float64
+    for j in range(0, m, columns):
+        vectors = 2 if j + COLUMNS <= m and columns == COLUMNS else 1
+        height = ROWS
+        if vectors == 2:  # images are often 28 pixels wide, or 14, or 7; seven rows don't fill the fewer registers
+            height = TALL if n % TALL == 0 else 7 if WIDE and n % 7 == 0 and n % ROWS else ROWS
         i = 0
         while i < n:
             left = n - i
-            if not wide:
-                rows = ROWS if left >= ROWS else 1
-            elif not WIDE and left >= TALL + ROWS:
+            if not WIDE and vectors == 2 and left >= TALL + ROWS:
                 rows = TALL
             elif left >= height:
                 rows = height
-            elif start_row == 0 and n >= height:
+            elif start_row == 0 and n >= height and left > 1:
                 i, rows = n - height, height  # some rows once more, which is cheaper than one by one
             else:
-                rows = 4 if left >= 4 else 3 if left == 3 else 1
+                rows = 1 if vectors == 1 else 4 if left >= 4 else 3 if left == 3 else 1
             at, before, to = x_at + i * walk[0], start_at + i * start_row + j, y_at + i * y_row + j
-            if not wide and rows == ROWS:
-                tile(ROWS, 1, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif not wide:
-                tile(1, 1, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif rows == TALL:
-                tile(TALL, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif rows == ROWS:
-                tile(ROWS, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif WIDE and rows == 7:
-                tile(7, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif WIDE and rows == 4:  # else that is ROWS
-                tile(4, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            elif rows == 3:
-                tile(3, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
-            else:
-                tile(1, 2, x, at, walk, sizes, w, w_at + j, m, start, before, start_row, y, to, y_row)
+            tile(rows, vectors, x, at, walk, sizes, w, w_at + j, w_row, start, before, start_row, y, to, y_row)
             i += rows
 
 
 def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
-    """`multiply` for a few rows and `vectors` vectors of columns; both numbers are literals in the call."""
+    """`multiply` for a few rows and `vectors` vectors of columns: one of TILES."""
     groups, runs, count = sizes
     for r in range(rows):
         for v in range(0, vectors * LANES, LANES):
@@ -80,27 +65,31 @@ def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, s
             store(y, y_at + r * y_row + v, total)
 
 
-@overload(tile, prefer_literal=True, jit_options=INNER)
-def _compiled_tile(rows, vectors, *arguments):
-    code = _machine_tile(rows.literal_value, vectors.literal_value)
-    return lambda rows, vectors, *arguments: code(*arguments)
+@machine_code(tile)
+def _tile(
+    typing_context, rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row
+):
+    def generate(context, builder, signature, args):
+        number, end = builder.add(builder.shl(args[1], args[1].type(8)), args[0]), builder.append_basic_block()
+        choice = builder.switch(number, end)
+        for rows, vectors in TILES:
+            block = builder.append_basic_block()
+            choice.add_case(vectors << 8 | rows, block)
+            builder.position_at_end(block)
+            _generate(rows, vectors, context, builder, signature.args[2:], args[2:])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    n = types.intp
+    arguments = n, n, x, n, types.UniTuple(n, 4), types.UniTuple(n, 3), w, n, n, start, n, n, y, n, n
+    return types.void(*arguments), generate
 
 
-def _machine_tile(rows: int, vectors: int) -> Any:
+def _generate(rows, vectors, context, builder, kinds, args):
     """`tile` as machine code: rows · vectors sums in registers, and the loops around what is done with them."""
-
-    @intrinsic
-    def code(typing_context, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
-        n = types.intp
-        arguments = x, n, types.UniTuple(n, 4), types.UniTuple(n, 3), w, n, n, start, n, n, y, n, n
-        return types.void(*arguments), lambda *code: _generate(rows, vectors, *code)
-
-    return code
-
-
-def _generate(rows, vectors, context, builder, signature, args):
     x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row = args
-    x_type, w_type, start_type, y_type = (signature.args[i] for i in (0, 4, 7, 10))
+    x_type, w_type, start_type, y_type = (kinds[i] for i in (0, 4, 7, 10))
     x_row, x_group, x_run, x_step = (builder.extract_value(walk, i) for i in range(4))
     groups, runs, count = (builder.extract_value(sizes, i) for i in range(3))
     cells = [(r, v) for r in range(rows) for v in range(vectors)]
@@ -116,7 +105,8 @@ def _generate(rows, vectors, context, builder, signature, args):
     w_first = address(context, builder, w_type, w, w_at)
     start_first = address(context, builder, start_type, start, start_at)
     y_first = address(context, builder, y_type, y, y_at)
-    sums = {cell: cgutils.alloca_once(builder, VECTOR) for cell in cells}  # LLVM makes registers of these
+    vector = VECTORS[y_type.dtype]
+    sums = {cell: cgutils.alloca_once(builder, vector) for cell in cells}  # LLVM makes registers of these
     for r, v in cells:
         place = vector_at(builder, on(start_first, (r, start_row), (v, number(LANES))))
         builder.store(builder.load(place, align=4), sums[r, v])
@@ -144,7 +134,6 @@ def _generate(rows, vectors, context, builder, signature, args):
     for r, v in cells:
         place = vector_at(builder, on(y_first, (r, y_row), (v, number(LANES))))
         builder.store(builder.load(sums[r, v]), place, align=4)
-    return context.get_dummy_value()
 
 
 def _never_unrolled(module, branch):

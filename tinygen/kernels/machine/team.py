@@ -3,7 +3,7 @@
 A job is a slot in memory, with a gate that counts who is inside. The caller writes the addresses of the kernel and its
 arguments to the slot and opens the gate. A worker that finds the gate open enters, takes parts until none is left, and
 leaves. The caller takes parts too, closes the gate when none is left, and waits until all workers are outside. No
-thread is woken and no lock is taken on the way.
+thread has to be woken, and none waits for a lock: a caller that finds the slot busy does its job alone.
 """
 
 import os
@@ -14,16 +14,17 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from tinygen.kernels.machine.jit import UNCOUNTED, compiled, intrinsic
+from tinygen.kernels.machine.jit import UNCOUNTED, compiled_with, intrinsic
 from tinygen.kernels.machine.numba_internals import BODY, Dispatcher, body_of, cgutils
 
-# The entries of a slot. Those that several threads write to are apart, each on a cache line of its own.
+# The entries of a slot. Several threads write to the gate, to the number of the next part and to the two flags: these
+# are on three cache lines of their own.
 GATE, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
 OPEN = 1 << 32  # added to the gate, which counts the workers inside
 SPINS = 1 << 17  # before a worker parks: some tenths of a millisecond, as between two ops of a model
 SPINS_PER_YIELD = 1 << 9  # after which a thread offers the processor to others, which may be the ones it waits for
 
-machine = compiled(**UNCOUNTED)
+machine = compiled_with(**UNCOUNTED)
 
 
 def new_slot() -> np.ndarray:
@@ -176,7 +177,7 @@ def work(slot, most_spins):
 
 
 @cache
-def shared(kernel):
+def for_team(kernel):
     """The kernel as `f(slot, start, stop, parts, *arguments)`, its blocks shared with the workers of the slot.
 
     None if it isn't compiled: threads in plain Python would only wait for each other.
@@ -189,7 +190,7 @@ def shared(kernel):
     place = dict(co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno)
     function = FunctionType(_share_its_kernel.__code__.replace(**place), names, f"share_{origin.__name__.lstrip('_')}")
     function.__module__, function.__qualname__ = origin.__module__, function.__name__
-    return compiled()(function)
+    return compiled_with()(function)
 
 
 its_kernel = None

@@ -14,28 +14,24 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that numba's np.dot calls
 from threadpoolctl import ThreadpoolController
 
-from tinygen.kernels.machine.team import SPINS, new_slot, shared, work
+from tinygen.kernels.machine.team import SPINS, for_team, new_slot, work
 
 MOST_THREADS = 1024  # starting a million would take the machine down
 LEAST = 1 << 12  # numbers in a block of rows
-PARTS = 4  # for each thread: if the system delays one, the others do the rest
+PARTS_PER_THREAD = 4  # if the system delays one, the others do the rest
 
 
 def share(kernel: Callable, blocks: int, *args) -> None:
-    """Call `kernel(*args, start, stop)` so that each block is done once; raises MemoryError if it fails.
-
-    A kernel that calls BLAS needs `one_blas_thread` around it.
-    """
-    together = shared(kernel)
+    """Call `kernel(*args, start, stop)` so that each block is done once; raises MemoryError if it fails."""
+    together = for_team(kernel)
     if together is None:
         kernel(*args, 0, blocks)
         return
     threads = num_threads() if blocks > 1 else 1
     slot = _team(threads - 1).woken() if threads > 1 else ALONE
-    if together(slot, 0, blocks, min(PARTS * threads, blocks), *args):
+    if together(slot, 0, blocks, min(PARTS_PER_THREAD * threads, blocks), *args):
         raise MemoryError(f"{kernel.__name__}: expected memory for its scratch arrays, got none: free some memory")
 
 
@@ -113,8 +109,8 @@ class _Blas:
     def __init__(self):
         self.lock = threading.Lock()
         self.inside = 0
-        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        self.before: list[int] = []
+        self.libraries = ThreadpoolController().select(user_api="blas")
+        self.limit: Any = None
 
 
 @cache
@@ -128,9 +124,7 @@ def one_blas_thread() -> Iterator[None]:
     blas = _blas(os.getpid())
     with blas.lock:
         if blas.inside == 0:
-            blas.before = [library.get_num_threads() for library in blas.libraries]
-            for library in blas.libraries:
-                library.set_num_threads(1)
+            blas.limit = blas.libraries.limit(limits=1)
         blas.inside += 1
     try:
         yield
@@ -138,8 +132,7 @@ def one_blas_thread() -> Iterator[None]:
         with blas.lock:
             blas.inside -= 1
             if blas.inside == 0:
-                for library, count in zip(blas.libraries, blas.before):
-                    library.set_num_threads(count)
+                blas.limit.restore_original_limits()
 
 
 if hasattr(os, "register_at_fork"):

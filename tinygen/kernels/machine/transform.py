@@ -1,60 +1,54 @@
 """Small constant matrices times vectors, as straight-line code without the terms that are zero.
 
-`one_axis` and `two_axes` make functions for kernels from a matrix M: M x for the vectors x that lie `step` apart in an
-array, and M X Mᵀ for a square of vectors. `store_all` writes their results.
+`times` makes functions for kernels from a matrix M: M x for vectors x in an array, or M X Mᵀ for a square of vectors.
+`store_all` writes their results.
 """
 
 import numpy as np
 from numba import types
 
 from tinygen.kernels.machine.jit import machine_code
+from tinygen.kernels.machine.numba_internals import cgutils
 from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTOR, lanes, load, place, store
 
 
-def one_axis(matrices: dict[int, np.ndarray]):
-    """A function (form, array, at, step) -> tuple of vectors, with M = matrices[len(form)] known to the compiler."""
+def times(matrices: dict[int, np.ndarray], axes: int):
+    """A function (form, array, at, steps) -> M x, or M X Mᵀ row by row if `axes` is 2, as a tuple of vectors.
 
-    def product(form, array, at, step):
+    M is matrices[len(form)], which the compiler knows. The vectors of x begin at entry `at` and are steps[0] apart;
+    those of X are steps[0] apart down a column and steps[1] along a row.
+    """
+
+    def product(form, array, at, steps):
         matrix = matrices[len(form)]
-        vectors = [load(array, at + i * step) for i in range(matrix.shape[1])]
-        return tuple((matrix @ vectors).astype(np.float32))
+        x = np.empty((*[matrix.shape[1]] * axes, LANES), np.float32)
+        for index in np.ndindex(x.shape[:-1]):
+            x[index] = load(array, at + sum(i * step for i, step in zip(index, steps)))
+        for axis in range(axes):
+            x = np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
+        return tuple(x.astype(np.float32).reshape(-1, LANES))
 
     @machine_code(product)
-    def code(typing_context, form, array, at, step):
+    def code(typing_context, form, array, at, steps):
         matrix = matrices[form.count]
 
         def generate(context, builder, signature, args):
-            _, data, first, distance = args
-            vectors = [_load(context, builder, array, data, first, (i, distance)) for i in range(len(matrix.T))]
-            return context.make_tuple(builder, signature.return_type, _times(builder, matrix, vectors))
+            _, data, first, distances = args
+            down, *right = cgutils.unpack_tuple(builder, distances)
 
-        return types.UniTuple(lanes, len(matrix))(form, array, types.intp, types.intp), generate
+            def column(*places):
+                steps = [[(i, down), *places] for i in range(len(matrix.T))]
+                entries = [place(context, builder, array, data, first, *each) for each in steps]
+                return _times(builder, matrix, [builder.load(entry, align=4) for entry in entries])
 
-    return product
-
-
-def two_axes(matrices: dict[int, np.ndarray]):
-    """A function (form, array, at, row, column) -> M X Mᵀ as a tuple, row by row; X has vectors `column` apart."""
-
-    def product(form, array, at, row, column):
-        matrix = matrices[len(form)]
-        n = matrix.shape[1]
-        square = np.array([[load(array, at + i * row + j * column) for j in range(n)] for i in range(n)])
-        return tuple(np.einsum("ai,bj,ijq->abq", matrix, matrix, square).astype(np.float32).reshape(-1, LANES))
-
-    @machine_code(product)
-    def code(typing_context, form, array, at, row, column):
-        matrix = matrices[form.count]
-
-        def generate(context, builder, signature, args):
-            _, data, first, down, right = args
-            n = range(len(matrix.T))
-            square = [[_load(context, builder, array, data, first, (i, down), (j, right)) for i in n] for j in n]
-            columns = [_times(builder, matrix, vectors) for vectors in square]
-            rows = [_times(builder, matrix, [vectors[a] for vectors in columns]) for a in range(len(matrix))]
+            if axes == 1:
+                return context.make_tuple(builder, signature.return_type, column())
+            columns = [column((j, right[0])) for j in range(len(matrix.T))]
+            rows = [_times(builder, matrix, list(row)) for row in zip(*columns)]
             return context.make_tuple(builder, signature.return_type, [vector for row in rows for vector in row])
 
-        return types.UniTuple(lanes, len(matrix) ** 2)(form, array, *[types.intp] * 3), generate
+        result = types.UniTuple(lanes[types.float32], len(matrix) ** axes)
+        return result(form, array, types.intp, types.UniTuple(types.intp, axes)), generate
 
     return product
 
@@ -75,10 +69,6 @@ def _store_all(typing_context, array, at, step, values):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, values), generate
-
-
-def _load(context, builder, array_type, array, at, *steps):
-    return builder.load(place(context, builder, array_type, array, at, *steps), align=4)
 
 
 def _times(builder, matrix: np.ndarray, vectors: list) -> list:

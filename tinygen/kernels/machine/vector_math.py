@@ -7,22 +7,40 @@ polynomials are minimax fits (`tools/fit_polynomials.py` finds them); every func
 place, for every float: NaN stays NaN, overflow is infinite, underflow gradual.
 """
 
+import math
+
 import numpy as np
 from numba.extending import register_jitable
 
-from tinygen.kernels.machine.jit import INNER, compiled
+from tinygen.kernels.machine.jit import INNER, compiled_with
 
 # No `reassoc`: k·high + k·low must not become k·(high + low), whose rounding the two halves are there to avoid.
 EXACT = {"contract", "nsz"}
 exact = register_jitable(fastmath=EXACT, **INNER)
-exact_kernel = compiled(fastmath=EXACT)
+exact_kernel = compiled_with(fastmath=EXACT)
 f32, i32 = np.float32, np.int32  # a number without one of these would make the arithmetic twice as wide
+
+
+def float32s(*numbers: float) -> tuple:
+    return tuple(map(f32, numbers))
+
+
+@exact
+def polynomial(x, coefficients):
+    """Its value at x, by Horner's rule; the coefficient of the highest power comes first."""
+    y = coefficients[0]
+    for c in coefficients[1:]:
+        y = y * x + c
+    return y
+
 
 # -- exp ---------------------------------------------------------------------------------------------------------------
 
 LOG2_E = f32(1.4426950408889634)
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)  # the first has 10 bits, so k times it is exact
 ROUNDER, ROUNDER_BITS = f32(3 << 22), i32(0x4B400000)  # so large a float has no fraction: adding it rounds
+EXPM1 = float32s(1.39012911e-3, 8.363147014e-3, 4.166685337e-2, 1.666657728e-1, 4.999999955e-1)
+REMAINDER = float32s(*(2 / math.factorial(k) for k in range(12, 2, -1)))
 
 
 @exact
@@ -36,12 +54,7 @@ def _split(high, low):
 @exact
 def _expm1_near_0(f):
     """e^f - 1 for |f| <= ½ ln 2."""
-    q = f32(1.39012911e-3)
-    q = q * f + f32(8.363147014e-3)
-    q = q * f + f32(4.166685337e-2)
-    q = q * f + f32(1.666657728e-1)
-    q = q * f + f32(4.999999955e-1)
-    return q * f * f + f
+    return polynomial(f, EXPM1) * f * f + f
 
 
 @exact
@@ -67,21 +80,17 @@ def exp(x):
 def exp_remainder(x):
     """e^x - 1 - x, near 0 by its series x²/2! + x³/3! + ... + x¹²/12!, where differences lose their digits."""
     near = f32(-1) if x < f32(-1) else f32(1) if x > f32(1) else x
-    r = f32(4.175351398e-09)
-    r = r * near + f32(5.010421677e-08)
-    r = r * near + f32(5.511463845e-07)
-    r = r * near + f32(5.511463845e-06)
-    r = r * near + f32(4.960317460e-05)
-    r = r * near + f32(3.968253968e-04)
-    r = r * near + f32(2.777777778e-03)
-    r = r * near + f32(1.666666667e-02)
-    r = r * near + f32(8.333333333e-02)
-    r = r * near + f32(3.333333333e-01)
-    r = f32(0.5) * near * near * (r * near + f32(1))
+    r = f32(0.5) * near * near * (polynomial(near, REMAINDER) * near + f32(1))
     return r if abs(x) <= f32(1) else exp(x) - f32(1) - (f32(89) if x > f32(89) else x)  # there e^x is infinite
 
 
 # -- what is made of it ------------------------------------------------------------------------------------------------
+
+LOG1P = float32s(5.246293574e-4, 2.205862648e-3, 1.250238304e-2, 8.333329993e-2)
+NORMAL = float32s(
+    *(5.451355027e-5, -1.993897395e-4, -9.472222343e-4, 1.013508755e-3, 6.936854643e-3),
+    *(-1.046151832e-2, -4.725801750e-2, 2.300176303e-1, -5.093321735e-1, 7.290836926e-1),
+)
 
 
 @exact
@@ -94,12 +103,17 @@ def sigmoids(x):
 
 
 @exact
-def tanh(x):
-    """m/(m + 2) with m = e^2|x| - 1 = 2^k (e^f - 1) + (2^k - 1), which keeps its digits near 0."""
-    a = f32(10) if abs(x) > f32(10) else abs(x)  # tanh 10 is 1 to a float32
-    k, f = _split(f32(2) * a, f32(0))
+def expm1(x):
+    """e^x - 1 = 2^k (e^f - 1) + (2^k - 1), which keeps its digits near 0, for |x| <= 80."""
+    k, f = _split(x, f32(0))
     scale = _two_to(k)
-    m = scale * _expm1_near_0(f) + (scale - f32(1))
+    return scale * _expm1_near_0(f) + (scale - f32(1))
+
+
+@exact
+def tanh(x):
+    """m/(m + 2) with m = e^2|x| - 1."""
+    m = expm1(f32(2) * (f32(10) if abs(x) > f32(10) else abs(x)))  # tanh 10 is 1 to a float32
     y = m / (m + f32(2))
     return -y if x < f32(0) else y
 
@@ -109,11 +123,7 @@ def log1p(e):
     """log(1 + e) = 2 artanh(s/2) with s = e/(1 + e/2), for 0 <= e <= 1."""
     s = e / (f32(1) + f32(0.5) * e)
     z = s * s  # at most 4/9
-    p = f32(5.246293574e-4)
-    p = p * z + f32(2.205862648e-3)
-    p = p * z + f32(1.250238304e-2)
-    p = p * z + f32(8.333329993e-2)
-    return s + s * (p * z)
+    return s + s * (polynomial(z, LOG1P) * z)
 
 
 @exact
@@ -128,15 +138,5 @@ def normal(x):
     e = _exp_of_sum(f32(-0.5) * upper * upper, f32(-0.5) * (a - upper) * (a + upper))
     u = f32(1) / (a + f32(3))
     z = (a - f32(3)) * u
-    r = f32(5.451355027e-5)
-    r = r * z + f32(-1.993897395e-4)
-    r = r * z + f32(-9.472222343e-4)
-    r = r * z + f32(1.013508755e-3)
-    r = r * z + f32(6.936854643e-3)
-    r = r * z + f32(-1.046151832e-2)
-    r = r * z + f32(-4.725801750e-2)
-    r = r * z + f32(2.300176303e-1)
-    r = r * z + f32(-5.093321735e-1)
-    r = r * z + f32(7.290836926e-1)
-    tail = e * (r * u)
+    tail = e * (polynomial(z, NORMAL) * u)
     return (tail, -a, e) if x < f32(0) else (f32(1) - tail, a, e)

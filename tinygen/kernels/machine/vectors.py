@@ -1,8 +1,8 @@
-"""Several neighbouring numbers at once: `lanes`, the vectors of a processor, with `load`, `store`, `total`, + - and *.
+"""Several neighbouring numbers at once: `lanes`, the vectors of a processor, with `load`, `store`, + and *.
 
 A compiler finds vectors in simple loops by itself. It gives up on a loop over dozens of arrays, and it does not know
 which sums must stay in registers. There the kernels use vectors explicitly: `load(a, i)` is a[i : i + LANES] of a flat
-float32 array, arithmetic is entry by entry, `store(a, i, v)` writes it back; `transpose` turns a square of vectors.
+array, arithmetic is entry by entry, `store(a, i, v)` writes it back; `transpose` turns a square of vectors.
 
 With NUMBA_DISABLE_JIT the plain Python functions below run, on slices. They are also the definition.
 """
@@ -16,19 +16,20 @@ from numba import types
 from numba.extending import models, register_model
 
 from tinygen.kernels.machine.jit import FASTMATH, machine_code
-from tinygen.kernels.machine.numba_internals import define_operator, imputils
+from tinygen.kernels.machine.numba_internals import define_operator
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 16 float32, else 16 of 8
-LANES = 16 if WIDE else 8
+LANES = 16 if WIDE else 8  # float32 fill a register; as many float64 take two
 
 FLAGS = tuple(sorted(FASTMATH))
-VECTOR = ir.VectorType(ir.FloatType(), LANES)
+VECTORS = {types.float32: ir.VectorType(ir.FloatType(), LANES), types.float64: ir.VectorType(ir.DoubleType(), LANES)}
+VECTOR = VECTORS[types.float32]
 
 # -- in plain Python ---------------------------------------------------------------------------------------------------
 
 
 def load(array, at):
-    """LANES numbers of the flat float32 array, from entry `at` on."""
+    """LANES numbers of the flat array, from entry `at` on."""
     return array[at : at + LANES].copy()
 
 
@@ -37,24 +38,25 @@ def store(array, at, value):
     array[at : at + LANES] = value
 
 
-def nothing():
-    """LANES zeros."""
-    return np.zeros(LANES, np.float32)
-
-
-def any_array(array):
-    """The same array, its type without "read-only", so that a part that gets it is compiled once for both kinds."""
-    return array
-
-
-def total(value):
-    """The sum of all lanes, in an order that never changes."""
-    return value.sum()
+def nothing(array):
+    """LANES zeros of the array's type."""
+    return np.zeros(LANES, array.dtype)
 
 
 def larger(value, number):
     """Lane by lane the larger of both; NaN where there is NaN."""
     return np.where(value < number, number, value)
+
+
+def chosen(best, place, value, number):
+    """Lane by lane the larger of `best` and `value`, NaN above all, and `number` instead of `place` where it is new."""
+    better = ~(value <= best) & (best == best)
+    return np.where(better, value, best), np.where(better, number, place)
+
+
+def kept(value, places, at, number):
+    """`value` where LANES entries of the flat array `places` are `number`, else 0."""
+    return np.where(places[at : at + LANES] == number, value, 0)
 
 
 def transpose(source, at, source_row, target, to, target_row):
@@ -68,24 +70,25 @@ def transpose(source, at, source_row, target, to, target_row):
 
 
 class _Lanes(types.Type):
-    def __init__(self):
-        super().__init__(name=f"float32x{LANES}")
+    def __init__(self, number):
+        self.number = number
+        super().__init__(name=f"{number}x{LANES}")
 
 
-lanes = _Lanes()
+lanes = {number: _Lanes(number) for number in VECTORS}
 
 
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager, type_):
-        super().__init__(manager, type_, VECTOR)
+        super().__init__(manager, type_, VECTORS[type_.number])
 
 
 def everywhere(builder, number):
     """The vector that holds one number in all its lanes."""
-    first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    to_all = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(first, ir.Constant(VECTOR, ir.Undefined), to_all)
+    undefined = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+    first = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
 
 def address(context, builder, array_type, array, at):
@@ -94,7 +97,7 @@ def address(context, builder, array_type, array, at):
 
 
 def vector_at(builder, pointer):
-    return builder.bitcast(pointer, VECTOR.as_pointer())
+    return builder.bitcast(pointer, ir.VectorType(pointer.type.pointee, LANES).as_pointer())
 
 
 def place(context, builder, array_type, array, at, *steps):
@@ -109,7 +112,7 @@ def _load(typingctx, array, at):
     def generate(context, builder, signature, args):
         return builder.load(place(context, builder, array, *args), align=4)
 
-    return lanes(array, types.intp), generate
+    return lanes[array.dtype](array, types.intp), generate
 
 
 @machine_code(store)
@@ -118,34 +121,12 @@ def _store(typingctx, array, at, value):
         *entry, vector = args
         builder.store(vector, place(context, builder, array, *entry), align=4)
 
-    return types.void(array, types.intp, lanes), generate
-
-
-@machine_code(any_array, inline="never")
-def _any_array(typingctx, array):
-    def generate(context, builder, signature, args):
-        return imputils.impl_ret_borrowed(context, builder, signature.return_type, args[0])
-
-    return array.copy(readonly=False)(array), generate
+    return types.void(array, types.intp, value), generate
 
 
 @machine_code(nothing)
-def _nothing(typingctx):
-    return lanes(), lambda context, builder, signature, args: VECTOR([0.0] * LANES)
-
-
-@machine_code(total)
-def _total(typingctx, value):
-    def generate(context, builder, signature, args):
-        (vector,), lane = args, ir.IntType(32)
-        half = LANES // 2
-        while half:  # the upper half onto the lower, until one is left
-            order = ir.Constant(ir.VectorType(lane, LANES), [(i + half) % LANES for i in range(LANES)])
-            vector = builder.fadd(vector, builder.shuffle_vector(vector, vector, order), flags=FLAGS)
-            half //= 2
-        return builder.extract_element(vector, ir.Constant(lane, 0))
-
-    return types.float32(lanes), generate
+def _nothing(typingctx, array):
+    return lanes[array.dtype](array), lambda *code: VECTORS[array.dtype]([0.0] * LANES)
 
 
 @machine_code(larger)
@@ -154,7 +135,29 @@ def _larger(typingctx, value, number):
         vector, least = args[0], everywhere(builder, args[1])
         return builder.select(builder.fcmp_ordered("<", vector, least), least, vector)
 
-    return lanes(lanes, types.float32), generate
+    return value(value, value.number), generate
+
+
+@machine_code(chosen)
+def _chosen(typingctx, best, place, value, number):
+    def generate(context, builder, signature, args):
+        best, place, value, number = args
+        larger, real = builder.fcmp_unordered(">", value, best), builder.fcmp_ordered("==", best, best)
+        better, numbers = builder.and_(larger, real), everywhere(builder, number)
+        pair = builder.select(better, value, best), builder.select(better, numbers, place)
+        return context.make_tuple(builder, signature.return_type, pair)
+
+    return types.UniTuple(best, 2)(best, place, value, best.number), generate
+
+
+@machine_code(kept)
+def _kept(typingctx, value, places, at, number):
+    def generate(context, builder, signature, args):
+        vector, zeros = args[0], VECTORS[value.number]([0.0] * LANES)
+        found = builder.load(place(context, builder, places, *args[1:3]), align=4)
+        return builder.select(builder.icmp_signed("==", found, everywhere(builder, args[3])), vector, zeros)
+
+    return value(value, places, types.intp, places.dtype), generate
 
 
 @machine_code(transpose)
@@ -184,13 +187,13 @@ def _arithmetic(instruction: str):
     """The code of an instruction on two vectors, or on a vector and a number, which then is in all lanes."""
 
     def generate(context, builder, signature, args):
-        a, b = (v if t == lanes else everywhere(builder, v) for t, v in zip(signature.args, args))
+        a, b = (v if isinstance(t, _Lanes) else everywhere(builder, v) for t, v in zip(signature.args, args))
         return getattr(builder, instruction)(a, b, flags=FLAGS)
 
     return generate
 
 
-define_operator(operator.add, lanes, _arithmetic("fadd"))
-define_operator(operator.iadd, lanes, _arithmetic("fadd"))
-define_operator(operator.sub, lanes, _arithmetic("fsub"))
-define_operator(operator.mul, lanes, _arithmetic("fmul"))
+for _number, _vector in lanes.items():
+    define_operator(operator.add, _vector, _number, _arithmetic("fadd"))
+    define_operator(operator.iadd, _vector, _number, _arithmetic("fadd"))
+    define_operator(operator.mul, _vector, _number, _arithmetic("fmul"))

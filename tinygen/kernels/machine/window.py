@@ -1,18 +1,16 @@
 """Windows of an image: what a block of a convolution reads, copied to where it stays in the cache, zeros around it."""
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from tinygen.kernels.machine.jit import INNER, kernel, piece
+from tinygen.kernels.machine.jit import kernel, piece
 from tinygen.kernels.machine.vectors import LANES, load, nothing, store
 
 
 @kernel
-def scratch(count):
-    """`count` float32 that begin where a line of the cache begins: a vector across two lines takes two loads."""
-    array = np.empty(count + 16, np.float32)
-    first = -array.ctypes.data % 64 // 4
+def scratch(like, count):
+    """`count` numbers of an array's type from the start of a cache line on: a vector across two takes two loads."""
+    array = np.empty(count + 16, like.dtype)
+    first = -array.ctypes.data % 64 // like.itemsize
     return array[first : first + count]
 
 
@@ -33,19 +31,9 @@ def read(x, image, row, column, window, at, rows, columns):
             clear(window, to, columns * c)
 
 
+@piece
 def copy(source, at, target, to, count):
-    """target[to : to + count] = source[at : at + count], flat arrays."""
-    for q in range(count):
-        target[to + q] = source[at + q]
-
-
-def clear(target, to, count):
-    """target[to : to + count] = 0"""
-    for q in range(count):
-        target[to + q] = 0
-
-
-def _copy_lanes(source, at, target, to, count):
+    """target[to : to + count] = source[at : at + count], flat arrays of floats."""
     whole = count // LANES * LANES
     for q in range(0, whole, LANES):
         store(target, to + q, load(source, at + q))
@@ -53,19 +41,11 @@ def _copy_lanes(source, at, target, to, count):
         target[to + q] = source[at + q]
 
 
-def _clear_lanes(target, to, count):
+@piece
+def clear(target, to, count):
+    """target[to : to + count] = 0"""
     whole = count // LANES * LANES
     for q in range(0, whole, LANES):
-        store(target, to + q, nothing())
+        store(target, to + q, nothing(target))
     for q in range(whole, count):
         target[to + q] = 0
-
-
-@overload(copy, inline="always", jit_options=INNER)
-def _copy(source, at, target, to, count):
-    return _copy_lanes if target.dtype == types.float32 else copy
-
-
-@overload(clear, inline="always", jit_options=INNER)
-def _clear(target, to, count):
-    return _clear_lanes if target.dtype == types.float32 else clear

@@ -26,14 +26,20 @@ class GaussianMixture:
     ):
         self.means = np.array(means, np.float64)
         if self.means.ndim != 2 or not self.means.size:
-            raise ValueError(f"GaussianMixture: means should be (K, d), got shape {self.means.shape}")
+            raise ValueError(
+                f"GaussianMixture: expected means (K, d), got shape {self.means.shape}: write one row per component"
+            )
         k = len(self.means)
         self.sd = np.broadcast_to(np.array(sd, np.float64), (k,))
         weights = np.full(k, 1 / k) if weights is None else np.array(weights, np.float64)
         if weights.shape != (k,) or (weights < 0).any() or not math.isclose(weights.sum(), 1):
-            raise ValueError(f"GaussianMixture: weights should be ({k},), not negative, with sum 1; got {weights}")
+            raise ValueError(
+                f"GaussianMixture: expected weights ({k},) >= 0 with sum 1, got {weights}: divide them by their sum"
+            )
         if not (self.sd > 0).all():
-            raise ValueError(f"GaussianMixture: sd should be positive, got {sd}")
+            raise ValueError(
+                f"GaussianMixture: expected sd above 0, got {sd}: it is a standard deviation, not a logarithm"
+            )
         self.weights = weights
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -50,7 +56,7 @@ class GaussianMixture:
         log_joint = self._log_joint(x_t, alpha_bar)  # (N, K)
         shares = np.exp(log_joint - _logsumexp(log_joint))
         gains = math.sqrt(alpha_bar) * self.sd**2 / (alpha_bar * self.sd**2 + 1 - alpha_bar)  # (K,)
-        # Σₖ shareₖ (μₖ + gainₖ (x_t - √ᾱ μₖ)), the x_t and the μₖ gathered so that no (N, K, d) is made
+        # Σₖ shareₖ (μₖ + gainₖ (x_t - √ᾱ μₖ)), collected by x_t and μₖ, so that no array (N, K, d) is made
         return (shares @ gains)[:, None] * x_t + shares @ ((1 - math.sqrt(alpha_bar) * gains)[:, None] * self.means)
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoiser:
@@ -58,7 +64,9 @@ class GaussianMixture:
 
         def predict(x_t: np.ndarray, t: np.ndarray) -> np.ndarray:
             if np.ptp(t):
-                raise ValueError(f"denoiser: expected one time for all points, got {np.unique(t)}")
+                raise ValueError(
+                    f"denoiser: expected one time for all points, got {np.unique(t)}: call it once for each time"
+                )
             alpha_bar = float(schedule.alpha_bar[t[0]])
             x_0 = self.posterior_mean(x_t, alpha_bar).astype(x_t.dtype)
             eps = (x_t - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)

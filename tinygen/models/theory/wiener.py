@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygen.evaluate import metrics
 from tinygen.models.corruption import Erasures, GaussianNoise
+from tinygen.models.theory.pca import pca
 
 
 class WienerFilter(NamedTuple):
@@ -33,7 +33,7 @@ def wiener_filter(x: np.ndarray, corruption: GaussianNoise | Erasures) -> Wiener
     tr Σ - kept tr(Σ W). For Gaussian x and Gaussian noise it is E[x | x̃], the best denoiser of all.
     """
     rows = x.reshape(len(x), -1)
-    mean, components, variances = metrics.pca(rows, rows.shape[1])
+    mean, components, variances = pca(rows, rows.shape[1])
     covariance = components.T * variances @ components  # (D, D)
     power = variances @ components**2 + mean**2  # E[x²] of each pixel
     across = corruption.kept * covariance

@@ -23,7 +23,8 @@ SHAPES = {np.shape, np.ndim, np.size}
 def as_ndarray(self: Tensor, dtype=None, copy=None) -> ndarray:
     """`np.asarray(tensor)`: the array of a constant. Raises TypeError for a variable, whose gradient would be lost."""
     if self.node is not None:
-        raise TypeError("a tensor that requires grad would leave the graph here: say .numpy() if that is meant")
+        hint = "pass tensor.numpy() where no gradient is needed"
+        raise TypeError(f"expected an array, got a Tensor, whose gradient would be lost: {hint}")
     return np.array(self.data, dtype=dtype, copy=copy)
 
 

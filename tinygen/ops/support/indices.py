@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.errors.arrays import private
 
 
@@ -67,10 +68,16 @@ def count(name: str, x, axes: tuple[int, ...], axis) -> int:
 
 def first_largest(x, axes) -> np.ndarray:
     """1 at the first of the largest entries along `axes`, else 0; shaped like x."""
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    moved = x.data.transpose(*rest, *axes)
-    rows = moved.reshape(math.prod(moved.shape[: len(rest)]), math.prod(moved.shape[len(rest) :]))
-    mask = np.zeros(rows.shape, x.dtype)
-    if rows.size:
-        mask[np.arange(len(rows)), rows.argmax(axis=1)] = 1
-    return mask.reshape(moved.shape).transpose(np.argsort(rest + axes))
+    return kernels.first_largest(x.data, axes)
+
+
+def rows_of(index: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Which rows integer arrays as an index pick, the axes that they index taken as one; None for any other index."""
+    arrays = [np.asarray(part) for part in (index if isinstance(index, tuple) else (index,))]
+    if not arrays or len(arrays) > len(shape) or any(a.dtype.kind not in "iu" or not a.ndim for a in arrays):
+        return None
+    sizes = shape[: len(arrays)]
+    if any(((a < -n) | (a >= n)).any() for a, n in zip(arrays, sizes)):
+        return None
+    within = np.broadcast_arrays(*(np.where(a < 0, a + n, a) for a, n in zip(arrays, sizes)))
+    return np.ravel_multi_index(tuple(within), sizes)

@@ -1,4 +1,4 @@
-"""Cases of the convolution triple; the oracles go through every place where a kernel entry meets a pixel, by loops."""
+"""Cases of the convolution triple; the oracles loop over all pairs of a kernel entry and a pixel."""
 
 from itertools import product
 
@@ -10,7 +10,7 @@ from tinygen.testing.draws import counts, image_size, normal, pick, window
 
 
 def _taps(size, outputs, kernel_size, stride, padding, dilation):
-    """All (i, j, u, v, h, k): window (i, j) lays kernel entry (u, v) on pixel (h, k), for pixels inside the image."""
+    """All (i, j, u, v, h, k) for which window (i, j) multiplies kernel entry (u, v) by pixel (h, k), in the image."""
     for i, j, u, v in product(*map(range, (*outputs, *kernel_size))):
         h = stride[0] * i + dilation[0] * u - padding[0]
         k = stride[1] * j + dilation[1] * v - padding[1]
@@ -48,7 +48,7 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation):
 
 
 def _trilinear(rng):
-    """The shapes of x (N, H, W, C), w (KH, KW, C, O) and g (N, GH, GW, O), and the form that joins them."""
+    """The shapes of x (N, H, W, C), w (KH, KW, C, O) and g (N, GH, GW, O), and a geometry that fits them."""
     n, c, o = counts(rng, 3)
     form = window(rng)
     size, outputs = image_size(rng, form)
@@ -77,25 +77,25 @@ def _with_bias(sample, axis: int, convolution):
     def sample_with_bias(rng):
         while True:
             (x, w), form = sample(rng)
-            bias, activation = normal(rng, (w.shape[axis],)), pick(rng, (None, "relu"))
+            bias, activation = normal(rng, (w.shape[axis],)), pick(rng, (None, None, "relu"))
             if np.abs(convolution(x, w, **form) + bias).min(initial=1) > 1e-3:
                 return (x, w, bias), {**form, "activation": activation}
 
     return sample_with_bias
 
 
-def _bent(convolution):
+def _activated(convolution):
     """The convolution plus bias, then the activation."""
 
-    def bent(x, w, b, activation, **form):
+    def activated(x, w, b, activation, **form):
         y = convolution(x, w, **form) + b
         return np.where(y.real > 0, y, 0) if activation == "relu" else y
 
-    return bent
+    return activated
 
 
 def _longest(w: tuple[int, ...], g: tuple[int, ...]) -> int:
-    """The longest of the form's sums: over a window and its channels in, or out, or over all windows."""
+    """The longest sum: over a window and its input channels, or its output channels, or over all windows."""
     area = w[0] * w[1]
     return max(area * w[2], area * w[3], g[0] * g[1] * g[2])
 
@@ -144,14 +144,14 @@ CONV = (
     Case(
         op=ops.fused.conv2d_bias,
         sample=_with_bias(_x_w, -1, _conv2d),
-        oracle=_bent(_conv2d),
+        oracle=_activated(_conv2d),
         added=("b",),
         terms=_conv2d_bias_terms,
     ),
     Case(
         op=ops.fused.conv_transpose2d_bias,
         sample=_with_bias(_g_w, -2, _conv_transpose2d),
-        oracle=_bent(_conv_transpose2d),
+        oracle=_activated(_conv_transpose2d),
         added=("b",),
         terms=_conv_transpose2d_bias_terms,
     ),

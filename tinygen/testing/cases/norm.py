@@ -1,5 +1,6 @@
-"""Cases of normalisation: the oracles go through the groups one by one, by loops."""
+"""Cases of normalisation: the oracles loop over the groups."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -17,7 +18,7 @@ def _standard(x, eps):
     return centred / np.sqrt((centred * centred).sum() / x.size + eps)
 
 
-def _bend(z, activation, negative_slope):
+def _activated(z, activation, negative_slope):
     if activation is None:
         return z
     if activation == "silu":
@@ -25,7 +26,7 @@ def _bend(z, activation, negative_slope):
     return np.where(z.real > 0, z, (0 if activation == "relu" else negative_slope) * z)
 
 
-def _bend_slope(z, activation, negative_slope):
+def _activation_slope(z, activation, negative_slope):
     if activation is None:
         return np.ones_like(z)
     if activation == "silu":
@@ -45,7 +46,7 @@ def _group_norm(x, weight, bias, num_groups, eps, activation, negative_slope):
     z = np.zeros(x.shape, np.result_type(x, weight, bias))
     for own in _groups(x, num_groups):
         z[own] = _standard(x[own], eps)
-    return _bend(z * weight + bias, activation, negative_slope)
+    return _activated(z * weight + bias, activation, negative_slope)
 
 
 def _group_norm_vjp(g, x, weight, bias, num_groups, eps, activation, negative_slope):
@@ -54,7 +55,7 @@ def _group_norm_vjp(g, x, weight, bias, num_groups, eps, activation, negative_sl
     n, gx = np.zeros(x.shape, dtype), np.zeros(x.shape, dtype)
     for own in _groups(x, num_groups):
         n[own] = _standard(x[own], eps)
-    gz = g * _bend_slope(n * weight + bias, activation, negative_slope)
+    gz = g * _activation_slope(n * weight + bias, activation, negative_slope)
     for own in _groups(x, num_groups):
         entries, m = x[own].ravel(), x[own].size
         centre = np.eye(m) - np.ones((m, m)) / m
@@ -68,29 +69,34 @@ def _group_norm_vjp(g, x, weight, bias, num_groups, eps, activation, negative_sl
 
 def _batch_norm(x, weight, bias, eps, activation, negative_slope):
     channels = [_standard(x[..., c], eps) * weight[c] + bias[c] for c in range(x.shape[-1])]
-    return _bend(np.stack(channels, axis=-1), activation, negative_slope)
+    return _activated(np.stack(channels, axis=-1), activation, negative_slope)
 
 
 def _layer_norm(x, weight, bias, eps, activation, negative_slope):
     z = np.zeros(x.shape, np.result_type(x, weight, bias))
     for position in np.ndindex(x.shape[:-1]):
         z[position] = _standard(x[position], eps) * weight + bias
-    return _bend(z, activation, negative_slope)
+    return _activated(z, activation, negative_slope)
 
 
 # -- samples -----------------------------------------------------------------------------------------------------------
 
 
 def _shape(rng, *, empty):
-    """(N, ..., C) and the number of groups; C is 1 to 4, and in one of five draws N is 0, if `empty`."""
-    n = 0 if empty and one_in(rng, 5) else int(rng.integers(1, 4))
+    """(N, ..., C) and the number of groups; C is 1 to 4, and in one of seven draws N is 0, if `empty`.
+
+    Few groups have a single entry: their output is the bias, and the check of derivatives that are 0 takes long.
+    """
+    n = 0 if empty and one_in(rng, 7) else int(rng.integers(1, 4))
     positions = tuple(int(rng.integers(1, 3)) for _ in range(int(rng.integers(0, 3))))
     num_groups, each = pick(rng, ((1, 2), (2, 1), (2, 2), (1, 3), (1, 1)))
+    if each * math.prod(positions) == 1 and not one_in(rng, 8):
+        positions = (*positions, 2)
     return (n, *positions, num_groups * each), num_groups
 
 
 def _form(rng):
-    activation = pick(rng, (None, "leaky_relu", "relu", *["silu"] * 6))  # by silu alone is the bias curved
+    activation = pick(rng, (None, "leaky_relu", "relu")) if one_in(rng, 5) else "silu"  # which is curved in the bias
     return {"eps": pick(rng, (0.125, 0.5)), "activation": activation, "negative_slope": 0.2}
 
 
@@ -115,7 +121,9 @@ def _of_gradients(rng):
 
 
 def _of_batches(rng):
-    return _sample(rng, _batch_norm, _shape(rng, empty=False)[0])
+    n, *rest = _shape(rng, empty=False)[0]
+    alone = n * math.prod(rest[:-1]) == 1 and not one_in(rng, 8)
+    return _sample(rng, _batch_norm, (2 if alone else n, *rest))
 
 
 def _of_layers(rng):

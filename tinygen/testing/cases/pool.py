@@ -1,4 +1,4 @@
-"""Cases of pooling, windows spelled out."""
+"""Cases of pooling: the oracles loop over the windows."""
 
 from itertools import product
 
@@ -21,29 +21,41 @@ def _images(rng):
     return (n, *size, c), (n, *outputs, c), form
 
 
-def _windows(shape, kernel_size, stride, padding):
-    """Every window (i, j) with the slices of the padded image that it covers."""
-    outputs = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape[1:3], kernel_size, stride, padding)]
-    for i, j in product(*map(range, outputs)):
-        top, left = i * stride[0], j * stride[1]
-        yield i, j, slice(top, top + kernel_size[0]), slice(left, left + kernel_size[1])
+def _spans(n, k, s, p, ceil_mode=False):
+    """Each window along one axis: its start in the padded image, its pixels there, and those of the image alone."""
+    start, spans = 0, []
+    while start + k <= n + 2 * p or (ceil_mode and start - s + k < n + 2 * p and start < n + p):
+        spans.append((start, min(start + k, n + 2 * p) - start, min(start + k, n + p) - max(start, p)))
+        start += s
+    return spans
 
 
-def _pool(x, kernel_size, stride, padding, fill, reduce):
+def _windows(shape, kernel_size, stride, padding, ceil_mode=False):
+    """Every window (i, j) with the slices of the padded image that it covers, and its two numbers of pixels."""
+    rows, columns = (_spans(*axis, ceil_mode) for axis in zip(shape[1:3], kernel_size, stride, padding))
+    for (i, (top, h, real_h)), (j, (left, w, real_w)) in product(enumerate(rows), enumerate(columns)):
+        yield i, j, slice(top, top + h), slice(left, left + w), h * w, real_h * real_w
+
+
+def _pool(x, fill, reduce, kernel_size, stride, padding, ceil_mode=False):
     (ph, pw), (n, h, w, c) = padding, x.shape
     padded = np.full((n, h + 2 * ph, w + 2 * pw, c), fill, x.dtype)
     padded[:, ph : ph + h, pw : pw + w] = x
-    places = {(i, j): reduce(padded[:, a, b]) for i, j, a, b in _windows(x.shape, kernel_size, stride, padding)}
+    windows = _windows(x.shape, kernel_size, stride, padding, ceil_mode)
+    places = {(i, j): reduce(padded[:, a, b], *pixels) for i, j, a, b, *pixels in windows}
     (last_i, last_j) = max(places)
     rows = [np.stack([places[i, j] for j in range(last_j + 1)], axis=1) for i in range(last_i + 1)]
     return np.stack(rows, axis=1)  # (N, GH, GW, C)
 
 
-def _mean(pixels):
-    return pixels.sum(axis=(1, 2)) / (pixels.shape[1] * pixels.shape[2])
+def _mean(x, count_include_pad=True, **form):
+    def reduce(pixels, count, real):
+        return pixels.sum(axis=(1, 2)) / (count if count_include_pad else real)
+
+    return _pool(x, 0, reduce, **form)
 
 
-def _largest(pixels):
+def _largest(pixels, *_):
     """The pixel whose real part is largest; padding is -inf, and no two pixels are equal."""
     chosen = pixels.real == pixels.real.max(axis=(1, 2), keepdims=True)
     return np.where(chosen, pixels, 0).sum(axis=(1, 2))
@@ -52,14 +64,15 @@ def _largest(pixels):
 def _spread_evenly(g, size, kernel_size, stride, padding):
     (ph, pw), (n, _, _, c) = padding, g.shape
     padded = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
-    for i, j, a, b in _windows((n, *size, c), kernel_size, stride, padding):
+    for i, j, a, b, *_ in _windows((n, *size, c), kernel_size, stride, padding):
         padded[:, a, b] += g[:, None, None, i, j] / (kernel_size[0] * kernel_size[1])
     return padded[:, ph : ph + size[0], pw : pw + size[1]]
 
 
 def _avg(rng):
     x, _, form = _images(rng)
-    return (normal(rng, x),), form
+    options = {"ceil_mode": bool(rng.integers(2)), "count_include_pad": bool(rng.integers(2))}
+    return (normal(rng, x),), form | options
 
 
 def _avg_adjoint(rng):
@@ -69,7 +82,7 @@ def _avg_adjoint(rng):
 
 def _max(rng):
     x, _, form = _images(rng)
-    return tuple(distinct(rng, x)), form
+    return tuple(distinct(rng, x)), form | {"ceil_mode": bool(rng.integers(2))}
 
 
 def _area(arrays, static) -> int:
@@ -77,8 +90,9 @@ def _area(arrays, static) -> int:
 
 
 def _dyadic(arrays, static) -> bool:
-    """Whether a window has a power of two pixels, so that the mean over them is exact."""
-    return _area(arrays, static).bit_count() == 1
+    """Whether all windows have the same power of two pixels, so that the mean over them is exact."""
+    varied = static.get("ceil_mode") or (any(static["padding"]) and not static.get("count_include_pad", True))
+    return _area(arrays, static).bit_count() == 1 and not varied
 
 
 LINEAR = {"exact": _dyadic, "flat": True, "terms": _area}
@@ -87,7 +101,7 @@ POOL = (
     Case(
         op=ops.avg_pool2d,
         sample=_avg,
-        oracle=lambda x, **form: _pool(x, **form, fill=0, reduce=_mean),
+        oracle=_mean,
         linear=("x",),
         **LINEAR,
     ),
@@ -95,7 +109,7 @@ POOL = (
     Case(
         op=ops.max_pool2d,
         sample=_max,
-        oracle=lambda x, **form: _pool(x, **form, fill=-np.inf, reduce=_largest),
+        oracle=lambda x, **form: _pool(x, -np.inf, _largest, **form),
         flat=True,
         convex=True,
         terms=_area,

@@ -26,7 +26,7 @@ def _distinct(rng, shape):
 
 
 def _largest(x, axis, keepdims):
-    """The entry whose real part is largest; there is one such entry, for samples have no ties."""
+    """The entry whose real part is largest; samples have no ties, so there is one such entry."""
     chosen = x.real == x.real.max(axis=axis, keepdims=True)
     return (chosen * x).sum(axis=axis, keepdims=keepdims)
 
@@ -74,5 +74,10 @@ REDUCE = (
         sample=_reduction(normal),
         oracle=_log_of_sum,
         convex=True,
+    ),
+    Case(
+        op=ops.fused.log_softmax_of_rows,
+        sample=lambda rng: ((normal(rng, (*shape(rng), int(rng.integers(1, 5)))),), {}),
+        oracle=lambda x: -np.log(np.exp(x[..., None, :] - x[..., None]).sum(axis=-1)),
     ),
 )

@@ -1,0 +1,71 @@
+"""Sums along some axes, and what is made of them, in plain NumPy. `reference.py` has these functions too."""
+
+import math
+
+import numpy as np
+
+FEW = 32  # terms, which float32 adds one by one with an error of 1e-6 at most
+
+
+def sum_along(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Σ along `axes`, which ascend; in float64 where NumPy adds one by one, not in pairs as along the last axes."""
+    if x.dtype == np.float64 or x.size <= FEW or math.prod([x.shape[a] for a in axes]) <= FEW:
+        return x.sum(axis=axes)
+    if x.flags.c_contiguous and axes == tuple(range(x.ndim - len(axes), x.ndim)):
+        return x.sum(axis=axes)
+    return x.sum(axis=axes, dtype=np.float64).astype(x.dtype)
+
+
+def variance(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return x.var(axis=axes, dtype=np.float64).astype(x.dtype)
+
+
+def first_largest(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """1 at the first of the largest entries along `axes`, else 0; shaped like x."""
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    moved = x.transpose(*rest, *axes)
+    rows = moved.reshape(math.prod(moved.shape[: len(rest)]), math.prod(moved.shape[len(rest) :]))
+    mask = np.zeros(rows.shape, x.dtype)
+    if rows.size:
+        mask[np.arange(len(rows)), rows.argmax(axis=1)] = 1
+    return mask.reshape(moved.shape).transpose(np.argsort(rest + axes))
+
+
+def logsumexp(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """log Σ eˣ: the largest entry is subtracted first, so that nothing overflows.
+
+    Its own e⁰ = 1 is added by log1p: in the sum it would cost the digits of the others.
+    """
+    top = _finite(x.max(axis=axes, keepdims=True))
+    rest = sum_along(np.exp(x - top) - first_largest(x, axes), axes)
+    return np.log1p(rest) + top.reshape(rest.shape)
+
+
+def logsumexp_vjp(g: np.ndarray, x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """g · softmax(x), for g with or without axes of size 1 in the place of `axes`."""
+    top = _finite(x.max(axis=axes, keepdims=True))
+    e = np.exp(x - top)
+    return e * (g.reshape(top.shape) / sum_along(e, axes).reshape(top.shape))
+
+
+def _finite(top: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(top), top, 0).astype(top.dtype)
+
+
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    """x - logsumexp(x) along the last axis; both without the largest entry, for smaller rounding errors."""
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - logsumexp(x, (x.ndim - 1,))[..., None]
+
+
+def log_softmax_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """g - eʸ Σ g, in float64: where one entry has nearly all the probability, the two cancel."""
+    wide, total = g.astype(np.float64), g.sum(axis=-1, keepdims=True, dtype=np.float64)
+    return (wide - np.exp(y.astype(np.float64)) * total).astype(y.dtype, copy=False)
+
+
+def add_rows(x: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """n rows of zeros with the rows of x added at `rows`, in float64: float32 loses small terms of a long sum."""
+    y = np.zeros((n, *x.shape[1:]))
+    np.add.at(y, rows, x.astype(np.float64))
+    return y.astype(x.dtype, copy=False)
