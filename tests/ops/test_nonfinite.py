@@ -51,6 +51,11 @@ def changed(before, others, tolerance) -> list[np.ndarray]:
     ]
 
 
+def without_kink(static: dict) -> dict:
+    """The arguments with silu for the activation of a norm: normalised numbers may never cross the kink of another."""
+    return static | {"activation": "silu"} if "eps" in static and static.get("activation") else static
+
+
 def differ(a: np.ndarray, b: np.ndarray, tolerance: float) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return ~((a == b) | (abs(a - b) <= tolerance * abs(b)) | (np.isnan(a) & np.isnan(b)))
@@ -99,9 +104,10 @@ def test_they_reach_the_entries_that_depend_on_them_and_no_others(op, dtype, pro
         assume(place[0] == len(arrays) - 1 or depends[0].any())  # the variance of a single number is always 0
         first = case.arguments.index("x") if "x" in case.arguments else 0
         assume(before[1 + first].any())  # a single number that is normalised alone gives a constant
+        curved = without_kink(static)
         for rng in map(np.random.default_rng, range(5)):  # elsewhere an activation may be on the other side of its kink
             moved = tuple((a + 3 * normal(rng, a.shape)).astype(dtype) for a in arrays)
-            more = changed(outcome(case, moved, static), replaced(case, moved, static, place), 0)
+            more = changed(outcome(case, moved, curved), replaced(case, moved, curved, place), 0)
             depends = [np.array(a | b) for a, b in zip(depends, more)]
         if place[0] < len(arrays) - 1:
             depends[place[0] + 1].flat[place[1]] = True  # f' may be NaN at NaN, even if it is 1 elsewhere

@@ -35,6 +35,7 @@ class Slope(NamedTuple):
     value: np.ndarray
     doubt: np.ndarray  # how far each entry may be off
     kinked: np.ndarray  # where the function has a kink: its slopes to the left and to the right differ
+    bend: np.ndarray  # by how much they differ
     noise: np.ndarray  # how far values of f may be off
     size: np.ndarray  # the largest |f| at the points that were used
     step: np.ndarray
@@ -42,8 +43,8 @@ class Slope(NamedTuple):
 
     def cut(self, block: slice, units: np.ndarray) -> "Slope":
         """The same for some of the outputs, measured in `units`."""
-        value, doubt, kinked, noise, size, step, still = (field[block] for field in self)
-        return Slope(value / units, doubt / units, kinked, noise / units, size / units, step, still)
+        value, doubt, kinked, bend, noise, size, step, still = (field[block] for field in self)
+        return Slope(value / units, doubt / units, kinked, bend / units, noise / units, size / units, step, still)
 
     def where(self, condition: np.ndarray, other: "Slope") -> "Slope":
         """This slope for the outputs where `condition` is true, the other slope elsewhere."""
@@ -99,7 +100,8 @@ def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers
             noise = np.where(near & (slope.step <= AHEAD * below.step), slope.noise, noise)
         doubt = np.maximum(below.doubt, 4 * noise / below.step)
         step = np.where(below.value == 0, np.maximum(below.step, zero), below.step)  # larger steps show 0 as well
-        below = below._replace(doubt=doubt, step=step)
+        kinked = below.kinked & (below.bend > KINK * noise / below.step)  # else the gaps between values look like one
+        below = below._replace(doubt=doubt, step=step, kinked=kinked)
         return top.where((run >= PLATEAU) & below.allows(top), below)._replace(still=still)
 
 
@@ -169,7 +171,8 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
         )
     value = np.imag(y) / COMPLEX_STEP
     doubt, step = EPS * np.abs(value), np.full(value.shape, COMPLEX_STEP)
-    return Slope(value, doubt, np.zeros(value.shape, bool), EPS * np.abs(y), np.abs(y), step, np.zeros(value.shape))
+    none, noise = np.zeros(value.shape), EPS * np.abs(y)
+    return Slope(value, doubt, kinked=none > 0, bend=none, noise=noise, size=np.abs(y), step=step, still=none)
 
 
 def _pair(f: Function, x: np.ndarray, t: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
@@ -185,4 +188,4 @@ def _slope(center: np.ndarray, near: tuple, far: tuple, h: float) -> Slope:
     gap, wider = (np.abs((a - center) / k + (b - center) / k) for (a, b), k in ((near, h), (far, 2 * h)))
     kinked = (gap > 0.75 * wider) & (gap > 1e-5 * np.abs(value) + KINK * noise / h)
     still = np.where((near[0] == center) | (near[1] == center), h, 0.0)
-    return Slope(value, 4 * noise / h, kinked, noise, size, np.full(value.shape, h), still)
+    return Slope(value, 4 * noise / h, kinked, gap, noise, size, np.full(value.shape, h), still)
