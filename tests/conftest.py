@@ -107,7 +107,7 @@ def compiled():
 
     def elementwise(name):
         x, parameters = np.ones(1, np.float32), signature(getattr(reference, name)).parameters
-        call(name, *[0.0 if parameter in ("negative_slope", "alpha") else x for parameter in parameters])
+        call(name, *[0.0 if parameter.annotation is float else x for parameter in parameters.values()])
 
     jobs = [partial(job, dtype) for dtype in (np.float32, np.float64) for job in (norm, others)]
     ways = product((np.float32, np.float64), (1, 2), (1, 16), (1, 16))  # by Winograd or direct

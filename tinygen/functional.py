@@ -23,9 +23,8 @@ import numpy as np
 from tinygen.errors import arguments, hints
 from tinygen.errors.calls import explained
 from tinygen.op import as_tensors
-from tinygen.ops import abs as absolute
-from tinygen.ops import clip, exp, exp_remainder, fused, log, log1p, max, sqrt, transpose, where
-from tinygen.ops.fused import logistic_loss, squared_error
+from tinygen.ops import exp, fused, log, log1p, max, sqrt, transpose, where
+from tinygen.ops.fused import absolute_error, huber_error, logistic_loss, normal_kl, squared_error
 from tinygen.ops.support.indices import check_axis
 from tinygen.tensor import Tensor, array_of, constant
 
@@ -145,7 +144,7 @@ def l1(x: Tensor, target: Target, *, reduction: str = "batchmean") -> Tensor:
     2.0
     """
     x, target = _matched("l1", reduction, x=x, target=target)
-    return _REDUCTIONS[reduction](absolute(x - target))
+    return _REDUCTIONS[reduction](absolute_error(x, target))
 
 
 @explained
@@ -159,9 +158,7 @@ def huber(x: Tensor, target: Target, *, delta: float = 1.0, reduction: str = "ba
     """
     x, target = _matched("huber", reduction, x=x, target=target)
     delta = arguments.real("huber", "delta", delta, above=0)
-    error = x - target
-    near = clip(error, low=-delta, high=delta)
-    return _REDUCTIONS[reduction](near * (error - 0.5 * near))
+    return _REDUCTIONS[reduction](huber_error(x, target, delta=delta))
 
 
 # -- losses of probabilities, in nats ----------------------------------------------------------------------------------
@@ -237,7 +234,7 @@ def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") ->
     2.5
     """
     mu, log_var = _matched("gaussian_kl", reduction, mu=mu, log_var=log_var)
-    return _REDUCTIONS[reduction](0.5 * (mu * mu + exp_remainder(log_var)))
+    return _REDUCTIONS[reduction](normal_kl(mu, log_var))
 
 
 # -- checks of the arguments of a loss ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tinygen.testing import CASES
 
 torch = pytest.importorskip("torch", minversion="2", reason="PyTorch isn't installed: nothing to compare with")
 F = torch.nn.functional
+Normal, kl_divergence = torch.distributions.Normal, torch.distributions.kl_divergence
 
 ROWS = {}
 
@@ -78,6 +79,17 @@ def cross_entropy(x, t):
     return F.binary_cross_entropy_with_logits(*torch.broadcast_tensors(x, t), reduction="none")
 
 
+def absolute_error(x, t):
+    return F.l1_loss(*torch.broadcast_tensors(x, t), reduction="none")
+
+
+def normal_kl(mu, log_var):
+    q, p = (
+        Normal(mean, deviation) for mean, deviation in ((mu, torch.exp(log_var / 2)), (0 * mu, torch.ones_like(mu)))
+    )
+    return kl_divergence(q, p)
+
+
 UNARY = {
     "exp_remainder": (lambda x: torch.exp(x) - 1 - x, normal),
     "normal_cdf": (torch.special.ndtr, normal),
@@ -91,6 +103,8 @@ BINARY = {
     "gelu_vjp": (backwards(F.gelu), normal, normal),
     "logistic_loss": (cross_entropy, normal, normal),
     "squared_error": (squared_error, normal, normal),
+    "absolute_error": (absolute_error, normal, normal),
+    "normal_kl": (normal_kl, normal, normal),
 }
 
 
@@ -138,6 +152,16 @@ def _(rng):
 @row("squared_error_vjp")
 def _(rng):
     return [normal(rng, 3, 4) for _ in "gxt"], tg.ops.backward.squared_error_vjp, backwards(squared_error)
+
+
+@row("huber_error")
+def _(rng):
+    delta = float(rng.uniform(0.5, 2))
+    return (
+        [normal(rng, 3, 4) for _ in "xt"],
+        lambda x, t: tg.ops.fused.huber_error(x, t, delta=delta),
+        lambda x, t: F.huber_loss(x, t, reduction="none", delta=delta),
+    )
 
 
 @row("lgamma")

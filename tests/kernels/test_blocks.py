@@ -96,8 +96,8 @@ def arguments(name, rng):
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
     assert home == "elementwise", f"say here how {name} is called"
     return tuple(
-        0.1 if p in ("negative_slope", "alpha") else normal(rng, x.shape)
-        for p in signature(getattr(kernels, name)).parameters
+        0.1 if p.annotation is float else normal(rng, x.shape)
+        for p in signature(getattr(kernels, name)).parameters.values()
     )
 
 

@@ -64,6 +64,11 @@ def recurrence(x, state, w, b, *, cell):
     return tg.stack(*states)
 
 
+def huber(x, t, *, delta):
+    near = tg.clip(x - t, low=-delta, high=delta)
+    return near * (x - t - near / 2)
+
+
 COMPOSITIONS = {
     "relu_vjp": lambda g, *, y, negative_slope=0.0: tg.where(y > 0, g, negative_slope * g),
     "tanh_vjp": lambda g, y: g * (1 - y**2),
@@ -74,6 +79,9 @@ COMPOSITIONS = {
     "logistic_loss_vjp": lambda g, x, t: g * (tg.sigmoid(x) - t),
     "group_norm_vjp": group_norm_vjp,
     "squared_error": lambda x, t: (x - t) ** 2,
+    "absolute_error": lambda x, t: tg.abs(x - t),
+    "huber_error": huber,
+    "normal_kl": lambda mu, log_var: (mu * mu + tg.exp(log_var) - 1 - log_var) / 2,
     "logistic_loss": lambda x, t: tg.softplus(x) - t * x,
     "log_softmax_of_rows": lambda x: x - tg.logsumexp(x, axis=-1, keepdims=True),
     "linear": lambda x, w, b: x @ w + b,

@@ -58,7 +58,8 @@ def build(row: Row) -> tuple[Call, list[float]]:
 
 def forward_and_backward(row: Row) -> Call:
     """The result of a row and its gradients, those of a layer's weights last."""
-    function, layer = rows.compiled(row, words(), rows.constants(row))
+    constants = {name: Tensor(a) if a.dtype.kind == "f" else a for name, a in rows.constants(row).items()}
+    function, layer = rows.compiled(row, words(), constants)
     inputs = [Parameter(x) for x in rows.variables(row).values()]
     wanted = [*inputs, *(layer.parameters() if layer else [])]
 

@@ -14,9 +14,10 @@ from tinygen.kernels.machine import vector_math
 from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
-from tinygen.kernels.machine.vector_math import exact, exact_kernel, expm1, f32, log1p, sigmoids
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32, log1p, sigmoids
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
+CONSTANTS = {"negative_slope", "alpha", "delta"}
 
 # -- a kernel from a formula -------------------------------------------------------------------------------------------
 
@@ -24,24 +25,27 @@ BLOCK = 1 << 14  # numbers: 64 kB of each array
 def entrywise(name: str, formula: Callable) -> Callable:
     """The kernel that computes `formula` for all entries of float32 arrays of one shape.
 
-    The formula takes one to three entries, and after them `negative_slope` or `alpha`, if it is a function of that too.
+    The formula takes one to three entries, and after them what is in `CONSTANTS`, if it is a function of that too.
     """
-    count, formula = len(signature(formula).parameters.keys() - {"negative_slope", "alpha"}), exact(formula)
+    count, formula = len(signature(formula).parameters.keys() - CONSTANTS), exact(formula)
 
-    def one(x, y, constants, start, stop):
-        x, y = _cut(x, start, stop), _cut(y, start, stop)
-        for i in range(len(y)):
-            y[i] = formula(x[i], *constants)
+    def one(x, out, constants, start, stop):
+        for block in range(start, stop):
+            x_, y = _block(x, block), _block(out, block)
+            for i in range(len(y)):
+                y[i] = formula(x_[i], *constants)
 
-    def two(a, b, y, constants, start, stop):
-        a, b, y = _cut(a, start, stop), _cut(b, start, stop), _cut(y, start, stop)
-        for i in range(len(y)):
-            y[i] = formula(a[i], b[i], *constants)
+    def two(a, b, out, constants, start, stop):
+        for block in range(start, stop):
+            a_, b_, y = _block(a, block), _block(b, block), _block(out, block)
+            for i in range(len(y)):
+                y[i] = formula(a_[i], b_[i], *constants)
 
-    def three(a, b, c, y, constants, start, stop):
-        a, b, c, y = _cut(a, start, stop), _cut(b, start, stop), _cut(c, start, stop), _cut(y, start, stop)
-        for i in range(len(y)):
-            y[i] = formula(a[i], b[i], c[i], *constants)
+    def three(a, b, c, out, constants, start, stop):
+        for block in range(start, stop):
+            a_, b_, c_, y = _block(a, block), _block(b, block), _block(c, block), _block(out, block)
+            for i in range(len(y)):
+                y[i] = formula(a_[i], b_[i], c_[i], *constants)
 
     loop = (one, two, three)[count - 1]
     loop.__name__ = loop.__qualname__ = f"{name}_loop"  # by which it is found on disk
@@ -62,20 +66,53 @@ def entrywise(name: str, formula: Callable) -> Callable:
 
 
 @njit(inline="always")
-def _cut(array, start, stop):
-    """Blocks `start` to `stop`. Counting from 0 within them is what lets the compiler make vectors of a loop."""
-    return array[start * BLOCK : stop * BLOCK]
+def _block(array, i):
+    """Block `i`, or the only one. Counting from 0 within it is what lets the compiler make vectors of a loop."""
+    first = i * BLOCK if len(array) > BLOCK else 0
+    return array[first : first + BLOCK]
 
 
 def _flat(a):
+    """The entries in a row. One number, repeated to the shape of an array, is given as a single block of it."""
+    if a.size > BLOCK and not any(a.strides):
+        a = np.full(BLOCK, a.flat[0])
     return as_input(a).reshape(-1)
 
 
 # -- the formulas ------------------------------------------------------------------------------------------------------
 
+
+@exact
+def _gated(g, d):
+    return f32(0) if g == f32(0) or d == f32(0) else g * d
+
+
+@exact
+def _expm1(x):
+    near = f32(-80) if x < f32(-80) else f32(80) if x > f32(80) else x
+    return vector_math.exp(x) if x > f32(80) else vector_math.expm1(near)
+
+
+@exact
+def _half_expm1(x):
+    return vector_math.half_exp(x) if x > f32(80) else f32(0.5) * _expm1(x)
+
+
+@exact
+def _clip(e, delta):
+    return e if abs(e) <= delta else (delta if e > delta else (-delta if e < -delta else e))  # NaN stays NaN
+
+
 squared_error = entrywise("squared_error", lambda x, t: (x - t) * (x - t))
 squared_error_vjp = entrywise("squared_error_vjp", lambda g, x, t: g * (f32(2) * (x - t)))
+absolute_error = entrywise("absolute_error", lambda x, t: abs(x - t))
+absolute_error_vjp = entrywise("absolute_error_vjp", lambda g, x, t: g * f32(np.sign(x - t)))
+huber = entrywise("huber", lambda x, t, delta: _clip(x - t, delta) * ((x - t) - f32(0.5) * _clip(x - t, delta)))
+huber_vjp = entrywise("huber_vjp", lambda g, x, t, delta: g * _clip(x - t, delta))
+normal_kl = entrywise("normal_kl", lambda mu, log_var: f32(0.5) * mu * mu + vector_math.half_exp_remainder(log_var))
+normal_kl_vjp = entrywise("normal_kl_vjp", lambda g, log_var: _gated(g, _half_expm1(log_var)))
 exp = entrywise("exp", vector_math.exp)
+expm1 = entrywise("expm1", lambda x: _expm1(x))
 exp_remainder = entrywise("exp_remainder", vector_math.exp_remainder)
 sigmoid = entrywise("sigmoid", lambda x: sigmoids(x)[0])
 sigmoid_vjp = entrywise("sigmoid_vjp", lambda g, x: g * (sigmoids(x)[0] * sigmoids(x)[1]))
@@ -87,9 +124,9 @@ silu_vjp = entrywise("silu_vjp", lambda g, x: g * (sigmoids(x)[0] * (f32(1) + x 
 normal_cdf = entrywise("normal_cdf", lambda x: vector_math.normal(x)[0])
 relu = entrywise("relu", lambda x: f32(0) if x <= f32(0) else x)  # NaN is not <= 0: it passes
 leaky_relu = entrywise("leaky_relu", lambda x, negative_slope: x if x > f32(0) else negative_slope * x)
-elu = entrywise("elu", lambda x, alpha: x if x > f32(0) else alpha * expm1(f32(-80) if x < f32(-80) else x))
+elu = entrywise("elu", lambda x, alpha: x if x > f32(0) else alpha * _expm1(x))
 elu_vjp = entrywise("elu_vjp", lambda g, x, alpha: g if x > f32(0) else g * (alpha * vector_math.exp(x)))
-gate = entrywise("gate", lambda g, d: f32(0) if g == f32(0) or d == f32(0) else g * d)
+gate = entrywise("gate", lambda g, d: _gated(g, d))
 ratio = entrywise("ratio", lambda g, d: f32(0) if g == f32(0) else g / d)
 _sum = entrywise("_sum", lambda a, b: a + b)
 
@@ -126,12 +163,13 @@ def gelu(x):
 
 
 @exact_kernel
-def _gelu_loop(x, y, slope, start, stop):
-    x, y, slope = _cut(x, start, stop), _cut(y, start, stop), _cut(slope, start, stop)
-    for i in range(len(y)):
-        cdf, bounded, e = vector_math.normal(x[i])
-        y[i] = x[i] * cdf
-        slope[i] = cdf + bounded * e * f32(0.3989422804014327)
+def _gelu_loop(inputs, values, slopes, start, stop):
+    for block in range(start, stop):
+        x, y, slope = _block(inputs, block), _block(values, block), _block(slopes, block)
+        for i in range(len(y)):
+            cdf, bounded, e = vector_math.normal(x[i])
+            y[i] = x[i] * cdf
+            slope[i] = cdf + bounded * e * f32(0.3989422804014327)
 
 
 def add(a, b):

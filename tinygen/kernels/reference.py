@@ -38,8 +38,38 @@ def squared_error_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray
     return g * (2 * (x - t))
 
 
+def absolute_error(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return np.abs(x - t)
+
+
+def absolute_error_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return g * np.sign(x - t)
+
+
+def huber(x: np.ndarray, t: np.ndarray, delta: float) -> np.ndarray:
+    error, near = x - t, np.clip(x - t, -delta, delta)
+    return near * (error - 0.5 * near)
+
+
+def huber_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray, delta: float) -> np.ndarray:
+    return g * np.clip(x - t, -delta, delta)
+
+
+def normal_kl(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
+    return 0.5 * mu * mu + 0.5 * exp_remainder(log_var)
+
+
+def normal_kl_vjp(g: np.ndarray, log_var: np.ndarray) -> np.ndarray:
+    """With respect to `log_var`."""
+    return gate(g, 0.5 * np.expm1(log_var))
+
+
 def exp(x: np.ndarray) -> np.ndarray:
     return np.exp(x)
+
+
+def expm1(x: np.ndarray) -> np.ndarray:
+    return np.expm1(x)
 
 
 def exp_remainder(x: np.ndarray) -> np.ndarray:
@@ -236,15 +266,6 @@ def _extent(outputs: int, kernel_size: int, stride: int) -> int:
 
 def contiguous(x):
     return x
-
-
-def repeated(x, shape):
-    """x broadcast to `shape`: a view, but a number fills an array, which later ops read faster."""
-    if x.ndim:
-        return np.broadcast_to(x, shape)
-    value = np.zeros(shape, x.dtype)  # takes half the time of np.full
-    value.fill(x)
-    return value
 
 
 def concat(arrays, axis):

@@ -4,12 +4,14 @@ Each docstring begins with the composition of plain ops that the op equals; test
 and their first and second derivatives. They are not among the public names of `tinygen`.
 """
 
+import numpy as np
+
 from tinygen import kernels
 from tinygen.errors import arguments
 from tinygen.op import as_tensors, op
 from tinygen.ops.backward import logistic_loss_vjp, relu_vjp, squared_error_vjp
 from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
-from tinygen.ops.elementwise import exp, gate
+from tinygen.ops.elementwise import clip, exp, expm1, gate
 from tinygen.ops.reduce import sum
 from tinygen.ops.support import cells
 from tinygen.ops.support.broadcasting import elementwise
@@ -31,6 +33,41 @@ def squared_error(x, t):
         lambda g: squared_error_vjp(g, x, t),
         lambda g: -squared_error_vjp(g, x, t),
     )
+
+
+@elementwise
+def absolute_error(x, t):
+    """abs(x - t)"""
+
+    def kernel(g):
+        return (kernels.absolute_error_vjp(g, x.data, t.data),)
+
+    def plain(g):
+        return g * np.sign(x.data - t.data)
+
+    (rule,) = shared(kernel, plain)
+    return kernels.absolute_error(x.data, t.data), rule, lambda g: -rule(g)
+
+
+@elementwise
+def huber_error(x, t, *, delta=1.0):
+    """near * (x - t - near / 2), for near = clip(x - t, low=-delta, high=delta)"""
+
+    def kernel(g):
+        return (kernels.huber_vjp(g, x.data, t.data, delta),)
+
+    def plain(g):
+        return g * clip(x - t, low=-delta, high=delta)
+
+    (rule,) = shared(kernel, plain)
+    return kernels.huber(x.data, t.data, delta), rule, lambda g: -rule(g)
+
+
+@elementwise
+def normal_kl(mu, log_var):
+    """(mu * mu + exp_remainder(log_var)) / 2, the KL divergence of N(mu, exp(log_var)) from N(0, 1), in nats."""
+    (in_log_var,) = shared(lambda g: (kernels.normal_kl_vjp(g, log_var.data),), lambda g: gate(g, expm1(log_var) * 0.5))
+    return kernels.normal_kl(mu.data, log_var.data), lambda g: g * mu, in_log_var
 
 
 @elementwise

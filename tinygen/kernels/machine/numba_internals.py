@@ -164,6 +164,7 @@ def body_of(context, builder, kernel, arguments) -> ir.Function:
     context.active_code_library.add_linking_library(inner.library)
     body = ir.Function(builder.module, BODY, builder.module.get_unique_name("body"))
     body.linkage = "internal"
+    body.attributes.add("noinline")  # a copy inside a caller would have its sums in another order
     # LLVM by itself leaves half of each AVX-512 register empty. llvmlite knows no attribute with a value.
     set.add(body.attributes, '"prefer-vector-width"="512"')
     inside = ir.IRBuilder(body.append_basic_block())

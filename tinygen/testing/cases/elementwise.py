@@ -5,7 +5,7 @@ from scipy import special
 
 from tinygen import ops
 from tinygen.testing.case import Case
-from tinygen.testing.draws import away_from, broadcast_shapes, distinct, normal, positive, shape
+from tinygen.testing.draws import away_from, broadcast_shapes, distinct, normal, pick, positive, shape
 
 
 def one(draw, **static):
@@ -35,6 +35,18 @@ def _untied(rng):
 def _gradient_and_two(rng):
     (x, t), static = two(normal, normal)(rng)
     return (normal(rng, np.broadcast_shapes(x.shape, t.shape)), x, t), static
+
+
+def _between_integers(rng):
+    """x and integers t: their differences are away from 0 and from all integers, where losses have kinks."""
+    (x, t), static = two(normal, normal)(rng)
+    whole = np.floor(2 * x)
+    return (np.asarray(whole + 0.2 + 0.6 * (2 * x - whole)), np.asarray(np.rint(2 * t))), static
+
+
+def _huber(x, t, delta):
+    e = x - t
+    return np.where(np.abs(e.real) <= delta, e * e / 2, delta * (e * np.sign(e.real) - delta / 2))
 
 
 def _select(rng):
@@ -96,6 +108,29 @@ ELEMENTWISE = (
         linear=("g",),
         exact=True,
         broadcasts=unequal,
+    ),
+    Case(
+        op=ops.fused.absolute_error,
+        sample=_between_integers,
+        oracle=lambda x, t: (x - t) * np.sign((x - t).real),
+        flat=True,
+        convex=True,
+        broadcasts=unequal,
+    ),
+    Case(
+        op=ops.fused.huber_error,
+        sample=lambda rng: (_between_integers(rng)[0], {"delta": pick(rng, (1.0, 2.0))}),
+        oracle=_huber,
+        convex=True,
+        broadcasts=unequal,
+    ),
+    Case(
+        op=ops.fused.normal_kl,
+        sample=two(normal, nonzero),
+        oracle=lambda mu, log_var: (mu * mu + np.exp(log_var) - 1 - log_var) / 2,
+        convex=True,
+        broadcasts=unequal,
+        domain=lambda mu, log_var: log_var < 100,  # beyond, the oracle loses mu beside exp(log_var)
     ),
     Case(op=ops.exp, sample=one(normal), oracle=np.exp),
     Case(op=ops.expm1, sample=one(normal), oracle=lambda x: np.exp(x) - 1, convex=True),

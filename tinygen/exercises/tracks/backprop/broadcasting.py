@@ -87,7 +87,7 @@ BROADCAST_TO = Exercise(
         ),
         Wrong((("sum_to(g, shape=before)", "sum_to(g, shape=before).detach()"),), LOST),
         Wrong(
-            (("kernels.repeated(x.data, shape)", "np.resize(x.data, shape)"),),
+            (("np.broadcast_to(x.data, shape)", "np.resize(x.data, shape)"),),
             "np.resize repeats the entries in reading order, whatever the axes are: (2, 1) becomes two equal rows.",
         ),
     ),
