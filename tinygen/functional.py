@@ -23,8 +23,8 @@ import numpy as np
 from tinygen.errors import arguments, hints
 from tinygen.errors.calls import explained
 from tinygen.op import as_tensors
-from tinygen.ops import exp, fused, log, log1p, max, sqrt, transpose, where
-from tinygen.ops.fused import absolute_error, huber_error, logistic_loss, normal_kl, squared_error
+from tinygen.ops import exp, exp_remainder, fused, log, log1p, max, sqrt, transpose, where
+from tinygen.ops.fused import absolute_error, huber_error, logistic_loss, squared_error
 from tinygen.ops.support.indices import check_axis
 from tinygen.tensor import Tensor, array_of, constant
 
@@ -234,7 +234,7 @@ def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") ->
     2.5
     """
     mu, log_var = _matched("gaussian_kl", reduction, mu=mu, log_var=log_var)
-    return _REDUCTIONS[reduction](normal_kl(mu, log_var))
+    return _REDUCTIONS[reduction](0.5 * (mu * mu + exp_remainder(log_var)))
 
 
 # -- checks of the arguments of a loss ---------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from tinygen.testing import CASES
 
 torch = pytest.importorskip("torch", minversion="2", reason="PyTorch isn't installed: nothing to compare with")
 F = torch.nn.functional
-Normal, kl_divergence = torch.distributions.Normal, torch.distributions.kl_divergence
 
 ROWS = {}
 
@@ -83,13 +82,6 @@ def absolute_error(x, t):
     return F.l1_loss(*torch.broadcast_tensors(x, t), reduction="none")
 
 
-def normal_kl(mu, log_var):
-    q, p = (
-        Normal(mean, deviation) for mean, deviation in ((mu, torch.exp(log_var / 2)), (0 * mu, torch.ones_like(mu)))
-    )
-    return kl_divergence(q, p)
-
-
 UNARY = {
     "exp_remainder": (lambda x: torch.exp(x) - 1 - x, normal),
     "normal_cdf": (torch.special.ndtr, normal),
@@ -104,7 +96,6 @@ BINARY = {
     "logistic_loss": (cross_entropy, normal, normal),
     "squared_error": (squared_error, normal, normal),
     "absolute_error": (absolute_error, normal, normal),
-    "normal_kl": (normal_kl, normal, normal),
 }
 
 

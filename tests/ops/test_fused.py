@@ -81,7 +81,6 @@ COMPOSITIONS = {
     "squared_error": lambda x, t: (x - t) ** 2,
     "absolute_error": lambda x, t: tg.abs(x - t),
     "huber_error": huber,
-    "normal_kl": lambda mu, log_var: (mu * mu + tg.exp(log_var) - 1 - log_var) / 2,
     "logistic_loss": lambda x, t: tg.softplus(x) - t * x,
     "log_softmax_of_rows": lambda x: x - tg.logsumexp(x, axis=-1, keepdims=True),
     "linear": lambda x, w, b: x @ w + b,

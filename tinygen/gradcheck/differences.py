@@ -35,7 +35,7 @@ class Slope(NamedTuple):
     value: np.ndarray
     doubt: np.ndarray  # how far each entry may be off
     kinked: np.ndarray  # where the function has a kink: its slopes to the left and to the right differ
-    bend: np.ndarray  # by how much they differ
+    gap: np.ndarray  # by how much they differ
     noise: np.ndarray  # how far values of f may be off
     size: np.ndarray  # the largest |f| at the points that were used
     step: np.ndarray
@@ -43,8 +43,8 @@ class Slope(NamedTuple):
 
     def cut(self, block: slice, units: np.ndarray) -> "Slope":
         """The same for some of the outputs, measured in `units`."""
-        value, doubt, kinked, bend, noise, size, step, still = (field[block] for field in self)
-        return Slope(value / units, doubt / units, kinked, bend / units, noise / units, size / units, step, still)
+        value, doubt, kinked, gap, noise, size, step, still = (field[block] for field in self)
+        return Slope(value / units, doubt / units, kinked, gap / units, noise / units, size / units, step, still)
 
     def where(self, condition: np.ndarray, other: "Slope") -> "Slope":
         """This slope for the outputs where `condition` is true, the other slope elsewhere."""
@@ -100,7 +100,7 @@ def ladder(f: Function, x: np.ndarray, t: np.ndarray, center: np.ndarray, powers
             noise = np.where(near & (slope.step <= AHEAD * below.step), slope.noise, noise)
         doubt = np.maximum(below.doubt, 4 * noise / below.step)
         step = np.where(below.value == 0, np.maximum(below.step, zero), below.step)  # larger steps show 0 as well
-        kinked = below.kinked & (below.bend > KINK * noise / below.step)  # else the gaps between values look like one
+        kinked = below.kinked & (below.gap > KINK * noise / below.step)  # else the gaps between values look like one
         below = below._replace(doubt=doubt, step=step, kinked=kinked)
         return top.where((run >= PLATEAU) & below.allows(top), below)._replace(still=still)
 
@@ -172,7 +172,7 @@ def complex_step(oracle: Function, x: np.ndarray, t: np.ndarray) -> Slope:
     value = np.imag(y) / COMPLEX_STEP
     doubt, step = EPS * np.abs(value), np.full(value.shape, COMPLEX_STEP)
     none, noise = np.zeros(value.shape), EPS * np.abs(y)
-    return Slope(value, doubt, kinked=none > 0, bend=none, noise=noise, size=np.abs(y), step=step, still=none)
+    return Slope(value, doubt, kinked=none > 0, gap=none, noise=noise, size=np.abs(y), step=step, still=none)
 
 
 def _pair(f: Function, x: np.ndarray, t: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:

@@ -69,7 +69,6 @@ COMPILED = {
         ("elementwise", 1 << 10, _by_numbers, False, "leaky_relu gate ratio softplus elu elu_vjp huber huber_vjp"),
         ("elementwise", 1 << 8, _by_numbers, False, "sigmoid sigmoid_vjp silu silu_vjp normal_cdf gelu relu_vjp"),
         ("elementwise", 1 << 8, _by_numbers, False, "logistic_loss logistic_loss_vjp exp_remainder expm1"),
-        ("elementwise", 1 << 8, _by_numbers, False, "normal_kl normal_kl_vjp"),
         ("reduce", 1 << 15, _by_numbers_of_two, False, "sum_along"),
         ("reduce", 1 << 13, _by_numbers, False, "variance"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),

@@ -94,11 +94,6 @@ def _expm1(x):
 
 
 @exact
-def _half_expm1(x):
-    return vector_math.half_exp(x) if x > f32(80) else f32(0.5) * _expm1(x)
-
-
-@exact
 def _clip(e, delta):
     return e if abs(e) <= delta else (delta if e > delta else (-delta if e < -delta else e))  # NaN stays NaN
 
@@ -109,8 +104,6 @@ absolute_error = entrywise("absolute_error", lambda x, t: abs(x - t))
 absolute_error_vjp = entrywise("absolute_error_vjp", lambda g, x, t: g * f32(np.sign(x - t)))
 huber = entrywise("huber", lambda x, t, delta: _clip(x - t, delta) * ((x - t) - f32(0.5) * _clip(x - t, delta)))
 huber_vjp = entrywise("huber_vjp", lambda g, x, t, delta: g * _clip(x - t, delta))
-normal_kl = entrywise("normal_kl", lambda mu, log_var: f32(0.5) * mu * mu + vector_math.half_exp_remainder(log_var))
-normal_kl_vjp = entrywise("normal_kl_vjp", lambda g, log_var: _gated(g, _half_expm1(log_var)))
 exp = entrywise("exp", vector_math.exp)
 expm1 = entrywise("expm1", lambda x: _expm1(x))
 exp_remainder = entrywise("exp_remainder", vector_math.exp_remainder)

@@ -55,15 +55,6 @@ def huber_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray, delta: float) -> np.n
     return g * np.clip(x - t, -delta, delta)
 
 
-def normal_kl(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-    return 0.5 * mu * mu + 0.5 * exp_remainder(log_var)
-
-
-def normal_kl_vjp(g: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-    """With respect to `log_var`."""
-    return gate(g, 0.5 * np.expm1(log_var))
-
-
 def exp(x: np.ndarray) -> np.ndarray:
     return np.exp(x)
 

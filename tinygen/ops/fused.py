@@ -11,7 +11,7 @@ from tinygen.errors import arguments
 from tinygen.op import as_tensors, op
 from tinygen.ops.backward import logistic_loss_vjp, relu_vjp, squared_error_vjp
 from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
-from tinygen.ops.elementwise import clip, exp, expm1, gate
+from tinygen.ops.elementwise import clip, exp, gate
 from tinygen.ops.reduce import sum
 from tinygen.ops.support import cells
 from tinygen.ops.support.broadcasting import elementwise
@@ -61,13 +61,6 @@ def huber_error(x, t, *, delta=1.0):
 
     (rule,) = shared(kernel, plain)
     return kernels.huber(x.data, t.data, delta), rule, lambda g: -rule(g)
-
-
-@elementwise
-def normal_kl(mu, log_var):
-    """(mu * mu + exp_remainder(log_var)) / 2, the KL divergence of N(mu, exp(log_var)) from N(0, 1), in nats."""
-    (in_log_var,) = shared(lambda g: (kernels.normal_kl_vjp(g, log_var.data),), lambda g: gate(g, expm1(log_var) * 0.5))
-    return kernels.normal_kl(mu.data, log_var.data), lambda g: g * mu, in_log_var
 
 
 @elementwise

@@ -37,7 +37,6 @@ def polynomial(x, coefficients):
 # -- exp ---------------------------------------------------------------------------------------------------------------
 
 LOG2_E = f32(1.4426950408889634)
-LN2 = f32(math.log(2))
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)  # the first has 10 bits, so k times it is exact
 ROUNDER, ROUNDER_BITS = f32(3 << 22), i32(0x4B400000)  # so large a float has no fraction: adding it rounds
 EXPM1 = float32s(1.39012911e-3, 8.363147014e-3, 4.166685337e-2, 1.666657728e-1, 4.999999955e-1)
@@ -78,31 +77,11 @@ def exp(x):
 
 
 @exact
-def half_exp(x):
-    """e^x / 2, which may be a float where e^x is none."""
-    x = f32(-104) if x < f32(-104) else f32(90) if x > f32(90) else x
-    return _exp_of_sum(x, -LN2)
-
-
-@exact
-def _remainder_near_0(x):
-    """e^x - 1 - x for |x| <= 1 by its series x²/2! + x³/3! + ... + x¹²/12!: differences would lose their digits."""
-    near = f32(-1) if x < f32(-1) else f32(1) if x > f32(1) else x
-    return f32(0.5) * near * near * (polynomial(near, REMAINDER) * near + f32(1))
-
-
-@exact
 def exp_remainder(x):
-    """e^x - 1 - x."""
-    far = exp(x) - f32(1) - (f32(89) if x > f32(89) else x)  # beyond 89 e^x is infinite
-    return _remainder_near_0(x) if abs(x) <= f32(1) else far
-
-
-@exact
-def half_exp_remainder(x):
-    """(e^x - 1 - x) / 2."""
-    far = half_exp(x) - f32(0.5) - f32(0.5) * (f32(90) if x > f32(90) else x)
-    return f32(0.5) * _remainder_near_0(x) if abs(x) <= f32(1) else far
+    """e^x - 1 - x, near 0 by its series x²/2! + x³/3! + ... + x¹²/12!, where differences lose their digits."""
+    near = f32(-1) if x < f32(-1) else f32(1) if x > f32(1) else x
+    r = f32(0.5) * near * near * (polynomial(near, REMAINDER) * near + f32(1))
+    return r if abs(x) <= f32(1) else exp(x) - f32(1) - (f32(89) if x > f32(89) else x)  # there e^x is infinite
 
 
 # -- what is made of it ------------------------------------------------------------------------------------------------
