@@ -1,4 +1,4 @@
-"""The table of contents of the site, from the front page: its numbered list is the reading order."""
+"""The table of contents of the site, from the front page: lessons and exercises, then its numbered list."""
 
 import re
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 ITEM = re.compile(r"^\d+\. \[[^\]]+\]\(([\w/]+)\.md\)", re.MULTILINE)
+LEARN = ["lessons/index", "exercises"]
 REST = {
     "Look up": ["reference/index", "glossary", "architecture"],
     "Project": ["Readme <project/readme>", "project/contributing", "project/security", "project/changelog"],
@@ -19,7 +20,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "index":
-        groups = {"Learn": ["lessons/index"], "Read": ITEM.findall(source[0]), **REST}
+        pages = [page for page in ITEM.findall(source[0]) if page not in LEARN]
+        groups = {"Learn": LEARN, "Read": pages, **REST}
         source[0] += "".join(toctree(app, caption, pages) for caption, pages in groups.items())
 
 
