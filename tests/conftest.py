@@ -27,7 +27,7 @@ if PROFILE not in PROFILES:
 COVERAGE = Coverage()
 BATTERY = Path(__file__).with_name("testing") / "test_properties.py"
 
-for name, examples in zip(PROFILES, (15, 100, 1000)):
+for name, examples in zip(PROFILES, (8, 100, 1000)):
     settings.register_profile(
         name,
         max_examples=examples,  # of a test without its own number; the battery uses the minima of the coverage table

@@ -3,13 +3,15 @@
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from helpers.axe import faults, needs_axe
 from helpers.browser import needs_chromium, overflow, run_in_browser
-from helpers.examples import example
+from helpers.examples import example, pictures_of
 from helpers.paths import ROOT
 from PIL import Image
 
@@ -22,13 +24,30 @@ DARK = "--blink-settings=preferredColorScheme=0"
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory):
     out = tmp_path_factory.mktemp("tour") / "run"
-    example("tour").main(out=out, quick=True, quiet=True)
+    with redirect_stdout(StringIO()) as printed:
+        example("tour").main(out=out, quick=True, quiet=True, seed=3)
+    assert printed.getvalue() == ""
     return out
 
 
 @pytest.fixture
 def page(tour):
     return (tour / "index.html").read_text(encoding="utf-8")
+
+
+def test_it_prints_what_is_on_its_page_and_is_reproducible(tour, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # no cell of the tables is wrapped
+    figures = example("tour").main(out=tmp_path / "again", quick=True, seed=3)
+    page, printed = (tmp_path / "again" / "index.html").read_text(encoding="utf-8"), capsys.readouterr().out
+    pictures = pictures_of(tmp_path / "again")
+    samples = ["samples_real.png", "samples_VAE.png", "samples_GAN.png", "samples_diffusion.png"]
+    assert pictures[:4] == samples and {"gan_loss.png", "diffusion_strip.png"} <= set(pictures)
+    assert [name.partition(":")[0] for name in figures] == ["autoencoder", "VAE", "GAN", "diffusion"]
+    for name, value in figures.items():
+        assert f"{value:.4g}" in printed and f"{value:.4g}" in page and name.partition(": ")[2] in printed
+    assert "index.html" in printed
+    logs = [(folder / "log.jsonl").read_bytes() for folder in (tour, tmp_path / "again")]
+    assert logs[0] == logs[1] and logs[0]
 
 
 def test_films_and_the_plane_are_in_the_page(tour, page):

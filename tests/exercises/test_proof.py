@@ -77,9 +77,10 @@ def result_of(exercise, attempt):
 
 
 @exercise_of_each
-def test_right_answers_pass(exercise):
+def test_right_answers_pass(exercise, profile):
     assert len(exercise.correct) == 2
-    for attempt in proof.right(exercise):
+    first = 1 if profile == "quick" else 0  # the solution is compared with itself
+    for attempt in [*proof.right(exercise)][first:]:
         result = grade(exercise, attempt.make())
         assert result.ok, (attempt.what, result.finding)
         assert result.seconds < 5

@@ -1,5 +1,8 @@
 """Blame names the op whose rule is wrong, its argument, and what the mistake looks like."""
 
+from functools import partial
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -8,7 +11,7 @@ from tinygen import OPS
 from tinygen.gradcheck import check
 from tinygen.tensor import constant
 from tinygen.testing import CASES
-from tinygen.testing.corruptions import corrupt
+from tinygen.testing.corruptions import applies, corrupt
 
 X, W = np.random.default_rng(0).normal(size=(3, 4)), np.random.default_rng(1).normal(size=(4, 4))
 
@@ -30,22 +33,21 @@ def blame(f, *arrays, **how):
 # -- the op ------------------------------------------------------------------------------------------------------------
 
 
-def example(op):
-    """Inputs with more than one entry each, and their settings."""
-    for seed in range(100):
-        arrays, static = CASES[op].sample(np.random.default_rng([seed, 3]))
-        if all(2 <= x.size <= 64 for x in arrays):
-            return arrays, static
-    raise AssertionError(op)
+def examples(op):
+    """Four inputs with more than one entry each, and their settings, the smallest first."""
+    samples = (CASES[op].sample(np.random.default_rng([seed, 3])) for seed in range(100))
+    fitting = (sample for sample in samples if all(2 <= x.size <= 64 for x in sample[0]))
+    return sorted(islice(fitting, 4), key=lambda sample: sum(x.size for x in sample[0]))
 
 
 @pytest.mark.parametrize("op", sorted(OPS))
 def test_a_sign_in_the_middle_of_a_composite_is_blamed_on_its_op(op, profile):
-    arrays, static = example(op)
     names = list(enumerate(CASES[op].arguments))
     for i, name in names[-1:] if profile == "quick" else names:
-        wrong = corrupt(OPS[op], i, "sign")
-        text = blame(lambda *xs, wrong=wrong: tg.tanh(wrong(*[x * 1 for x in xs], **static)), *arrays, order=1)
+        rng = np.random.default_rng(0)
+        arrays, static = next(each for each in examples(op) if applies("sign", OPS[op], i, *each, rng))
+        wrong = partial(corrupt(OPS[op], i, "sign"), **static)
+        text = blame(lambda *xs, wrong=wrong: tg.tanh(wrong(*[x * 1 for x in xs])), *arrays, order=1)
         assert text.startswith(f"blame: `{op}, sign` (op call "), text
         assert f"its derivative in {name}" in text
         assert text.endswith(") has the wrong sign"), text

@@ -229,7 +229,7 @@ def test_the_second_order_waits_for_the_first(wrong):
     assert {row.order for row in check(wrong, X, X, raises=False).rows} == {1}
 
 
-@settings(max_examples=20)
+@settings(max_examples=min(20, settings().max_examples))
 @given(st.integers(0, 2**32 - 1))
 def test_the_wrong_entry_of_a_large_array_is_found(seed):
     rng = np.random.default_rng(seed)
@@ -289,7 +289,7 @@ def test_a_point_on_a_kink_is_not_called_wrong(name):
 
 
 @pytest.mark.parametrize("name", KINKED)
-@settings(max_examples=25)
+@settings(max_examples=min(25, settings().max_examples))
 @given(distance=st.floats(1e-4, 1e-2), seed=st.integers(0, 2**32 - 1))
 def test_a_point_near_a_kink_passes_with_smaller_steps(name, distance, seed):
     f, x = KINKED[name]
@@ -317,7 +317,7 @@ def test_a_whole_layer_of_relus_passes():
 # -- rounding ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 @given(st.floats(0, 8), st.integers(0, 2**32 - 1))
 def test_a_large_constant_with_a_small_slope_is_no_false_alarm(exponent, seed):
     report = check(lambda x: tg.sin(x).sum() + 10.0**exponent, X, seed=seed, raises=False)

@@ -15,7 +15,7 @@ PARTIAL = {
     "not summed back"
 }  # applies only where an input can be repeated; the others apply to all arguments of all ops
 RIGHT = {
-    "quick": 200,
+    "quick": 100,
     "full": 2000,
     "long": 1_000_000,
 }  # checks of right rules, in addition to the 20,000 of the full battery
@@ -43,7 +43,7 @@ def every_argument() -> list[tuple[str, int]]:
 def test_a_wrong_rule_is_rejected(how, profile, monkeypatch):
     if profile == "quick":  # blame takes four times as long; test_blame.py tests it for each op
         monkeypatch.setattr(checker, "blame", lambda *_: "")
-    rejected, spared, step = [], [], 2 if profile == "quick" else 1  # every second argument in the quick profile
+    rejected, spared, step = [], [], 4 if profile == "quick" else 1  # every fourth argument in the quick profile
     for op, argument in every_argument()[list(CORRUPTIONS).index(how) % step :: step]:
         for seed, arrays, static in small_examples(op):
             if applies(how, OPS[op], argument, arrays, static, np.random.default_rng(seed)):
@@ -57,7 +57,7 @@ def test_a_wrong_rule_is_rejected(how, profile, monkeypatch):
                 continue  # a vector is its own transpose
             spared.append(f"{op}[{argument}]")
     print(f"{how}: rejected for {len(rejected)} arguments of {len(set(rejected))} ops; no such error in: {spared}")
-    assert len(rejected) >= 30
+    assert len(rejected) >= (15 if profile == "quick" else 30)
     assert how in PARTIAL or not spared
 
 

@@ -72,7 +72,7 @@ CALLS = {  # each public method that doesn't train, for examples x (N, ...), cod
     "sample": lambda model, x, z, *labels: model.sample(
         *(labels or [len(x)]), rng(), **({"steps": 2} if isinstance(model, models.Diffusion) else {})
     ),
-    "rejection_sample": lambda model, x, z: model.rejection_sample(len(x), rng(), batch_size=len(x)),
+    "rejection_sample": lambda model, x, z: model.rejection_sample(len(x), rng(), batch_size=4 * len(x)),
     "reverse": lambda model, x, z: [next(model.reverse(len(x), rng(), steps=2)) for _ in range(2)],  # and then no more
     "denoise": lambda model, x, z: model.denoise(x, np.full(len(x), 3)),
     "features": lambda model, x, z: model.features(x),

@@ -29,13 +29,13 @@ def filled(case, profile, *, but=()):
 def test_every_property_has_a_minimum_in_every_profile():
     assert set(MINIMA) == set(PROPERTIES) and set(SHARES) <= set(PROPERTIES)
     for numbers in MINIMA.values():
-        assert len(numbers) == len(PROFILES) and list(numbers) == sorted(numbers) and numbers[0] >= 25
+        assert len(numbers) == len(PROFILES) and list(numbers) == sorted(numbers) and numbers[0] >= 10
 
 
 def test_an_empty_table_misses_every_cell():
     lines = Coverage().missing([CONV], "quick")
-    assert 'conv2d, argument w: "order 1" was tested by 0 examples, expected 25' in lines
-    assert 'conv2d: "layout" was tested by 0 examples, expected 25' in lines
+    assert 'conv2d, argument w: "order 1" was tested by 0 examples, expected 10' in lines
+    assert 'conv2d: "layout" was tested by 0 examples, expected 10' in lines
     assert len(lines) == sum(len(prop.arguments(CONV)) for prop in PROPERTIES.values())
 
 
@@ -57,7 +57,7 @@ def test_each_argument_is_counted_by_itself():
     coverage = filled(ADD, "quick", but=["order 1"])
     for _ in range(25):
         coverage.add("add", "order 1", ["a"])
-    assert coverage.missing([ADD], "quick") == ['add, argument b: "order 1" was tested by 0 examples, expected 25']
+    assert coverage.missing([ADD], "quick") == ['add, argument b: "order 1" was tested by 0 examples, expected 10']
 
 
 @pytest.mark.parametrize(("prop", "share"), SHARES.items())

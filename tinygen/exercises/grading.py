@@ -51,32 +51,35 @@ def grade(exercise: Exercise, answer: Callable, begin: Callable[[int], object] =
 
 def recognised(exercise: Exercise, answer: Callable) -> str:
     """What to say to this answer if it computes what a common wrong answer computes; else an empty text."""
-    computed = behaviour(exercise, answer)
-    if all(isinstance(each, str) for each in computed):
+    left, computed = behaviours(exercise), []
+    for i, stage in enumerate(exercise.stages):
+        computed.append(stage.behaviour(answer))
+        left = [(says, other) for says, other in left if _alike_all(other[i], computed[i])]
+        if not left:
+            return ""
+    if all(isinstance(each, str) for stage in computed for each in stage):
         return ""  # it computes nothing that could be compared
-    for says, other in behaviours(exercise):
-        if _alike_all(other, computed):
-            right = _alike_all(behaviour_of_solution(exercise), computed)
-            return "" if right else says  # where it computes what the solution does, the stage knows more
-    return ""
+    if all(map(_alike_all, behaviour_of_solution(exercise), computed)):
+        return ""  # where it computes what the solution does, the stage knows more
+    return left[0][0]
 
 
 @cache
-def behaviours(exercise: Exercise) -> list[tuple[str, list[Any]]]:
+def behaviours(exercise: Exercise) -> list[tuple[str, list[list[Any]]]]:
     """What to say to each common wrong answer, and its behaviour."""
     texts = [(each.says, file_text(exercise, edited(exercise, each.edits))) for each in exercise.wrong]
     return [(says, behaviour(exercise, load(exercise, text))) for says, text in texts]
 
 
 @cache
-def behaviour_of_solution(exercise: Exercise) -> list[Any]:
-    """What the solution computes in all stages."""
+def behaviour_of_solution(exercise: Exercise) -> list[list[Any]]:
+    """What the solution computes in each stage."""
     return behaviour(exercise, shipped(exercise))
 
 
-def behaviour(exercise: Exercise, f: Callable) -> list[Any]:
-    """What f computes in all stages: it tells one wrong answer from another."""
-    return [each for stage in exercise.stages for each in stage.behaviour(f)]
+def behaviour(exercise: Exercise, f: Callable) -> list[list[Any]]:
+    """What f computes in each stage: it tells one wrong answer from another."""
+    return [stage.behaviour(f) for stage in exercise.stages]
 
 
 def _alike_all(computed: list[Any], other: list[Any]) -> bool:

@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Callable
+from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -123,9 +125,15 @@ def unlike(found: Any, expected: Any) -> str:
 
 def calls(draw: Draw) -> list[Callable[[], Arguments]]:
     """Makers of calls, the smallest first, those with empty arrays last; in float64 as drawn, then in float32."""
-    makes = [lambda n=size, s=seed: draw(np.random.default_rng(s), n) for size in range(SIZES) for seed in range(SEEDS)]
-    makes.sort(key=lambda make: is_empty(make()))
+    makes = [lambda n=size, s=seed: draw(np.random.default_rng(s), n) for size, seed in _in_order(draw)]
     return [each for make in makes for each in (make, lambda make=make: mapped(make(), _narrow))]
+
+
+@cache
+def _in_order(draw: Draw) -> list[tuple[int, int]]:
+    """The size and the seed of each call."""
+    numbers = [*product(range(SIZES), range(SEEDS))]
+    return sorted(numbers, key=lambda each: is_empty(draw(np.random.default_rng(each[1]), each[0])))
 
 
 def is_empty(call: Arguments) -> bool:

@@ -18,6 +18,7 @@ LEARNER = ("op", "elementwise")  # decorators that a learner's file takes from t
 SITE = "docs/{}"
 
 
+@cache
 def solution(exercise: Exercise) -> str:
     """The text of the shipped function, with its decorators and its `parts`; a method becomes a function of `self`."""
     module, path = _place(exercise)
@@ -101,7 +102,7 @@ def _place(exercise: Exercise) -> tuple[ModuleType, str]:
 
 
 def _definition(module: ModuleType, path: str) -> ast.FunctionDef:
-    body: list[ast.stmt] = ast.parse(inspect.getsource(module)).body
+    body: list[ast.stmt] = _tree(module).body
     for name in path.split("."):
         node = next(n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == name)
         body = node.body
@@ -110,10 +111,16 @@ def _definition(module: ModuleType, path: str) -> ast.FunctionDef:
     return node
 
 
+@cache
+def _tree(module: ModuleType) -> ast.Module:
+    return ast.parse(inspect.getsource(module))
+
+
+@cache
 def _needed(exercise: Exercise) -> str:
     """The imports and the private functions and constants of the shipped module that the function uses."""
     module, _ = _place(exercise)
-    tree = ast.parse(inspect.getsource(module))
+    tree = _tree(module)
     lines = inspect.getsource(module).splitlines()
     imports, given, own = {"import numpy as np"}, {}, set()
     todo: list[ast.AST] = [ast.parse(solution(exercise))]

@@ -13,21 +13,21 @@ from tinygen.testing.properties import PROPERTIES, Property
 
 PROFILES = ("quick", "full", "long")
 MINIMA = {  # examples that can fail, per argument (or op), in each profile
-    "value": (25, 100, 1000),
-    "order 1": (25, 200, 2000),
-    "order 2": (25, 100, 1000),
-    "adjoint": (25, 500, 2000),
-    "exact": (25, 500, 2000),
-    "cotangent": (25, 100, 1000),
-    "subgradient": (100, 1000, 10_000),
-    "types": (25, 100, 1000),
-    "empty": (200, 1000, 10_000),
-    "broadcast": (200, 1000, 10_000),
-    "layout": (25, 100, 1000),
-    "precision": (25, 100, 1000),
-    "extremes": (25, 100, 1000),
-    "memory": (25, 100, 1000),
-    "repeat": (25, 100, 1000),
+    "value": (10, 100, 1000),
+    "order 1": (10, 200, 2000),
+    "order 2": (10, 100, 1000),
+    "adjoint": (10, 500, 2000),
+    "exact": (10, 500, 2000),
+    "cotangent": (10, 100, 1000),
+    "subgradient": (40, 1000, 10_000),
+    "types": (10, 100, 1000),
+    "empty": (60, 1000, 10_000),
+    "broadcast": (60, 1000, 10_000),
+    "layout": (10, 100, 1000),
+    "precision": (10, 100, 1000),
+    "extremes": (10, 100, 1000),
+    "memory": (10, 100, 1000),
+    "repeat": (10, 100, 1000),
 }
 SHARES = {"empty": 0.10, "broadcast": 0.30}  # the minimum of these is a share of all examples that were drawn
 
