@@ -14,7 +14,7 @@ import tinygen
 from tinygen.io.checkpoint import CheckpointError
 from tinygen.runs import lock
 from tinygen.runs.record import ELSEWHERE, OVERWRITE, RESUME
-from tinygen.runs.run import Result, RunError, figures_table, open_run, read_config
+from tinygen.runs.run import RunError, open_run, read_config
 
 # -- the folder of a run -----------------------------------------------------------------------------------------------
 
@@ -348,31 +348,3 @@ def test_log_lines_after_the_checkpoint_are_dropped(tmp_path, capsys):
     run.loop(rng=np.random.default_rng(1))
     assert run.path("log.jsonl").read_bytes() == b'{"step": 1, "loss": 2.0}\n'
     assert "continuing from checkpoint.npz, after no step" in capsys.readouterr().out
-
-
-# -- the table of results ----------------------------------------------------------------------------------------------
-
-CELLS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=20)
-
-
-@given(st.lists(st.tuples(CELLS, CELLS | st.floats() | st.integers(), CELLS, CELLS), max_size=6))
-def test_the_table_is_aligned_and_loses_nothing(rows):
-    text = figures_table([Result(*row) for row in rows], quiet=True)
-    head, rule, *lines = text.splitlines()
-    assert head.split() == ["figure", "value", "reference", "verdict"] and len(lines) == len(rows)
-    starts = [match.start() for match in re.finditer("-+", rule)]
-    for (figure, value, reference, verdict), line in zip(rows, lines, strict=True):
-        cells = [line[a:b].rstrip() for a, b in zip(starts, [*starts[1:], None])]
-        assert cells[0] == figure and cells[2:] == [reference, verdict]
-        if isinstance(value, float) and math.isfinite(value):
-            assert float(cells[1]) == pytest.approx(value, rel=1e-5)
-        else:
-            assert cells[1] == str(value)
-
-
-def test_the_table_is_printed_unless_quiet(capsys):
-    text = figures_table([Result("test error", 13.1043, "26.714 (PCA)", "below"), ("parameters", 159355)])
-    assert capsys.readouterr().out == text + "\n"
-    assert text.splitlines()[2:] == ["test error  13.1043  26.714 (PCA)  below", "parameters  159355"]
-    figures_table([], quiet=True)
-    assert capsys.readouterr().out == ""
