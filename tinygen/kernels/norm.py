@@ -17,13 +17,13 @@ from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import f32
-from tinygen.kernels.norm_loops import RUN, backward, forward
+from tinygen.kernels.norm_loops import LEAKY_RELU, RUN, SILU, backward, forward
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
 WIDTH = 256  # numbers of a row, at most: a long loop, whose sums yet stay in the first-level cache
 LEAST, MOST = 1e-30, 1e30  # of mean² + variance: beyond, float32 is too narrow for squares and for one over them
-KINDS = {None: 0, "leaky_relu": 1, "silu": 2}
+KINDS = {None: (), "leaky_relu": (0,) * LEAKY_RELU, "silu": (0,) * SILU}
 
 
 def moments(x, num_groups):
@@ -31,7 +31,7 @@ def moments(x, num_groups):
     cut = _cut(x.shape)
     found = np.empty((len(x), cut.pieces, 2, num_groups))
     none = as_input(np.empty(0, x.dtype))
-    settings = 0.0, 0, x.dtype.type(0), cut, True, False
+    settings = 0.0, (), x.dtype.type(0), cut, True, False
     share(forward, cut.blocks, _rows(x, cut), none, none, np.empty((0, 0, 0), x.dtype), found, *settings)
     found = found[:, 0] if cut.pieces == 1 else _merged(found, cut)
     return _in_float64(reference.moments, x, num_groups) if _are_far_out(found, x) else found
@@ -79,6 +79,8 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
         share(backward, cut.blocks, *arrays, sums, *settings, True, False)
         sums = sums.reshape(len(x), cut.pieces, *sums.shape[1:]).sum(axis=1)
         share(backward, cut.blocks, *arrays, sums, *settings, False, True)
+    if x.size == len(x) * num_groups:
+        found[: x.size] = 0  # a number alone always becomes 0
     found[x.size :] = sums.sum(axis=0).reshape(-1)
     return found
 
@@ -129,7 +131,7 @@ def _cut(shape: tuple[int, ...]) -> Cut:
     together = next((k for k in range(min(positions, WIDTH // c), 1, -1) if positions % k == 0), 1)
     height, width = positions // together, together * c
     if height * width <= EXAMPLE:
-        examples = max(1, min(n, BLOCK // (height * width)))
+        examples = max(1, min(n, BLOCK // (height * width), RUN))
         return Cut(c, height, width, height, 1, examples, -(-n // examples))
     rows = max(RUN, BLOCK // width)
     pieces = -(-height // rows)

@@ -4,9 +4,11 @@ import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
 from tinygen.kernels.machine.vector_math import f32, sigmoids
+from tinygen.kernels.machine.window import scratch
 
 RUN = 32  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
 SHORT = 256  # numbers along a row that are added in its own type: vectors of them, so few in each lane
+LEAKY_RELU, SILU = 1, 2  # the length of `kind`, a tuple, so that the compiler knows it
 f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
 
 
@@ -32,8 +34,8 @@ def sum_rows(x, first, last, few):
 
 
 @piece
-def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
-    """Σ gz · (x - mean) and Σ gz along the rows; without gz, Σ (x - mean)² and Σ (x - mean)."""
+def _gather(g, x, gx, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g):
+    """Σ gz · (x - mean) and Σ gz along the rows; without g, Σ (x - mean)² and Σ (x - mean)."""
     rows, width = x.shape
     sum_gx[:] = 0
     sum_g[:] = 0
@@ -41,21 +43,32 @@ def _gather(gz, x, mean, few_gx, few_g, sum_gx, sum_g):
         few_gx[:] = 0
         few_g[:] = 0
         bottom = min(top + RUN, rows)
-        for r in range(top, bottom - 1, 2):
+        single = top if len(kind) == SILU else bottom - (bottom - top) % 2
+        for r in range(top, single, 2):  # two rows at a time, as above; but exponentials take all registers
             for j in range(width):
-                p, q = x[r, j] - mean[j], x[r + 1, j] - mean[j]
-                a, b = (p, q) if gz is None else (gz[r, j], gz[r + 1, j])
+                p, a = _term(g, x, gx, mean, scale, shift, kind, slope, r, j)
+                q, b = _term(g, x, gx, mean, scale, shift, kind, slope, r + 1, j)
                 few_gx[j] += a * p + b * q
                 few_g[j] += a + b
-        for r in range(bottom - (bottom - top) % 2, bottom):
+        for r in range(single, bottom):
             for j in range(width):
-                p = x[r, j] - mean[j]
-                a = p if gz is None else gz[r, j]
+                p, a = _term(g, x, gx, mean, scale, shift, kind, slope, r, j)
                 few_gx[j] += a * p
                 few_g[j] += a
         for j in range(width):
             sum_gx[j] += few_gx[j]
             sum_g[j] += few_g[j]
+
+
+@piece
+def _term(g, x, gx, mean, scale, shift, kind, slope, r, j):
+    p = x[r, j] - mean[j]
+    if g is None:
+        return p, p
+    gz = _gradient(g[r, j], p * scale[j] + shift[j], kind, slope)
+    if len(kind) == SILU:
+        gx[r, j] = gz
+    return p, gz
 
 
 @piece
@@ -79,8 +92,8 @@ def _add_up(row, channels):
 
 @kernel
 def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, start, stop):
-    mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
-    few, few_squares = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    mean, scale, shift = scratch(x, cut.width), scratch(x, cut.width), scratch(x, cut.width)
+    few, few_squares = scratch(x, cut.width), scratch(x, cut.width)
     sums, squares = np.empty(cut.width), np.empty(cut.width)
     for block in range(start, stop):
         first, last, piece, top, bottom = _place(block, cut, len(x))
@@ -140,7 +153,7 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
     for k in range(groups):
         mean[k * each : (k + 1) * each] = _total(sums, k, each) / count
     _repeat(mean, channels)
-    _gather(None, x, mean, few_squares, few, squares, sums)
+    _gather(None, x, None, mean, None, None, (), None, few_squares, few, squares, sums)
     _add_up(sums, channels)
     _add_up(squares, channels)
     for k in range(groups):
@@ -179,21 +192,17 @@ def _coefficients(moments, weight, bias, eps, mean, scale, shift):
 @piece
 def _apply(x, y, mean, scale, shift, kind, slope):
     rows, width = x.shape
-    if kind == 0:
-        for r in range(rows):
-            for j in range(width):
-                y[r, j] = (x[r, j] - mean[j]) * scale[j] + shift[j]
-    elif kind == 1:
-        for r in range(rows):
-            for j in range(width):
-                z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                low = slope * z if slope != 0 else slope  # 0 · z would be NaN where z is -∞
-                y[r, j] = low if z <= 0 else z
-    else:
-        for r in range(rows):
-            for j in range(width):
-                z = f32((x[r, j] - mean[j]) * scale[j] + shift[j])
-                y[r, j] = z * sigmoids(z)[0]
+    for r in range(rows):
+        for j in range(width):
+            y[r, j] = _activated((x[r, j] - mean[j]) * scale[j] + shift[j], kind, slope)
+
+
+@piece
+def _activated(z, kind, slope):
+    if len(kind) == LEAKY_RELU:
+        low = slope * z if slope != 0 else slope  # 0 · z would be NaN where z is -∞
+        return low if z <= 0 else z
+    return f32(z) * sigmoids(f32(z))[0] if len(kind) == SILU else z
 
 
 # -- backwards ---------------------------------------------------------------------------------------------------------
@@ -202,37 +211,26 @@ def _apply(x, y, mean, scale, shift, kind, slope):
 @kernel
 def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measure, apply, start, stop):
     """gx, and for each channel the gradients of weight and bias, Σ gz · (x - mean) · r and Σ gz; gz is that of z."""
-    mean, scale, shift = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
-    few_gx, few_g = np.empty(cut.width, x.dtype), np.empty(cut.width, x.dtype)
+    mean, scale, shift = scratch(x, cut.width), scratch(x, cut.width), scratch(x, cut.width)
+    few_gx, few_g = scratch(x, cut.width), scratch(x, cut.width)
     sum_gx, sum_g = np.empty(cut.width), np.empty(cut.width)
-    groups, channels, single = moments.shape[2], cut.channels, is_single_row(cut, moments)
+    channels, groups = cut.channels, moments.shape[2]
     each, count = channels // groups, cut.height * cut.width // groups
     for block in range(start, stop):
         first, last, _, top, bottom = _place(block, cut, len(x))
+        if is_single_row(cut, moments):
+            few_gx[:] = 0
+            few_g[:] = 0
+            for i in range(first, last):
+                _row_backward(g[i, 0], x[i, 0], weight, bias, moments[i], eps, kind, slope, gx[i, 0], few_gx, few_g)
+            for c in range(channels):
+                sums[block, 0, c], sums[block, 1, c] = few_gx[c], few_g[c]
+            continue
         for i in range(first, last):
             gs, xs, out = g[i, top:bottom], x[i, top:bottom], gx[i, top:bottom]
-            if measure and (kind != 0 or not single):
-                _coefficients(moments[i], weight, bias, eps, mean, scale, shift)
-            if measure and kind != 0:
-                _activation_gradient(gs, xs, out, mean, scale, shift, kind, slope)
-            if single:
-                if (i - first) % RUN == 0:
-                    few_gx[:] = 0
-                    few_g[:] = 0
-                if kind == 0:
-                    _row_backward(gs[0], xs[0], weight, moments[i], eps, out[0], few_gx, few_g)
-                else:
-                    _row_backward(None, xs[0], weight, moments[i], eps, out[0], few_gx, few_g)
-                if (i - first) % RUN == RUN - 1 or i == last - 1:
-                    for c in range(channels):
-                        sums[block, 0, c] += few_gx[c]
-                        sums[block, 1, c] += few_g[c]
-                continue
+            _coefficients(moments[i], weight, bias, eps, mean, scale, shift)
             if measure:
-                if kind == 0:
-                    _gather(gs, xs, mean, few_gx, few_g, sum_gx, sum_g)
-                else:
-                    _gather(out, xs, mean, few_gx, few_g, sum_gx, sum_g)
+                _gather(gs, xs, out, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g)
                 _add_up(sum_gx, channels)
                 _add_up(sum_g, channels)
                 for k in range(groups):
@@ -247,27 +245,46 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
             if apply:
                 of_x, rest = few_gx, few_g
                 for k in range(groups):
-                    r = 1 / np.sqrt(moments[i, 1, k] + eps) if count > 1 else 0.0  # a number alone always becomes 0
+                    r = 1 / np.sqrt(moments[i, 1, k] + eps)
                     a, b = f64(0), f64(0)
                     for c in range(k * each, (k + 1) * each):
                         a += weight[c] * sum_gx[c]
                         b += weight[c] * sum_g[c]
                     for c in range(k * each, (k + 1) * each):
-                        mean[c] = moments[i, 0, k]
-                        scale[c] = weight[c] * r
                         of_x[c] = -r * r * a / count
                         rest[c] = -r * b / count - (moments[i, 0, k] - mean[c]) * of_x[c]
-                for row in (mean, scale, of_x, rest):
-                    _repeat(row, channels)
-                if kind == 0:
-                    _combine(gs, xs, out, mean, scale, of_x, rest)
-                else:
-                    _combine(None, xs, out, mean, scale, of_x, rest)
+                _repeat(of_x, channels)
+                _repeat(rest, channels)
+                _combine(gs, xs, out, mean, scale, shift, kind, slope, of_x, rest)
 
 
 @piece
-def _row_backward(g, x, weight, moments, eps, gx, of_weight, of_bias):
-    """gx = (weight · gz - a - n · b) · r, with the means a of weight · gz and b of weight · gz · n; gz is g, or gx.
+def _combine(g, x, gx, mean, scale, shift, kind, slope, of_x, rest):
+    """gx = gz · scale + (x - mean) · of_x + rest."""
+    rows, width = x.shape
+    for r in range(rows):
+        for j in range(width):
+            p = x[r, j] - mean[j]
+            gz = gx[r, j] if len(kind) == SILU else _gradient(g[r, j], p * scale[j] + shift[j], kind, slope)
+            gx[r, j] = gz * scale[j] + p * of_x[j] + rest[j]
+
+
+@piece
+def _gradient(g, z, kind, slope):
+    """gz = g · activation'(z)"""
+    if len(kind) == LEAKY_RELU:
+        low = slope * g if slope != 0 else slope
+        low = low if (z <= 0) | (g == 0) else z  # NaN at NaN, unless g is 0
+        return g if z > 0 else low
+    if len(kind) == SILU:
+        s, rest = sigmoids(f32(z))
+        return g * (s * (f32(1) + f32(z) * rest))
+    return g
+
+
+@piece
+def _row_backward(g, x, weight, bias, moments, eps, kind, slope, gx, of_weight, of_bias):
+    """gx = (weight · gz - a - n · b) · r, with the means a of weight · gz and b of weight · gz · n.
 
     The terms gz · n and gz of the gradients of weight and bias are added to those of other rows.
     """
@@ -276,51 +293,19 @@ def _row_backward(g, x, weight, moments, eps, gx, of_weight, of_bias):
     a, b = f64(0), f64(0)
     for first in range(0, len(x), SHORT):
         few, few_n, part = f(0), f(0), slice(first, first + SHORT)
-        gs = gx[part] if g is None else g[part]
-        xs, weights, of_weights, of_biases = x[part], weight[part], of_weight[part], of_bias[part]
+        gs, xs, weights, biases = g[part], x[part], weight[part], bias[part]
+        of_weights, of_biases = of_weight[part], of_bias[part]
         for j in range(len(xs)):
-            n, u = (xs[j] - near) * unit + off, weights[j] * gs[j]
-            of_weights[j] += gs[j] * n
-            of_biases[j] += gs[j]
-            few += u
-            few_n += u * n
+            n = (xs[j] - near) * unit + off
+            gz = _gradient(gs[j], n * weights[j] + biases[j], kind, slope)
+            of_weights[j] += gz * n
+            of_biases[j] += gz
+            few += weights[j] * gz
+            few_n += weights[j] * gz * n
         a += few
         b += few_n
-    unit = unit if len(x) > 1 else f(0)  # a number alone always becomes 0
     mean_u, mean_un = f(a / len(x)), f(b / len(x))
     for j in range(len(x)):
-        gz = gx[j] if g is None else g[j]
-        n = (x[j] - near) * f(r) + off
+        n = (x[j] - near) * unit + off
+        gz = _gradient(g[j], n * weight[j] + bias[j], kind, slope)
         gx[j] = (weight[j] * gz - mean_u - n * mean_un) * unit
-
-
-@piece
-def _activation_gradient(g, x, gz, mean, scale, shift, kind, slope):
-    """gz = g · activation'(z), written to the array of the gradient of x."""
-    rows, width = x.shape
-    if kind == 1:
-        for r in range(rows):
-            for j in range(width):
-                z = (x[r, j] - mean[j]) * scale[j] + shift[j]
-                low = slope * g[r, j] if slope != 0 else slope
-                low = low if (z <= 0) | (g[r, j] == 0) else z  # NaN at NaN, unless g is 0
-                gz[r, j] = g[r, j] if z > 0 else low
-    else:
-        for r in range(rows):
-            for j in range(width):
-                z = f32((x[r, j] - mean[j]) * scale[j] + shift[j])
-                s, rest = sigmoids(z)
-                gz[r, j] = g[r, j] * (s * (f32(1) + z * rest))
-
-
-@piece
-def _combine(g, x, gx, mean, scale, of_x, rest):
-    """gx = gz · scale + (x - mean) · of_x + rest; gz is g, or gx itself if g is None.
-
-    numba compiles a loop for each of the two, because one over two names of the same memory is not vectorised.
-    """
-    rows, width = x.shape
-    for r in range(rows):
-        for j in range(width):
-            gz = gx[r, j] if g is None else g[r, j]
-            gx[r, j] = gz * scale[j] + (x[r, j] - mean[j]) * of_x[j] + rest[j]
