@@ -11,7 +11,6 @@ multiplied.
 
 import math
 from functools import lru_cache
-from operator import sub
 from typing import Any
 
 import numpy as np
@@ -66,14 +65,11 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
     if _are_rows((h, wide), (kh, kw), stride, padding):
         y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
         return _raised(y.reshape(n, h // kh, wide // kw, o), floor)
-    if (*stride, *dilation) == (1, 1, 1, 1) and max(map(sub, padding, (kh, kw))) < 0:
-        turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # a convolution with stride 1 is the transpose of one, too
-        if scatter.fits(x, turned):
-            outer = kh - 1 - padding[0], kw - 1 - padding[1]
-            size = h + kh - 1 - 2 * outer[0], wide + kw - 1 - 2 * outer[1]
-            return _raised(scatter.conv_transpose2d(x, turned, bias, size, stride, outer, dilation), floor)
-    if not direct.runs_along_input(x, o, direct.FEW):
-        w, bias = _filled(w, 3), _filled(bias, 0)
+    outer = _outer((kh, kw), stride, padding, dilation)
+    if o < LANES and outer:
+        size = [extent + p - q for extent, p, q in zip((h, wide), padding, outer)]
+        return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
+    w, bias = _filled(w, 3), _filled(bias, 0)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
         y = winograd.conv2d(x, w, bias, floor, stride[0], padding)
     else:
@@ -90,11 +86,10 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     if _are_rows(size, (kh, kw), stride, padding):
         x = matmul(np.ascontiguousarray(g).reshape(-1, w.shape[3]), w.reshape(-1, w.shape[3]).T, np.tile(bias, kh * kw))
         return _raised(x.reshape(n, *size, c), floor)
-    if scatter.fits(g, w):
+    if c < LANES:
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
-    if not direct.runs_along_input(g, c, direct.FEW):
-        w, bias = _filled(w, 2), _filled(bias, 0)
-    turned = w[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, O, C)
+    w, bias = _filled(w, 2), _filled(bias, 0)
+    turned = _turned(w)
     if winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True):
         if stride[0] == 2:
             return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
@@ -126,14 +121,25 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
             for i in range(0, n, images)
         ]
         return np.sum(parts, axis=0, dtype=np.float64).astype(x.dtype)
-    if o == 1 and c > 1 and (*stride, *dilation) == (1, 1, 1, 1) and max(map(sub, padding, kernel_size)) < 0:
-        outer = tuple(k - 1 - p for k, p in zip(kernel_size, padding))  # the same sum, with x and g exchanged
-        return _conv2d_weight(g, x, kernel_size, stride, outer, dilation)[::-1, ::-1].transpose(0, 1, 3, 2)
-    g = g if direct.runs_along_input(x, o, LANES) else _filled(g, 3)
+    outer = _outer(kernel_size, stride, padding, dilation)
+    if o < min(c, LANES) and outer:  # the same sum, with x and g exchanged
+        return _turned(_conv2d_weight(g, x, kernel_size, stride, outer, dilation))
+    g = _filled(g, 3)
     form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     if winograd.fits(x, kernel_size, o, stride, dilation) and (stride[0] == 1 or 4 in kernel_size):
         return _first_channels(winograd.conv2d_weight(x, g, kernel_size, stride[0], padding), o)
     return _first_channels(direct.weight(x, g, form), o)  # also 3x3 with stride 2: Winograd's algorithm takes as long
+
+
+def _outer(kernel_size, stride, padding, dilation) -> tuple[int, ...] | None:
+    """The padding of the transpose that a convolution with stride 1 is, too, by the turned kernel; else None."""
+    outer = tuple(d * (k - 1) - p for k, p, d in zip(kernel_size, padding, dilation))
+    return outer if tuple(stride) == (1, 1) and min(outer) >= 0 else None
+
+
+def _turned(w) -> np.ndarray:
+    """The kernel turned round, with inputs and outputs exchanged: (KH, KW, O, C)."""
+    return w[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
 def _first_channels(y, count) -> Any:

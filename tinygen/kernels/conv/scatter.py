@@ -1,4 +1,4 @@
-"""Transposed convolutions to few channels, for float32: every pixel of g places its copy of the kernel.
+"""Transposed convolutions to few channels: every pixel of g places its copy of the kernel.
 
 With one channel to make, as in the last layer of a generator, a pixel of the result is a sum of a few numbers, too few
 for a tile. So the tiles multiply a row of g by all entries of the kernel at once, and the products, turned so that
@@ -9,16 +9,10 @@ import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.microkernel import COLUMNS, multiply
+from tinygen.kernels.machine.microkernel import multiply
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, load, store, transpose
 from tinygen.kernels.machine.window import clear, scratch
-
-
-def fits(g: np.ndarray, w: np.ndarray) -> bool:
-    """Whether the transpose of a convolution with w (KH, KW, C, O), for g (N, GH, GW, O), is one for this file."""
-    kh, kw, c, _ = w.shape
-    return g.dtype == np.float32 and c < LANES and 0 < kh * kw * c <= COLUMNS and g.size > 0
 
 
 def conv_transpose2d(g, w, bias, size, stride, padding, dilation):
@@ -38,7 +32,7 @@ def _scatter(g, entries, bias, x, form, start, stop):
     _, gh, gw, o = g.shape
     _, h, w, c = x.shape
     m, flat, matrix, target = entries.shape[1], g.reshape(-1), entries.reshape(-1), x.reshape(-1)
-    long, zeros = (gw + LANES - 1) // LANES * LANES, np.zeros(m, np.float32)
+    long, zeros = (gw + LANES - 1) // LANES * LANES, np.zeros(m, x.dtype)
     products, turned = scratch(x, long * m), scratch(x, m * long)  # of one row of g, (pixels, m) and (m, pixels)
     clear(products, 0, long * m)  # pixels beyond a row stay zero
     # Sums are kept apart by the pixel's place within a stride, so that neighbouring products meet neighbouring sums.
