@@ -5,19 +5,17 @@ line says so. `python -m tinygen warm` compiles all of them ahead.
 """
 
 from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 import numpy as np
-from numba import extending, njit
+from numba import extending, njit, types
 from numba.extending import overload, register_jitable
 
 from tinygen.kernels.machine.numba_internals import Inlined, keep_on_disk
 
 # Every sum may be reordered and fused, but NaN and infinity keep their meaning.
 FASTMATH = {"contract", "nsz", "reassoc", "arcp"}
-
-
-intrinsic: Any = extending.intrinsic  # its own type would include the typing context, which numba passes
 
 
 def compiled_with(**options) -> Callable[[Callable], Any]:
@@ -47,12 +45,32 @@ INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 piece = register_jitable(fastmath=FASTMATH, **INNER)
 
 
-def machine_code(plain: Callable) -> Callable:
-    """The decorator for an intrinsic that replaces the function `plain` within kernels."""
+def instruction(result: Callable, like: Callable | None = None) -> Callable[[Callable], Any]:
+    """The decorator that makes `code(context, builder, kinds, *values)`, which generates LLVM code, a call for kernels.
 
-    def decorate(typing: Callable) -> Callable:
-        code: Any = intrinsic(typing)
-        overload(plain, jit_options=INNER)(lambda *arguments: lambda *arguments: code(*arguments))
+    `kinds` are the types of the values, with machine words for all whole numbers, and `result` maps them to the type of
+    the result. The names of the values are those of the function `like`, or else of `code`.
+    """
+
+    def decorate(code):
+        def typing(typing_context, *given):
+            kinds = [types.intp if isinstance(kind, types.Integer) else kind for kind in given]
+            return result(*kinds)(*kinds), lambda context, builder, _, values: code(context, builder, kinds, *values)
+
+        values = list(signature(like or code).parameters)[0 if like else 3 :]
+        names = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typing_context", *values)]
+        typing.__signature__ = Signature(names)  # pyright: ignore[reportFunctionMemberAccess]  numba reads it
+        return extending.intrinsic(typing)  # pyright: ignore[reportArgumentType]  called without the context
+
+    return decorate
+
+
+def machine_code(plain: Callable, result: Callable) -> Callable:
+    """The decorator for the `code` of an instruction that replaces the function `plain` within kernels."""
+
+    def decorate(code):
+        call = instruction(result, plain)(code)
+        overload(plain, jit_options=INNER)(lambda *arguments: lambda *arguments: call(*arguments))
         return code
 
     return decorate

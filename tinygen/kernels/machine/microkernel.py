@@ -65,25 +65,17 @@ def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, s
             store(y, y_at + r * y_row + v, total)
 
 
-@machine_code(tile)
-def _tile(
-    typing_context, rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row
-):
-    def generate(context, builder, signature, args):
-        number, end = builder.add(builder.shl(args[1], args[1].type(8)), args[0]), builder.append_basic_block()
-        choice = builder.switch(number, end)
-        for rows, vectors in TILES:
-            block = builder.append_basic_block()
-            choice.add_case(vectors << 8 | rows, block)
-            builder.position_at_end(block)
-            _generate(rows, vectors, context, builder, signature.args[2:], args[2:])
-            builder.branch(end)
-        builder.position_at_end(end)
-        return context.get_dummy_value()
-
-    n = types.intp
-    arguments = n, n, x, n, types.UniTuple(n, 4), types.UniTuple(n, 3), w, n, n, start, n, n, y, n, n
-    return types.void(*arguments), generate
+@machine_code(tile, lambda *given: types.void)
+def _tile(context, builder, kinds, rows, vectors, *args):
+    end = builder.append_basic_block()
+    choice = builder.switch(builder.add(builder.shl(vectors, vectors.type(8)), rows), end)
+    for height, width in TILES:
+        block = builder.append_basic_block()
+        choice.add_case(width << 8 | height, block)
+        builder.position_at_end(block)
+        _generate(height, width, context, builder, kinds[2:], args)
+        builder.branch(end)
+    builder.position_at_end(end)
 
 
 def _generate(rows, vectors, context, builder, kinds, args):

@@ -14,8 +14,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from tinygen.kernels.machine.jit import UNCOUNTED, compiled_with, intrinsic
+from tinygen.kernels.machine.jit import UNCOUNTED, compiled_with, instruction
 from tinygen.kernels.machine.numba_internals import BODY, Dispatcher, body_of, cgutils
+from tinygen.kernels.machine.vectors import address
 
 # The entries of a slot. Several threads write to the gate, to the number of the next part and to the two flags: these
 # are on three cache lines of their own.
@@ -35,84 +36,51 @@ def new_slot() -> np.ndarray:
 # -- atomic operations on a slot ---------------------------------------------------------------------------------------
 
 
-@intrinsic
-def load_acquire(typing_context, slot, at):
+@instruction(lambda slot, at: types.int64)
+def load_acquire(context, builder, kinds, slot, at):
     """The entry as it is now in memory, not as it was when a loop began."""
-
-    def code(context, builder, signature, given):
-        return builder.load_atomic(_entry(context, builder, slot, given), "acquire", align=8, typ=ir.IntType(64))
-
-    return types.int64(slot, types.intp), code
+    return builder.load_atomic(address(context, builder, kinds[0], slot, at), "acquire", align=8, typ=ir.IntType(64))
 
 
-@intrinsic
-def store_release(typing_context, slot, at, value):
+@instruction(lambda slot, at, value: types.void)
+def store_release(context, builder, kinds, slot, at, value):
     """Write the entry; a thread that reads it also reads all that was written before."""
-
-    def code(context, builder, signature, given):
-        builder.store_atomic(given[2], _entry(context, builder, slot, given), "release", align=8)
-
-    return types.void(slot, types.intp, types.int64), code
+    builder.store_atomic(value, address(context, builder, kinds[0], slot, at), "release", align=8)
 
 
-@intrinsic
-def fetch_add(typing_context, slot, at, value):
+@instruction(lambda slot, at, value: types.int64)
+def fetch_add(context, builder, kinds, slot, at, value):
     """Add to the entry; returns what it was before."""
-
-    def code(context, builder, signature, given):
-        return builder.atomic_rmw("add", _entry(context, builder, slot, given), given[2], "acq_rel")
-
-    return types.int64(slot, types.intp, types.int64), code
+    return builder.atomic_rmw("add", address(context, builder, kinds[0], slot, at), value, "acq_rel")
 
 
-@intrinsic
-def compare_and_swap(typing_context, slot, at, before, after):
+@instruction(lambda slot, at, before, after: types.boolean)
+def compare_and_swap(context, builder, kinds, slot, at, before, after):
     """Write `after` if the entry is `before`; returns whether it was."""
-
-    def code(context, builder, signature, given):
-        pointer = _entry(context, builder, slot, given)
-        return builder.extract_value(builder.cmpxchg(pointer, given[2], given[3], "acq_rel", "acquire"), 1)
-
-    return types.boolean(slot, types.intp, types.int64, types.int64), code
-
-
-def _entry(context, builder, slot, given):
-    return builder.gep(context.make_array(slot)(context, builder, given[0]).data, [given[1]])
+    entry = address(context, builder, kinds[0], slot, at)
+    return builder.extract_value(builder.cmpxchg(entry, before, after, "acq_rel", "acquire"), 1)
 
 
 # -- a call that one thread prepares and another makes: two addresses -------------------------------------------------
 
 
-@intrinsic
-def address_of_code(typing_context, kernel, arguments):
+@instruction(lambda kernel, arguments: types.int64)
+def address_of_code(context, builder, kinds, kernel, arguments):
     """Of a function (data, start, stop) that calls kernel(*arguments, start, stop), for `arguments` stored at data."""
-
-    def code(context, builder, signature, _):
-        return builder.ptrtoint(body_of(context, builder, kernel, arguments), ir.IntType(64))
-
-    return types.int64(kernel, arguments), code
+    return builder.ptrtoint(body_of(context, builder, *kinds), ir.IntType(64))
 
 
-@intrinsic
-def address_of_data(typing_context, arguments):
+@instruction(lambda arguments: types.int64)
+def address_of_data(context, builder, kinds, arguments):
     """Of a copy of the arguments, which exists until the calling function returns."""
-
-    def code(context, builder, signature, given):
-        return builder.ptrtoint(cgutils.alloca_once_value(builder, given[0]), ir.IntType(64))
-
-    return types.int64(arguments), code
+    return builder.ptrtoint(cgutils.alloca_once_value(builder, arguments), ir.IntType(64))
 
 
-@intrinsic
-def call(typing_context, code_at, data_at, start, stop):
+@instruction(lambda *addresses_and_blocks: types.int64)
+def call(context, builder, kinds, code_at, data_at, start, stop):
     """The kernel on blocks `start` to `stop`; 1 if it failed, else 0."""
-
-    def code(context, builder, signature, given):
-        body = builder.inttoptr(given[0], BODY.as_pointer())
-        status = builder.call(body, [builder.inttoptr(given[1], BODY.args[0]), *given[2:]])
-        return builder.zext(status, ir.IntType(64))
-
-    return types.int64(*[types.int64] * 4), code
+    body, data = builder.inttoptr(code_at, BODY.as_pointer()), builder.inttoptr(data_at, BODY.args[0])
+    return builder.zext(builder.call(body, [data, start, stop]), ir.IntType(64))
 
 
 if hasattr(os, "sched_yield"):

@@ -28,27 +28,23 @@ def times(matrices: dict[int, np.ndarray], axes: int):
             x = np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
         return tuple(x.astype(np.float32).reshape(-1, LANES))
 
-    @machine_code(product)
-    def code(typing_context, form, array, at, steps):
-        matrix = matrices[form.count]
+    def vectors(form, *others):
+        return types.UniTuple(lanes[types.float32], len(matrices[form.count]) ** axes)
 
-        def generate(context, builder, signature, args):
-            _, data, first, distances = args
-            down, *right = cgutils.unpack_tuple(builder, distances)
+    @machine_code(product, vectors)
+    def code(context, builder, kinds, form, array, at, steps):
+        matrix = matrices[kinds[0].count]
+        down, *right = cgutils.unpack_tuple(builder, steps)
 
-            def column(*places):
-                steps = [[(i, down), *places] for i in range(len(matrix.T))]
-                entries = [place(context, builder, array, data, first, *each) for each in steps]
-                return _times(builder, matrix, [builder.load(entry, align=4) for entry in entries])
+        def column(*places):
+            entries = [place(context, builder, kinds[1], array, at, (i, down), *places) for i in range(len(matrix.T))]
+            return _times(builder, matrix, [builder.load(entry, align=4) for entry in entries])
 
-            if axes == 1:
-                return context.make_tuple(builder, signature.return_type, column())
+        results = column() if axes == 1 else []
+        if axes == 2:
             columns = [column((j, right[0])) for j in range(len(matrix.T))]
-            rows = [_times(builder, matrix, list(row)) for row in zip(*columns)]
-            return context.make_tuple(builder, signature.return_type, [vector for row in rows for vector in row])
-
-        result = types.UniTuple(lanes[types.float32], len(matrix) ** axes)
-        return result(form, array, types.intp, types.UniTuple(types.intp, axes)), generate
+            results = [vector for row in zip(*columns) for vector in _times(builder, matrix, list(row))]
+        return context.make_tuple(builder, vectors(*kinds), results)
 
     return product
 
@@ -59,16 +55,11 @@ def store_all(array, at, step, values):
         store(array, at + k * step, value)
 
 
-@machine_code(store_all)
-def _store_all(typing_context, array, at, step, values):
-    def generate(context, builder, signature, args):
-        data, first, distance, vectors = args
-        for k in range(values.count):
-            pointer = place(context, builder, array, data, first, (k, distance))
-            builder.store(builder.extract_value(vectors, k), pointer, align=4)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, values), generate
+@machine_code(store_all, lambda *given: types.void)
+def _store_all(context, builder, kinds, array, at, step, values):
+    for k in range(kinds[3].count):
+        pointer = place(context, builder, kinds[0], array, at, (k, step))
+        builder.store(builder.extract_value(values, k), pointer, align=4)
 
 
 def _times(builder, matrix: np.ndarray, vectors: list) -> list:

@@ -107,80 +107,58 @@ def place(context, builder, array_type, array, at, *steps):
     return vector_at(builder, address(context, builder, array_type, array, at))
 
 
-@machine_code(load)
-def _load(typingctx, array, at):
-    def generate(context, builder, signature, args):
-        return builder.load(place(context, builder, array, *args), align=4)
-
-    return lanes[array.dtype](array, types.intp), generate
+@machine_code(load, lambda array, at: lanes[array.dtype])
+def _load(context, builder, kinds, array, at):
+    return builder.load(place(context, builder, kinds[0], array, at), align=4)
 
 
-@machine_code(store)
-def _store(typingctx, array, at, value):
-    def generate(context, builder, signature, args):
-        *entry, vector = args
-        builder.store(vector, place(context, builder, array, *entry), align=4)
-
-    return types.void(array, types.intp, value), generate
+@machine_code(store, lambda array, at, value: types.void)
+def _store(context, builder, kinds, array, at, value):
+    builder.store(value, place(context, builder, kinds[0], array, at), align=4)
 
 
-@machine_code(nothing)
-def _nothing(typingctx, array):
-    return lanes[array.dtype](array), lambda *code: VECTORS[array.dtype]([0.0] * LANES)
+@machine_code(nothing, lambda array: lanes[array.dtype])
+def _nothing(context, builder, kinds, array):
+    return VECTORS[kinds[0].dtype]([0.0] * LANES)
 
 
-@machine_code(larger)
-def _larger(typingctx, value, number):
-    def generate(context, builder, signature, args):
-        vector, least = args[0], everywhere(builder, args[1])
-        return builder.select(builder.fcmp_ordered("<", vector, least), least, vector)
-
-    return value(value, value.number), generate
+@machine_code(larger, lambda value, number: value)
+def _larger(context, builder, kinds, value, number):
+    least = everywhere(builder, number)
+    return builder.select(builder.fcmp_ordered("<", value, least), least, value)
 
 
-@machine_code(chosen)
-def _chosen(typingctx, best, place, value, number):
-    def generate(context, builder, signature, args):
-        best, place, value, number = args
-        larger, real = builder.fcmp_unordered(">", value, best), builder.fcmp_ordered("==", best, best)
-        better, numbers = builder.and_(larger, real), everywhere(builder, number)
-        pair = builder.select(better, value, best), builder.select(better, numbers, place)
-        return context.make_tuple(builder, signature.return_type, pair)
-
-    return types.UniTuple(best, 2)(best, place, value, best.number), generate
+@machine_code(chosen, lambda best, *others: types.UniTuple(best, 2))
+def _chosen(context, builder, kinds, best, place, value, number):
+    larger, real = builder.fcmp_unordered(">", value, best), builder.fcmp_ordered("==", best, best)
+    better, numbers = builder.and_(larger, real), everywhere(builder, number)
+    pair = builder.select(better, value, best), builder.select(better, numbers, place)
+    return context.make_tuple(builder, types.UniTuple(kinds[0], 2), pair)
 
 
-@machine_code(kept)
-def _kept(typingctx, value, places, at, number):
-    def generate(context, builder, signature, args):
-        vector, zeros = args[0], VECTORS[value.number]([0.0] * LANES)
-        found = builder.load(place(context, builder, places, *args[1:3]), align=4)
-        return builder.select(builder.icmp_signed("==", found, everywhere(builder, args[3])), vector, zeros)
-
-    return value(value, places, types.intp, places.dtype), generate
+@machine_code(kept, lambda value, *others: value)
+def _kept(context, builder, kinds, value, places, at, number):
+    vector = builder.load(place(context, builder, kinds[1], places, at), align=4)
+    found = builder.icmp_signed("==", vector, everywhere(builder, builder.trunc(number, vector.type.element)))
+    return builder.select(found, value, value.type([0.0] * LANES))
 
 
-@machine_code(transpose)
-def _transpose(typingctx, source, at, source_row, target, to, target_row):
-    def generate(context, builder, signature, args):
-        x, x_at, x_row, y, y_at, y_row = args
-        pointers = [place(context, builder, source, x, x_at, (i, x_row)) for i in range(LANES)]
-        rows = [builder.load(pointer, align=4) for pointer in pointers]
-        distance = LANES // 2
-        while distance:  # blocks of this size change places across the diagonal, then smaller ones within each
-            for i in range(LANES):
-                if not i & distance:
-                    a, b = rows[i], rows[i + distance]
-                    upper = [p if not p & distance else LANES + p - distance for p in range(LANES)]
-                    lower = [p + distance if not p & distance else LANES + p for p in range(LANES)]
-                    orders = (ir.Constant(ir.VectorType(ir.IntType(32), LANES), order) for order in (upper, lower))
-                    rows[i], rows[i + distance] = (builder.shuffle_vector(a, b, order) for order in orders)
-            distance //= 2
+@machine_code(transpose, lambda *given: types.void)
+def _transpose(context, builder, kinds, source, at, source_row, target, to, target_row):
+    pointers = [place(context, builder, kinds[0], source, at, (i, source_row)) for i in range(LANES)]
+    rows = [builder.load(pointer, align=4) for pointer in pointers]
+    distance = LANES // 2
+    while distance:  # blocks of this size change places across the diagonal, then smaller ones within each
         for i in range(LANES):
-            builder.store(rows[i], place(context, builder, target, y, y_at, (i, y_row)), align=4)
-
-    n = types.intp
-    return types.void(source, n, n, target, n, n), generate
+            if not i & distance:
+                a, b = rows[i], rows[i + distance]
+                upper = [p if not p & distance else LANES + p - distance for p in range(LANES)]
+                lower = [p + distance if not p & distance else LANES + p for p in range(LANES)]
+                orders = (ir.Constant(ir.VectorType(ir.IntType(32), LANES), order) for order in (upper, lower))
+                rows[i], rows[i + distance] = (builder.shuffle_vector(a, b, order) for order in orders)
+        distance //= 2
+    for i in range(LANES):
+        builder.store(rows[i], place(context, builder, kinds[3], target, to, (i, target_row)), align=4)
 
 
 def _arithmetic(instruction: str):
