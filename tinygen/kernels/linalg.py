@@ -110,8 +110,7 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
     """Copy the columns of B that begin at entry `at` to panel (K, COLUMNS)."""
     if columns == COLUMNS and b_step == 1:
         for i in range(k):
-            for q in range(0, COLUMNS, LANES):
-                store(panel, i * COLUMNS + q, load(b, at + i * b_row + q))
+            copy(b, at + i * b_row, panel, i * COLUMNS, COLUMNS)
         return
     whole = k // LANES * LANES if columns == COLUMNS and b_row == 1 else 0
     for i in range(0, whole, LANES):

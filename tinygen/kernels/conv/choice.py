@@ -1,8 +1,8 @@
 """The three convolutions: which algorithm each call takes.
 
-`direct.py` serves all. In float32 there are faster ones: `winograd.py` for 3x3 with stride 1 and for 3x3 or 4x4 with
-stride 2, if there are many channels, and `scatter.py` for transposes to few channels. If each window is a pixel, or the
-whole image, they are matrix products.
+`direct.py` serves all shapes. Faster ones are `scatter.py` for transposes to few channels and, in float32 with many
+channels, `winograd.py` for 3x3 with stride 1 and for 3x3 or 4x4 with stride 2. If each window is a pixel, or the whole
+image, they are matrix products.
 
 A transpose is a few convolutions. Output pixel (h, k) meets only the kernel entries (u, v) for which s divides
 h + p - d u and k + p - d v. So the pixels fall into s x s phases, each a small convolution of its own, and no zero is
@@ -66,7 +66,7 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
         return _raised(y.reshape(n, h // kh, wide // kw, o), floor)
     outer = _outer((kh, kw), stride, padding, dilation)
-    if o < LANES and outer:
+    if o < LANES and outer:  # of so few channels a vector would be mostly padding
         size = [extent + p - q for extent, p, q in zip((h, wide), padding, outer)]
         return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
     w, bias = _filled(w, 3), _filled(bias, 0)
