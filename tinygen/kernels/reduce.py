@@ -2,7 +2,8 @@
 
 An array in C order is (N, R, C) around the first run of neighbouring axes. A block is a few of the R rows, which are
 added into one that stays in the cache. Short rows are taken several at a time, so that the inner loop is long enough
-for vectors. The sums of the blocks, in float64, are added in their order.
+for vectors. The sums of the blocks, in float64, are added in their order. Along the last axes, C is 1, and each row of
+R numbers is added up by itself.
 """
 
 import math
@@ -12,29 +13,55 @@ import numpy as np
 from tinygen.kernels import norm, reference
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.threads import rows_joined, share
+from tinygen.kernels.machine.threads import rows_in_block, rows_joined, share
 from tinygen.kernels.norm_loops import sum_rows
 
 BLOCK = 1 << 14  # numbers in a block
+TILE = 1 << 11  # columns
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
 
 
 def sum_along(x, axes):
-    """Σ along `axes`, which ascend; not along the last ones alone, which NumPy adds up in pairs."""
+    """Σ along `axes`, which ascend; not along all, or last ones that are long, which NumPy adds up in pairs."""
     if not axes:
         return NotImplemented
-    first, run = axes[0], 1
-    while run < len(axes) and axes[run] == first + run:
-        run += 1
-    before, after = x.shape[:first], x.shape[first + run :]
-    n, rows, c = math.prod(before), math.prod(x.shape[first : first + run]), math.prod(after)
-    if c == 1:
+    run, (n, rows, c) = _around(x.shape, axes)
+    if c == 1 and not _are_short(n, rows):
         return NotImplemented
-    x = as_input(x).reshape(n, rows, c)
-    sums = _sum_rows(x).reshape(before + after)
+    x, shape = as_input(x).reshape(n, rows, c), x.shape[: axes[0]] + x.shape[axes[0] + run :]
+    sums = (_sum_rows(x) if c > 1 else _of_each_row(x, 1)).reshape(shape)
     if len(axes) > run:
         sums = reference.sum_along(sums, tuple(axis - run for axis in axes[run:]))
     return sums.astype(np.float32)
+
+
+def _around(shape, axes) -> tuple[int, tuple[int, int, int]]:
+    """The length of the first run of neighbours among `axes`, and the shape as (N, R, C) around it."""
+    first, run = axes[0], 1
+    while run < len(axes) and axes[run] == first + run:
+        run += 1
+    return run, (math.prod(shape[:first]), math.prod(shape[first : first + run]), math.prod(shape[first + run :]))
+
+
+def max_along(x, axes):
+    """The first of the largest entries along neighbouring `axes`, and its place; not along the last ones."""
+    if not axes or _around(x.shape, axes)[0] < len(axes) or axes[-1] == x.ndim - 1:
+        return NotImplemented
+    _, (n, rows, c) = _around(x.shape, axes)
+    values, places, tiles = empty((n, c), np.float32), empty((n, c), np.int32), -(-c // TILE)
+    share(_largest, n * tiles, as_input(x).reshape(n, rows, c), values, places)
+    shape = x.shape[: axes[0]] + x.shape[axes[-1] + 1 :]
+    return values.reshape(shape), places.reshape(shape)
+
+
+def max_along_vjp(g, places, shape, axes):
+    if not axes or _around(shape, axes)[0] < len(axes) or axes[-1] == len(shape) - 1:
+        return NotImplemented
+    _, (n, rows, c) = _around(shape, axes)
+    gx = empty(shape, np.float32)
+    each = rows_in_block(n * rows, gx.size)
+    share(_spread, -(-n * rows // each), *(as_input(a).reshape(n, c) for a in (g, places)), gx.reshape(-1, c), each)
+    return gx
 
 
 def variance(x, axes):
@@ -46,6 +73,9 @@ def variance(x, axes):
     if axes[-1] - axes[0] >= len(axes):  # brought together, behind the others
         x, axes = x.transpose(*rest, *axes), range(len(rest), x.ndim)
     c = math.prod(x.shape[axes[-1] + 1 :])
+    n = math.prod(shape)
+    if c == 1 and _are_short(n, x.size // max(n, 1)):
+        return _of_each_row(as_input(x).reshape(n, -1, 1), 2)[:, 1].astype(np.float32).reshape(shape)
     found = norm.moments(x.reshape(math.prod(x.shape[: axes[0]]), -1, c), c)  # (N, 2, C)
     return found[:, 1].astype(np.float32).reshape(shape)
 
@@ -59,6 +89,19 @@ def relu_vjp_sum(g, y):
     g, y, rows = (a.reshape(-1, width) for a in (as_input(g), as_input(y), masked))
     share(_mask_and_sum, sums.shape[1], g, y, rows, sums[0], each)
     return masked, sums[0].sum(axis=0).astype(np.float32)
+
+
+def _are_short(n, rows):
+    """Whether there are so many rows that no two threads need to share one."""
+    return n > 1 and rows <= BLOCK
+
+
+def _of_each_row(x, count):
+    """Sum and variance, or as many of these two, of each row of x (N, R, 1): (N, count), in float64."""
+    n, rows, _ = x.shape
+    found, each = np.empty((n, count)), rows_in_block(n, x.size)
+    share(_sum_and_variance, -(-n // each), x.reshape(n, rows), found, each)
+    return found
 
 
 def _sum_rows(x):
@@ -85,6 +128,46 @@ def _sum(x, sums, each, start, stop):
         i, piece = block // pieces, block % pieces
         sum_rows(x[i], piece * each, min((piece + 1) * each, rows), few)
         _add_up(few, sums[i, piece])
+
+
+@kernel
+def _sum_and_variance(x, found, each, start, stop):
+    for i in range(start * each, min(stop * each, len(x))):
+        row, total, squares = x[i], 0.0, 0.0
+        for j in range(len(row)):
+            total += np.float64(row[j])
+        found[i, 0] = total
+        if found.shape[1] > 1:
+            for j in range(len(row)):
+                squares += (np.float64(row[j]) - total / len(row)) ** 2
+            found[i, 1] = squares / len(row)
+
+
+@kernel
+def _largest(x, values, places, start, stop):
+    """NaN counts as larger than any number."""
+    _, rows, c = x.shape
+    tiles = -(-c // TILE)
+    for tile in range(start, stop):
+        i, part = tile // tiles, slice(tile % tiles * TILE, (tile % tiles + 1) * TILE)
+        best, place = values[i, part], places[i, part]
+        best[:], place[:] = x[i, 0, part], 0
+        for r in range(1, rows):
+            row = x[i, r, part]
+            for j in range(len(row)):
+                better = (not row[j] <= best[j]) & (best[j] == best[j])
+                best[j] = row[j] if better else best[j]
+                place[j] = np.int32(r) if better else place[j]
+
+
+@kernel
+def _spread(g, places, gx, each, start, stop):
+    """Each g goes to its place among the rows of gx that belong together; the others get 0."""
+    rows = len(gx) // len(g)
+    for i in range(start * each, min(stop * each, len(gx))):
+        row, own, place, r = gx[i], g[i // rows], places[i // rows], np.int32(i % rows)
+        for j in range(len(row)):
+            row[j] = own[j] if place[j] == r else np.float32(0)
 
 
 @kernel

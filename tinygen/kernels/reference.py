@@ -18,6 +18,8 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
     log_softmax_vjp,
     logsumexp,
     logsumexp_vjp,
+    max_along,
+    max_along_vjp,
     sum_along,
     variance,
 )

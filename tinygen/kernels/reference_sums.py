@@ -31,6 +31,28 @@ def first_largest(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return mask.reshape(moved.shape).transpose(np.argsort(rest + axes))
 
 
+def max_along(x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest entry along `axes`, and the place of the first one among them, counted in C order."""
+    rows, shape = _as_rows(x, axes)
+    places = rows.argmax(axis=1)
+    return rows[np.arange(len(rows)), places].reshape(shape), places.astype(np.int32).reshape(shape)
+
+
+def max_along_vjp(g: np.ndarray, places: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
+    """g at the places that were found, and 0 elsewhere."""
+    rest = tuple(i for i in range(len(shape)) if i not in axes)
+    gx = np.zeros((g.size, math.prod(shape[i] for i in axes)), g.dtype)
+    gx[np.arange(g.size), places.reshape(-1)] = g.reshape(-1)
+    return gx.reshape([shape[i] for i in rest + axes]).transpose(np.argsort(rest + axes))
+
+
+def _as_rows(x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The entries along `axes` as rows, and the shape of the other axes."""
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    shape = tuple(x.shape[i] for i in rest)
+    return x.transpose(*rest, *axes).reshape(math.prod(shape), math.prod(x.shape[i] for i in axes)), shape
+
+
 def logsumexp(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """log Σ eˣ: the largest entry is subtracted first, so that nothing overflows.
 

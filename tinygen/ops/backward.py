@@ -15,7 +15,7 @@ from tinygen.errors.arrays import private
 from tinygen.op import DEFINITIONS, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, sqrt, tanh
-from tinygen.ops.reduce import logsumexp, mean, sum
+from tinygen.ops.reduce import logsumexp, max, mean, sum
 from tinygen.ops.shape import getitem, reshape, scatter
 from tinygen.ops.support.broadcasting import elementwise
 from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
@@ -203,6 +203,18 @@ def _logsumexp(x, *, axis=None, keepdims=False):
     )
 
 
+def _max(x, *, axis=None, keepdims=False):
+    axes = axes_of(x, axis)
+    count("max", x, axes, axis)
+    value, places = kernels.max_along(x.data, axes)
+    if keepdims:
+        value = value.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
+    return value, *shared(
+        lambda g: (kernels.max_along_vjp(g, places, x.shape, axes),),
+        lambda g: inspect.unwrap(max)(x, axis=axis, keepdims=keepdims)[1](g),
+    )
+
+
 def _scatter(x, *, index, shape):
     index = private_index(index)
     rows, k = rows_of(index, shape), len(index) if isinstance(index, tuple) else 1
@@ -225,6 +237,7 @@ DEFINITIONS.update(
         elu: _elu,
         gelu: _gelu,
         logsumexp: _logsumexp,
+        max: _max,
         scatter: _scatter,
         tanh: lambda x: (kernels.tanh(x.data), lambda g, y: tanh_vjp(g, y)),
         sigmoid: lambda x: (kernels.sigmoid(x.data), lambda g: sigmoid_vjp(g, x)),
