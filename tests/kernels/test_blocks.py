@@ -91,6 +91,9 @@ def arguments(name, rng):
         }[name]
     if home == "reduce":
         axes = ((0,), (1, 2), (0, 1, 2), (1, 3))[int(rng.integers(4))]
+        if name == "max_along_vjp":
+            values, places = reference.max_along(x, axes)
+            return values, places, x.shape, axes
         return x, normal(rng, x.shape) if name == "relu_vjp_sum" else axes
     if name == "add":
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
