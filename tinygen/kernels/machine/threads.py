@@ -6,11 +6,13 @@ threads.
 `TINYGEN_NUM_THREADS` sets how many there are; by default as many as the processor has cores.
 """
 
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from tinygen.kernels.machine.team import SPINS, for_team, new_slot, work
 
 MOST_THREADS = 1024  # starting a million would take the machine down
 LEAST = 1 << 12  # numbers in a block of rows
+PAUSE = 0.01  # seconds after which the system may wake a worker where its caller runs
 PARTS_PER_THREAD = 4  # if the system delays one, the others do the rest
 
 
@@ -72,27 +75,47 @@ class _Team:
     """Worker threads that spin for a job, as in team.py, and park if none comes for a while."""
 
     def __init__(self, workers: int):
-        self.slot = new_slot()
-        self.parked = [threading.Lock() for _ in range(workers)]  # each locked while its worker spins or is parked
+        self.slot, self.last = new_slot(), -PAUSE  # when a worker was last woken, in seconds
+        self.parked: dict[threading.Thread, threading.Lock] = {}  # each locked while its worker spins or is parked
         work(self.slot, 0)  # compiled now, not by all workers at once
-        for lock in self.parked:
+        for _ in range(workers):
+            lock = threading.Lock()
             lock.acquire()
-            threading.Thread(target=self._serve, args=(lock,), name="tinygen", daemon=True).start()
+            worker = threading.Thread(target=self._serve, args=(lock,), name="tinygen", daemon=True)
+            worker.start()
+            self.parked[worker] = lock
 
     def woken(self) -> np.ndarray:
         """The job slot, with no worker parked."""
-        for lock in self.parked:
+        now = self.last
+        for worker, lock in self.parked.items():
             if lock.locked():
+                now = monotonic()
+                if now - self.last > PAUSE:
+                    _keep_away(worker)
                 try:
                     lock.release()
                 except RuntimeError:  # another thread that calls was first
                     pass
+        self.last = now
         return self.slot
 
     def _serve(self, lock: threading.Lock) -> None:
         while True:
             work(self.slot, SPINS)
             lock.acquire()  # parked, until a kernel is called
+
+
+_this_processor: Any = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
+
+
+def _keep_away(worker: threading.Thread) -> None:
+    """Let a parked worker run on any processor but this one, where it would wait for the caller, for milliseconds."""
+    if _this_processor and hasattr(os, "sched_setaffinity") and worker.native_id:
+        others = os.sched_getaffinity(0) - {_this_processor()}
+        if others:
+            with suppress(OSError):  # not allowed here: then the system decides
+                os.sched_setaffinity(worker.native_id, others)
 
 
 ALONE = new_slot()  # of a team without workers
