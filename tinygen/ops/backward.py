@@ -207,6 +207,7 @@ def _max(x, *, axis=None, keepdims=False):
     axes = axes_of(x, axis)
     count("max", x, axes, axis)
     value, places = kernels.max_along(x.data, axes)
+    places.setflags(False)
     if keepdims:
         value = value.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
     return value, *shared(
