@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_the_sheet_works_without_pytorch(tmp_path):
 
 
 def test_the_ratio_needs_pytorch(monkeypatch, capsys):
-    monkeypatch.setattr("tinygen.commands.bench.find_spec", lambda name: None)
+    monkeypatch.setattr(import_module("tinygen.commands.bench"), "find_spec", lambda name: None)
     assert tinygen("bench", "--vs", "torch") == 1
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(
