@@ -74,6 +74,15 @@ def test_within_units_in_the_last_place_for_every_float(name, profile):
     assert off[worst] <= LIMIT[name], (x[~undefined][worst], got[~undefined][worst], true[~undefined][worst])
 
 
+@pytest.mark.skipif(not JIT, reason="numba is switched off")
+@pytest.mark.parametrize("name", [name for name in NAMES if "g" in PARAMETERS[name]])
+def test_a_number_repeated_to_the_shape_counts_as_an_array_of_it(name):
+    x = np.random.default_rng(0).normal(size=(5, elementwise.BLOCK // 2 + 3)).astype(F32)
+    number = np.broadcast_to(F32(0.7), x.shape)
+    found, expected = (call(compiled, name, x, g) for g in (number, np.ascontiguousarray(number)))
+    assert found.shape == x.shape and found.tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("name", ["normal_cdf", "softplus", "sigmoid", "exp"])
 def test_the_far_tail_keeps_its_digits_down_to_the_smallest_number(name):
     x = np.linspace(-14, -5, 1001, dtype=F32) * (1 if name == "normal_cdf" else 7)

@@ -45,6 +45,29 @@ def test_exact_on_whole_numbers(shape):
                 np.testing.assert_array_equal(kernel(x, axes), expected)
 
 
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 5, reduce.TILE + 7), (40, 3, 2, 50)])
+def test_the_first_of_the_largest_entries_is_found_and_gets_the_gradient(shape):
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, 4, size=shape).astype(np.float32)  # with many ties
+    x[rng.random(shape) < 0.01] = np.nan
+    for n in range(1, len(shape)):
+        for axes in combinations(range(len(shape)), n):
+            rest = tuple(i for i in range(x.ndim) if i not in axes)
+            if 0 in [shape[i] for i in axes] or not x.size:
+                continue
+            rows = np.moveaxis(x, rest, range(len(rest))).reshape(*[shape[i] for i in rest], -1)
+            largest = rows.argmax(axis=-1)
+            for version in (compiled("max_along"), reference.max_along):
+                values, places = version(x, axes)
+                np.testing.assert_array_equal(places, largest)
+                np.testing.assert_array_equal(values, np.take_along_axis(rows, largest[..., None], -1)[..., 0])
+            expected = np.zeros_like(rows)
+            np.put_along_axis(expected, largest[..., None], largest[..., None] + np.float32(1), -1)
+            for version in (compiled("max_along_vjp"), reference.max_along_vjp):
+                found = version((largest + 1).astype(np.float32), largest.astype(np.int32), x.shape, axes)
+                np.testing.assert_array_equal(np.moveaxis(found, rest, range(len(rest))).reshape(rows.shape), expected)
+
+
 @pytest.mark.parametrize("axis", [(0, 1, 2), (2, 0, 1), (1, 2), (-2, 1), (0, 3), 3, None])
 def test_the_op_adds_up_along_the_axes_that_it_is_told(axis):
     x = np.random.default_rng(1).integers(-8, 9, size=(60, 30, 10, 9)).astype(np.float32)

@@ -128,6 +128,21 @@ def test_helpers_take_part(monkeypatch):
     pytest.fail("no helper came in a thousand jobs")
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or config.DISABLE_JIT, reason="Linux, and compiled kernels")
+def test_a_helper_that_slept_wakes_on_another_processor_than_its_caller(monkeypatch):
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("there is one processor only")
+    monkeypatch.setenv("TINYGEN_NUM_THREADS", "2")
+    x = np.ones((300, 1000), np.float32)
+    kernels.relu(x)
+    time.sleep(5 * threads.PAUSE)
+    kernels.relu(x)
+    (worker,) = threads._team(1).parked
+    assert len(allowed - os.sched_getaffinity(worker.native_id)) == 1
+    assert os.sched_getaffinity(0) == allowed  # the caller itself may run anywhere, as before
+
+
 def test_a_helper_keeps_nothing_of_a_job_that_is_done(monkeypatch):
     monkeypatch.setenv("TINYGEN_NUM_THREADS", "2")
     array = np.zeros(3, np.int64)

@@ -83,11 +83,6 @@ def _flat(a):
 
 
 @exact
-def _gated(g, d):
-    return f32(0) if g == f32(0) or d == f32(0) else g * d
-
-
-@exact
 def _expm1(x):
     near = f32(-80) if x < f32(-80) else f32(80) if x > f32(80) else x
     return vector_math.exp(x) if x > f32(80) else vector_math.expm1(near)
@@ -105,7 +100,7 @@ absolute_error_vjp = entrywise("absolute_error_vjp", lambda g, x, t: g * f32(np.
 huber = entrywise("huber", lambda x, t, delta: _clip(x - t, delta) * ((x - t) - f32(0.5) * _clip(x - t, delta)))
 huber_vjp = entrywise("huber_vjp", lambda g, x, t, delta: g * _clip(x - t, delta))
 exp = entrywise("exp", vector_math.exp)
-expm1 = entrywise("expm1", lambda x: _expm1(x))
+expm1 = entrywise("expm1", _expm1)
 exp_remainder = entrywise("exp_remainder", vector_math.exp_remainder)
 sigmoid = entrywise("sigmoid", lambda x: sigmoids(x)[0])
 sigmoid_vjp = entrywise("sigmoid_vjp", lambda g, x: g * (sigmoids(x)[0] * sigmoids(x)[1]))
@@ -119,7 +114,7 @@ relu = entrywise("relu", lambda x: f32(0) if x <= f32(0) else x)  # NaN is not <
 leaky_relu = entrywise("leaky_relu", lambda x, negative_slope: x if x > f32(0) else negative_slope * x)
 elu = entrywise("elu", lambda x, alpha: x if x > f32(0) else alpha * _expm1(x))
 elu_vjp = entrywise("elu_vjp", lambda g, x, alpha: g if x > f32(0) else g * (alpha * vector_math.exp(x)))
-gate = entrywise("gate", lambda g, d: _gated(g, d))
+gate = entrywise("gate", lambda g, d: f32(0) if g == f32(0) or d == f32(0) else g * d)
 ratio = entrywise("ratio", lambda g, d: f32(0) if g == f32(0) else g / d)
 _sum = entrywise("_sum", lambda a, b: a + b)
 

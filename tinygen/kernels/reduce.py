@@ -43,9 +43,14 @@ def _around(shape, axes) -> tuple[int, tuple[int, int, int]]:
     return run, (math.prod(shape[:first]), math.prod(shape[first : first + run]), math.prod(shape[first + run :]))
 
 
+def _are_inner(axes, ndim) -> bool:
+    """Whether there are axes, all of them neighbours, and others behind them."""
+    return bool(axes) and axes[-1] - axes[0] < len(axes) and axes[-1] < ndim - 1
+
+
 def max_along(x, axes):
     """The first of the largest entries along neighbouring `axes`, and its place; not along the last ones."""
-    if not axes or _around(x.shape, axes)[0] < len(axes) or axes[-1] == x.ndim - 1:
+    if not _are_inner(axes, x.ndim):
         return NotImplemented
     _, (n, rows, c) = _around(x.shape, axes)
     values, places, tiles = empty((n, c), np.float32), empty((n, c), np.int32), -(-c // TILE)
@@ -55,7 +60,7 @@ def max_along(x, axes):
 
 
 def max_along_vjp(g, places, shape, axes):
-    if not axes or _around(shape, axes)[0] < len(axes) or axes[-1] == len(shape) - 1:
+    if not _are_inner(axes, len(shape)):
         return NotImplemented
     _, (n, rows, c) = _around(shape, axes)
     gx = empty(shape, np.float32)

@@ -22,18 +22,17 @@ def variance(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 def first_largest(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """1 at the first of the largest entries along `axes`, else 0; shaped like x."""
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    moved = x.transpose(*rest, *axes)
-    rows = moved.reshape(math.prod(moved.shape[: len(rest)]), math.prod(moved.shape[len(rest) :]))
-    mask = np.zeros(rows.shape, x.dtype)
-    if rows.size:
-        mask[np.arange(len(rows)), rows.argmax(axis=1)] = 1
-    return mask.reshape(moved.shape).transpose(np.argsort(rest + axes))
+    if not x.size:
+        return np.zeros_like(x)
+    values, places = max_along(x, axes)
+    return max_along_vjp(np.ones_like(values), places, x.shape, axes)
 
 
 def max_along(x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The largest entry along `axes`, and the place of the first one among them, counted in C order."""
-    rows, shape = _as_rows(x, axes)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    shape = tuple(x.shape[i] for i in rest)
+    rows = x.transpose(*rest, *axes).reshape(math.prod(shape), math.prod(x.shape[i] for i in axes))
     places = rows.argmax(axis=1)
     return rows[np.arange(len(rows)), places].reshape(shape), places.astype(np.int32).reshape(shape)
 
@@ -44,13 +43,6 @@ def max_along_vjp(g: np.ndarray, places: np.ndarray, shape: tuple[int, ...], axe
     gx = np.zeros((g.size, math.prod(shape[i] for i in axes)), g.dtype)
     gx[np.arange(g.size), places.reshape(-1)] = g.reshape(-1)
     return gx.reshape([shape[i] for i in rest + axes]).transpose(np.argsort(rest + axes))
-
-
-def _as_rows(x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The entries along `axes` as rows, and the shape of the other axes."""
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    shape = tuple(x.shape[i] for i in rest)
-    return x.transpose(*rest, *axes).reshape(math.prod(shape), math.prod(x.shape[i] for i in axes)), shape
 
 
 def logsumexp(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -15,7 +15,7 @@ from tinygen.errors.arrays import private
 from tinygen.op import DEFINITIONS, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, sqrt, tanh
-from tinygen.ops.reduce import logsumexp, max, mean, sum
+from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
 from tinygen.ops.shape import getitem, reshape, scatter
 from tinygen.ops.support.broadcasting import elementwise
 from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
@@ -194,10 +194,7 @@ def _elu(x, *, alpha=1.0):
 def _logsumexp(x, *, axis=None, keepdims=False):
     axes = axes_of(x, axis)
     count("logsumexp", x, axes, axis)
-    value = kernels.logsumexp(x.data, axes)
-    if keepdims:
-        value = value.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
-    return value, *shared(
+    return shaped(kernels.logsumexp(x.data, axes), x, axes, keepdims), *shared(
         lambda g: (kernels.logsumexp_vjp(g, x.data, axes),),
         lambda g: inspect.unwrap(logsumexp)(x, axis=axis, keepdims=keepdims)[1](g),
     )
@@ -208,9 +205,7 @@ def _max(x, *, axis=None, keepdims=False):
     count("max", x, axes, axis)
     value, places = kernels.max_along(x.data, axes)
     places.setflags(False)
-    if keepdims:
-        value = value.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
-    return value, *shared(
+    return shaped(value, x, axes, keepdims), *shared(
         lambda g: (kernels.max_along_vjp(g, places, x.shape, axes),),
         lambda g: inspect.unwrap(max)(x, axis=axis, keepdims=keepdims)[1](g),
     )

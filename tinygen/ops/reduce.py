@@ -21,7 +21,7 @@ def sum(x, *, axis=None, keepdims=False):
     Tensor([2., 2., 2.], shape=(3,), float64)
     """
     axes = axes_of(x, axis)
-    return _shaped(kernels.sum_along(x.data, axes), x, axes, keepdims), _spread(x, axes)
+    return shaped(kernels.sum_along(x.data, axes), x, axes, keepdims), _spread(x, axes)
 
 
 @op
@@ -29,7 +29,7 @@ def mean(x, *, axis=None, keepdims=False):
     """The arithmetic mean along `axis`."""
     axes = axes_of(x, axis)
     spread, n = _spread(x, axes), count("mean", x, axes, axis)
-    return _shaped(kernels.sum_along(x.data, axes) / n, x, axes, keepdims), lambda g: spread(g * (1 / n))
+    return shaped(kernels.sum_along(x.data, axes) / n, x, axes, keepdims), lambda g: spread(g * (1 / n))
 
 
 @op
@@ -38,7 +38,7 @@ def var(x, *, axis=None, keepdims=False):
     axes = axes_of(x, axis)
     spread, n = _spread(x, axes), count("var", x, axes, axis)
     return (
-        _shaped(kernels.variance(x.data, axes), x, axes, keepdims),
+        shaped(kernels.variance(x.data, axes), x, axes, keepdims),
         lambda g: spread(g * (2 / n)) * (x - mean(x, axis=axes, keepdims=True)),
     )
 
@@ -65,7 +65,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     top = constant(np.where(np.isfinite(top), top, 0).astype(x.dtype))
     rest = kernels.sum_along(np.exp(x.data - top.data) - first, axes)
     value = np.log1p(rest) + top.data.reshape(rest.shape)
-    return _shaped(value, x, axes, keepdims), lambda g: spread(g) * _softmax(x - top, axes)
+    return shaped(value, x, axes, keepdims), lambda g: spread(g) * _softmax(x - top, axes)
 
 
 def _softmax(x, axes):
@@ -74,7 +74,7 @@ def _softmax(x, axes):
     return e / sum(e, axis=axes, keepdims=True)
 
 
-def _shaped(value, x, axes, keepdims: bool):
+def shaped(value, x, axes, keepdims: bool):
     """A reduced value, with axes of size 1 in the place of `axes` if they are kept."""
     return value.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else value
 
