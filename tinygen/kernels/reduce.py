@@ -1,4 +1,4 @@
-"""Sums along any axes, whose rounding does not grow with the number of terms: float32 adds a few, float64 the rest.
+"""Sums, variances and largest entries along any axes. Float32 adds a few terms and float64 the rest, for small errors.
 
 An array in C order is (N, R, C) around the first run of neighbouring axes. A block is a few of the R rows, which are
 added into one that stays in the cache. Short rows are taken several at a time, so that the inner loop is long enough
@@ -17,7 +17,7 @@ from tinygen.kernels.machine.threads import rows_in_block, rows_joined, share
 from tinygen.kernels.norm_loops import sum_rows
 
 BLOCK = 1 << 14  # numbers in a block
-TILE = 1 << 11  # columns
+TILE = 1 << 11  # columns in which largest entries are found together: 16 kB with their places
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
 
 
@@ -70,7 +70,7 @@ def max_along_vjp(g, places, shape, axes):
 
 
 def variance(x, axes):
-    """The mean squared distance from the mean along `axes`, which the kernel of normalisation finds."""
+    """The mean squared distance from the mean along `axes`: row by row, or by the kernel of normalisation."""
     if not axes:
         return NotImplemented
     rest = [i for i in range(x.ndim) if i not in axes]
