@@ -1,5 +1,6 @@
 """The ways through a convolution, each against plain NumPy in float64: any geometry, any layout, whatever is in it."""
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tinygen.kernels import reference
-from tinygen.kernels.conv import choice as conv
+from tinygen.kernels import compiled, reference
 from tinygen.kernels.conv import winograd, winograd_tiles
 from tinygen.kernels.machine.vectors import LANES
 from tinygen.testing.layouts import LAYOUTS
+
+conv = SimpleNamespace(**{name: compiled(name) for name in ("conv2d", "conv_transpose2d", "conv2d_weight")})
 
 EXAMPLES = {"quick": 100, "full": 500, "long": 10_000}
 WINOGRAD_ERROR = 2e-5  # of the largest output

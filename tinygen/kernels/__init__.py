@@ -120,7 +120,8 @@ def _fast(name: str) -> Callable:
 def compiled(name: str) -> Callable:
     """The kernel for arrays of any size: compiled, but plain for types, shapes and layouts that it doesn't take.
 
-    The compiled function returns NotImplemented for these, and then the plain one runs.
+    The compiled function returns NotImplemented for these, and then the plain one runs. A compiled loop gives no warning
+    of NaN or infinity; so the NumPy and BLAS calls around it give none either, which would depend on the processor.
     """
     plain, float64, fast = getattr(reference, name), COMPILED[name].float64, None
 
@@ -130,7 +131,8 @@ def compiled(name: str) -> Callable:
         if not (float64 or first.dtype == FLOAT32):
             return plain(first, *rest)
         fast = fast or _fast(name)
-        result = fast(first, *rest)
+        with np.errstate(all="ignore"):
+            result = fast(first, *rest)
         return plain(first, *rest) if result is NotImplemented else result
 
     return kernel

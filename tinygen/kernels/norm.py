@@ -89,9 +89,8 @@ def _merged(parts, cut):
     """Moments of examples from those of their pieces: the variance is that within the pieces, and that of means."""
     rows = np.minimum(cut.rows, cut.height - cut.rows * np.arange(cut.pieces))
     shares, means, variances = (rows / cut.height)[:, None], parts[:, :, 0], parts[:, :, 1]
-    with np.errstate(all="ignore"):
-        mean = (shares * means).sum(axis=1)
-        variance = (shares * (variances + np.square(means - mean[:, None]))).sum(axis=1)
+    mean = (shares * means).sum(axis=1)
+    variance = (shares * (variances + np.square(means - mean[:, None]))).sum(axis=1)
     return np.stack([mean, variance], axis=1)
 
 
@@ -105,8 +104,8 @@ def _are_far_out(moments, x) -> bool:
 
 
 def _in_float64(kernel, *arguments):
-    with np.errstate(all="ignore"):  # here is also where NaN and infinity end up
-        return kernel(*[a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arguments])
+    """Here is also where NaN and infinity end up."""
+    return kernel(*[a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arguments])
 
 
 # -- how the work is cut -----------------------------------------------------------------------------------------------
