@@ -120,8 +120,8 @@ def _fast(name: str) -> Callable:
 def compiled(name: str) -> Callable:
     """The kernel for arrays of any size: compiled, but plain for types, shapes and layouts that it doesn't take.
 
-    The compiled function returns NotImplemented for these, and then the plain one runs. A compiled loop gives no warning
-    of NaN or infinity; so the NumPy and BLAS calls around it give none either, which would depend on the processor.
+    The compiled function returns NotImplemented for these, and then the plain one runs. A compiled loop gives no
+    warning of NaN or infinity; nor do the calls of NumPy and BLAS around it, whose warnings depend on the processor.
     """
     plain, float64, fast = getattr(reference, name), COMPILED[name].float64, None
 
