@@ -1,13 +1,16 @@
-"""Concatenation, and blocks of pixels that are made or added up, to the bit, in all layouts, on 1 to 3 threads."""
+"""Arrays moved, joined and placed, and blocks of pixels made or added up, in all layouts, on 1 to 3 threads."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tinygen import kernels
 from tinygen.kernels import COMPILED, compiled, reference
 from tinygen.ops.support.taps import window_sums
 from tinygen.testing.layouts import LAYOUTS
 
+EXAMPLES = {"quick": 100, "full": 1000, "long": 10_000}
 NAMES = ["concat", "upsample_nearest", "sum_blocks"]
 SHAPES = [(2, 6, 6, 4), (1, 6, 12, 1), (0, 6, 6, 2), (2, 6, 6, 0), (5, 48, 42, 33), (40, 12, 30, 16)]  # of sixes: tiled
 SCALES = [(1, 1), (2, 2), (3, 2), (1, 3)]
@@ -61,6 +64,47 @@ def test_a_part_is_the_same_numbers(index):
     np.testing.assert_array_equal(kernels.contiguous(part), part, strict=True)
     if index == (..., slice(5, 9)):
         assert kernels.contiguous(part).flags.c_contiguous
+
+
+@st.composite
+def views(draw):
+    """An array of up to six axes, as a view: in another order of the axes, with steps, turned round, or repeated."""
+    shape = draw(st.lists(st.integers(1, 5), max_size=6))
+    x = np.random.default_rng(draw(st.integers(0, 99))).normal(size=shape).astype(np.float32)
+    x = x.transpose(draw(st.permutations(range(x.ndim))))
+    x = x[(..., *[slice(None, None, draw(st.sampled_from([-2, -1, 1, 2]))) for _ in shape])]
+    return np.broadcast_to(x, (3, *x.shape)) if draw(st.booleans()) else x
+
+
+@st.composite
+def places(draw, shape):
+    """A part of this shape in a larger array, and the shape of that: steps of 1, 2 or -2 along each axis."""
+    parts = [draw(st.sampled_from([slice(2, 2 + n), slice(1, 1 + 2 * n, 2), slice(2 + 2 * n, 2, -2)])) for n in shape]
+    return (*parts, ...), tuple(2 * n + 3 for n in shape)
+
+
+def test_every_view_is_moved(profile):
+    @settings(max_examples=EXAMPLES[profile])
+    @given(views(), st.data())
+    def is_moved(x, data):
+        in_order = compiled("in_order")(x)
+        np.testing.assert_array_equal(in_order, x, strict=True)
+        assert in_order.flags.c_contiguous or x.ndim > 5
+        index, shape = data.draw(places(x.shape))
+        y = np.zeros(shape, x.dtype)
+        y[index] = x
+        np.testing.assert_array_equal(compiled("placed")(x, index, shape), y, strict=True)
+        if x.ndim:
+            axis = data.draw(st.integers(0, x.ndim - 1))
+            parts = [x, np.take(x, [0, 0], axis), -x]
+            np.testing.assert_array_equal(compiled("concat")(parts, axis), np.concatenate(parts, axis), strict=True)
+
+    is_moved()
+
+
+def test_an_index_that_makes_a_copy_places_too():
+    x = np.arange(8, dtype=np.float32)
+    np.testing.assert_array_equal(compiled("placed")(x[None], True, (8,)), x)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])

@@ -81,7 +81,8 @@ COMPILED = {
         ("pool", 1 << 8, _by_numbers, True, "max_pool2d max_pool2d_vjp"),
         ("resize", 1 << 8, _by_numbers, True, "resample"),
         ("copy", 1 << 17, _by_numbers, False, "contiguous"),
-        ("copy", 1 << 17, _by_lists, True, "concat"),
+        ("copy", 1 << 16, _by_numbers, False, "in_order placed"),
+        ("copy", 1 << 18, _by_lists, True, "concat"),
         ("optim", 1 << 8, _by_lists, True, "adam rmsprop"),
         ("optim", 1 << 12, _by_lists, True, "sgd moving_average sum_of_squares"),
     )

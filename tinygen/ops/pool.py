@@ -27,7 +27,8 @@ def avg_pool2d(
     maps = [window_sums(*axis) for axis in zip(x.shape[1:3], outputs, kernel_size, form.stride, form.padding)]
     number = read_only(counts(x.shape[1:3], outputs, kernel_size, form, count_include_pad).astype(x.dtype))
     y = kernels.resample(x.data, [m.rows for m in maps])
-    return y / number, lambda g: resample(g / number, maps=tuple(m.T for m in maps))
+    y /= number
+    return y, lambda g: resample(g / number, maps=tuple(m.T for m in maps))
 
 
 @op

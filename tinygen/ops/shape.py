@@ -17,7 +17,7 @@ def reshape(x, *, shape):
     """The same entries, in C order, in another shape; one size may be -1."""
     before = x.shape
     try:
-        value = x.data.reshape(shape)
+        value = kernels.in_order(x.data).reshape(shape)
     except (ValueError, TypeError) as error:
         raise ValueError(f"reshape: {x.size} entries of shape {before} don't fit {shape}") from error
     return value, lambda g: reshape(g, shape=before)
@@ -68,14 +68,14 @@ def scatter(x, *, index, shape):
     """Zeros of `shape` with the entries of x added at `index`, so that repeats add up: the adjoint of `getitem`."""
     index = private_index(index)
     unique = never_repeats(index)
-    value = np.zeros(shape, x.dtype if unique else np.float64)  # float32 loses small terms of a long sum
-    if value[index].shape != x.shape:
-        raise ValueError(f"scatter: the index picks {value[index].shape} out of {shape}, but x has shape {x.shape}")
+    picked = np.broadcast_to(0, shape)[index].shape
+    if picked != x.shape:
+        raise ValueError(f"scatter: the index picks {picked} out of {shape}, but x has shape {x.shape}")
     if unique:
-        value[index] = x.data
-    else:
-        np.add.at(value, index, x.data.astype(np.float64))
-    return value.astype(x.dtype, copy=False), lambda g: getitem(g, index=index)
+        return kernels.placed(x.data, index, shape), lambda g: getitem(g, index=index)
+    value = np.zeros(shape)  # in float64: float32 loses small terms of a long sum
+    np.add.at(value, index, x.data.astype(np.float64))
+    return value.astype(x.dtype), lambda g: getitem(g, index=index)
 
 
 @op
@@ -83,9 +83,8 @@ def pad(x, *, widths):
     """Zeros around x: `widths` holds a pair (before, after) for each axis."""
     widths = pairs(widths, x, "pad")
     inner = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
-    value = np.zeros([before + n + after for (before, after), n in zip(widths, x.shape)], x.dtype)
-    value[inner] = x.data
-    return value, lambda g: crop(g, widths=widths)
+    shape = tuple(before + n + after for (before, after), n in zip(widths, x.shape))
+    return kernels.placed(x.data, inner, shape), lambda g: crop(g, widths=widths)
 
 
 @op
@@ -123,7 +122,8 @@ def stack(*xs, axis=0):
         raise ValueError(f"stack: expected tensors of one shape, got {[x.shape for x in xs]}")
     axis = check_axis(axis, xs[0].ndim + 1, "stack")
     slices = [(slice(None),) * axis + (i,) for i in range(len(xs))]
-    return np.stack([x.data for x in xs], axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
+    arrays = [np.expand_dims(x.data, axis) for x in xs]
+    return kernels.concat(arrays, axis), *[lambda g, s=s: getitem(g, index=s) for s in slices]
 
 
 @op

@@ -24,13 +24,17 @@ def windows(x, kernel_size, stride, padding, ceil_mode, name: str) -> tuple[tupl
 
 
 def counts(size, outputs, kernel_size, form: Geometry, count_include_pad: bool) -> np.ndarray:
-    """(GH, GW, 1): how many entries count in each window: of the image and its padding, or of the image alone."""
+    """How many entries count in each window, of the image and its padding, or of the image alone: (GH, GW, 1).
+
+    If all windows have as many, it is the array () of that number, by which NumPy divides faster.
+    """
     along = []
     for n, g, k, s, p in zip(size, outputs, kernel_size, form.stride, form.padding):
         first = s * np.arange(g) - p
         low, high = (-p, n + p) if count_include_pad else (0, n)
         along.append(np.minimum(first + k, high) - np.maximum(first, low))
-    return np.outer(*along)[..., None]
+    number = np.outer(*along)[..., None]
+    return number[0, 0, 0] if number.size and (number == number[0, 0, 0]).all() else number
 
 
 def pixels_found(found: np.ndarray, size: tuple[int, int], kernel_size, stride, padding) -> np.ndarray:
