@@ -23,7 +23,7 @@ import numpy as np
 from tinygen.errors import arguments, hints
 from tinygen.errors.calls import explained
 from tinygen.op import as_tensors
-from tinygen.ops import exp, exp_remainder, fused, log, log1p, max, sqrt, transpose, where
+from tinygen.ops import exp_remainder, fused, log, log1p, max, sqrt, transpose, where
 from tinygen.ops.fused import absolute_error, huber_error, logistic_loss, squared_error
 from tinygen.ops.support.indices import check_axis
 from tinygen.tensor import Tensor, array_of, constant
@@ -47,12 +47,7 @@ def log_softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     >>> F.log_softmax(np.array([0.0, np.log(3.0)])).numpy().round(4).tolist()
     [-1.3863, -0.2877]
     """
-    (x,) = as_tensors((x,))
-    order = list(range(x.ndim))
-    order.append(order.pop(check_axis(axis, x.ndim, "log_softmax")))
-    if order == sorted(order):
-        return fused.log_softmax_of_rows(x)
-    return transpose(fused.log_softmax_of_rows(transpose(x, axes=order)), axes=np.argsort(order).tolist())
+    return _along("log_softmax", fused.log_softmax_of_rows, x, axis)
 
 
 @explained
@@ -62,7 +57,17 @@ def softmax(x: Tensor, *, axis: int = -1) -> Tensor:
     >>> F.softmax(np.array([0.0, np.log(3.0)])).numpy().round(4).tolist()
     [0.25, 0.75]
     """
-    return exp(log_softmax(x, axis=axis))
+    return _along("softmax", fused.softmax_of_rows, x, axis)
+
+
+def _along(name: str, of_rows: Callable[[Tensor], Tensor], x: Tensor, axis: int) -> Tensor:
+    """A function of rows along any axis, which becomes the last one meanwhile."""
+    (x,) = as_tensors((x,))
+    order = list(range(x.ndim))
+    order.append(order.pop(check_axis(axis, x.ndim, name)))
+    if order == sorted(order):
+        return of_rows(x)
+    return transpose(of_rows(transpose(x, axes=order)), axes=np.argsort(order).tolist())
 
 
 @explained

@@ -74,6 +74,10 @@ def arguments(name, rng):
         return [x, x], int(rng.integers(4))
     if name == "contiguous":
         return (x[..., : x.shape[-1] - 2],)
+    if name == "in_order":
+        return (x.transpose(2, 0, 3, 1),)
+    if name == "placed":
+        return x, (slice(None), slice(1, 1 + 2 * x.shape[1], 2)), (len(x), 2 * x.shape[1] + 3, *x.shape[2:])
     if home == "pool":
         window = ((x.shape[1] + 1) // 2, x.shape[2] - 2), (3, 3), (2, 1), (1, 0)
         y, found = reference.max_pool2d(x, *window)
@@ -85,6 +89,8 @@ def arguments(name, rng):
         return {
             "logsumexp": (rows, (1,)),
             "logsumexp_vjp": (normal(rng, len(rows)), rows, (1,)),
+            "softmax": (rows,),
+            "softmax_vjp": (rows, rows),
             "log_softmax": (rows,),
             "log_softmax_vjp": (rows, rows),
             "add_rows": (rows, rng.integers(0, 999, len(rows)), 999),

@@ -25,13 +25,15 @@ def calls(width: int) -> dict[str, tuple]:
     return {
         "logsumexp": (x, (1,)),
         "logsumexp_vjp": (g[:, 0].copy(), x, (1,)),
+        "softmax": (x,),
+        "softmax_vjp": (g, reference.softmax(x)),
         "log_softmax": (x,),
         "log_softmax_vjp": (g, y),
     }
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["logsumexp", "logsumexp_vjp", "log_softmax", "log_softmax_vjp"])
+@pytest.mark.parametrize("name", "logsumexp logsumexp_vjp softmax softmax_vjp log_softmax log_softmax_vjp".split())
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_rows_equal_the_reference(name, width):
     arguments = calls(width)[name]
@@ -41,11 +43,14 @@ def test_rows_equal_the_reference(name, width):
     size = abs(getattr(reference, name)(*wide))
     if name == "log_softmax_vjp":  # of the terms of its sum
         size = abs(wide[0]) + np.exp(wide[1]) * abs(wide[0]).sum(axis=1, keepdims=True)
+    if name == "softmax_vjp":
+        size = wide[1] * (abs(wide[0]) + (abs(wide[0]) * wide[1]).sum(axis=1, keepdims=True))
     scale = np.nan_to_num(size, nan=0, posinf=0)
     np.testing.assert_array_equal(np.isfinite(got), np.isfinite(plain))
     np.testing.assert_array_equal(got[~np.isfinite(got)], plain[~np.isfinite(got)])
     finite = np.isfinite(got)
-    assert (abs(got - plain)[finite] <= 8 * EPS * np.maximum(scale, 1 if name.endswith("vjp") else 0)[finite]).all()
+    least = 1 if name.endswith("vjp") else np.finfo(np.float32).tiny / EPS  # smaller numbers have fewer digits
+    assert (abs(got - plain)[finite] <= 8 * EPS * np.maximum(scale, least)[finite]).all()
 
 
 @pytest.mark.parametrize("distance", [0.0, 10.0, 60.0])
@@ -93,6 +98,8 @@ def test_one_two_and_three_threads_give_the_same_bits(monkeypatch):
         made = [
             compiled("logsumexp")(x, (1,)),
             compiled("logsumexp_vjp")(g[:, 0], x, (1,)),
+            compiled("softmax")(x),
+            compiled("softmax_vjp")(g, x),
             compiled("log_softmax")(x),
             compiled("log_softmax_vjp")(g, x),
             compiled("add_rows")(x, rows, 300),

@@ -82,6 +82,7 @@ COMPOSITIONS = {
     "absolute_error": lambda x, t: tg.abs(x - t),
     "huber_error": huber,
     "logistic_loss": lambda x, t: tg.softplus(x) - t * x,
+    "softmax_of_rows": lambda x: tg.exp(x - tg.logsumexp(x, axis=-1, keepdims=True)),
     "log_softmax_of_rows": lambda x: x - tg.logsumexp(x, axis=-1, keepdims=True),
     "linear": lambda x, w, b: x @ w + b,
     "conv2d_bias": conv2d_bias,

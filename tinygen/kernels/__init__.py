@@ -74,6 +74,7 @@ COMPILED = {
         ("reduce", 1 << 8, _by_numbers, False, "max_along_vjp"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
         ("rows", 1 << 10, _by_numbers, False, "logsumexp logsumexp_vjp log_softmax log_softmax_vjp"),
+        ("rows", 1 << 10, _by_numbers, False, "softmax softmax_vjp"),
         ("rows", 1 << 13, _by_numbers, True, "add_rows"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
         ("conv", 1 << 8, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),

@@ -20,6 +20,8 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
     logsumexp_vjp,
     max_along,
     max_along_vjp,
+    softmax,
+    softmax_vjp,
     sum_along,
     variance,
 )

@@ -66,6 +66,16 @@ def _finite(top: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(top), top, 0).astype(top.dtype)
 
 
+def softmax(x: np.ndarray) -> np.ndarray:
+    return logsumexp_vjp(np.ones(x.shape[:-1], x.dtype), x, (x.ndim - 1,))
+
+
+def softmax_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """y (g - Σ g y), in float64: where one entry has nearly all the probability, the two cancel."""
+    wide, y64 = g.astype(np.float64), y.astype(np.float64)
+    return (y64 * (wide - (wide * y64).sum(axis=-1, keepdims=True))).astype(y.dtype, copy=False)
+
+
 def log_softmax(x: np.ndarray) -> np.ndarray:
     """x - logsumexp(x) along the last axis; both without the largest entry, for smaller rounding errors."""
     x = x - x.max(axis=-1, keepdims=True)

@@ -36,6 +36,14 @@ def logsumexp_vjp(g, x, axes):
     return y.reshape(x.shape)
 
 
+def softmax(x):
+    return logsumexp_vjp(np.ones(x.shape[:-1], f32), x, (x.ndim - 1,))
+
+
+def softmax_vjp(g, y):
+    return _back(_softmax_vjp, g, y)
+
+
 def log_softmax(x):
     rows = _rows(x, (x.ndim - 1,))
     if rows is None:
@@ -46,10 +54,14 @@ def log_softmax(x):
 
 
 def log_softmax_vjp(g, y):
+    return _back(_log_softmax_vjp, g, y)
+
+
+def _back(kernel, g, y):
     if y.dtype != f32 or not y.size:
         return NotImplemented
     gx = empty(y.shape, f32)
-    _share(_log_softmax_vjp, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
+    _share(kernel, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
     return gx
 
 
@@ -152,6 +164,23 @@ def _log_softmax_vjp(g, y, gx, each, start, stop):
         for j in range(len(row)):
             row[j] = gi[j] - exp(yi[j]) * total
         row[largest] = f32(-np.expm1(of_largest) * gi[largest] - np.exp(of_largest) * others)
+
+
+@exact_kernel
+def _softmax_vjp(g, y, gx, each, start, stop):
+    """y (g - Σ g y); for the largest y, 1 - y is the sum of the others, so that nothing cancels."""
+    lanes, places = np.empty(LANES, f32), np.empty(LANES, f32)
+    for i in range(start * each, min(stop * each, len(g))):
+        gi, yi, row = g[i], y[i], gx[i]
+        largest = _first_largest(yi, lanes, places)
+        for j in range(len(row)):
+            row[j] = gi[j] * yi[j]
+        own, row[largest] = row[largest], 0
+        others, rest = _sum(row), _sum(yi[:largest]) + _sum(yi[largest + 1 :])
+        total = f32(others + own)
+        for j in range(len(row)):
+            row[j] = yi[j] * (gi[j] - total)
+        row[largest] = f32(yi[largest] * (gi[largest] * rest - others))
 
 
 @kernel

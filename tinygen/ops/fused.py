@@ -17,7 +17,7 @@ from tinygen.ops.support import cells
 from tinygen.ops.support.broadcasting import elementwise
 from tinygen.ops.support.cells import CELLS, TENSORS
 from tinygen.ops.support.geometry import Pair, check_bias, check_conv2d, check_conv_transpose2d, geometry
-from tinygen.ops.support.indices import count
+from tinygen.ops.support.indices import check_rows
 from tinygen.ops.support.matrices import swapped
 from tinygen.ops.support.sharing import shared
 from tinygen.tensor import Tensor
@@ -70,11 +70,22 @@ def logistic_loss(x, t):
 
 
 @op
+def softmax_of_rows(x):
+    """exp(x - logsumexp(x, axis=-1, keepdims=True))"""
+    check_rows("softmax", x)
+    y = kernels.softmax(x.data)
+
+    def plain(g):
+        s = softmax_of_rows(x)
+        return s * (g - sum(g * s, axis=-1, keepdims=True))
+
+    return y, *shared(lambda g: (kernels.softmax_vjp(g, y),), plain)
+
+
+@op
 def log_softmax_of_rows(x):
     """x - logsumexp(x, axis=-1, keepdims=True)"""
-    if not x.ndim:
-        raise ValueError("log_softmax_of_rows: expected (..., K), got a number without axes")
-    count("log_softmax", x, (x.ndim - 1,), -1)
+    check_rows("log_softmax", x)
     y = kernels.log_softmax(x.data)
     return y, *shared(
         lambda g: (kernels.log_softmax_vjp(g, y),),

@@ -72,10 +72,11 @@ def scatter(x, *, index, shape):
     if picked != x.shape:
         raise ValueError(f"scatter: the index picks {picked} out of {shape}, but x has shape {x.shape}")
     if unique:
-        return kernels.placed(x.data, index, shape), lambda g: getitem(g, index=index)
-    value = np.zeros(shape)  # in float64: float32 loses small terms of a long sum
-    np.add.at(value, index, x.data.astype(np.float64))
-    return value.astype(x.dtype), lambda g: getitem(g, index=index)
+        value = kernels.placed(x.data, index, shape)
+    else:
+        value = np.zeros(shape)  # float64: float32 loses small terms of a long sum
+        np.add.at(value, index, x.data.astype(np.float64))
+    return value.astype(x.dtype, copy=False), lambda g: getitem(g, index=index)
 
 
 @op

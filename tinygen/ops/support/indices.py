@@ -66,6 +66,13 @@ def count(name: str, x, axes: tuple[int, ...], axis) -> int:
     return n
 
 
+def check_rows(name: str, x) -> None:
+    """Raises ValueError unless x has a last axis, and something along it."""
+    if not x.ndim:
+        raise ValueError(f"{name}: expected (..., K), got a number without axes")
+    count(name, x, (x.ndim - 1,), -1)
+
+
 def first_largest(x, axes) -> np.ndarray:
     """1 at the first of the largest entries along `axes`, else 0; shaped like x."""
     return kernels.first_largest(x.data, axes)

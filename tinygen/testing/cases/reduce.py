@@ -76,6 +76,11 @@ REDUCE = (
         convex=True,
     ),
     Case(
+        op=ops.fused.softmax_of_rows,
+        sample=lambda rng: ((normal(rng, (*shape(rng), int(rng.integers(1, 5)))),), {}),
+        oracle=lambda x: 1 / np.exp(x[..., None, :] - x[..., None]).sum(axis=-1),
+    ),
+    Case(
         op=ops.fused.log_softmax_of_rows,
         sample=lambda rng: ((normal(rng, (*shape(rng), int(rng.integers(1, 5)))),), {}),
         oracle=lambda x: -np.log(np.exp(x[..., None, :] - x[..., None]).sum(axis=-1)),

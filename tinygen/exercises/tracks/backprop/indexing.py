@@ -165,7 +165,7 @@ SCATTER = Exercise(
         Wrong((("getitem(g, index=index)", "getitem(g, index=index).detach()"),), LOST),
         Wrong((("np.zeros(shape", "np.ones(shape"),), "It adds to ones, not to zeros."),
         Wrong(
-            (("value.astype(x.dtype)", "value"),),
+            (("value.astype(x.dtype, copy=False)", "value"),),
             "For a float32 x with repeated places the result is float64: it must have the dtype of x.",
         ),
         Wrong(
