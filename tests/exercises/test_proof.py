@@ -11,13 +11,11 @@ BEYOND = "zip ends with the shortest of its arguments"
 WIDER = "it pads more at the end, and no window reaches there"
 ANY_NEGATIVE = "for NumPy's reshape any negative size is the one to compute"
 LAW = "minus a normal number has the law of a normal number"
-FEW_TERMS = "a sum of few terms loses no digits in float32"
 WORDS, WHERE = "': of one-hot rows take .argmax(axis=1)'", "shape[1:] and shape == logits.shape"
 EQUAL: dict[str, dict[str, str]] = {  # exercise: {mutant: why it computes the same as the solution}
     "scatter": {
-        "line 6: x.dtype if unique else np.float64 becomes x.dtype if True else np.float64": FEW_TERMS,
-        "line 6: x.dtype if unique else np.float64 becomes x.dtype if False else np.float64": "the result is rounded",
-        "line 13: False becomes True": "one more copy",
+        "line 6: 0 becomes 1": "the number is only there for its shape",
+        "line 14: False becomes True": "one more copy",
     },
     "logsumexp": {"line 11: 0 becomes 1": "any finite shift serves where the largest entry is infinite"},
     "walk": {
@@ -79,7 +77,8 @@ def result_of(exercise, attempt):
 def passes(exercise, attempt):
     result = grade(exercise, attempt.make())
     assert result.ok, (attempt.what, result.finding)
-    assert result.seconds < 5
+    if result.seconds >= 5:  # the first one may have compiled a kernel
+        assert grade(exercise, attempt.make()).seconds < 5
 
 
 @exercise_of_each
