@@ -47,6 +47,11 @@ def _by_lists(plain, large, least):
     return lambda xs, *rest: plain(xs, *rest) if sum([x.size for x in xs]) < least else large(xs, *rest)
 
 
+def _by_rows(plain, large, least):
+    """By the numbers that are added up, or by the rows that may receive them."""
+    return lambda x, rows, n: plain(x, rows, n) if max(x.size, n) < least else large(x, rows, n)
+
+
 class Compiled(NamedTuple):
     """A compiled kernel: its file, the size from which it serves, how size is counted, and whether it takes float64."""
 
@@ -75,7 +80,7 @@ COMPILED = {
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
         ("rows", 1 << 10, _by_numbers, False, "logsumexp logsumexp_vjp log_softmax log_softmax_vjp"),
         ("rows", 1 << 10, _by_numbers, False, "softmax softmax_vjp"),
-        ("rows", 1 << 13, _by_numbers, True, "add_rows"),
+        ("rows", 1 << 13, _by_rows, True, "add_rows"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
         ("conv", 1 << 8, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
