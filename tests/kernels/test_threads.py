@@ -57,13 +57,17 @@ def test_a_setting_that_is_no_number_is_refused(monkeypatch):
             threads.num_threads()
 
 
-def test_the_users_blas_threads_are_set_back():
-    with threadpool_limits(limits=2, user_api="blas"):
-        before = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-        with threads.one_blas_thread(), threads.one_blas_thread():
-            inside = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-        after = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-    assert inside == {1} and after == before
+def test_no_kernel_needs_blas_or_changes_how_many_threads_the_user_gave_it():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(300, 300)), rng.normal(size=(300, 300))
+    results = set()
+    for limit in (1, 2):
+        with threadpool_limits(limits=limit, user_api="blas"):
+            before = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+            results.add(kernels.matmul(a, b).tobytes())
+            after = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+        assert after == before
+    assert len(results) == 1
 
 
 @kernel

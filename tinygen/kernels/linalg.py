@@ -1,7 +1,7 @@
 """The matrix product in blocks that the shapes fix, so that its rounding does not depend on the number of threads.
 
-In float32 a panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows
-of A pass by it; a transpose is turned by squares of vectors on the way. float64 goes to BLAS, on one thread.
+A panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows of A pass
+by it; a transpose is turned by squares of vectors on the way.
 """
 
 import math
@@ -12,35 +12,31 @@ from tinygen.kernels import reduce, reference
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
-from tinygen.kernels.machine.threads import one_blas_thread, share
+from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, load, nothing, store, transpose
 from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
 CHUNK = 256  # rows of a block
 RUN = 16  # rows that float32 adds up before float64 takes over
-NOT_ASKED = np.empty(0, np.float32)
 
 
 def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
-    if _is_for_tiles(a, b) and a.shape[-1] <= LONGEST:
-        return _tiled(a, b, np.zeros(b.shape[-1], np.float32) if bias is None else bias)
-    if a.dtype == b.dtype == np.float32 and a.shape[-1] > LONGEST:
+    if a.dtype != b.dtype:
+        return NotImplemented
+    if a.dtype == np.float32 and a.shape[-1] > LONGEST:
         return _in_parts(a, b, bias)
-    with one_blas_thread():
-        y = np.matmul(a, b)
-    if bias is not None:
-        y += bias
-    return y
+    return _tiled(a, b, np.zeros(b.shape[-1], b.dtype) if bias is None else bias)
 
 
 def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
-    if len(x) > LONGEST or not _is_for_tiles(x.T, g):
-        in_blocks = g.dtype == np.float32 and g.shape[1] > 1
-        return matmul(x.T, g), (reduce if in_blocks else reference).sum_along(g, (0,))
-    zeros, sums = np.zeros(g.shape[1], np.float32), np.empty(g.shape[1], np.float32)
+    if x.dtype != g.dtype:
+        return NotImplemented
+    if x.dtype == np.float32 and len(x) > LONGEST:
+        return matmul(x.T, g), (reduce if g.shape[1] > 1 else reference).sum_along(g, (0,))
+    zeros, sums = np.zeros(g.shape[1], g.dtype), np.empty(g.shape[1], g.dtype)
     return _tiled(x.T, g, zeros, sums), sums
 
 
@@ -52,19 +48,15 @@ def _in_parts(a, b, bias):
     return y.astype(np.float32)
 
 
-def _is_for_tiles(a, b) -> bool:
-    return a.dtype == b.dtype == np.float32 and b.shape[-1] >= LANES
-
-
-def _tiled(a, b, bias, column_sums=NOT_ASKED):
-    """The product plus bias; the sums of B's columns go to `column_sums`, if there is room for them."""
+def _tiled(a, b, bias, column_sums=None):
+    """The product plus bias; the sums of B's columns go to `column_sums`, if it is given."""
     *batch, n, k = a.shape
-    batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), np.float32)
+    batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), a.dtype)
     panels = batch * -(-m // COLUMNS)
     chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
-    chunk = -(-chunk // ROWS) * ROWS
-    sizes = n, m, k, chunk
-    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.ravel(), column_sums, sizes)
+    chunk = max(1, -(-chunk // ROWS)) * ROWS
+    sizes, sums = (n, m, k, chunk), np.empty(0, a.dtype) if column_sums is None else column_sums
+    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.ravel(), sums, sizes)
     return y
 
 
@@ -80,13 +72,18 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
     n, m, k, chunk = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
     panel, rest = scratch(y, k * COLUMNS), scratch(y, chunk * COLUMNS)
-    shift, totals = np.zeros(COLUMNS, np.float32), np.empty(COLUMNS)
+    shift, totals = np.zeros(COLUMNS, y.dtype), np.empty(COLUMNS)
     clear(panel, 0, len(panel))
     packed, walk, sums = -1, (a_row, 0, 0, a_step), (1, 1, k)
     for block in range(start, stop):
         matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
         first = block % chunks * chunk
         rows, columns = min(chunk, n - first), min(COLUMNS, m - j)
+        at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
+        if m == 1 and a_step == 1:  # a tile would be padding but for one column
+            for i in range(at, at + rows * k, k):
+                y[to + (i - at) // k] = bias[0] + _dot(a[i : i + k], b[matrix * k : (matrix + 1) * k])
+            continue
         if packed != block // chunks:
             packed = block // chunks
             _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
@@ -95,14 +92,22 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
                 for q in range(columns):
                     column_sums[j + q] = totals[q]
         copy(bias, j, shift, 0, columns)
-        at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
         if columns == COLUMNS:
             multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, y, to, m, rows, COLUMNS)
         else:  # the last panel, whose other columns are never read
-            multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, rest, 0, COLUMNS, rows, COLUMNS)
+            wide = LANES if columns <= LANES else COLUMNS
+            multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, rest, 0, COLUMNS, rows, wide)
             for i in range(rows):
                 for q in range(columns):
                     y[to + i * m + q] = rest[i * COLUMNS + q]
+
+
+@piece
+def _dot(x, y):
+    total = x.dtype.type(0)
+    for q in range(len(x)):
+        total += x[q] * y[q]
+    return total
 
 
 @piece

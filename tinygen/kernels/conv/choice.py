@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.kernels import reference_conv as plain
 from tinygen.kernels.conv import direct, scatter, winograd
 from tinygen.kernels.copy import contiguous
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.threads import one_blas_thread
 from tinygen.kernels.machine.vectors import LANES
 from tinygen.kernels.reference import is_finite
 
@@ -32,35 +30,12 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """x (N, H, W, C) with w (KH, KW, C, O), plus bias (O,): (N, GH, GW, O).
 
     The fast algorithms also multiply the kernel by the zeros around an image, and 0 · NaN is NaN: a kernel that is not
-    finite takes the plain one. A pixel that is not finite stays within its windows, except in Winograd's algorithm,
-    which then returns None.
+    finite is left to the plain one. A pixel that is not finite stays within its windows, except in Winograd's
+    algorithm, which then returns NotImplemented.
     """
-    form = stride, padding, dilation, bias
-    y = _conv2d(x, w, *form, FLOOR[activation]) if x.size and w.size and is_finite(w) else None
-    return _plainly(plain.conv2d, x, w, *form, activation) if y is None else y
-
-
-def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
-    """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
-    form = size, stride, padding, dilation, bias
-    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if g.size and w.size and is_finite(w) else None
-    return _plainly(plain.conv_transpose2d, g, w, *form, activation) if x is None else x
-
-
-def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
-    """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
-    form = kernel_size, stride, padding, dilation
-    w = _conv2d_weight(x, g, *form) if x.size and g.size else None
-    return w if w is not None and is_finite(w) else _plainly(plain.conv2d_weight, x, g, *form)
-
-
-def _plainly(convolution, *args):
-    with one_blas_thread():
-        return convolution(*args)
-
-
-def _conv2d(x, w, stride, padding, dilation, bias, floor):
-    (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
+    if not (x.size and w.size and is_finite(w)):
+        return NotImplemented
+    (n, h, wide, _), (kh, kw, _, o), floor = x.shape, w.shape, FLOOR[activation]
     bias = np.zeros(o, x.dtype) if bias is None else bias
     if _are_rows((h, wide), (kh, kw), stride, padding):
         y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
@@ -71,31 +46,32 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
     w, bias = _filled(w, 3), _filled(bias, 0)
     if winograd.fits(x, (kh, kw), o, stride, dilation):
-        y = winograd.conv2d(x, w, bias, floor, stride[0], padding)
-    else:
-        form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
-        gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
-        y = empty((n, gh, gw, w.shape[3]), x.dtype)
-        direct.convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
+        return _first_channels(winograd.conv2d(x, w, bias, floor, stride[0], padding), o)
+    form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
+    gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
+    y = empty((n, gh, gw, w.shape[3]), x.dtype)
+    direct.convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
     return _first_channels(y, o)
 
 
-def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
-    n, (kh, kw, c, _) = len(g), w.shape
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
+    """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
+    if not (g.size and w.size and is_finite(w)):
+        return NotImplemented
+    n, (kh, kw, c, o), floor = len(g), w.shape, FLOOR[activation]
     bias = np.zeros(c, g.dtype) if bias is None else bias
     if _are_rows(size, (kh, kw), stride, padding):
-        x = matmul(np.ascontiguousarray(g).reshape(-1, w.shape[3]), w.reshape(-1, w.shape[3]).T, np.tile(bias, kh * kw))
+        x = matmul(np.ascontiguousarray(g).reshape(-1, o), w.reshape(-1, o).T, np.tile(bias, kh * kw))
         return _raised(x.reshape(n, *size, c), floor)
+    outer = _outer((kh, kw), stride, padding, dilation)
+    if outer:
+        return conv2d(g, _turned(w), stride, outer, dilation, bias, activation)
     if c < LANES:
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     w, bias = _filled(w, 2), _filled(bias, 0)
-    turned = _turned(w)
-    if winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True):
-        if stride[0] == 2:
-            return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
-        if max(padding) <= 2:
-            return _first_channels(winograd.conv2d(g, turned, bias, floor, 1, (2 - padding[0], 2 - padding[1])), c)
-    x = empty((n, *size, w.shape[2]), g.dtype)
+    if stride[0] == 2 and winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True):
+        return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
+    x, turned = empty((n, *size, w.shape[2]), g.dtype), _turned(w)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
             extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
@@ -110,24 +86,30 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     return _first_channels(x, c)
 
 
-def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
+def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
+    """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
+    w = _weight(x, g, kernel_size, stride, padding, dilation) if x.size and g.size else NotImplemented
+    return w if w is not NotImplemented and is_finite(w) else NotImplemented
+
+
+def _weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
     (n, gh, gw, o), c = g.shape, x.shape[3]
     if gh * gw == 1 and _are_rows(x.shape[1:3], kernel_size, stride, padding):
         return matmul(np.ascontiguousarray(x).reshape(n, -1).T, g.reshape(n, o)).reshape(*kernel_size, c, o)
     images = max(1, LONGEST // max(1, gh * gw))
     if x.dtype == np.float32 and n > images:
         parts = [
-            _conv2d_weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
+            _weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
             for i in range(0, n, images)
         ]
         return np.sum(parts, axis=0, dtype=np.float64).astype(x.dtype)
     outer = _outer(kernel_size, stride, padding, dilation)
     if o < min(c, LANES) and outer:  # the same sum, with x and g exchanged
-        return _turned(_conv2d_weight(g, x, kernel_size, stride, outer, dilation))
+        return _turned(_weight(g, x, kernel_size, stride, outer, dilation))
     g = _filled(g, 3)
-    form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     if winograd.fits(x, kernel_size, o, stride, dilation) and (stride[0] == 1 or 4 in kernel_size):
         return _first_channels(winograd.conv2d_weight(x, g, kernel_size, stride[0], padding), o)
+    form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     return _first_channels(direct.weight(x, g, form), o)  # also 3x3 with stride 2: Winograd's algorithm takes as long
 
 
@@ -144,7 +126,7 @@ def _turned(w) -> np.ndarray:
 
 def _first_channels(y, count) -> Any:
     """Without the channels that were padding."""
-    return y if y is None or y.shape[3] == count else contiguous(y[..., :count])
+    return y if y is NotImplemented or y.shape[3] == count else contiguous(y[..., :count])
 
 
 def _filled(x, axis):

@@ -1,22 +1,20 @@
 """Work in blocks over a few threads. The blocks are fixed by the shapes alone, and so is every result, bit for bit.
 
 A kernel computes blocks `start` to `stop` of its work, each as if it were alone, so it does not matter which thread
-takes which block. Inside, BLAS runs on one thread: one that splits by itself rounds differently for each number of
-threads.
+takes which block. No kernel calls BLAS, which rounds differently for each number of its threads.
 `TINYGEN_NUM_THREADS` sets how many there are; by default as many as the processor has cores.
 """
 
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from time import monotonic
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from tinygen.kernels.machine.team import SPINS, for_team, new_slot, work
 
@@ -124,38 +122,6 @@ ALONE = new_slot()  # of a team without workers
 @cache
 def _team(workers: int) -> _Team:
     return _Team(workers)
-
-
-class _Blas:
-    """Every BLAS library of the process: on one thread while any kernel is inside, set back by the last to leave."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.inside = 0
-        self.libraries = ThreadpoolController().select(user_api="blas")
-        self.limit: Any = None
-
-
-@cache
-def _blas(pid: int) -> _Blas:
-    return _Blas()
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Inside, BLAS runs on one thread; afterwards, on as many as the user had set."""
-    blas = _blas(os.getpid())
-    with blas.lock:
-        if blas.inside == 0:
-            blas.limit = blas.libraries.limit(limits=1)
-        blas.inside += 1
-    try:
-        yield
-    finally:
-        with blas.lock:
-            blas.inside -= 1
-            if blas.inside == 0:
-                blas.limit.restore_original_limits()
 
 
 if hasattr(os, "register_at_fork"):
