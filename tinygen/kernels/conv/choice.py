@@ -35,7 +35,24 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """
     if not (x.size and w.size and is_finite(w)):
         return NotImplemented
-    (n, h, wide, _), (kh, kw, _, o), floor = x.shape, w.shape, FLOOR[activation]
+    return _conv2d(x, w, stride, padding, dilation, bias, FLOOR[activation])
+
+
+def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
+    """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
+    if not (g.size and w.size and is_finite(w)):
+        return NotImplemented
+    return _conv_transpose2d(g, w, size, stride, padding, dilation, bias, FLOOR[activation])
+
+
+def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
+    """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
+    w = _conv2d_weight(x, g, kernel_size, stride, padding, dilation) if x.size and g.size else NotImplemented
+    return w if w is not NotImplemented and is_finite(w) else NotImplemented
+
+
+def _conv2d(x, w, stride, padding, dilation, bias, floor):
+    (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
     bias = np.zeros(o, x.dtype) if bias is None else bias
     if _are_rows((h, wide), (kh, kw), stride, padding):
         y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
@@ -54,18 +71,15 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     return _first_channels(y, o)
 
 
-def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
-    """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
-    if not (g.size and w.size and is_finite(w)):
-        return NotImplemented
-    n, (kh, kw, c, o), floor = len(g), w.shape, FLOOR[activation]
+def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
+    n, (kh, kw, c, o) = len(g), w.shape
     bias = np.zeros(c, g.dtype) if bias is None else bias
     if _are_rows(size, (kh, kw), stride, padding):
         x = matmul(np.ascontiguousarray(g).reshape(-1, o), w.reshape(-1, o).T, np.tile(bias, kh * kw))
         return _raised(x.reshape(n, *size, c), floor)
     outer = _outer((kh, kw), stride, padding, dilation)
     if outer:
-        return conv2d(g, _turned(w), stride, outer, dilation, bias, activation)
+        return _conv2d(g, _turned(w), stride, outer, dilation, bias, floor)
     if c < LANES:
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     w, bias = _filled(w, 2), _filled(bias, 0)
@@ -86,26 +100,20 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activatio
     return _first_channels(x, c)
 
 
-def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
-    """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
-    w = _weight(x, g, kernel_size, stride, padding, dilation) if x.size and g.size else NotImplemented
-    return w if w is not NotImplemented and is_finite(w) else NotImplemented
-
-
-def _weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
+def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
     (n, gh, gw, o), c = g.shape, x.shape[3]
     if gh * gw == 1 and _are_rows(x.shape[1:3], kernel_size, stride, padding):
         return matmul(np.ascontiguousarray(x).reshape(n, -1).T, g.reshape(n, o)).reshape(*kernel_size, c, o)
     images = max(1, LONGEST // max(1, gh * gw))
     if x.dtype == np.float32 and n > images:
         parts = [
-            _weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
+            _conv2d_weight(x[i : i + images], g[i : i + images], kernel_size, stride, padding, dilation)
             for i in range(0, n, images)
         ]
         return np.sum(parts, axis=0, dtype=np.float64).astype(x.dtype)
     outer = _outer(kernel_size, stride, padding, dilation)
     if o < min(c, LANES) and outer:  # the same sum, with x and g exchanged
-        return _turned(_weight(g, x, kernel_size, stride, outer, dilation))
+        return _turned(_conv2d_weight(g, x, kernel_size, stride, outer, dilation))
     g = _filled(g, 3)
     if winograd.fits(x, kernel_size, o, stride, dilation) and (stride[0] == 1 or 4 in kernel_size):
         return _first_channels(winograd.conv2d_weight(x, g, kernel_size, stride[0], padding), o)

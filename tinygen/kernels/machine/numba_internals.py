@@ -1,4 +1,4 @@
-"""All code that reaches into numba's private interface: the cache on disk, inlined parts, shared calls, operators.
+"""All code that reaches into numba's private interface: the cache on disk, inlined parts, shared calls.
 
 Tried with numba 0.68.1 and llvmlite 0.50.0. `tests/kernels/test_cache.py` fails if the names used here change. The rest
 of this folder uses numba.extending and llvmlite.ir, which are public, and imports private names from here only.
@@ -16,10 +16,8 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags, compile_extra
 from numba.core.dispatcher import Dispatcher
-from numba.core.typing import templates
-from numba.extending import lower_builtin
 
-__all__ = ["Dispatcher", "Inlined", "body_of", "cgutils", "define_operator", "keep_on_disk", "say_once"]
+__all__ = ["Dispatcher", "Inlined", "body_of", "cgutils", "keep_on_disk", "say_once"]
 
 # -- compiled kernels on disk ------------------------------------------------------------------------------------------
 
@@ -173,19 +171,3 @@ def body_of(context, builder, kernel, arguments) -> ir.Function:
     status, _ = context.call_internal_no_propagate(inside, inner.fndesc, form, values)
     inside.ret(inside.zext(status.is_error, ir.IntType(32)))
     return body
-
-
-# -- operators of a type -----------------------------------------------------------------------------------------------
-
-
-def define_operator(operation, vector, number, generate) -> None:
-    """Let `operation` work on two values of the type `vector`, or on one and a number of the type `number`."""
-
-    class Template(templates.AbstractTemplate):
-        def generic(self, args, kws):
-            if vector in args and all(a == vector or isinstance(a, types.Number) for a in args):
-                return templates.signature(vector, *(a if a == vector else number for a in args))
-
-    templates.infer_global(operation)(Template)  # pyright: ignore[reportOptionalCall]  inferred from its last lines
-    for pair in ((vector, vector), (vector, number), (number, vector)):
-        lower_builtin(operation, *pair)(generate)

@@ -63,40 +63,9 @@ def _store_all(context, builder, kinds, array, at, step, values):
 
 
 def _times(builder, matrix: np.ndarray, vectors: list) -> list:
-    """The code of matrix @ vectors; two rows, or two columns, that differ in signs only share their arithmetic."""
-    signs, halves = _halved(matrix)
-    if len(signs) == 0:
-        signs, halves = _halved(matrix.T)
-        if len(signs) == 0:
-            return _sparse(builder, matrix, vectors)
-        return _times(builder, halves.T, _sparse(builder, signs.T, vectors))
-    return _sparse(builder, signs, _times(builder, halves, vectors))
-
-
-def _halved(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(signs, halves) with signs @ halves == matrix: rows that differ in signs are the sum and difference of two."""
-    signs, halves = np.eye(len(matrix)), matrix.astype(np.float64)
-    for i in range(len(matrix)):
-        for k in range(i):
-            equal = matrix[i] == matrix[k]
-            if not equal.all() and not equal[matrix[i] != 0].all() and (equal | (matrix[i] == -matrix[k])).all():
-                halves[k], halves[i] = matrix[k] * equal, matrix[k] * ~equal
-                signs[k, i], signs[i, k], signs[i, i] = 1, 1, -1
-    return (signs, halves) if (signs < 0).any() else (np.empty((0, 0)), matrix)
-
-
-def _sparse(builder, matrix: np.ndarray, vectors: list) -> list:
-    """Each sum without its terms of zero."""
-    sums = []
-    for row in matrix:
-        total = None
-        for factor, vector in sorted(zip(map(float, row), vectors), key=lambda term: abs(term[0]) != 1):
-            if factor == 0:
-                continue
-            term = vector if abs(factor) == 1 else builder.fmul(vector, VECTOR([factor] * LANES), flags=FLAGS)
-            if total is None:
-                total = term if factor != -1 else builder.fmul(vector, VECTOR([-1.0] * LANES), flags=FLAGS)
-            else:
-                total = (builder.fsub if factor == -1 else builder.fadd)(total, term, flags=FLAGS)
-        sums.append(VECTOR([0.0] * LANES) if total is None else total)
+    """The code of matrix @ vectors; LLVM leaves out what a factor of 1 or a first term of 0 would take."""
+    sums = [VECTOR([0.0] * LANES)] * len(matrix)
+    for i, k in zip(*np.nonzero(matrix)):
+        product = builder.fmul(vectors[k], VECTOR([float(matrix[i, k])] * LANES), flags=FLAGS)
+        sums[i] = builder.fadd(sums[i], product, flags=FLAGS)
     return sums

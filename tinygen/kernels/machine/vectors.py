@@ -13,10 +13,9 @@ import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import models, register_model
+from numba.extending import models, overload, register_model
 
-from tinygen.kernels.machine.jit import FASTMATH, machine_code
-from tinygen.kernels.machine.numba_internals import define_operator
+from tinygen.kernels.machine.jit import FASTMATH, INNER, instruction, machine_code
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 16 float32, else 16 of 8
 LANES = 16 if WIDE else 8  # float32 fill a register; as many float64 take two
@@ -161,17 +160,22 @@ def _transpose(context, builder, kinds, source, at, source_row, target, to, targ
         builder.store(rows[i], place(context, builder, kinds[3], target, to, (i, target_row)), align=4)
 
 
-def _arithmetic(instruction: str):
-    """The code of an instruction on two vectors, or on a vector and a number, which then is in all lanes."""
+def _arithmetic(operation, instruction_name: str) -> None:
+    """Let an operator work on two vectors, or on a vector and a number, which then is in all lanes."""
 
-    def generate(context, builder, signature, args):
-        a, b = (v if isinstance(t, _Lanes) else everywhere(builder, v) for t, v in zip(signature.args, args))
-        return getattr(builder, instruction)(a, b, flags=FLAGS)
+    @instruction(lambda a, b: a if isinstance(a, _Lanes) else b)
+    def call(context, builder, kinds, a, b):
+        number = next(kind.number for kind in kinds if isinstance(kind, _Lanes))
+        a, b = (
+            value if isinstance(kind, _Lanes) else everywhere(builder, context.cast(builder, value, kind, number))
+            for kind, value in zip(kinds, (a, b))
+        )
+        return getattr(builder, instruction_name)(a, b, flags=FLAGS)
 
-    return generate
+    @overload(operation, jit_options=INNER)
+    def code(a, b):
+        return (lambda a, b: call(a, b)) if isinstance(a, _Lanes) or isinstance(b, _Lanes) else None
 
 
-for _number, _vector in lanes.items():
-    define_operator(operator.add, _vector, _number, _arithmetic("fadd"))
-    define_operator(operator.iadd, _vector, _number, _arithmetic("fadd"))
-    define_operator(operator.mul, _vector, _number, _arithmetic("fmul"))
+for _operation, _name in ((operator.add, "fadd"), (operator.iadd, "fadd"), (operator.mul, "fmul")):
+    _arithmetic(_operation, _name)
