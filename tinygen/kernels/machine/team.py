@@ -8,7 +8,6 @@ thread has to be woken, and none waits for a lock: a caller that finds the slot 
 
 import os
 from functools import cache
-from types import FunctionType
 
 import numpy as np
 from llvmlite import ir
@@ -152,17 +151,9 @@ def for_team(kernel):
     """
     if not isinstance(kernel, Dispatcher):
         return None
-    # A copy of the function below with this kernel among its globals, and the kernel's place, so that numba keeps both
-    # side by side on disk.
-    origin, names = kernel.py_func, {**globals(), "its_kernel": kernel}
-    place = dict(co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno)
-    function = FunctionType(_share_its_kernel.__code__.replace(**place), names, f"share_{origin.__name__.lstrip('_')}")
-    function.__module__, function.__qualname__ = origin.__module__, function.__name__
-    return compiled_with()(function)
 
+    def share(slot, start, stop, parts, *arguments):
+        return run_job(slot, address_of_code(kernel, arguments), address_of_data(arguments), start, stop, parts)
 
-its_kernel = None
-
-
-def _share_its_kernel(slot, start, stop, parts, *arguments):
-    return run_job(slot, address_of_code(its_kernel, arguments), address_of_data(arguments), start, stop, parts)
+    share.__qualname__ = f"share_{kernel.__module__}.{kernel.__name__}"  # by which numba knows it on disk
+    return compiled_with()(share)
