@@ -42,15 +42,7 @@ def _gather(g, x, gx, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, su
     for top in range(0, rows, RUN):
         few_gx[:] = 0
         few_g[:] = 0
-        bottom = min(top + RUN, rows)
-        single = top if len(kind) == SILU else bottom - (bottom - top) % 2
-        for r in range(top, single, 2):  # two rows at a time, as above; but exponentials take all registers
-            for j in range(width):
-                p, a = _term(g, x, gx, mean, scale, shift, kind, slope, r, j)
-                q, b = _term(g, x, gx, mean, scale, shift, kind, slope, r + 1, j)
-                few_gx[j] += a * p + b * q
-                few_g[j] += a + b
-        for r in range(single, bottom):
+        for r in range(top, min(top + RUN, rows)):
             for j in range(width):
                 p, a = _term(g, x, gx, mean, scale, shift, kind, slope, r, j)
                 few_gx[j] += a * p
