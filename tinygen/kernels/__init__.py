@@ -140,7 +140,7 @@ def compiled(name: str) -> Callable:
         fast = fast or _fast(name)
         with np.errstate(all="ignore"):
             result = fast(first, *rest)
-            return plain(first, *rest) if result is NotImplemented else result
+        return plain(first, *rest) if result is NotImplemented else result
 
     return kernel
 

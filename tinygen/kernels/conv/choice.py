@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygen.kernels import reference_conv as plain
 from tinygen.kernels.conv import direct, scatter, winograd
 from tinygen.kernels.copy import contiguous
 from tinygen.kernels.linalg import matmul
@@ -30,25 +31,26 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """x (N, H, W, C) with w (KH, KW, C, O), plus bias (O,): (N, GH, GW, O).
 
     The fast algorithms also multiply the kernel by the zeros around an image, and 0 · NaN is NaN: a kernel that is not
-    finite is left to the plain one. A pixel that is not finite stays within its windows, except in Winograd's
-    algorithm, which then returns NotImplemented.
+    finite takes the plain one. A pixel that is not finite stays within its windows, except in Winograd's algorithm,
+    which then returns None.
     """
-    if not (x.size and w.size and is_finite(w)):
-        return NotImplemented
-    return _conv2d(x, w, stride, padding, dilation, bias, FLOOR[activation])
+    form = stride, padding, dilation, bias
+    y = _conv2d(x, w, *form, FLOOR[activation]) if x.size and w.size and is_finite(w) else None
+    return plain.conv2d(x, w, *form, activation) if y is None else y
 
 
 def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
-    if not (g.size and w.size and is_finite(w)):
-        return NotImplemented
-    return _conv_transpose2d(g, w, size, stride, padding, dilation, bias, FLOOR[activation])
+    form = size, stride, padding, dilation, bias
+    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if g.size and w.size and is_finite(w) else None
+    return plain.conv_transpose2d(g, w, *form, activation) if x is None else x
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
-    w = _conv2d_weight(x, g, kernel_size, stride, padding, dilation) if x.size and g.size else NotImplemented
-    return w if w is not NotImplemented and is_finite(w) else NotImplemented
+    form = kernel_size, stride, padding, dilation
+    w = _conv2d_weight(x, g, *form) if x.size and g.size else None
+    return w if w is not None and is_finite(w) else plain.conv2d_weight(x, g, *form)
 
 
 def _conv2d(x, w, stride, padding, dilation, bias, floor):
@@ -134,7 +136,7 @@ def _turned(w) -> np.ndarray:
 
 def _first_channels(y, count) -> Any:
     """Without the channels that were padding."""
-    return y if y is NotImplemented or y.shape[3] == count else contiguous(y[..., :count])
+    return y if y is None or y.shape[3] == count else contiguous(y[..., :count])
 
 
 def _filled(x, axis):

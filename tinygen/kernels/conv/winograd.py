@@ -45,14 +45,14 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation, *, transpo
 def conv2d(x, w, bias, floor, stride, padding):
     """x (N, H, W, C) with w (KH, KW, C, O), plus bias (O,), none below `floor`: (N, GH, GW, O); `stride` is 1 or 2.
 
-    NotImplemented if a number is not finite: it would reach all pixels of its tiles.
+    None if a number is not finite: it would reach all pixels of its tiles.
     """
     size = [(extent + 2 * p - k) // stride + 1 for extent, p, k in zip(x.shape[1:3], padding, w.shape)]
     return _made(x, w, bias, floor, size, (stride, 1), tuple(padding), (0, 0))
 
 
 def conv_transpose2d(g, w, bias, floor, size, padding):
-    """The transpose with stride 2: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,)."""
+    """The transpose with stride 2: images (N, H, W, C) of `size` from g (N, GH, GW, O), plus bias (C,); or None."""
     return _made(g, w.transpose(0, 1, 3, 2), bias, floor, size, (1, 2), (1, 1), tuple(padding))
 
 
@@ -87,7 +87,7 @@ def _made(x, w, bias, floor, size, strides, padding, cut):
     strips, blocks = _blocks(n, high, wide, tiles)
     checks, form = np.zeros(blocks * LANES, x.dtype), (strides, _short(max(strides), (kh, kw)), padding, cut)
     share(_convolve, blocks, phases, as_input(x), weights, as_input(bias), floor, y, checks, form, strips)
-    return y if np.isfinite(checks).all() else NotImplemented
+    return y if np.isfinite(checks).all() else None
 
 
 def _short(stride: int, kernel_size) -> tuple[bool, bool]:
