@@ -22,9 +22,7 @@ RUN = 16  # rows that float32 adds up before float64 takes over
 
 
 def matmul(a, b, bias=None):
-    """(..., N, K) @ (..., K, M), batch axes equal, plus bias (M,)."""
-    if a.dtype != b.dtype:
-        return NotImplemented
+    """(..., N, K) @ (..., K, M), batch axes and types equal, plus bias (M,)."""
     if a.dtype == np.float32 and a.shape[-1] > LONGEST:
         return _in_parts(a, b, bias)
     return _tiled(a, b, np.zeros(b.shape[-1], b.dtype) if bias is None else bias)
@@ -32,8 +30,6 @@ def matmul(a, b, bias=None):
 
 def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
-    if x.dtype != g.dtype:
-        return NotImplemented
     if x.dtype == np.float32 and len(x) > LONGEST:
         return matmul(x.T, g), (reduce if g.shape[1] > 1 else reference).sum_along(g, (0,))
     zeros, sums = np.zeros(g.shape[1], g.dtype), np.empty(g.shape[1], g.dtype)
@@ -80,7 +76,7 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
         first = block % chunks * chunk
         rows, columns = min(chunk, n - first), min(COLUMNS, m - j)
         at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
-        if m == 1 and a_step == 1:  # a tile would be padding but for one column
+        if m == 1 and a_step == 1:  # all other columns of a tile would be padding
             for i in range(at, at + rows * k, k):
                 y[to + (i - at) // k] = bias[0] + _dot(a[i : i + k], b[matrix * k : (matrix + 1) * k])
             continue
