@@ -66,7 +66,7 @@ class Compiled(NamedTuple):
 COMPILED = {
     name: Compiled(home, least, count, float64)
     for home, least, count, float64, names in (
-        ("elementwise", 1 << 17, _by_numbers_of_two, False, "add"),
+        ("elementwise", 1 << 18, _by_numbers_of_two, False, "add mul"),
         ("elementwise", 1 << 15, _by_numbers, False, "exp tanh squared_error squared_error_vjp"),
         ("elementwise", 1 << 15, _by_numbers, False, "absolute_error absolute_error_vjp"),
         ("elementwise", 1 << 14, _by_numbers, False, "tanh_vjp"),

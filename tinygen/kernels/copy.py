@@ -1,21 +1,14 @@
-"""Arrays moved from one layout to another: each number is read once and written once, on all threads.
-
-A view is a flat piece of memory and a step along each axis. Neighbouring axes that follow each other in both views are
-joined, so that few are left, and the innermost loop runs along the longest one that is contiguous in one of them.
-"""
+"""Arrays moved from one layout to another: each number is read once and written once, on all threads."""
 
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from tinygen.kernels.machine.jit import as_input, kernel
+from tinygen.kernels.machine.jit import kernel
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_in_block, share
+from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
 from tinygen.kernels.machine.window import clear, copy
-
-MOST = 5  # axes that are left
 
 
 def contiguous(x):
@@ -54,16 +47,8 @@ def placed(x, index, shape):
 # -- one view into a part of an array ----------------------------------------------------------------------------------
 
 
-class Axis(NamedTuple):
-    """Its size, and how many numbers lie between two neighbours, in x and in y."""
-
-    size: int
-    x: int
-    y: int
-
-
 def _filled(y, parts):
-    """y, after x is copied to y[index] for each (index, x); NotImplemented if more than MOST axes are left of one."""
+    """y, after x is copied to y[index] for each (index, x); NotImplemented if one has too many axes."""
     whole = y.reshape(-1)
     for index, x in parts:
         if x.size and not _move_to(whole, y[index], x):
@@ -73,41 +58,15 @@ def _filled(y, parts):
 
 def _move_to(whole, part, x):
     """Copy x to a part of the same shape of the array whose entries are `whole`, if few axes are left."""
-    size = x.itemsize
-    axes = _joined([Axis(n, p // size, q // size) for n, p, q in zip(x.shape, x.strides, part.strides)])
-    if len(axes) > MOST or any(step % size for step in x.strides):
+    axes = joined(x.shape, steps(x), steps(part))
+    if len(axes) > AXES or any(step % x.itemsize for step in x.strides):
         return False
-    inner = max(axes, key=lambda axis: (1 in (axis.x, axis.y), axis.size))
+    inner = max(axes, key=lambda axis: (1 in axis[1:], axis[0]))  # the longest that is contiguous in one of them
     axes.remove(inner)
-    sizes, x_steps, y_steps = zip(*[Axis(1, 0, 0)] * (MOST - 1 - len(axes)), *axes, inner)
-    rows, (memory, first) = x.size // inner.size, _memory(x)
-    each, at = rows_in_block(rows, x.size), (_address(part) - _address(whole)) // size
-    share(_move, -(-rows // each), memory, first, whole, at, sizes, x_steps, y_steps, each)
+    walk, rows, (entries, first) = as_walk([*axes, inner]), x.size // inner[0], memory(x)
+    each, at = rows_in_block(rows, x.size), (_address(part) - _address(whole)) // x.itemsize
+    share(_move, -(-rows // each), entries, first, whole, at, *walk, each)
     return True
-
-
-def _joined(axes: list[Axis]) -> list[Axis]:
-    """The axes without those of size 1, each joined with the next one if it goes on where that one ends."""
-    joined = [Axis(1, 0, 0)]
-    for axis in axes:
-        last = joined[-1]
-        if last.size == 1:
-            joined[-1] = axis
-        elif (last.x, last.y) == (axis.size * axis.x, axis.size * axis.y):
-            joined[-1] = Axis(last.size * axis.size, axis.x, axis.y)
-        elif axis.size > 1:
-            joined.append(axis)
-    return joined
-
-
-def _memory(x):
-    """All numbers from the lowest address of a view to the highest, and where its first entry is among them."""
-    if x.flags.c_contiguous:
-        return as_input(x).reshape(-1), 0
-    ends = [(n - 1) * step // x.itemsize for n, step in zip(x.shape, x.strides)]
-    first = -sum(end for end in ends if end < 0)
-    lowest = x[tuple(slice(None, None, -1 if end < 0 else 1) for end in ends)]
-    return as_input(as_strided(lowest, (1 + sum(map(abs, ends)),), (x.itemsize,))), first
 
 
 def _address(x) -> int:
@@ -116,12 +75,12 @@ def _address(x) -> int:
 
 @kernel
 def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, start, stop):
-    (first, second, third, fourth, width), (a, b, c, d, x_step), (p, q, r, s, y_step) = sizes, x_steps, y_steps
-    row, end = start * each, min(stop * each, first * second * third * fourth)
-    m, k, j = row % fourth, row // fourth % third, row // (fourth * third) % second
-    i = row // (fourth * third * second)
-    for _ in range(row, end):
-        at, to = x_first + i * a + j * b + k * c + m * d, y_first + i * p + j * q + k * r + m * s
+    width, x_step, y_step = sizes[-1], x_steps[-1], y_steps[-1]
+    first, last = start * each, min(stop * each, sizes[0] * sizes[1] * sizes[2] * sizes[3])
+    place = np.empty(AXES - 1, np.int64)
+    place_of(first, place, sizes)
+    for _ in range(first, last):
+        at, to = x_first + offset(place, x_steps), y_first + offset(place, y_steps)
         if x_step == 1 and y_step == 1:
             copy(x, at, y, to, width)
         else:
@@ -130,13 +89,7 @@ def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, start, stop):
                 y[there] = x[here]
                 here += np.uintp(x_step)
                 there += np.uintp(y_step)
-        m += 1
-        if m == fourth:
-            m, k = 0, k + 1
-            if k == third:
-                k, j = 0, j + 1
-                if j == second:
-                    j, i = 0, i + 1
+        go_on(place, sizes)
 
 
 @kernel

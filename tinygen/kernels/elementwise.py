@@ -15,6 +15,7 @@ from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_joined, share
 from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32, log1p, sigmoids
+from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 CONSTANTS = {"negative_slope", "alpha", "delta"}
@@ -25,7 +26,8 @@ CONSTANTS = {"negative_slope", "alpha", "delta"}
 def entrywise(name: str, formula: Callable) -> Callable:
     """The kernel that computes `formula` for all entries of float32 arrays of one shape.
 
-    The formula takes one to three entries, and after them what is in `CONSTANTS`, if it is a function of that too.
+    The formula takes one to three entries, and after them what is in `CONSTANTS`, if it is a function of that too. A
+    formula of two entries also takes arrays that NumPy broadcasts to one shape, in any layout.
     """
     count, formula = len(signature(formula).parameters.keys() - CONSTANTS), exact(formula)
 
@@ -47,22 +49,72 @@ def entrywise(name: str, formula: Callable) -> Callable:
             for i in range(len(y)):
                 y[i] = formula(a_[i], b_[i], c_[i], *constants)
 
-    loop = (one, two, three)[count - 1]
-    loop.__name__ = loop.__qualname__ = f"{name}_loop"  # by which it is found on disk
-    loop = exact_kernel(loop)
+    def by_rows(a, b, out, a_first, b_first, sizes, a_steps, b_steps, each, constants, start, stop):
+        place, last = np.empty(AXES - 1, np.int64), min(stop * each, len(out))
+        place_of(start * each, place, sizes)
+        for row in range(start * each, last):
+            at, bt, y = a_first + offset(place, a_steps), b_first + offset(place, b_steps), out[row]
+            if a_steps[-1] == 1 and b_steps[-1] == 1:
+                a_, b_ = a[at : at + len(y)], b[bt : bt + len(y)]
+                for i in range(len(y)):
+                    y[i] = formula(a_[i], b_[i], *constants)
+            elif a_steps[-1] == 1 and b_steps[-1] == 0:
+                a_, number = a[at : at + len(y)], b[bt]
+                for i in range(len(y)):
+                    y[i] = formula(a_[i], number, *constants)
+            else:
+                here, there = np.uintp(at), np.uintp(bt)  # unsigned: there is no test for an index from the end
+                for i in range(len(y)):
+                    y[i] = formula(a[here], b[there], *constants)
+                    here += np.uintp(a_steps[-1])
+                    there += np.uintp(b_steps[-1])
+            go_on(place, sizes)
+
+    loop = _named(f"{name}_loop", (one, two, three)[count - 1])
+    rows_loop = _named(f"{name}_by_rows", by_rows)
 
     @wraps(formula)
     def kernel(*arguments):
-        arrays, shape = arguments[:count], arguments[0].shape
+        arrays, constants = arguments[:count], tuple(map(f32, arguments[count:]))
+        shape = arrays[0].shape
+        alike, flat = True, True
         for a in arrays:
-            if a.dtype != f32 or a.shape != shape:
+            if a.dtype != f32:
                 return NotImplemented
+            alike, flat = alike and a.shape == shape, flat and (a.flags.c_contiguous or not any(a.strides))
+        if count == 2 and not (alike and flat):
+            return _by_rows(rows_loop, *arrays, constants)
+        if not alike:
+            return NotImplemented
         y = empty(shape, f32)
-        share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), tuple(map(f32, arguments[count:])))
+        share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), constants)
         return y
 
     kernel.__module__, kernel.__name__, kernel.__qualname__ = __name__, name, name
     return kernel
+
+
+def _named(name, loop):
+    """The compiled loop, with a name by which it is found on disk."""
+    loop.__name__ = loop.__qualname__ = name
+    return exact_kernel(loop)
+
+
+def _by_rows(loop, a, b, constants):
+    """The rows of the result are its last axis, joined with those before it where both arrays allow it."""
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    a, b, y = np.broadcast_to(a, shape), np.broadcast_to(b, shape), empty(shape, f32)
+    if a.flags.c_contiguous and a.ndim > 1 and b.strides[-1] and not any(b.strides[:-1]) and a.size:
+        c = shape[-1]  # one row for all, as a bias: several of them side by side make a longer loop
+        a = a.reshape(-1, rows_joined(a.size // c, c) * c)
+        b = np.broadcast_to(np.tile(b[(0,) * (b.ndim - 1)], a.shape[1] // c), a.shape)
+    axes = joined(a.shape, steps(a), steps(b))
+    if len(axes) > AXES or not a.size or any(step % a.itemsize for step in (*a.strides, *b.strides)):
+        return NotImplemented
+    (a_memory, a_first), (b_memory, b_first), out = memory(a), memory(b), y.reshape(-1, axes[-1][0])
+    each, walk = max(1, BLOCK // out.shape[1]), as_walk(axes)
+    share(loop, -(-len(out) // each), a_memory, b_memory, out, a_first, b_first, *walk, each, constants)
+    return y
 
 
 @njit(inline="always")
@@ -93,6 +145,8 @@ def _clip(e, delta):
     return e if abs(e) <= delta else (delta if e > delta else (-delta if e < -delta else e))  # NaN stays NaN
 
 
+add = entrywise("add", lambda a, b: a + b)
+mul = entrywise("mul", lambda a, b: a * b)
 squared_error = entrywise("squared_error", lambda x, t: (x - t) * (x - t))
 squared_error_vjp = entrywise("squared_error_vjp", lambda g, x, t: g * (f32(2) * (x - t)))
 absolute_error = entrywise("absolute_error", lambda x, t: abs(x - t))
@@ -116,7 +170,6 @@ elu = entrywise("elu", lambda x, alpha: x if x > f32(0) else alpha * _expm1(x))
 elu_vjp = entrywise("elu_vjp", lambda g, x, alpha: g if x > f32(0) else g * (alpha * vector_math.exp(x)))
 gate = entrywise("gate", lambda g, d: f32(0) if g == f32(0) or d == f32(0) else g * d)
 ratio = entrywise("ratio", lambda g, d: f32(0) if g == f32(0) else g / d)
-_sum = entrywise("_sum", lambda a, b: a + b)
 
 
 def _relu_vjp(g, y, negative_slope):
@@ -158,40 +211,3 @@ def _gelu_loop(inputs, values, slopes, start, stop):
             cdf, bounded, e = vector_math.normal(x[i])
             y[i] = x[i] * cdf
             slope[i] = cdf + bounded * e * f32(0.3989422804014327)
-
-
-def add(a, b):
-    """a + b for a contiguous a, and b of its shape, a bias (C,), or one for each image, (N, 1, 1, C)."""
-    if not (a.dtype == b.dtype == f32 and a.flags.c_contiguous):
-        return NotImplemented
-    if a.shape == b.shape and b.flags.c_contiguous:
-        return _sum(a, b)
-    rows = _rows(a, b)
-    if rows is None:
-        return NotImplemented
-    c = a.shape[-1]
-    joined = rows_joined(a.size // c // len(rows), c)
-    y, rows = empty(a.shape, f32), as_input(np.tile(rows, (1, joined)))
-    wide, each = (y.size // (joined * c), joined * c), max(1, BLOCK // (joined * c))
-    share(_add_rows_loop, -(-wide[0] // each), _flat(a).reshape(wide), rows, y.reshape(wide), each)
-    return y
-
-
-def _rows(a, b):
-    """The different rows (R, C) of b, if it repeats each along all axes between some leading ones and the last."""
-    if b.ndim > a.ndim or b.shape[-1:] != a.shape[-1:]:
-        return None
-    b = b.reshape((1,) * (a.ndim - b.ndim) + b.shape)
-    repeats = [n == 1 or stride == 0 for n, stride in zip(b.shape[:-1], b.strides)]
-    leading = repeats.index(True) if True in repeats else b.ndim - 1
-    if not all(repeats[leading:]) or b.shape[:leading] != a.shape[:leading]:
-        return None
-    return b[(slice(None),) * leading + (0,) * (b.ndim - 1 - leading)].reshape(-1, b.shape[-1])
-
-
-@exact_kernel
-def _add_rows_loop(a, rows, y, each, start, stop):
-    for i in range(start * each, min(stop * each, len(a))):
-        row = rows[i * len(rows) // len(a)]
-        for j in range(len(row)):
-            y[i, j] = a[i, j] + row[j]

@@ -33,6 +33,10 @@ def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + b
 
 
+def mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a * b
+
+
 def squared_error(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     error = x - t
     return error * error

@@ -14,7 +14,7 @@ from tinygen import kernels
 from tinygen.errors.arrays import private
 from tinygen.op import DEFINITIONS, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
-from tinygen.ops.elementwise import bounded_square, gate, sqrt, tanh
+from tinygen.ops.elementwise import bounded_square, gate, mul, sqrt, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
 from tinygen.ops.shape import getitem, reshape, scatter
 from tinygen.ops.support.broadcasting import elementwise
@@ -228,6 +228,7 @@ def _gelu(x):
 
 DEFINITIONS.update(
     {
+        mul: lambda a, b: (kernels.mul(a.data, b.data), lambda g: g * b, lambda g: g * a),
         relu: _relu,
         leaky_relu: _leaky_relu,
         elu: _elu,
