@@ -9,7 +9,6 @@ from helpers.processes import run_tests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygen import kernels
 from tinygen.kernels import COMPILED, compiled, elementwise, reference
 from tinygen.testing.layouts import LAYOUTS
 
