@@ -49,7 +49,40 @@ def entrywise(name: str, formula: Callable) -> Callable:
             for i in range(len(y)):
                 y[i] = formula(a_[i], b_[i], c_[i], *constants)
 
-    def by_rows(a, b, out, a_first, b_first, sizes, a_steps, b_steps, each, constants, start, stop):
+    loop = _named(f"{name}_loop", (one, two, three)[count - 1])
+    pair_loop = _named(f"{name}_of_pairs", _of_pairs(formula)) if count == 2 else None
+
+    @wraps(formula)
+    def kernel(*arguments):
+        arrays, constants = arguments[:count], tuple(map(f32, arguments[count:]))
+        shape = arrays[0].shape
+        alike, flat = True, True
+        for a in arrays:
+            if a.dtype != f32:
+                return NotImplemented
+            alike, flat = alike and a.shape == shape, flat and (a.flags.c_contiguous or not any(a.strides))
+        if count == 2 and not (alike and flat):
+            return _broadcast(pair_loop, *arrays, constants)
+        if not alike:
+            return NotImplemented
+        y = empty(shape, f32)
+        share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), constants)
+        return y
+
+    kernel.__module__, kernel.__name__, kernel.__qualname__ = __name__, name, name
+    return kernel
+
+
+def _named(name, loop):
+    """The compiled loop, with a name by which it is found on disk."""
+    loop.__name__ = loop.__qualname__ = name
+    return exact_kernel(loop)
+
+
+def _of_pairs(formula):
+    """The loop over pairs of entries of two views, row by row of the result."""
+
+    def pairs(a, b, out, a_first, b_first, sizes, a_steps, b_steps, each, constants, start, stop):
         place, last = np.empty(AXES - 1, np.int64), min(stop * each, len(out))
         place_of(start * each, place, sizes)
         for row in range(start * each, last):
@@ -70,37 +103,10 @@ def entrywise(name: str, formula: Callable) -> Callable:
                     there += np.uintp(b_steps[-1])
             go_on(place, sizes)
 
-    loop = _named(f"{name}_loop", (one, two, three)[count - 1])
-    rows_loop = _named(f"{name}_by_rows", by_rows)
-
-    @wraps(formula)
-    def kernel(*arguments):
-        arrays, constants = arguments[:count], tuple(map(f32, arguments[count:]))
-        shape = arrays[0].shape
-        alike, flat = True, True
-        for a in arrays:
-            if a.dtype != f32:
-                return NotImplemented
-            alike, flat = alike and a.shape == shape, flat and (a.flags.c_contiguous or not any(a.strides))
-        if count == 2 and not (alike and flat):
-            return _by_rows(rows_loop, *arrays, constants)
-        if not alike:
-            return NotImplemented
-        y = empty(shape, f32)
-        share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), constants)
-        return y
-
-    kernel.__module__, kernel.__name__, kernel.__qualname__ = __name__, name, name
-    return kernel
+    return pairs
 
 
-def _named(name, loop):
-    """The compiled loop, with a name by which it is found on disk."""
-    loop.__name__ = loop.__qualname__ = name
-    return exact_kernel(loop)
-
-
-def _by_rows(loop, a, b, constants):
+def _broadcast(loop, a, b, constants):
     """The rows of the result are its last axis, joined with those before it where both arrays allow it."""
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b, y = np.broadcast_to(a, shape), np.broadcast_to(b, shape), empty(shape, f32)
