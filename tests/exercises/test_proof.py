@@ -14,8 +14,8 @@ LAW = "minus a normal number has the law of a normal number"
 WORDS, WHERE = "': of one-hot rows take .argmax(axis=1)'", "shape[1:] and shape == logits.shape"
 EQUAL: dict[str, dict[str, str]] = {  # exercise: {mutant: why it computes the same as the solution}
     "scatter": {
-        "line 6: 0 becomes 1": "the number is only there for its shape",
-        "line 14: False becomes True": "one more copy",
+        "line 5: 0 becomes 1": "the number is only there for its shape",
+        "line 12: False becomes True": "one more copy",
     },
     "logsumexp": {"line 11: 0 becomes 1": "any finite shift serves where the largest entry is infinite"},
     "walk": {

@@ -1,7 +1,8 @@
 """The matrix product in blocks that the shapes fix, so that its rounding does not depend on the number of threads.
 
 A panel of B, as many columns as a tile has, is copied into one piece that stays in the cache while the rows of A pass
-by it; a transpose is turned by squares of vectors on the way.
+by it; a transpose is turned by squares of vectors on the way. For a few rows or columns, which don't fill a tile, the
+numbers of the large matrix are read from where they are.
 """
 
 import math
@@ -12,12 +13,14 @@ from tinygen.kernels import reduce, reference
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
-from tinygen.kernels.machine.threads import share
+from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vectors import LANES, load, nothing, store, transpose
 from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
 CHUNK = 256  # rows of a block
+FEW = 3  # rows or columns that don't fill a tile
+STRIP = 256  # columns of which a row is added up together
 RUN = 16  # rows that float32 adds up before float64 takes over
 
 
@@ -25,12 +28,17 @@ def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes and types equal, plus bias (M,)."""
     if a.dtype == np.float32 and a.shape[-1] > LONGEST:
         return _in_parts(a, b, bias)
+    if a.ndim == b.ndim == 2 and len(a) <= FEW:
+        return _of_few_rows(a, b, bias)
+    if a.ndim == b.ndim == 2 and b.shape[1] <= FEW:
+        y = _of_few_rows(b.T, a.T, None).T
+        return np.ascontiguousarray(y if bias is None else y + bias)
     return _tiled(a, b, np.zeros(b.shape[-1], b.dtype) if bias is None else bias)
 
 
 def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
-    if x.dtype == np.float32 and len(x) > LONGEST:
+    if (x.dtype == np.float32 and len(x) > LONGEST) or g.shape[1] <= FEW:
         return matmul(x.T, g), (reduce if g.shape[1] > 1 else reference).sum_along(g, (0,))
     zeros, sums = np.zeros(g.shape[1], g.dtype), np.empty(g.shape[1], g.dtype)
     return _tiled(x.T, g, zeros, sums), sums
@@ -42,6 +50,49 @@ def _in_parts(a, b, bias):
     for k in range(0, a.shape[-1], LONGEST):
         y += matmul(a[..., k : k + LONGEST], b[..., k : k + LONGEST, :])
     return y.astype(np.float32)
+
+
+def _of_few_rows(a, b, bias):
+    y = np.zeros((len(a), b.shape[1]), a.dtype)
+    if bias is not None:
+        y += bias
+    if not b.flags.c_contiguous and b.T.flags.c_contiguous:
+        each = rows_in_block(b.shape[1], b.size)
+        share(_products_of_rows, -(-b.shape[1] // each), as_input(a), as_input(b.T), y, each)
+    else:
+        share(_sums_of_rows, -(-b.shape[1] // STRIP), as_input(a), as_input(b), y)
+    return y
+
+
+@kernel
+def _sums_of_rows(a, b, y, start, stop):
+    """To each row of y, the rows of B times a row of A are added, by strips of columns."""
+    k = len(b)
+    for first in range(start * STRIP, min(stop * STRIP, b.shape[1]), STRIP):
+        part = slice(first, first + STRIP)
+        for i in range(len(a)):
+            weights, row = a[i], y[i, part]
+            for q in range(0, k - 3, 4):
+                p, r, s, t = b[q, part], b[q + 1, part], b[q + 2, part], b[q + 3, part]
+                for j in range(len(row)):
+                    row[j] += (
+                        weights[q] * p[j] + weights[q + 1] * r[j] + (weights[q + 2] * s[j] + weights[q + 3] * t[j])
+                    )
+            for q in range(k // 4 * 4, k):
+                p = b[q, part]
+                for j in range(len(row)):
+                    row[j] += weights[q] * p[j]
+
+
+@kernel
+def _products_of_rows(a, b, y, each, start, stop):
+    """To y[i, j], the product of row i of A and row j of B is added."""
+    for j in range(start * each, min(stop * each, len(b))):
+        for i in range(len(a)):
+            total, left, right = y[i, j], a[i], b[j]
+            for q in range(len(right)):
+                total += left[q] * right[q]
+            y[i, j] = total
 
 
 def _tiled(a, b, bias, column_sums=None):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygen.kernels.reference_conv import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
+from tinygen.kernels.reference_copy import concat, contiguous, in_order, placed  # noqa: F401
 from tinygen.kernels.reference_optim import adam, mixed, moving_average, rmsprop, sgd, sum_of_squares  # noqa: F401
 from tinygen.kernels.reference_sums import (  # noqa: F401
     FEW,
@@ -261,25 +262,6 @@ def max_pool2d_vjp(g, found, size, kernel_size, stride, padding):
 def _extent(outputs: int, kernel_size: int, stride: int) -> int:
     """Over how many pixels so many windows reach."""
     return (outputs - 1) * stride + kernel_size
-
-
-def contiguous(x):
-    return x
-
-
-def in_order(x):
-    return x
-
-
-def placed(x, index, shape):
-    """Zeros of `shape`, with x in the part that `index` picks, which has no arrays."""
-    y = np.zeros(shape, x.dtype)
-    y[index] = x
-    return y
-
-
-def concat(arrays, axis):
-    return np.concatenate(arrays, axis)
 
 
 def resample(x, maps):

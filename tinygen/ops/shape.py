@@ -67,11 +67,9 @@ def getitem(x, *, index):
 def scatter(x, *, index, shape):
     """Zeros of `shape` with the entries of x added at `index`, so that repeats add up: the adjoint of `getitem`."""
     index = private_index(index)
-    unique = never_repeats(index)
-    picked = np.broadcast_to(0, shape)[index].shape
-    if picked != x.shape:
+    if (picked := np.broadcast_to(0, shape)[index].shape) != x.shape:
         raise ValueError(f"scatter: the index picks {picked} out of {shape}, but x has shape {x.shape}")
-    if unique:
+    if never_repeats(index):
         value = kernels.placed(x.data, index, shape)
     else:
         value = np.zeros(shape)  # float64: float32 loses small terms of a long sum
