@@ -44,6 +44,35 @@ def test_every_size(profile):
     agree()
 
 
+def turned(x):
+    """The same matrix in a transpose's layout."""
+    return np.array(x.T, order="C").T
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layouts", [(a, b) for a in (np.array, turned) for b in (np.array, turned)])
+def test_a_few_rows_or_columns(layouts, dtype, profile, monkeypatch):
+    """In any layout, each with its own way to add up: right, and the same bits on any number of threads."""
+
+    @settings(max_examples=EXAMPLES[profile] // 10)
+    @given(st.integers(1, linalg.FEW), st.integers(0, 600), st.integers(1, 600), st.booleans(), st.integers(0, 999))
+    def agree(few, k, many, rows, seed):
+        n, m = (few, many) if rows else (many, few)
+        rng, eps = np.random.default_rng(seed), np.finfo(dtype).eps
+        a, b, bias = (rng.normal(size=s) for s in ((n, k), (k, m), (m,)))
+        given = [lay_out(x.astype(dtype)) for lay_out, x in zip((*layouts, np.array), (a, b, bias))]
+        got = linalg.matmul(*given)
+        assert got.dtype == dtype and got.flags.c_contiguous
+        assert (abs(got - (a @ b + bias)) <= 8 * np.sqrt(k + 2) * eps * (abs(a) @ abs(b) + abs(bias))).all()
+        for threads in "123":
+            monkeypatch.setenv("TINYGEN_NUM_THREADS", threads)
+            assert linalg.matmul(*given).tobytes() == got.tobytes()
+        whole = [lay_out(rng.integers(-4, 5, x.shape).astype(dtype)) for lay_out, x in zip(layouts, (a, b))]
+        np.testing.assert_array_equal(linalg.matmul(*whole), np.array(whole[0], float) @ np.array(whole[1], float))
+
+    agree()
+
+
 @pytest.mark.parametrize("sizes", [(2, 5, 0, 32), (2, 0, 5, 32), (0, 5, 5, 32), (2, 5, 5, 0)])
 def test_nothing_to_multiply(sizes):
     agrees(sizes, 0)

@@ -8,9 +8,9 @@
 
 This file chooses between the two, for each call, by the table below. Small arrays get the plain kernel: NumPy is done
 before a compiled one has started, and numba is only imported for the first array that is large enough. The choice
-depends on shapes and types alone, so equal inputs have equal results. `TINYGEN_KERNELS=reference` selects the plain
-kernels for everything; they also serve, with a warning, if numba is not installed. docs/fast.md explains the compiled
-ones.
+depends on shapes, types and layouts alone, so the same call has the same result. `TINYGEN_KERNELS=reference` selects
+the plain kernels for everything; they also serve, with a warning, if numba is not installed. docs/fast.md explains the
+compiled ones.
 """
 
 import os
