@@ -234,3 +234,19 @@ def test_a_block_that_reads_what_another_wrote_is_found():
 
     with pytest.raises(AssertionError, match="other bits than each alone"):
         Alone(np.random.default_rng(0)).share(following, 3, np.zeros(3))
+
+
+# -- no warnings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("name", sorted(kernels.COMPILED))
+def test_a_compiled_kernel_gives_no_warning(name, number):
+    """Neither do the calls of NumPy around its loops, whose warnings would depend on the processor."""
+    for seed in range(4):
+        args = arguments(name, np.random.default_rng(seed))
+        for array in leaves(list(args)):
+            if array.dtype == np.float32 and array.size and array.flags.writeable:
+                array.flat[np.random.default_rng(seed).integers(array.size, size=max(1, array.size // 9))] = number
+        with np.errstate(all="raise"):
+            kernels.compiled(name)(*args)

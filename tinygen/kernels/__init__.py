@@ -127,8 +127,7 @@ def _fast(name: str) -> Callable:
 def compiled(name: str) -> Callable:
     """The kernel for arrays of any size: compiled, but plain for types, shapes and layouts that it doesn't take.
 
-    The compiled function returns NotImplemented for these, and then the plain one runs. A compiled loop gives no
-    warning of NaN or infinity; nor do the calls of NumPy and BLAS around it, whose warnings depend on the processor.
+    The compiled function returns NotImplemented for these, and then the plain one runs.
     """
     plain, float64, fast = getattr(reference, name), COMPILED[name].float64, None
 
@@ -138,8 +137,7 @@ def compiled(name: str) -> Callable:
         if not (float64 or first.dtype == FLOAT32):
             return plain(first, *rest)
         fast = fast or _fast(name)
-        with np.errstate(all="ignore"):
-            result = fast(first, *rest)
+        result = fast(first, *rest)
         return plain(first, *rest) if result is NotImplemented else result
 
     return kernel

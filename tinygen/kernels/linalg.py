@@ -31,8 +31,7 @@ def matmul(a, b, bias=None):
     if a.ndim == b.ndim == 2 and len(a) <= FEW:
         return _of_few_rows(a, b, bias)
     if a.ndim == b.ndim == 2 and b.shape[1] <= FEW:
-        y = _of_few_rows(b.T, a.T, None).T
-        return np.ascontiguousarray(y if bias is None else y + bias)
+        return _of_few_columns(a, b, bias)
     return _tiled(a, b, np.zeros(b.shape[-1], b.dtype) if bias is None else bias)
 
 
@@ -44,12 +43,19 @@ def linear_weight(x, g):
     return _tiled(x.T, g, zeros, sums), sums
 
 
+@np.errstate(all="ignore")
 def _in_parts(a, b, bias):
     """The product as a sum, in float64, of those of LONGEST columns of A and rows of B."""
     y = np.zeros((*a.shape[:-1], b.shape[-1])) if bias is None else np.tile(bias, (*a.shape[:-1], 1)).astype(np.float64)
     for k in range(0, a.shape[-1], LONGEST):
         y += matmul(a[..., k : k + LONGEST], b[..., k : k + LONGEST, :])
     return y.astype(np.float32)
+
+
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
+def _of_few_columns(a, b, bias):
+    y = _of_few_rows(b.T, a.T, None).T
+    return np.ascontiguousarray(y if bias is None else y + bias)
 
 
 def _of_few_rows(a, b, bias):

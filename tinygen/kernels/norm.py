@@ -26,6 +26,7 @@ LEAST, MOST = 1e-30, 1e30  # of mean² + variance: beyond, float32 is too narrow
 KINDS = {None: (), "leaky_relu": (0,) * LEAKY_RELU, "silu": (0,) * SILU}
 
 
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def moments(x, num_groups):
     """Those of all pieces, merged."""
     cut = _cut(x.shape)
@@ -37,6 +38,7 @@ def moments(x, num_groups):
     return _in_float64(reference.moments, x, num_groups) if _are_far_out(found, x) else found
 
 
+@np.errstate(all="ignore")
 def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     """In one pass where an example is one piece; else the moments first."""
     if activation == "silu" and x.dtype != f32:  # the fast exponential is not for proofs
@@ -58,6 +60,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     return y.astype(x.dtype, copy=False), known
 
 
+@np.errstate(all="ignore")
 def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope):
     """Sums and gradient in one pass where an example is one piece; else the sums first."""
     known = moments(x, num_groups) if known is None else known

@@ -21,6 +21,7 @@ TILE = 1 << 11  # columns in which largest entries are found together: 16 kB wit
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
 
 
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def sum_along(x, axes):
     """Σ along `axes`, which ascend; not along all, or last ones that are long, which NumPy adds up in pairs."""
     if not axes:
@@ -69,6 +70,7 @@ def max_along_vjp(g, places, shape, axes):
     return gx
 
 
+@np.errstate(all="ignore")
 def variance(x, axes):
     """The mean squared distance from the mean along `axes`: row by row, or by the kernel of normalisation."""
     if not axes:
@@ -85,6 +87,7 @@ def variance(x, axes):
     return found[:, 1].astype(np.float32).reshape(shape)
 
 
+@np.errstate(all="ignore")
 def relu_vjp_sum(g, y):
     """g (..., C) where y is positive, else 0, and its sum over all axes but the last: relu's step back, and a bias'."""
     c = g.shape[-1]

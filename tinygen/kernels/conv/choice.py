@@ -27,6 +27,7 @@ FLOOR = {None: np.float32(-np.inf), "relu": np.float32(0)}  # by activation: the
 LONGEST = 1 << 17  # pixels of a sum of float32, of which float64 adds several: so rounding does not grow with them
 
 
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     """x (N, H, W, C) with w (KH, KW, C, O), plus bias (O,): (N, GH, GW, O).
 
@@ -39,6 +40,7 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     return plain.conv2d(x, w, *form, activation) if y is None else y
 
 
+@np.errstate(all="ignore")
 def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
     form = size, stride, padding, dilation, bias
@@ -46,6 +48,7 @@ def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activatio
     return plain.conv_transpose2d(g, w, *form, activation) if x is None else x
 
 
+@np.errstate(all="ignore")
 def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
     form = kernel_size, stride, padding, dilation
