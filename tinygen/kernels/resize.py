@@ -29,7 +29,7 @@ def _same():
 def _resample(x, rows, columns):
     n, h, w, c = x.shape
     y = empty((n * (len(rows[0]) - 1), len(columns[0]) - 1, c), x.dtype)
-    few = max(np.diff(starts).max() for starts, _, _ in (rows, columns)) <= FEW
+    few = max([(starts[1:] - starts[:-1]).max() for starts, _, _ in (rows, columns)]) <= FEW
     wide = x.dtype if few else np.dtype(np.float64)  # longer sums lose digits in float32
     maps = [as_input(part) for starts, at, weights in (rows, columns) for part in (starts, at, weights.astype(wide))]
     each = rows_in_block(len(y), max(y.size, len(y) * w * c))

@@ -1,8 +1,11 @@
 """Windows of pooling, of which the last may end beyond the image (`ceil_mode`), and what counts in the mean of each."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from tinygen.errors import arguments
+from tinygen.errors.arrays import read_only
 from tinygen.ops.support.geometry import Geometry, check_image, geometry
 
 
@@ -23,6 +26,7 @@ def windows(x, kernel_size, stride, padding, ceil_mode, name: str) -> tuple[tupl
     return kernel_size, form, (gh, gw)
 
 
+@lru_cache(maxsize=256)
 def counts(size, outputs, kernel_size, form: Geometry, count_include_pad: bool) -> np.ndarray:
     """How many entries count in each window, of the image and its padding, or of the image alone: (GH, GW, 1).
 
@@ -34,7 +38,7 @@ def counts(size, outputs, kernel_size, form: Geometry, count_include_pad: bool) 
         low, high = (-p, n + p) if count_include_pad else (0, n)
         along.append(np.minimum(first + k, high) - np.maximum(first, low))
     number = np.outer(*along)[..., None]
-    return number[0, 0, 0] if number.size and (number == number[0, 0, 0]).all() else number
+    return read_only(number[0, 0, 0] if number.size and (number == number[0, 0, 0]).all() else number)
 
 
 def pixels_found(found: np.ndarray, size: tuple[int, int], kernel_size, stride, padding) -> np.ndarray:
