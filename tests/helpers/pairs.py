@@ -324,6 +324,11 @@ def _(rng):
     return [normal(rng, *a, n, k), normal(rng, *b, k, m)], tg.matmul, torch.matmul
 
 
+@row("softmax_of_rows")
+def _(rng):
+    return [normal(rng, 3, 4)], tg.ops.fused.softmax_of_rows, lambda x: torch.softmax(x, -1)
+
+
 @row("log_softmax_of_rows")
 def _(rng):
     return [normal(rng, 3, 4)], tg.ops.fused.log_softmax_of_rows, lambda x: torch.log_softmax(x, -1)

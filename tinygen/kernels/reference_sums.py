@@ -71,9 +71,15 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 
 def softmax_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """y (g - Σ g y), in float64: where one entry has nearly all the probability, the two cancel."""
-    wide, y64 = g.astype(np.float64), y.astype(np.float64)
-    return (y64 * (wide - (wide * y64).sum(axis=-1, keepdims=True))).astype(y.dtype, copy=False)
+    """y (g - Σ g y), and 0 where y is 0, whatever g is there.
+
+    Where one entry has nearly all the probability, g and the sum cancel: so it takes float64, and a y with the sum 1.
+    """
+    p = y.astype(np.float64)
+    p /= p.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        total = np.where(y == 0, 0, g * p).sum(axis=-1, keepdims=True)
+        return np.where(y == 0, 0, p * (g - total)).astype(y.dtype, copy=False)
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:

@@ -168,18 +168,18 @@ def _log_softmax_vjp(g, y, gx, each, start, stop):
 
 @exact_kernel
 def _softmax_vjp(g, y, gx, each, start, stop):
-    """y (g - Σ g y); for the largest y, 1 - y is the sum of the others, so that nothing cancels."""
+    """y (g - Σ g y), and 0 where y is 0; for the largest y, 1 - y is the sum of the others, so that nothing cancels."""
     lanes, places = np.empty(LANES, f32), np.empty(LANES, f32)
     for i in range(start * each, min(stop * each, len(g))):
         gi, yi, row = g[i], y[i], gx[i]
         largest = _first_largest(yi, lanes, places)
         for j in range(len(row)):
-            row[j] = gi[j] * yi[j]
+            row[j] = f32(0) if yi[j] == 0 else gi[j] * yi[j]
         own, row[largest] = row[largest], 0
         others, rest = _sum(row), _sum(yi[:largest]) + _sum(yi[largest + 1 :])
         total = f32(others + own)
         for j in range(len(row)):
-            row[j] = yi[j] * (gi[j] - total)
+            row[j] = f32(0) if yi[j] == 0 else yi[j] * (gi[j] - total)
         row[largest] = f32(yi[largest] * (gi[largest] * rest - others))
 
 

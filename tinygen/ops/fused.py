@@ -77,7 +77,7 @@ def softmax_of_rows(x):
 
     def plain(g):
         s = softmax_of_rows(x)
-        return s * (g - sum(g * s, axis=-1, keepdims=True))
+        return gate(g - sum(gate(g, s), axis=-1, keepdims=True), s)
 
     return y, *shared(lambda g: (kernels.softmax_vjp(g, y),), plain)
 
