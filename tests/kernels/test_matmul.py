@@ -55,7 +55,7 @@ def test_a_few_rows_or_columns(layouts, dtype, profile, monkeypatch):
     """In any layout, each with its own way to add up: right, and the same bits on any number of threads."""
 
     @settings(max_examples=EXAMPLES[profile] // 10)
-    @given(st.integers(1, linalg.FEW), st.integers(0, 600), st.integers(1, 600), st.booleans(), st.integers(0, 999))
+    @given(st.integers(1, linalg.FEW), st.integers(1, 600), st.integers(1, 600), st.booleans(), st.integers(0, 999))
     def agree(few, k, many, rows, seed):
         n, m = (few, many) if rows else (many, few)
         rng, eps = np.random.default_rng(seed), np.finfo(dtype).eps

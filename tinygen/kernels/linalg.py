@@ -26,6 +26,8 @@ RUN = 16  # rows that float32 adds up before float64 takes over
 
 def matmul(a, b, bias=None):
     """(..., N, K) @ (..., K, M), batch axes and types equal, plus bias (M,)."""
+    if not (a.size and b.size):
+        return NotImplemented
     if a.dtype == np.float32 and a.shape[-1] > LONGEST:
         return _in_parts(a, b, bias)
     if a.ndim == b.ndim == 2 and len(a) <= FEW:
@@ -37,6 +39,8 @@ def matmul(a, b, bias=None):
 
 def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
+    if not (x.size and g.size):
+        return NotImplemented
     if (x.dtype == np.float32 and len(x) > LONGEST) or g.shape[1] <= FEW:
         return matmul(x.T, g), (reduce if g.shape[1] > 1 else reference).sum_along(g, (0,))
     zeros, sums = np.zeros(g.shape[1], g.dtype), np.empty(g.shape[1], g.dtype)
