@@ -84,11 +84,8 @@ def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, start, stop):
         if x_step == 1 and y_step == 1:
             copy(x, at, y, to, width)
         else:
-            here, there = np.uintp(at), np.uintp(to)  # unsigned: there is no test for an index from the end
-            for _ in range(width):
-                y[there] = x[here]
-                here += np.uintp(x_step)
-                there += np.uintp(y_step)
+            for i in range(width):  # an unsigned index needs no test whether it counts from the end
+                y[np.uintp(to + i * y_step)] = x[np.uintp(at + i * x_step)]
         go_on(place, sizes)
 
 

@@ -96,11 +96,9 @@ def _of_pairs(formula):
                 for i in range(len(y)):
                     y[i] = formula(a_[i], number, *constants)
             else:
-                here, there = np.uintp(at), np.uintp(bt)  # unsigned: there is no test for an index from the end
-                for i in range(len(y)):
-                    y[i] = formula(a[here], b[there], *constants)
-                    here += np.uintp(a_steps[-1])
-                    there += np.uintp(b_steps[-1])
+                a_step, b_step = a_steps[-1], b_steps[-1]
+                for i in range(len(y)):  # an unsigned index needs no test whether it counts from the end
+                    y[i] = formula(a[np.uintp(at + i * a_step)], b[np.uintp(bt + i * b_step)], *constants)
             go_on(place, sizes)
 
     return pairs
