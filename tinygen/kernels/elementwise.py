@@ -62,7 +62,7 @@ def entrywise(name: str, formula: Callable) -> Callable:
                 return NotImplemented
             alike, flat = alike and a.shape == shape, flat and (a.flags.c_contiguous or not any(a.strides))
         if count == 2 and not (alike and flat):
-            return _broadcast(pair_loop, *arrays, constants)
+            return _broadcast(pair_loop, arrays[0], arrays[1], constants)
         if not alike:
             return NotImplemented
         y = empty(shape, f32)
