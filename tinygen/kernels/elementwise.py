@@ -55,13 +55,12 @@ def entrywise(name: str, formula: Callable) -> Callable:
     @wraps(formula)
     def kernel(*arguments):
         arrays, constants = arguments[:count], tuple(map(f32, arguments[count:]))
-        shape = arrays[0].shape
-        alike, flat = True, True
+        shape, alike = arrays[0].shape, True
         for a in arrays:
             if a.dtype != f32:
                 return NotImplemented
-            alike, flat = alike and a.shape == shape, flat and (a.flags.c_contiguous or not any(a.strides))
-        if count == 2 and not (alike and flat):
+            alike = alike and a.shape == shape
+        if count == 2 and not (alike and _is_flat(arrays[0]) and _is_flat(arrays[1])):
             return _broadcast(pair_loop, arrays[0], arrays[1], constants)
         if not alike:
             return NotImplemented
@@ -126,6 +125,11 @@ def _block(array, i):
     """Block `i`, or the only one. Counting from 0 within it is what lets the compiler make vectors of a loop."""
     first = i * BLOCK if len(array) > BLOCK else 0
     return array[first : first + BLOCK]
+
+
+def _is_flat(a) -> bool:
+    """Whether the entries follow each other, or all are one number."""
+    return a.flags.c_contiguous or not any(a.strides)
 
 
 def _flat(a):

@@ -41,7 +41,7 @@ def linear_weight(x, g):
     """Xᵀ G (K, M), and the sum (M,) of the rows of G, which pass by anyway, for X (N, K) and G (N, M)."""
     if not (x.size and g.size):
         return NotImplemented
-    if (x.dtype == np.float32 and len(x) > LONGEST) or g.shape[1] <= FEW:
+    if (x.dtype == np.float32 and len(x) > LONGEST) or min(x.shape[1], g.shape[1]) <= FEW:
         return matmul(x.T, g), (reduce if g.shape[1] > 1 else reference).sum_along(g, (0,))
     zeros, sums = np.zeros(g.shape[1], g.dtype), np.empty(g.shape[1], g.dtype)
     return _tiled(x.T, g, zeros, sums), sums
@@ -63,6 +63,7 @@ def _of_few_columns(a, b, bias):
 
 
 def _of_few_rows(a, b, bias):
+    """The product for a few rows of A: by rows of B, or by rows of Bᵀ if that is how they lie in memory."""
     y = np.zeros((len(a), b.shape[1]), a.dtype)
     if bias is not None:
         y += bias

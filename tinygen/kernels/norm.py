@@ -107,7 +107,7 @@ def _are_far_out(moments, x) -> bool:
 
 
 def _in_float64(kernel, *arguments):
-    """Here is also where NaN and infinity end up."""
+    """The kernel for numbers whose squares float32 can't hold, which NaN and infinity are too."""
     return kernel(*[a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arguments])
 
 
