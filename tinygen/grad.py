@@ -5,14 +5,13 @@ and the walk goes from young to old, so every node that used it has already sent
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, overload
 
 import numpy as np
 
 from tinygen.errors.calls import explained
-from tinygen.op import as_tensors, mode, no_grad, takes_output
+from tinygen.op import as_tensors, mode, takes_output
 from tinygen.tensor import Node, Operand, Tensor, array_of, constant
 
 
@@ -57,9 +56,12 @@ def grad(
     targets = [xs] if single or not isinstance(xs, Iterable) else list(xs)
     root, ends = _nodes(y, targets)
     keep = create_graph if retain_graph is None else retain_graph
-    recording = nullcontext() if create_graph else no_grad()
-    with recording, np.errstate(divide="ignore", invalid="ignore"):  # at a pole the gradient itself is inf or nan
-        gradients = _walk(root, set(ends), _cotangent(y, gy), keep)
+    before, mode.recording = mode.recording, mode.recording and create_graph
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):  # at a pole the gradient itself is inf or nan
+            gradients = _walk(root, set(ends), _cotangent(y, gy), keep)
+    finally:
+        mode.recording = before
     found = [gradients[n] if n in gradients else constant(np.zeros(x.shape, x.dtype)) for n, x in zip(ends, targets)]
     return found[0] if single else found
 

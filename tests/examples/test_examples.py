@@ -230,7 +230,7 @@ def test_iwae_reports_three_bounds_in_their_order(tmp_path):
 
 def test_vae_with_labels_draws_the_digits_that_were_asked_for(tmp_path):
     out = tmp_path / "run"
-    options = dict(epochs=12, batch_size=32, lr=5e-3, k=50, samples=500)
+    options = dict(epochs=12, batch_size=32, lr=5e-3, k=2, draws=50, samples=500)
     figures = example("vae_with_labels").main(data="digits", **options, out=out, quiet=True)
     assert -figures["elbo"] > figures["nll"]
     assert figures["nll"] < figures["independent"] - 4

@@ -21,7 +21,7 @@ OPTIONS = {  # of a short run, with the number of calls of its guarded loss
     "scoreboard": (20, dict(data="digits", epochs=2, batch_size=32, latent=16, limit=64)),
     "iwae": (8, dict(data="digits", epochs=2, batch_size=16, draws=2, limit=64, classifiers=0)),
     "vae": (20, dict(data="digits", epochs=2, map_epochs=2, batch_size=16, k=2, limit=64, classifiers=0)),
-    "vae_with_labels": (8, dict(data="digits", epochs=2, batch_size=16, k=2, limit=64, classifiers=0)),
+    "vae_with_labels": (8, dict(data="digits", epochs=2, batch_size=16, k=2, draws=3, limit=64, classifiers=0)),
 }
 ON_PICTURES = {  # options of a run on a folder
     "anomaly_one_class": dict(epochs=1, width=8, repeats=1),
@@ -33,7 +33,7 @@ ON_PICTURES = {  # options of a run on a folder
     "scoreboard": dict(epochs=1, batch_size=8, latent=16),
     "iwae": dict(epochs=1, batch_size=8, draws=2, classifiers=0),
     "vae": dict(epochs=1, map_epochs=1, batch_size=8, k=2, classifiers=0),
-    "vae_with_labels": dict(epochs=1, batch_size=8, k=2, classifiers=0),
+    "vae_with_labels": dict(epochs=1, batch_size=8, draws=2, classifiers=0),
 }
 
 

@@ -69,9 +69,14 @@ def check_rules(name: str, tensors: int, vjps: list[Callable]) -> None:
         )
 
 
+_SAFE = {bool, int, float, str, tuple, slice, type(None)}  # the types of nearly all settings
+
+
 def check_settings(who: str, settings: dict[str, Any]) -> None:
     """Refuse Tensors; turn NumPy numbers into Python numbers in place, because a NumPy float64 promotes float32."""
     for name, value in settings.items():
+        if type(value) in _SAFE:
+            continue
         if isinstance(value, (np.generic, np.ndarray)):
             settings[name] = python_number(value)
         elif hasattr(value, "requires_grad") and name == "index":

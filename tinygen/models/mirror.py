@@ -11,9 +11,9 @@ import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
-from tinygen.grad import no_grad
 from tinygen.models.shapes import check_shape
 from tinygen.nn.named_activation import title
+from tinygen.op import no_grad
 from tinygen.tensor import Tensor
 
 NORMS = (nn.BatchNorm, nn.GroupNorm, nn.InstanceNorm, nn.LayerNorm)

@@ -59,13 +59,14 @@ class Dense(Module):
         self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1:] != (self.in_features,):
-            flat = math.prod(x.shape[1:]) == self.in_features
+        shape = x.shape
+        if not shape or shape[-1] != self.in_features:
+            flat = math.prod(shape[1:]) == self.in_features
             hint = "put nn.Flatten() before it" if flat else "was the model made for inputs of another size?"
-            raise ValueError(f"Dense: expected x (..., {self.in_features}), got {x.shape}: {hint}")
-        rows = x if x.ndim == 2 else reshape(x, shape=(math.prod(x.shape[:-1]), self.in_features))
+            raise ValueError(f"Dense: expected x (..., {self.in_features}), got {shape}: {hint}")
+        rows = x if len(shape) == 2 else reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
         y = rows @ self.weight if self.bias is None else linear(rows, self.weight, self.bias)
-        y = y if x.ndim == 2 else reshape(y, shape=(*x.shape[:-1], self.out_features))
+        y = y if len(shape) == 2 else reshape(y, shape=(*shape[:-1], self.out_features))
         return y if self.activation is None else activate(y, self.activation, self.negative_slope)
 
     def settings(self) -> str:

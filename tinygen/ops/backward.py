@@ -20,7 +20,7 @@ from tinygen.ops.shape import getitem, reshape, scatter
 from tinygen.ops.support.broadcasting import elementwise
 from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
 from tinygen.ops.support.normalisation import norm_settings
-from tinygen.ops.support.sharing import jointly, shared
+from tinygen.ops.support.sharing import jointly, quick
 from tinygen.tensor import Tensor, constant
 
 # -- activation functions ----------------------------------------------------------------------------------------------
@@ -175,6 +175,14 @@ def _slopes(z, activation, slope):
 # -- the fast rules behind the names of the plain ones -----------------------------------------------------------------
 
 
+def _mul(a, b):
+    return (
+        kernels.mul(a.data, b.data),
+        quick(lambda g: kernels.mul(g, b.data), lambda g: g * b),
+        quick(lambda g: kernels.mul(g, a.data), lambda g: g * a),
+    )
+
+
 def _relu(x):
     y = kernels.relu(x.data)
     return y, lambda g: relu_vjp(g, y=y)
@@ -188,14 +196,14 @@ def _leaky_relu(x, *, negative_slope=0.01):
 
 def _elu(x, *, alpha=1.0):
     value, plain = inspect.unwrap(elu)(x, alpha=alpha)
-    return value, *shared(lambda g: (kernels.elu_vjp(g, x.data, alpha),), plain)
+    return value, quick(lambda g: kernels.elu_vjp(g, x.data, alpha), plain)
 
 
 def _logsumexp(x, *, axis=None, keepdims=False):
     axes = axes_of(x, axis)
     count("logsumexp", x, axes, axis)
-    return shaped(kernels.logsumexp(x.data, axes), x, axes, keepdims), *shared(
-        lambda g: (kernels.logsumexp_vjp(g, x.data, axes),),
+    return shaped(kernels.logsumexp(x.data, axes), x, axes, keepdims), quick(
+        lambda g: kernels.logsumexp_vjp(g, x.data, axes),
         lambda g: inspect.unwrap(logsumexp)(x, axis=axis, keepdims=keepdims)[1](g),
     )
 
@@ -205,8 +213,8 @@ def _max(x, *, axis=None, keepdims=False):
     count("max", x, axes, axis)
     value, places = kernels.max_along(x.data, axes)
     places.setflags(False)
-    return shaped(value, x, axes, keepdims), *shared(
-        lambda g: (kernels.max_along_vjp(g, places, x.shape, axes),),
+    return shaped(value, x, axes, keepdims), quick(
+        lambda g: kernels.max_along_vjp(g, places, x.shape, axes),
         lambda g: inspect.unwrap(max)(x, axis=axis, keepdims=keepdims)[1](g),
     )
 
@@ -223,12 +231,12 @@ def _scatter(x, *, index, shape):
 def _gelu(x):
     value, slope = kernels.gelu(x.data)  # both from one Φ(x), which takes nearly all the time of either
     slope.setflags(False)
-    return value, *shared(lambda g: (g * slope,), lambda g: gelu_vjp(g, x))
+    return value, quick(lambda g: kernels.mul(g, slope), lambda g: gelu_vjp(g, x))
 
 
 DEFINITIONS.update(
     {
-        mul: lambda a, b: (kernels.mul(a.data, b.data), lambda g: g * b, lambda g: g * a),
+        mul: _mul,
         relu: _relu,
         leaky_relu: _leaky_relu,
         elu: _elu,

@@ -19,7 +19,7 @@ from tinygen.ops.support.cells import CELLS, TENSORS
 from tinygen.ops.support.geometry import Pair, check_bias, check_conv2d, check_conv_transpose2d, geometry
 from tinygen.ops.support.indices import check_rows
 from tinygen.ops.support.matrices import swapped
-from tinygen.ops.support.sharing import shared
+from tinygen.ops.support.sharing import quick, shared
 from tinygen.tensor import Tensor
 
 # -- losses ------------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def linear(x, w, b):
     """x @ w + b, for (N, K) @ (K, M) + (M,)."""
     return (
         kernels.matmul(x.data, w.data, b.data),
-        lambda g: g @ swapped(w),
+        quick(lambda g: kernels.matmul(g, w.data.T), lambda g: g @ swapped(w)),
         *shared(lambda g: kernels.linear_weight(x.data, g), lambda g: swapped(x) @ g, lambda g: sum(g, axis=0)),
     )
 

@@ -1,4 +1,4 @@
-"""Work that several derivative rules of one op share, done once for all of them."""
+"""Derivative rules by a kernel while nothing is recorded; work that several rules of one op share is done once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +27,11 @@ def once(compute: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         return last[1]
 
     return remembered
+
+
+def quick(kernel: Callable[[ndarray], ndarray], rule: Rule) -> Rule:
+    """`rule`, whose result `kernel` makes from the array of g, unless gradients are recorded."""
+    return lambda g: rule(g) if mode.recording else constant(kernel(g.data))
 
 
 def jointly(compute: Callable[[Tensor], list[Tensor]], n: int) -> list[Rule]:
