@@ -13,6 +13,7 @@ from tinygen.testing.layouts import LAYOUTS
 EXAMPLES = {"quick": 200, "full": 2000, "long": 20_000}
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 40), st.integers(1, 70))
 LARGE = [(1, 300, 70, 45), (3, 257, 33, 64), (1, 64, 784, 500), (2, 1000, 3, 33), (40, 9, 64, 20), (1, 2, 500, 2000)]
+LARGE += [(1, 600, 850, 1100)]  # blocks of several panels, and K in pieces
 
 
 def numbers(sizes, seed=0, whole=False, dtype=np.float64):

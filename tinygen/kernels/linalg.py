@@ -19,6 +19,8 @@ from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
 CHUNK = 256  # rows of a block
+GROUP = 8  # most panels of a block
+DEPTH = 384  # products that are added up, about, before all panels of a block have had theirs: K in pieces
 FEW = 3  # rows or columns that don't fill a tile
 STRIP = 256  # columns of which a row is added up together
 RUN = 16  # rows that float32 adds up before float64 takes over
@@ -110,11 +112,15 @@ def _tiled(a, b, bias, column_sums=None):
     """The product plus bias; the sums of B's columns go to `column_sums`, if it is given."""
     *batch, n, k = a.shape
     batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), a.dtype)
-    panels = batch * -(-m // COLUMNS)
-    chunk = CHUNK if panels * -(-n // CHUNK) >= 8 else -(-n // 4)  # blocks enough to share evenly
-    chunk = max(1, -(-chunk // ROWS)) * ROWS
-    sizes, sums = (n, m, k, chunk), np.empty(0, a.dtype) if column_sums is None else column_sums
-    share(_tiles, panels * -(-n // chunk), *_walk(a), *_walk(b), as_input(bias), y.ravel(), sums, sizes)
+    panels = -(-m // COLUMNS)
+    splits = max(-(-n // CHUNK), min(4, -(-8 // (batch * panels))))  # blocks enough to share evenly
+    chunk = -(-n // (splits * ROWS)) * ROWS
+    chunks = -(-n // chunk)
+    group = GROUP if batch * panels * chunks >= 8 * GROUP else 1
+    depth = -(-k // max(1, round(k / DEPTH)))
+    sizes, sums = (n, m, k, chunk, group, depth), np.empty(0, a.dtype) if column_sums is None else column_sums
+    blocks = batch * -(-panels // group) * chunks
+    share(_tiles, blocks, *_walk(a), *_walk(b), as_input(bias), y.ravel(), sums, sizes)
     return y
 
 
@@ -127,37 +133,58 @@ def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 @kernel
 def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, start, stop):
-    n, m, k, chunk = sizes
+    """Each block is a chunk of rows by a group of panels. It adds up `depth` products at a time, in their order."""
+    n, m, k, chunk, group, depth = sizes
     panels, chunks = (m + COLUMNS - 1) // COLUMNS, (n + chunk - 1) // chunk
-    panel, rest = scratch(y, k * COLUMNS), scratch(y, chunk * COLUMNS)
-    shift, totals = np.zeros(COLUMNS, y.dtype), np.empty(COLUMNS)
+    groups, pieces = (panels + group - 1) // group, (k + depth - 1) // depth
+    panel, rest = scratch(y, depth * COLUMNS), scratch(y, chunk * COLUMNS)
+    bring = a_step > 1 and group > 1  # a piece of a transpose, whose numbers are far apart, near to each other
+    near = scratch(y, (chunk + LANES) * depth if bring else 0)
+    shift, totals = np.zeros(COLUMNS, y.dtype), np.empty(group * COLUMNS)
     clear(panel, 0, len(panel))
-    packed, walk, sums = -1, (a_row, 0, 0, a_step), (1, 1, k)
+    packed = -1
     for block in range(start, stop):
-        matrix, j = block // chunks // panels, block // chunks % panels * COLUMNS
-        first = block % chunks * chunk
-        rows, columns = min(chunk, n - first), min(COLUMNS, m - j)
-        at, to = matrix * n * k + first * a_row, (matrix * n + first) * m + j
+        matrix, first_panel = block // chunks // groups, block // chunks % groups * group
+        first, last_panel = block % chunks * chunk, min(first_panel + group, panels)
+        rows = min(chunk, n - first)
         if m == 1 and a_step == 1:  # all other columns of a tile would be padding
-            for i in range(at, at + rows * k, k):
-                y[to + (i - at) // k] = bias[0] + _dot(a[i : i + k], b[matrix * k : (matrix + 1) * k])
+            for i in range(matrix * n + first, matrix * n + first + rows):
+                y[i] = bias[0] + _dot(a[i * k : (i + 1) * k], b[matrix * k : (matrix + 1) * k])
             continue
-        if packed != block // chunks:
-            packed = block // chunks
-            _pack(b, matrix * k * m + j * b_step, b_row, b_step, panel, k, columns)
-            if len(column_sums) and first == 0:
-                _sum(panel, k, shift, totals)
-                for q in range(columns):
-                    column_sums[j + q] = totals[q]
-        copy(bias, j, shift, 0, columns)
-        if columns == COLUMNS:
-            multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, y, to, m, rows, COLUMNS)
-        else:  # the last panel, whose other columns are never read
-            wide = LANES if columns <= LANES else COLUMNS
-            multiply(a, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, rest, 0, COLUMNS, rows, wide)
-            for i in range(rows):
-                for q in range(columns):
-                    y[to + i * m + q] = rest[i * COLUMNS + q]
+        for piece_of_k in range(pieces):
+            begin = piece_of_k * depth
+            count = min(depth, k - begin)
+            x, at, walk = a, matrix * n * k + first * a_row + begin * a_step, (a_row, 0, 0, a_step)
+            if bring:
+                for q in range(count):
+                    copy(a, at + q * a_step, near, q * (chunk + LANES), rows)
+                x, at, walk = near, 0, (1, 0, 0, chunk + LANES)
+            for p in range(first_panel, last_panel):
+                j, number = p * COLUMNS, (matrix * panels + p) * pieces + piece_of_k
+                columns = min(COLUMNS, m - j)
+                if packed != number:
+                    packed = number
+                    _pack(b, matrix * k * m + begin * b_row + j * b_step, b_row, b_step, panel, count, columns)
+                    if len(column_sums) and first == 0:
+                        total = totals[(p - first_panel) * COLUMNS : (p - first_panel + 1) * COLUMNS]
+                        _sum(panel, count, shift, total, begin == 0)
+                        for q in range(columns):
+                            column_sums[j + q] = total[q]
+                to, sums = (matrix * n + first) * m + j, (1, 1, count)
+                copy(bias, j, shift, 0, columns)
+                if columns == COLUMNS and begin == 0:
+                    multiply(x, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, y, to, m, rows, COLUMNS)
+                elif columns == COLUMNS:
+                    multiply(x, at, walk, sums, panel, 0, COLUMNS, y, to, m, y, to, m, rows, COLUMNS)
+                else:  # the last panel, whose other columns are never read
+                    wide = LANES if columns <= LANES else COLUMNS
+                    if begin == 0:
+                        multiply(x, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, rest, 0, COLUMNS, rows, wide)
+                    else:
+                        multiply(x, at, walk, sums, panel, 0, COLUMNS, rest, 0, COLUMNS, rest, 0, COLUMNS, rows, wide)
+                    if piece_of_k == pieces - 1:
+                        for i in range(rows):
+                            copy(rest, i * COLUMNS, y, to + i * m, columns)
 
 
 @piece
@@ -185,10 +212,10 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
 
 
 @piece
-def _sum(panel, k, few, totals):
-    """The sum of the rows of panel (K, COLUMNS), `few` of them by vectors."""
-    for q in range(COLUMNS):
-        totals[q] = 0
+def _sum(panel, k, few, totals, anew):
+    """Add the rows of panel (K, COLUMNS) to `totals`, `few` of them by vectors; `anew` from 0."""
+    if anew:
+        totals[:] = 0
     for first in range(0, k, RUN):
         for q in range(0, COLUMNS, LANES):
             part = nothing(panel)
