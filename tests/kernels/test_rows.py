@@ -6,7 +6,7 @@ import pytest
 from tinygen.kernels import compiled, reference
 from tinygen.kernels.machine.vectors import LANES
 
-WIDTHS = [1, 2, LANES - 1, LANES, LANES + 1, 3 * LANES, 3 * LANES + 5, 1000]
+WIDTHS = [1, 2, 10, LANES - 1, LANES, LANES + 1, 24, 25, 3 * LANES, 3 * LANES + 5, 1000]
 EPS = np.finfo(np.float32).eps
 
 

@@ -2,7 +2,7 @@
 
 - `reference.py` (with `reference_conv.py`, `reference_copy.py`, `reference_optim.py`, `reference_sums.py`): every
   kernel in plain NumPy. Read this one.
-- `elementwise.py`, `reduce.py`, `rows.py`, `linalg.py`, `conv/`, `norm.py`, `pool.py`, `resize.py`, `copy.py` and
+- `elementwise.py`, `reduce.py`, `rows.py` (with `short_rows.py`), `linalg.py`, `conv/`, `norm.py`, `pool.py`, `resize.py`, `copy.py` and
   `optim.py`: those that are slow in NumPy once more, compiled by numba, with the same names and parameters.
 - `machine/`: how a processor is used (vectors, caches, threads). Every reader may skip it.
 

@@ -7,15 +7,16 @@ import math
 
 import numpy as np
 
+from tinygen.kernels import short_rows
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vector_math import exact_kernel, exp, f32
 from tinygen.kernels.machine.vectors import LANES, chosen, load, nothing, store
 from tinygen.kernels.machine.window import clear
+from tinygen.kernels.short_rows import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
-SHORT = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
-LOGSUMEXP, SOFTMAX, LOG_SOFTMAX = range(3)
+SUM = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
 
 
 def logsumexp(x, axes):
@@ -23,7 +24,7 @@ def logsumexp(x, axes):
     if rows is None:
         return NotImplemented
     values = np.empty(len(rows), f32)
-    _share(_softmax, rows, np.empty((0, rows.shape[1]), f32), values, LOGSUMEXP)
+    _share((_softmax, short_rows.softmax), rows, np.empty((0, rows.shape[1]), f32), values, LOGSUMEXP)
     return values.reshape(x.shape[: -len(axes)])
 
 
@@ -32,7 +33,7 @@ def logsumexp_vjp(g, x, axes):
     if rows is None or g.dtype != f32:
         return NotImplemented
     y = empty(rows.shape, f32)
-    _share(_softmax, rows, y, g.reshape(-1).copy(), SOFTMAX)
+    _share((_softmax, short_rows.softmax), rows, y, g.reshape(-1).copy(), SOFTMAX)
     return y.reshape(x.shape)
 
 
@@ -41,7 +42,7 @@ def softmax(x):
 
 
 def softmax_vjp(g, y):
-    return _back(_softmax_vjp, g, y)
+    return _back((_softmax_vjp, short_rows.softmax_vjp), g, y)
 
 
 def log_softmax(x):
@@ -49,19 +50,19 @@ def log_softmax(x):
     if rows is None:
         return NotImplemented
     y = empty(rows.shape, f32)
-    _share(_softmax, rows, y, np.empty(0, f32), LOG_SOFTMAX)
+    _share((_softmax, short_rows.softmax), rows, y, np.empty(0, f32), LOG_SOFTMAX)
     return y.reshape(x.shape)
 
 
 def log_softmax_vjp(g, y):
-    return _back(_log_softmax_vjp, g, y)
+    return _back((_log_softmax_vjp, short_rows.log_softmax_vjp), g, y)
 
 
-def _back(kernel, g, y):
+def _back(kernels, g, y):
     if y.dtype != f32 or not y.size:
         return NotImplemented
     gx = empty(y.shape, f32)
-    _share(kernel, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
+    _share(kernels, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
     return gx
 
 
@@ -85,9 +86,10 @@ def _rows(x, axes) -> np.ndarray | None:
     return as_input(x).reshape(-1, k) if k < 1 << 24 else None
 
 
-def _share(kernel, rows, *arguments):
+def _share(kernels, rows, *arguments):
+    """Call the first kernel, or the second one for short rows."""
     each = rows_in_block(len(rows), rows.size)
-    share(kernel, -(-len(rows) // each), rows, *arguments, each)
+    share(kernels[rows.shape[1] <= short_rows.LONGEST], -(-len(rows) // each), rows, *arguments, each)
 
 
 @exact_kernel
@@ -144,8 +146,8 @@ def _first_largest(row, lanes, places):
 @piece
 def _sum(row):
     total = 0.0
-    for first in range(0, len(row), SHORT):
-        few, part = f32(0), row[first : first + SHORT]
+    for first in range(0, len(row), SUM):
+        few, part = f32(0), row[first : first + SUM]
         for j in range(len(part)):
             few += part[j]
         total += few
