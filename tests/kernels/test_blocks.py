@@ -84,6 +84,13 @@ def arguments(name, rng):
         return (x, *window) if name == "max_pool2d" else (y, found, x.shape[1:3], *window[1:])
     if home == "resize":
         return x, tuple(interpolation(n, m, "cubic", False, n / m).rows for n, m in zip(x.shape[1:3], (7, 11)))
+    if home == "cells":
+        n, size = int(rng.integers(60, 90)), int(rng.integers(60, 90))
+        width = size * {"rnn": 1, "gru": 3, "lstm": 4}[name.removesuffix("_vjp")]
+        gates, states = [normal(rng, (n, width)) for _ in range(2)], [normal(rng, (n, size)) for _ in range(6)]
+        parts = 2 if name.startswith("lstm") else 1
+        g, state, new = (tuple(states[i : i + parts]) for i in (0, 2, 4))
+        return (*gates, g, state, new) if name.endswith("vjp") else (*gates, state)
     if home == "rows":
         rows = x.reshape(-1, x.shape[-1])
         return {

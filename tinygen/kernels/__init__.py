@@ -1,9 +1,10 @@
 """Arrays in, arrays out: the arithmetic behind the ops. The rest of tinygen calls `kernels.NAME(arrays, ...)`.
 
-- `reference.py` (with `reference_conv.py`, `reference_copy.py`, `reference_optim.py`, `reference_sums.py`): every
-  kernel in plain NumPy. Read this one.
-- `elementwise.py`, `reduce.py`, `rows.py` (with `short_rows.py`), `linalg.py`, `conv/`, `norm.py`, `pool.py`, `resize.py`, `copy.py` and
-  `optim.py`: those that are slow in NumPy once more, compiled by numba, with the same names and parameters.
+- `reference.py` (with `reference_cells.py`, `reference_conv.py`, `reference_copy.py`, `reference_optim.py` and
+  `reference_sums.py`): every kernel in plain NumPy. Read this one.
+- `elementwise.py`, `reduce.py`, `rows.py` (with `short_rows.py`), `cells.py`, `linalg.py`, `conv/`, `norm.py`,
+  `pool.py`, `resize.py`, `copy.py` and `optim.py`: those that are slow in NumPy once more, compiled by numba, with the
+  same names and parameters.
 - `machine/`: how a processor is used (vectors, caches, threads). Every reader may skip it.
 
 This file chooses between the two, for each call, by the table below. Small arrays get the plain kernel: NumPy is done
@@ -81,6 +82,7 @@ COMPILED = {
         ("rows", 1 << 10, _by_numbers, False, "logsumexp logsumexp_vjp log_softmax log_softmax_vjp"),
         ("rows", 1 << 10, _by_numbers, False, "softmax softmax_vjp"),
         ("rows", 1 << 13, _by_rows, True, "add_rows"),
+        ("cells", 1 << 8, _by_numbers, False, "rnn rnn_vjp gru gru_vjp lstm lstm_vjp"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
         ("conv", 1 << 8, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),
@@ -103,7 +105,7 @@ FLOAT32 = np.dtype(np.float32)
 def _modules() -> dict[str, Any]:
     """The compiled modules; none, with a warning, if numba is not installed."""
     try:
-        from tinygen.kernels import copy, elementwise, linalg, norm, optim, pool, reduce, resize, rows
+        from tinygen.kernels import cells, copy, elementwise, linalg, norm, optim, pool, reduce, resize, rows
         from tinygen.kernels.conv import choice as conv
     except ModuleNotFoundError as error:
         if error.name not in ("numba", "llvmlite"):
@@ -112,7 +114,7 @@ def _modules() -> dict[str, Any]:
         warnings.warn(line, RuntimeWarning, stacklevel=2)
         return {}
     modules = dict(elementwise=elementwise, reduce=reduce, linalg=linalg, conv=conv, norm=norm, pool=pool)
-    return modules | dict(copy=copy, resize=resize, rows=rows, optim=optim)
+    return modules | dict(cells=cells, copy=copy, resize=resize, rows=rows, optim=optim)
 
 
 @cache

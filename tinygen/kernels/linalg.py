@@ -6,6 +6,7 @@ numbers of the large matrix are read from where they are.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,8 @@ DEPTH = 384  # products that are added up, about, before all panels of a block h
 FEW = 3  # rows or columns that don't fill a tile
 STRIP = 256  # columns of which a row is added up together
 RUN = 16  # rows that float32 adds up before float64 takes over
+
+NO_SUMS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}  # none are wanted
 
 
 def matmul(a, b, bias=None):
@@ -110,18 +113,23 @@ def _products_of_rows(a, b, y, each, start, stop):
 
 def _tiled(a, b, bias, column_sums=None):
     """The product plus bias; the sums of B's columns go to `column_sums`, if it is given."""
-    *batch, n, k = a.shape
-    batch, m, y = math.prod(batch), b.shape[-1], empty((*batch, n, b.shape[-1]), a.dtype)
-    panels = -(-m // COLUMNS)
-    splits = max(-(-n // CHUNK), min(4, -(-8 // (batch * panels))))  # blocks enough to share evenly
-    chunk = -(-n // (splits * ROWS)) * ROWS
-    chunks = -(-n // chunk)
-    group = GROUP if batch * panels * chunks >= 8 * GROUP else 1
-    depth = -(-k // max(1, round(k / DEPTH)))
-    sizes, sums = (n, m, k, chunk, group, depth), np.empty(0, a.dtype) if column_sums is None else column_sums
-    blocks = batch * -(-panels // group) * chunks
+    shape, blocks, sizes = _plan(a.shape, b.shape[-1])
+    y, sums = empty(shape, a.dtype), NO_SUMS[a.dtype] if column_sums is None else column_sums
     share(_tiles, blocks, *_walk(a), *_walk(b), as_input(bias), y.ravel(), sums, sizes)
     return y
+
+
+@lru_cache(1024)  # a training step asks for the same ones again and again
+def _plan(shape_of_a: tuple[int, ...], m: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """The shape of the product, how many blocks it has, and what they are made of."""
+    *batch, n, k = shape_of_a
+    matrices, panels = math.prod(batch), -(-m // COLUMNS)
+    splits = max(-(-n // CHUNK), min(4, -(-8 // (matrices * panels))))  # blocks enough to share evenly
+    chunk = -(-n // (splits * ROWS)) * ROWS
+    chunks = -(-n // chunk)
+    group = GROUP if matrices * panels * chunks >= 8 * GROUP else 1
+    depth = -(-k // max(1, round(k / DEPTH)))
+    return (*batch, n, m), matrices * -(-panels // group) * chunks, (n, m, k, chunk, group, depth)
 
 
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:

@@ -4,10 +4,12 @@ Images are (N, H, W, C), channels last; kernels (KH, KW, C, O); stride, padding 
 """
 
 import math
+import sys
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tinygen.kernels import reference_cells
 from tinygen.kernels.reference_conv import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
 from tinygen.kernels.reference_copy import concat, contiguous, in_order, placed  # noqa: F401
 from tinygen.kernels.reference_optim import adam, mixed, moving_average, rmsprop, sgd, sum_of_squares  # noqa: F401
@@ -334,3 +336,33 @@ def _activated(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.
         return gate(z, factor), factor
     s = sigmoid(z)
     return z * s, s + z * s * sigmoid(-z)
+
+
+# -- recurrent cells: a step from x and s (N, gates · H) and the state, and the gradients of x, s and the state --------
+
+_OF_ARRAYS = sys.modules[__name__]  # the arithmetic of reference_cells.py
+Arrays = tuple[np.ndarray, ...]
+
+
+def rnn(x: np.ndarray, s: np.ndarray, state: Arrays) -> Arrays:
+    return reference_cells.rnn(_OF_ARRAYS, x, s, state)
+
+
+def rnn_vjp(x: np.ndarray, s: np.ndarray, g: Arrays, state: Arrays, new: Arrays) -> tuple:
+    return reference_cells.rnn_vjp(_OF_ARRAYS, x, s, g, state, new)
+
+
+def gru(x: np.ndarray, s: np.ndarray, state: Arrays) -> Arrays:
+    return reference_cells.gru(_OF_ARRAYS, x, s, state)
+
+
+def gru_vjp(x: np.ndarray, s: np.ndarray, g: Arrays, state: Arrays, new: Arrays) -> tuple:
+    return reference_cells.gru_vjp(_OF_ARRAYS, x, s, g, state, new)
+
+
+def lstm(x: np.ndarray, s: np.ndarray, state: Arrays) -> Arrays:
+    return reference_cells.lstm(_OF_ARRAYS, x, s, state)
+
+
+def lstm_vjp(x: np.ndarray, s: np.ndarray, g: Arrays, state: Arrays, new: Arrays) -> tuple:
+    return reference_cells.lstm_vjp(_OF_ARRAYS, x, s, g, state, new)

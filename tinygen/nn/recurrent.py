@@ -71,15 +71,15 @@ class _Recurrent(Module):
                 setattr(self, f"bias_{kind}{name}", Parameter(first_values(who, init, rng, (width,), fans, dtype)))
             inputs = hidden
 
-    def _states(self, x: Tensor, state: State, name: str) -> Tensor:
-        """The states (T, N, parts · H) after each step, for x (T, N, inputs)."""
+    def _states(self, rows: Tensor, steps: tuple[int, int], state: State, name: str) -> Tensor:
+        """The states (T, N, parts · H) after each step, for rows (T · N, inputs) and steps (T, N)."""
         weights = [getattr(self, f"weight_{kind}{name}") for kind in ("ih", "hh")]
         zeros = np.zeros(weights[0].shape[1], weights[0].dtype)
         of_x, of_h = [getattr(self, f"bias_{kind}{name}") if self.bias else zeros for kind in ("ih", "hh")]
-        rows = reshape(x, shape=(len(x) * x.shape[1], x.shape[2]))  # all steps at once, in one product
-        added = linear(rows, weights[0], of_x) if self.bias else rows @ weights[0]
-        added = reshape(added, shape=(*x.shape[:2], weights[0].shape[1]))
-        return recurrence(added, concat(*state, axis=1), weights[1], of_h, cell=self.cell)
+        added = linear(rows, weights[0], of_x) if self.bias else rows @ weights[0]  # all steps at once, in one product
+        added = reshape(added, shape=(*steps, weights[0].shape[1]))
+        first = state[0] if self.parts == 1 else concat(*state, axis=1)
+        return recurrence(added, first, weights[1], of_h, cell=self.cell)
 
     def _split(self, states: Tensor) -> State:
         """The parts (..., H) of states (..., parts · H)."""
@@ -122,7 +122,8 @@ class _Cell(_Recurrent):
         """The new state, from x (N, input_size) and the state, by default zeros."""
         self._check(x, "N")
         before = self._state(state, (len(x), self.hidden_size), x.dtype)
-        return self._unpacked(self._split(self._states(reshape(x, shape=(1, *x.shape)), before, "")[0]))
+        states = self._states(x, (1, len(x)), before, "")
+        return self._unpacked(self._split(reshape(states, shape=(len(x), self.parts * self.hidden_size))))
 
     def settings(self) -> str:
         return f"{self.input_size}, {self.hidden_size}{'' if self.bias else ', bias=False'}"
@@ -157,7 +158,8 @@ class _Layer(_Recurrent):
         steps, last = transpose(x, axes=(1, 0, 2)), []  # (T, N, C)
         for layer in range(self.num_layers):
             before = tuple(getitem(part, index=layer) for part in first)
-            states = self._states(steps, before, f"_l{layer}")
+            rows = reshape(steps, shape=(length * n, steps.shape[2]))
+            states = self._states(rows, (length, n), before, f"_l{layer}")
             steps = self._split(states)[0]
             last.append(self._split(states[-1]))
         return transpose(steps, axes=(1, 0, 2)), self._unpacked(tuple(stack(*part) for part in zip(*last)))

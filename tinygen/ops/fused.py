@@ -171,7 +171,7 @@ def recurrence(x, state, w, b, *, cell):
     """The states (T, N, parts · H) after each step: state ← cell(x[t], h @ w + b, state), for t = 0, 1, ..., T - 1.
 
     x (T, N, gates · H) is what the inputs add to the gates, state (N, parts · H) is h, or h and c side by side, w is
-    (H, gates · H) and b (gates · H,). `cell` is "rnn", "gru" or "lstm", whose formulas are in support/cells.py.
+    (H, gates · H) and b (gates · H,). `cell` is "rnn", "gru" or "lstm"; kernels/reference_cells.py has their formulas.
     """
     kind, (size, width), n = CELLS[cell], w.data.shape, x.data.shape[1]
     if x.data.shape[2] != width or width != kind.gates * size or state.data.shape != (n, kind.parts * size):
@@ -179,10 +179,12 @@ def recurrence(x, state, w, b, *, cell):
             f"recurrence: expected x (T, N, {kind.gates} H), a state (N, {kind.parts} H) and w (H, {kind.gates} H), "
             f"got {x.shape}, {state.shape} and {w.shape}"
         )
-    states, needed = cells.forward(kernels, kind, x.data, state.data, w.data, b.data)
+    states, added = cells.forward(kernels, kind, x.data, state.data, w.data, b.data)
 
     def plain(g):
-        return cells.backward(TENSORS, kind, g, w, *cells.forward(TENSORS, kind, x, state, w, b))
+        return cells.backward(TENSORS, kind, g, x, w, *cells.forward(TENSORS, kind, x, state, w, b))
 
-    rules = [lambda g, i=i: plain(g)[i] for i in range(4)]
-    return cells.joined(states), *shared(lambda g: cells.backward(kernels, kind, g, w.data, states, needed), *rules)
+    def fast(g):
+        return cells.backward(kernels, kind, g, x.data, w.data, states, added)
+
+    return cells.joined(states), *shared(fast, *[lambda g, i=i: plain(g)[i] for i in range(4)])

@@ -22,6 +22,7 @@ from tinygen.tensor import Parameter, Tensor
 
 Arrays = list[np.ndarray]  # one for each parameter
 Memory = dict[str, Arrays]
+FEW = 1 << 13  # numbers
 
 
 _set_data = cast(Any, Tensor.data).__set__
@@ -70,7 +71,7 @@ class Optimizer(metaclass=ExplainedCalls):
         self.steps += 1
         try:
             with np.errstate(all="ignore"):  # a non-finite result is refused below
-                small = math.isfinite(sum(map(np.vdot, gradients, gradients)))
+                small = math.isfinite(sum(map(_squares, gradients)))
                 memory = self.memory if small and self._cannot_fail(values) else _copied(self.memory)
                 new, finite = rule(values, gradients, **memory)
             if not (small and finite):
@@ -207,6 +208,11 @@ class Optimizer(metaclass=ExplainedCalls):
 
 
 hints.point_elsewhere(Optimizer, hints.TABLES["Optimizer"], kind="Optimizer")
+
+
+def _squares(g: np.ndarray) -> float:
+    """Σ g²; from some size on by a kernel, because BLAS would wake threads of its own."""
+    return np.vdot(g, g) if g.size < FEW else kernels.sum_of_squares([g])
 
 
 def _copied(memory: Memory) -> Memory:
