@@ -16,7 +16,7 @@ from tinygen.testing import CASES, check_op, table
 X = np.random.default_rng(0).normal(size=(3, 4))
 
 
-@pytest.fixture(params=["sigmoid_vjp", "tanh_vjp", "silu_vjp", "relu_vjp"])
+@pytest.fixture(params=["sigmoid_vjp", "tanh_vjp", "silu_vjp", "relu_vjp", "elu_vjp", "logsumexp_vjp"])
 def planted(request, monkeypatch):
     """A kernel that is wrong only in float32, as a mistake in a compiled loop may be; its name."""
     true = getattr(kernels, request.param)
@@ -29,13 +29,14 @@ def planted(request, monkeypatch):
 
 
 OF_KERNEL = {"sigmoid_vjp": tg.sigmoid, "tanh_vjp": tg.tanh, "silu_vjp": OPS["silu"], "relu_vjp": tg.relu}
+OF_KERNEL |= {"elu_vjp": OPS["elu"], "logsumexp_vjp": tg.logsumexp}  # of gradients that no op call makes
 
 
 def test_a_fault_in_a_compiled_loop_fails_the_check(planted):
     report = check(lambda x: OF_KERNEL[planted](2 * x).sum(), X, raises=False)
     assert not report.ok and all(row.ok for row in report.rows)
     assert [each.verdict for each in report.training] == ["wrong", "wrong"]
-    assert re.search(r"blame: `\w+`: its compiled kernel is off by .* in float32", report.blame)
+    assert re.search(r"blame: `\w+`: (in its gradient, )?its compiled kernel is off by .* in float32", report.blame)
     with pytest.raises(tg.GradientError, match=r"compiled kernels against plain kernels: .*: wrong"):
         check(OF_KERNEL[planted], X)
 

@@ -4,7 +4,8 @@ The error that float32 may have is measured: f runs in float64 several times, wi
 rounding on its inputs and on the output of every op. The result in float32 may differ as much as those runs do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -148,18 +149,38 @@ def _culprit(f: Callable, single: Arrays, cotangents: Arrays, rng: np.random.Gen
     with np.errstate(all="ignore"), trace() as calls:
         evaluate(f, single, cotangents)
     for op, inputs, static, output in calls:
-        for why in _wrong_alone(lambda *xs, op=op, static=static: op(*xs, **static), inputs, output, rng):
-            return f"blame: `{op.__name__}`: {why}"
+        alone = partial(op, **static)
+        for why in (_wrong_value(alone, inputs, output, rng), _wrong_gradient(alone, inputs, output, rng)):
+            if why:
+                return f"blame: `{op.__name__}`: {why}"
     return "blame: no single op: each is right in float32 on the inputs that it had"
 
 
-def _wrong_alone(op: Callable, inputs: tuple[Tensor, ...], output: Tensor, rng: np.random.Generator) -> Iterator[str]:
+def _wrong_value(op: Callable, inputs: tuple[Tensor, ...], output: Tensor, rng: np.random.Generator) -> str:
+    """What is wrong with the value of one call, or ""."""
     arrays = [x.data for x in inputs]
+    return _wrong(lambda *xs: op(*xs).detach(), arrays, [np.zeros(output.shape)], [output.data], rng)
+
+
+def _wrong_gradient(op: Callable, inputs: tuple[Tensor, ...], output: Tensor, rng: np.random.Generator) -> str:
+    """What is wrong with the gradient of one call, which its rules may take from a kernel without calling an op."""
+    arrays, cotangents = [x.data for x in inputs], [normal(rng, output.shape).astype(np.float32)]
+    if output.dtype != np.float32 or any(a.dtype != np.float32 for a in arrays):
+        return ""
     with np.errstate(all="ignore"):
-        reason, reference = _reference(lambda *xs: op(*xs).detach(), arrays, [np.zeros(output.shape)], rng)
-        error, allowed = (0.0, 0.0) if reason else reference.largest_excess([output.data])
-        if error > allowed:
-            with kernels.using_reference():
-                plain, _ = reference.largest_excess([op(*map(Tensor, arrays)).numpy()])
-            who = "its compiled kernel" if plain <= allowed else "its rule"
-            yield f"{who} is off by {error:.1e} in float32, where rounding allows {allowed:.1e}"
+        results = evaluate(op, arrays, cotangents)
+    why = _wrong(op, arrays, cotangents, results, rng)
+    return f"in its gradient, {why}" if why else ""
+
+
+def _wrong(f: Callable, arrays: Arrays, cotangents: Arrays, results: list[np.ndarray], rng: np.random.Generator) -> str:
+    """How far `results` in float32 are from those in float64, if rounding does not explain it, and who is to blame."""
+    with np.errstate(all="ignore"):
+        reason, reference = _reference(f, arrays, cotangents, rng)
+        error, allowed = (0.0, 0.0) if reason else reference.largest_excess(results)
+        if error <= allowed:
+            return ""
+        with kernels.using_reference():
+            plain, _ = reference.largest_excess(evaluate(f, arrays, cotangents))
+    who = "its compiled kernel" if plain <= allowed else "its rule"
+    return f"{who} is off by {error:.1e} in float32, where rounding allows {allowed:.1e}"

@@ -110,14 +110,10 @@ def group_norm_vjp(g, x, weight, bias, *, num_groups, eps=1e-5, activation=None,
     return value, *jointly(lambda h: _second_order(h, g, x, weight, bias, *form[1:]), 4)
 
 
-def parts(flat: Tensor, shape: tuple[int, ...]) -> list[Tensor]:
-    """The three gradients in the array of `group_norm_vjp`: with respect to x of `shape`, weight and bias."""
+def parts(flat, shape: tuple[int, ...]) -> list:
+    """The three gradients in the array or Tensor of `group_norm_vjp`: of x of this shape, of weight and of bias."""
     size, c = math.prod(shape), shape[-1]
-    return [
-        reshape(getitem(flat, index=slice(0, size)), shape=shape),
-        getitem(flat, index=slice(size, size + c)),
-        getitem(flat, index=slice(size + c, size + 2 * c)),
-    ]
+    return [flat[:size].reshape(shape), flat[size : size + c], flat[size + c :]]
 
 
 def _second_order(h, g, x, weight, bias, num_groups, eps, activation, slope) -> list[Tensor]:

@@ -18,7 +18,7 @@ from tinygen.op import op
 from tinygen.ops.backward import group_norm_vjp, parts
 from tinygen.ops.shape import reshape
 from tinygen.ops.support.normalisation import norm_settings
-from tinygen.ops.support.sharing import jointly
+from tinygen.ops.support.sharing import shared
 from tinygen.tensor import Operand, Tensor
 
 
@@ -30,15 +30,18 @@ def group_norm(x, weight, bias, *, num_groups, eps=1e-5, activation=None, negati
     pass. `moments`, (N, 2, num_groups), are the mean and the variance of each group if they are already known.
     """
     form = norm_settings("group_norm", x, weight, bias, num_groups, eps, activation, negative_slope, moments)
-    value, moments = kernels.group_norm(x.data, weight.data, bias.data, *form)
+    value, known = kernels.group_norm(x.data, weight.data, bias.data, *form)
     settings: dict[str, Any] = dict(
-        num_groups=num_groups, eps=eps, activation=activation, negative_slope=negative_slope
+        num_groups=num_groups, eps=eps, activation=activation, negative_slope=negative_slope, moments=known
     )
 
-    def gradients(g):
-        return parts(group_norm_vjp(g, x, weight, bias, **settings, moments=moments), x.shape)
+    def kernel(g):
+        return parts(kernels.group_norm_vjp(g, x.data, weight.data, bias.data, known, *form[1:]), x.shape)
 
-    return value, *jointly(gradients, 3)
+    def plain(g):
+        return parts(group_norm_vjp(g, x, weight, bias, **settings), x.shape)
+
+    return value, *shared(kernel, *[lambda g, i=i: plain(g)[i] for i in range(3)])
 
 
 @explained
