@@ -239,7 +239,7 @@ def gaussian_kl(mu: Tensor, log_var: Tensor, *, reduction: str = "batchmean") ->
     2.5
     """
     mu, log_var = _matched("gaussian_kl", reduction, mu=mu, log_var=log_var)
-    return _REDUCTIONS[reduction](0.5 * (mu * mu + exp_remainder(log_var)))
+    return 0.5 * _REDUCTIONS[reduction](mu * mu + exp_remainder(log_var))
 
 
 # -- checks of the arguments of a loss ---------------------------------------------------------------------------------

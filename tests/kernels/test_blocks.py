@@ -56,6 +56,8 @@ def arguments(name, rng):
         b, n, k, m = (int(rng.integers(*ends)) for ends in ((5, 8), (400, 600), (60, 90), (40, 120)))
         of_layer = normal(rng, (n, k)), normal(rng, (n, m))
         return of_layer if name == "linear_weight" else (normal(rng, (b, n, k)), normal(rng, (b, k, m)))
+    if name in ("squares_fit", "is_finite"):
+        return (normal(rng, int(rng.integers(20_000, 70_000))),)
     if home == "optim":
         return optimizer_step(name, rng)
     x = normal(rng, (int(rng.integers(8, 12)), 24, 30, 8 * int(rng.integers(3, 5))))

@@ -17,6 +17,8 @@ from tinygen.kernels.reference_optim import BOUND
 
 BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-level cache holds
 
+LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
+
 
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
     l2, keep = (0.0, 1 - α * λ) if decoupled else (λ, 1.0)
@@ -41,6 +43,14 @@ def moving_average(averages, θs, decay):
 
 def sum_of_squares(xs):
     return sum(map(_squares, xs), 0.0)
+
+
+def squares_fit(x):
+    return sum_of_squares([x]) <= LARGEST[x.dtype]
+
+
+def is_finite(x):
+    return squares_fit(x) or bool(np.isfinite(x).all())
 
 
 def _squares(x) -> float:

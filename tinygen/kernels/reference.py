@@ -202,10 +202,14 @@ def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
     return np.divide(g, d, out=value, where=g != 0)
 
 
-def is_finite(x: np.ndarray) -> bool:
-    """Whether all entries are finite, which one sum of squares tells, unless it overflows."""
+def squares_fit(x: np.ndarray) -> bool:
+    """Whether the sum of the squares of x is a finite number of its type: then so is each entry."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.vdot(x, x)) or np.isfinite(x).all())
+        return bool(np.isfinite(np.vdot(x, x)))
+
+
+def is_finite(x: np.ndarray) -> bool:
+    return squares_fit(x) or bool(np.isfinite(x).all())
 
 
 # -- sums --------------------------------------------------------------------------------------------------------------

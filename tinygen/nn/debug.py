@@ -9,7 +9,6 @@ As long as all numbers are finite, the guard only looks at the data, the weights
 same again, from the same random numbers, and watches every op; the backward pass too, if an optimizer refuses a step.
 """
 
-import math
 from collections.abc import Callable
 from functools import wraps
 from operator import attrgetter
@@ -110,7 +109,7 @@ class _Attempt:
     def not_finite_before(self) -> str:
         """A text that names the first parameter or argument that is not finite; "" if there is none."""
         arrays = [part.data for *_, part in self.parts if isinstance(part, Parameter)]
-        if not math.isfinite(sum(map(np.vdot, arrays, arrays))):  # one cheap pass; large numbers overflow it too
+        if not all(map(kernels.is_finite, arrays)):
             for name, *_, part in self.parts:
                 if isinstance(part, Parameter) and not _is_finite(part):
                     return f"the parameter {name} was {_worst(part)} before; a smaller learning rate may help"

@@ -5,7 +5,6 @@ gradients, so a graph that used them keeps them; it may write to the memory, whi
 rules of the library are kernels, in `kernels/optim.py`; `kernels/reference_optim.py` has the same rules in NumPy.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 from typing import Any, cast
@@ -22,7 +21,6 @@ from tinygen.tensor import Parameter, Tensor
 
 Arrays = list[np.ndarray]  # one for each parameter
 Memory = dict[str, Arrays]
-FEW = 1 << 13  # numbers
 
 
 _set_data = cast(Any, Tensor.data).__set__
@@ -71,7 +69,7 @@ class Optimizer(metaclass=ExplainedCalls):
         self.steps += 1
         try:
             with np.errstate(all="ignore"):  # a non-finite result is refused below
-                small = math.isfinite(sum(map(_squares, gradients)))
+                small = all(map(kernels.squares_fit, gradients))
                 memory = self.memory if small and self._cannot_fail(values) else _copied(self.memory)
                 new, finite = rule(values, gradients, **memory)
             if not (small and finite):
@@ -208,11 +206,6 @@ class Optimizer(metaclass=ExplainedCalls):
 
 
 hints.point_elsewhere(Optimizer, hints.TABLES["Optimizer"], kind="Optimizer")
-
-
-def _squares(g: np.ndarray) -> float:
-    """Σ g²; from some size on by a kernel, because BLAS would wake threads of its own."""
-    return np.vdot(g, g) if g.size < FEW else kernels.sum_of_squares([g])
 
 
 def _copied(memory: Memory) -> Memory:
