@@ -71,9 +71,9 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         return _first_channels(winograd.conv2d(x, w, bias, floor, stride[0], padding), o)
     form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
-    y = empty((n, gh, gw, w.shape[3]), x.dtype)
+    y = empty((n, gh, gw, o), x.dtype)
     direct.convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
-    return _first_channels(y, o)
+    return y
 
 
 def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
@@ -90,7 +90,7 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     w, bias = _filled(w, 2), _filled(bias, 0)
     if stride[0] == 2 and winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True):
         return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
-    x, turned = empty((n, *size, w.shape[2]), g.dtype), _turned(w)
+    x, turned = empty((n, *size, c), g.dtype), _turned(w)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
             extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
@@ -101,8 +101,8 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
                 form = (len(us), len(vs)), (1, 1), (row_padding, column_padding), (row_step, column_step)
                 direct.convolve(g, turned[us][:, vs], bias, floor, x, pixels, form)
             else:
-                x[:, top :: stride[0], left :: stride[1]] = _raised(bias, floor)  # pixels that no kernel entry reaches
-    return _first_channels(x, c)
+                x[:, top :: stride[0], left :: stride[1]] = _raised(bias[:c], floor)  # that no kernel entry reaches
+    return x
 
 
 def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
@@ -119,9 +119,8 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
     outer = _outer(kernel_size, stride, padding, dilation)
     if o < min(c, LANES) and outer:  # the same sum, with x and g exchanged
         return _turned(_conv2d_weight(g, x, kernel_size, stride, outer, dilation))
-    g = _filled(g, 3)
     if winograd.fits(x, kernel_size, o, stride, dilation) and (stride[0] == 1 or 4 in kernel_size):
-        return _first_channels(winograd.conv2d_weight(x, g, kernel_size, stride[0], padding), o)
+        return _first_channels(winograd.conv2d_weight(x, _filled(g, 3), kernel_size, stride[0], padding), o)
     form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     return _first_channels(direct.weight(x, g, form), o)  # also 3x3 with stride 2: Winograd's algorithm takes as long
 

@@ -2,7 +2,8 @@
 
 A row of a window is one run of KW·C numbers, and neighbouring windows begin one stride apart, so a few images, or a few
 rows of one, copied once with zeros around them, hold every window of a block. The pixels of an output row are the rows
-of a matrix product that is never written out. The number of output channels is a multiple of LANES.
+of a matrix product that is never written out. A kernel has whole vectors of output channels, some of them padding;
+what comes out of those is left in a buffer.
 
 `form` is (kernel_size, stride, padding, dilation).
 """
@@ -13,7 +14,8 @@ from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, multiply
 from tinygen.kernels.machine.threads import share
-from tinygen.kernels.machine.window import copy, read, scratch
+from tinygen.kernels.machine.vectors import LANES
+from tinygen.kernels.machine.window import clear, copy, read, scratch
 
 BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
 SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
@@ -26,21 +28,21 @@ def convolve(x, w, bias, floor, y, pixels, form):
 
     These are `extent` = (height, width) of them, `step` apart, from the one at `corner` on.
     """
-    panels, o = empty(w.size, x.dtype), w.shape[3]
-    share(_pack, -(-o // COLUMNS), as_input(w).reshape(-1), panels, w.size // o, o)
+    panels, m = empty(w.size, x.dtype), w.shape[3]
+    share(_pack, -(-m // COLUMNS), as_input(w).reshape(-1), panels, w.size // m, m)
     cut, blocks = _cut(x, pixels[2], form, BUFFER)
     share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, pixels, form, cut)
 
 
 def weight(x, g, form):
-    """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
-    (kh, kw), c, o = form[0], x.shape[3], g.shape[3]
+    """The gradient (KH, KW, C, O) of w, for the gradient g (N, GH, GW, O) of the output, with O in whole vectors."""
+    (kh, kw), c, m = form[0], x.shape[3], -(-g.shape[3] // LANES) * LANES
     if form[:3] == ((1, 1), (1, 1), (0, 0)) and g.shape[:3] == x.shape[:3]:
         x, g = (a.reshape(len(a), 1, a.shape[1] * a.shape[2], a.shape[3]) for a in (x, g))
     cut, blocks = _cut(x, g.shape[1:3], form, SLICE)
-    sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * o), x.dtype)
+    sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * m), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
-    return sums.sum(axis=0).reshape(kh, kw, c, o)
+    return sums.sum(axis=0).reshape(kh, kw, c, m)
 
 
 def _cut(x, extent, form, most) -> tuple[tuple[int, int], int]:
@@ -94,15 +96,30 @@ def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     # Rows of the kernel at once, before the sums are stored.
     down = kh if kh * kw * c * COLUMNS <= PANEL else 1
     # The numbers of a window's row are next to each other, unless a dilation leaves out some.
-    walk, sizes = (sw * c, 0, dh * row, 1), (1, down, kw * c)
+    walk, sizes, one_row = (sw * c, 0, dh * row, 1), (1, down, kw * c), (1, 1, kw * c)
     if dw > 1:
-        walk, sizes = (sw * c, dh * row, dw * c, 1), (down, kw, c)
-    window, shift = scratch(x, images * size), scratch(x, o)
-    copy(bias, 0, shift, 0, o)
+        walk, sizes, one_row = (sw * c, dh * row, dw * c, 1), (down, kw, c), (1, kw, c)
+    window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * COLUMNS)
+    copy(bias, 0, shift, 0, len(bias))
     for block in range(start, stop):
         begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)
-        for j in range(0, o, COLUMNS):
-            m = min(COLUMNS, o - j)
+        for j in range(0, len(bias), COLUMNS):
+            m = min(COLUMNS, len(bias) - j)
+            if j + m > o:  # some are padding: a row of pixels at a time, of which the channels are copied
+                for i in range(begin, end):
+                    for r in range(first, last):
+                        for u in range(kh):
+                            at = (i - begin) * size + ((r - first) * sh + u * dh) * row
+                            panel = (j * kh + u * m) * kw * c
+                            before, before_at, before_row = (rest, 0, m) if u else (shift, j, 0)
+                            multiply(
+                                *(window, at, walk, one_row, panels, panel, m),
+                                *(before, before_at, before_row, rest, 0, m, gw, m),
+                            )
+                        to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o + j
+                        for q in range(gw):
+                            copy(rest, q * m, flat, to + q * step[1] * o, o - j)
+                continue
             for u in range(0, kh, down):
                 panel = (j * kh + u * m) * kw * c
                 for i in range(begin, end):
@@ -131,24 +148,35 @@ def _raise(a, at, pixels, count, apart):
 
 @kernel
 def _weight(x, g, sums, form, cut, blocks, start, stop):
-    """The sums of each part, (KH, KW, C, O)."""
+    """The sums of each part, (KH, KW, C, O) with O in whole vectors.
+
+    Where they are not whole in g, the last vector of a pixel ends with the first channels of the next one, which come
+    out in channels that are padding; only the last block is copied first, with zeros after it.
+    """
     ((kh, kw), (sh, sw), _, (dh, dw)), (images, rows) = form, cut
     _, gh, gw, o = g.shape
-    c, flat, parts = x.shape[3], g.reshape(-1), len(sums)
-    _, row, _, size = _windows(c, gw, rows, form)
+    c, parts, m = x.shape[3], len(sums), (o + LANES - 1) // LANES * LANES
+    whole, (_, row, _, size) = g.reshape(-1), _windows(c, gw, rows, form)
     across, run = (1, kw * c) if dw == 1 else (kw, c)
-    window, zeros = scratch(x, images * size), np.zeros(o, x.dtype)
+    window, zeros = scratch(x, images * size), np.zeros(m, x.dtype)
+    most = (images - 1) * gh * gw * o + rows * gw * o if m > o else 0  # numbers of g in the last block
+    ending = scratch(x, most + LANES)
     for part in range(start, stop):
         total, going = sums[part], False
         for block in range(blocks * part // parts, blocks * (part + 1) // parts):
             begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)
             walk, sizes = (1, size, sh * row, sw * c), (end - begin, last - first, gw)
+            flat, pixels = whole, (begin * gh + first) * gw * o
+            if block == blocks - 1 and m > o:
+                copy(whole, pixels, ending, 0, len(whole) - pixels)
+                clear(ending, len(whole) - pixels, LANES)
+                flat, pixels = ending, 0
             for u in range(kh):
                 for v in range(across):  # a run of the kernel's numbers, each a sum over pixels
                     at, to = u * dh * row + v * dw * c, (u * across + v) * run
-                    before, before_at, before_row = (total, to * o, o) if going else (zeros, 0, 0)
+                    before, before_at, before_row = (total, to * m, m) if going else (zeros, 0, 0)
                     multiply(
-                        *(window, at, walk, sizes, flat, (begin * gh + first) * gw * o, o),
-                        *(before, before_at, before_row, total, to * o, o, run, o),
+                        *(window, at, walk, sizes, flat, pixels, o),
+                        *(before, before_at, before_row, total, to * m, m, run, m),
                     )
             going = True
