@@ -6,14 +6,7 @@ and `index.html` with samples of each class and with one style in all classes. I
 estimated from the time of a step. `docs/results.md` has the figures of a shorter run.
 """
 
-from tinygen import (  # before NumPy: Ctrl-C during the imports leaves no traceback
-    Tensor,
-    grad,
-    nn,
-    no_grad,
-    optim,
-    plot,
-)
+from tinygen import grad, nn, no_grad, optim, plot  # before NumPy: Ctrl-C during the imports leaves no traceback
 
 # isort: split
 from collections.abc import Callable
@@ -165,7 +158,7 @@ def main(
     return figures
 
 
-def loss_of(model: ConditionalVAE, k: int, gradient: str) -> Callable[..., Tensor]:
+def loss_of(model: ConditionalVAE, k: int, gradient: str) -> Callable:
     """The loss of a batch and its labels: -L_k in nats per image."""
     return lambda x, labels, rng: model.given(labels, k=k, gradient=gradient).loss(x, rng)
 
