@@ -7,6 +7,7 @@ thread has to be woken, and none waits for a lock: a caller that finds the slot 
 """
 
 import os
+import platform
 from functools import cache
 
 import numpy as np
@@ -21,8 +22,8 @@ from tinygen.kernels.machine.vectors import address
 # are on three cache lines of their own.
 GATE, NEXT, BUSY, FAILED, CODE, DATA, START, STOP, PARTS, CALL = 0, 8, 16, 17, 24, 25, 26, 27, 28, 29
 OPEN = 1 << 32  # added to the gate, which counts the workers inside
-SPINS = 1 << 17  # before a worker parks: some tenths of a millisecond, as between two ops of a model
-SPINS_PER_YIELD = 1 << 9  # after which a thread offers the processor to others, which may be the ones it waits for
+SPINS = 1 << 13  # before a worker parks: some tenths of a millisecond, as between two ops of a model
+SPINS_PER_YIELD = 1 << 6  # after which a thread offers the processor to others, which may be the ones it waits for
 
 machine = compiled_with(**UNCOUNTED)
 
@@ -82,6 +83,14 @@ def call(context, builder, kinds, code_at, data_at, start, stop):
     return builder.zext(builder.call(body, [data, start, stop]), ir.IntType(64))
 
 
+@instruction(lambda: types.void)
+def pause(context, builder, kinds):
+    """Wait some tens of cycles: two threads may share a core, and one that spins would take half of it."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        wait = ir.FunctionType(ir.VoidType(), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, wait, "llvm.x86.sse2.pause"), [])
+
+
 if hasattr(os, "sched_yield"):
     yield_processor = types.ExternalFunction("sched_yield", types.int32())
 else:
@@ -120,6 +129,7 @@ def run_job(slot, code, data, start, stop, parts):
     fetch_add(slot, GATE, -OPEN)
     spins = 0
     while load_acquire(slot, GATE):
+        pause()
         spins += 1
         if spins % SPINS_PER_YIELD == 0:
             yield_processor()
@@ -138,6 +148,7 @@ def work(slot, most_spins):
             last, spins = slot[CALL], 0
             take_parts(slot)
             fetch_add(slot, GATE, -1)
+        pause()
         spins += 1
         if spins % SPINS_PER_YIELD == 0:
             yield_processor()
