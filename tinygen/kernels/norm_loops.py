@@ -94,7 +94,9 @@ def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, 
                 _measure_row(x[i, 0], moments[i, 0])
             elif measure:
                 _measure(x[i, top:bottom], moments[i, piece], mean, few, few_squares, sums, squares, cut.channels)
-            if apply:
+            if apply and is_single_row(cut, moments):
+                _apply_to_row(x[i, 0], y[i, 0], moments[i, 0], weight, bias, eps, kind, slope)
+            elif apply:
                 _coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift)
                 _apply(x[i, top:bottom], y[i, top:bottom], mean, scale, shift, kind, slope)
 
@@ -187,6 +189,16 @@ def _apply(x, y, mean, scale, shift, kind, slope):
     for r in range(rows):
         for j in range(width):
             y[r, j] = _activated((x[r, j] - mean[j]) * scale[j] + shift[j], kind, slope)
+
+
+@piece
+def _apply_to_row(x, y, moments, weight, bias, eps, kind, slope):
+    """`_coefficients` and `_apply` for one row with one group."""
+    f = x.dtype.type
+    near, r = f(moments[0, 0]), f(1 / np.sqrt(moments[1, 0] + eps))
+    off = f(moments[0, 0] - near)  # what the mean was rounded by
+    for j in range(len(x)):
+        y[j] = _activated((x[j] - near - off) * (weight[j] * r) + bias[j], kind, slope)
 
 
 @piece
