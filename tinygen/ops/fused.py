@@ -151,7 +151,7 @@ def conv_transpose2d_bias(g, w, b, *, size, stride: Pair = 1, padding: Pair = 0,
 def _before_activation(y, activation):
     """Two rules of an output y = activation(z + b): from its gradient to that of z, and to that of b."""
     if activation is None:
-        return lambda g: g, _over_pixels
+        return shared(lambda g: (kernels.in_order(g),), lambda g: g)[0], _over_pixels  # g may be a slice of an array
     return shared(
         lambda g: kernels.relu_vjp_sum(g, y),
         lambda g: relu_vjp(g, y=y),
