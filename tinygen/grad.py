@@ -55,8 +55,8 @@ def grad(
     single = isinstance(xs, Tensor)
     targets = [xs] if single or not isinstance(xs, Iterable) else list(xs)
     root, ends = _nodes(y, targets)
-    keep = create_graph if retain_graph is None else retain_graph
-    before, mode.recording = mode.recording, mode.recording and create_graph
+    keep, before = create_graph if retain_graph is None else retain_graph, mode.recording
+    mode.recording = before and create_graph
     try:
         with np.errstate(divide="ignore", invalid="ignore"):  # at a pole the gradient itself is inf or nan
             gradients = _walk(root, set(ends), _cotangent(y, gy), keep)

@@ -45,6 +45,7 @@ def test_every_public_function_of_a_compiled_file_is_in_the_table():
         "reference_cells",
         "reference_conv",
         "reference_copy",
+        "reference_elementwise",
         "reference_optim",
         "reference_sums",
         "short_rows",

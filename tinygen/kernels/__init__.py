@@ -1,7 +1,7 @@
 """Arrays in, arrays out: the arithmetic behind the ops. The rest of tinygen calls `kernels.NAME(arrays, ...)`.
 
-- `reference.py` (with `reference_cells.py`, `reference_conv.py`, `reference_copy.py`, `reference_optim.py` and
-  `reference_sums.py`): every kernel in plain NumPy. Read this one.
+- `reference.py` (with `reference_elementwise.py`, `reference_sums.py`, `reference_conv.py`, `reference_cells.py`,
+  `reference_copy.py` and `reference_optim.py`): every kernel in plain NumPy. Read this one.
 - `elementwise.py`, `reduce.py`, `rows.py` (with `short_rows.py`), `cells.py`, `linalg.py`, `conv/`, `norm.py`,
   `pool.py`, `resize.py`, `copy.py` and `optim.py`: those that are slow in NumPy once more, compiled by numba, with the
   same names and parameters.

@@ -220,9 +220,9 @@ def _pack(b, at, b_row, b_step, panel, k, columns):
 
 
 @piece
-def _sum(panel, k, few, totals, anew):
-    """Add the rows of panel (K, COLUMNS) to `totals`, `few` of them by vectors; `anew` from 0."""
-    if anew:
+def _sum(panel, k, few, totals, restart):
+    """Add the rows of panel (K, COLUMNS) to `totals`, `few` of them by vectors; `restart` from 0."""
+    if restart:
         totals[:] = 0
     for first in range(0, k, RUN):
         for q in range(0, COLUMNS, LANES):

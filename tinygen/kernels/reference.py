@@ -4,14 +4,49 @@ Images are (N, H, W, C), channels last; kernels (KH, KW, C, O); stride, padding 
 """
 
 import math
-import sys
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygen.kernels import reference_cells
+from tinygen.kernels.reference_cells import gru, gru_vjp, lstm, lstm_vjp, rnn, rnn_vjp  # noqa: F401
 from tinygen.kernels.reference_conv import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
 from tinygen.kernels.reference_copy import concat, contiguous, in_order, placed  # noqa: F401
+from tinygen.kernels.reference_elementwise import (  # noqa: F401
+    absolute_error,
+    absolute_error_vjp,
+    add,
+    elu,
+    elu_vjp,
+    erf,
+    exp,
+    exp_remainder,
+    expm1,
+    gate,
+    gelu,
+    huber,
+    huber_vjp,
+    leaky_relu,
+    lgamma,
+    log_gamma_quantile,
+    logistic_loss,
+    logistic_loss_vjp,
+    mul,
+    normal_cdf,
+    polygamma,
+    ratio,
+    relu,
+    relu_vjp,
+    sigmoid,
+    sigmoid_vjp,
+    silu,
+    silu_vjp,
+    slope_at,
+    softplus,
+    squared_error,
+    squared_error_vjp,
+    tanh,
+    tanh_vjp,
+)
 from tinygen.kernels.reference_optim import adam, mixed, moving_average, rmsprop, sgd, sum_of_squares  # noqa: F401
 from tinygen.kernels.reference_sums import (  # noqa: F401
     FEW,
@@ -29,177 +64,7 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
     variance,
 )
 
-# -- elementwise -------------------------------------------------------------------------------------------------------
-
-
-def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a + b
-
-
-def mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a * b
-
-
-def squared_error(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    error = x - t
-    return error * error
-
-
-def squared_error_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return g * (2 * (x - t))
-
-
-def absolute_error(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return np.abs(x - t)
-
-
-def absolute_error_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return g * np.sign(x - t)
-
-
-def huber(x: np.ndarray, t: np.ndarray, delta: float) -> np.ndarray:
-    error, near = x - t, np.clip(x - t, -delta, delta)
-    return near * (error - 0.5 * near)
-
-
-def huber_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray, delta: float) -> np.ndarray:
-    return g * np.clip(x - t, -delta, delta)
-
-
-def exp(x: np.ndarray) -> np.ndarray:
-    return np.exp(x)
-
-
-def expm1(x: np.ndarray) -> np.ndarray:
-    return np.expm1(x)
-
-
-def exp_remainder(x: np.ndarray) -> np.ndarray:
-    """Up to |x| = 1 the series x²/2 (1 + x/3 (1 + x/4 (1 + ...))), whose terms beyond x¹⁸ are below rounding."""
-    bounded, series = np.clip(x, -1, 1), np.ones_like(x)
-    for k in range(18, 2, -1):
-        series = 1 + bounded * series / k
-    return np.where(np.abs(x) <= 1, bounded * bounded / 2 * series, np.expm1(x) - np.minimum(x, 1000))  # e¹⁰⁰⁰ is ∞
-
-
-def erf(x: np.ndarray) -> np.ndarray:
-    from scipy import special  # here, because it takes longer to import than most scripts need it
-
-    return special.erf(x)
-
-
-def lgamma(x: np.ndarray) -> np.ndarray:
-    from scipy import special
-
-    return special.gammaln(x)
-
-
-def polygamma(x: np.ndarray, order: int) -> np.ndarray:
-    from scipy import special
-
-    return (special.psi(x) if order == 0 else special.polygamma(order, x)).astype(x.dtype)
-
-
-def log_gamma_quantile(a: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """From the nearer end of the distribution, in float64."""
-    from scipy import special
-
-    wide, u = a.astype(np.float64), u.astype(np.float64)
-    x = np.where(u < 0.5, special.gammaincinv(wide, u), special.gammainccinv(wide, 1 - u))
-    return np.log(x).astype(a.dtype)
-
-
-def normal_cdf(x: np.ndarray) -> np.ndarray:
-    """½ erfc(-x/√2): the complement keeps its digits where 1 + erf would lose them."""
-    from scipy import special
-
-    return (0.5 * special.erfc(x * -np.sqrt(0.5))).astype(x.dtype)
-
-
-def gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x Φ(x), and its slope Φ(x) + x φ(x); beyond ±40 the second term is 0, and must not become ∞ · 0."""
-    cdf, bounded = normal_cdf(x), np.clip(x, -40, 40)
-    return x * cdf, cdf + bounded * np.exp(bounded * bounded * -0.5) * (1 / math.sqrt(2 * math.pi))
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1/(1 + e⁻ˣ) for x >= 0 and eˣ/(1 + eˣ) below: the exponential never overflows."""
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
-
-
-def sigmoid_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """g σ(x) σ(-x), where one is 1/(1 + e) and the other e/(1 + e)."""
-    e = np.exp(-np.abs(x))
-    return g * (e / ((1 + e) * (1 + e)))
-
-
-def tanh(x: np.ndarray) -> np.ndarray:
-    return np.tanh(x)
-
-
-def tanh_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return g * (1 - y * y)
-
-
-def softplus(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def logistic_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """-t log σ(x) - (1 - t) log σ(-x), in nats: the loss of each logit x for its target t in [0, 1]."""
-    a = np.abs(x)  # -log σ(-x) = log(1 + eˣ) = max(x, 0) + log1p(exp(-|x|)), where no exponential overflows
-    return gate(np.where(x < 0, t, 1 - t), a) + np.log1p(np.exp(-a))
-
-
-def logistic_loss_vjp(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return g * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
-
-
-def silu(x: np.ndarray) -> np.ndarray:
-    return x * sigmoid(x)
-
-
-def silu_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return g * (sigmoid(x) * (1 + x * sigmoid(-x)))
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
-
-
-def leaky_relu(x: np.ndarray, negative_slope: float) -> np.ndarray:
-    return np.where(x > 0, x, x * negative_slope)
-
-
-def elu(x: np.ndarray, alpha: float) -> np.ndarray:
-    """x where it is positive, else α (eˣ - 1)."""
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
-
-
-def elu_vjp(g: np.ndarray, x: np.ndarray, alpha: float) -> np.ndarray:
-    return np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0))))
-
-
-def relu_vjp(g: np.ndarray, y: np.ndarray, negative_slope: float) -> np.ndarray:
-    return gate(g, _slope(y, negative_slope))
-
-
-def _slope(z: np.ndarray, negative_slope: float) -> np.ndarray:
-    """1 where z is positive, else `negative_slope`; NaN where z is NaN."""
-    return np.where(z <= 0, z.dtype.type(negative_slope), np.heaviside(z, 0))
-
-
-def gate(g: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """g · d, but 0 where either is 0, even if the other is infinite or NaN."""
-    value = np.zeros(np.broadcast(g, d).shape, g.dtype)
-    return np.multiply(g, d, out=value, where=(g != 0) & (d != 0))
-
-
-def ratio(g: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """g / d, but 0 where g is 0, even if d is 0 or NaN."""
-    value = np.zeros(np.broadcast(g, d).shape, g.dtype)
-    return np.divide(g, d, out=value, where=g != 0)
+# -- whether numbers are finite ---------------------------------------------------------------------------------------
 
 
 def squares_fit(x: np.ndarray) -> bool:
@@ -336,37 +201,7 @@ def _activated(z: np.ndarray, activation: str | None, slope: float) -> tuple[np.
     if activation is None:
         return z, np.ones_like(z)
     if activation == "leaky_relu":
-        factor = _slope(z, slope)
+        factor = slope_at(z, slope)
         return gate(z, factor), factor
     s = sigmoid(z)
     return z * s, s + z * s * sigmoid(-z)
-
-
-# -- recurrent cells: a step from x and s (N, gates · H) and the state, and the gradients of x, s and the state --------
-
-_OF_ARRAYS = sys.modules[__name__]  # the arithmetic of reference_cells.py
-Arrays = tuple[np.ndarray, ...]
-
-
-def rnn(x: np.ndarray, s: np.ndarray, state: Arrays) -> Arrays:
-    return reference_cells.rnn(_OF_ARRAYS, x, s, state)
-
-
-def rnn_vjp(x: np.ndarray, s: np.ndarray, g: Arrays, state: Arrays, new: Arrays) -> tuple:
-    return reference_cells.rnn_vjp(_OF_ARRAYS, x, s, g, state, new)
-
-
-def gru(x: np.ndarray, s: np.ndarray, state: Arrays) -> Arrays:
-    return reference_cells.gru(_OF_ARRAYS, x, s, state)
-
-
-def gru_vjp(x: np.ndarray, s: np.ndarray, g: Arrays, state: Arrays, new: Arrays) -> tuple:
-    return reference_cells.gru_vjp(_OF_ARRAYS, x, s, g, state, new)
-
-
-def lstm(x: np.ndarray, s: np.ndarray, state: Arrays) -> Arrays:
-    return reference_cells.lstm(_OF_ARRAYS, x, s, state)
-
-
-def lstm_vjp(x: np.ndarray, s: np.ndarray, g: Arrays, state: Arrays, new: Arrays) -> tuple:
-    return reference_cells.lstm_vjp(_OF_ARRAYS, x, s, g, state, new)

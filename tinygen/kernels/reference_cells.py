@@ -5,6 +5,13 @@ gates, (N, gates · H), with the gates side by side. A backward pass takes the g
 returns those of x, of s, and of the state itself: None where all of it goes through s.
 """
 
+from types import SimpleNamespace
+
+from tinygen.kernels.reference_copy import concat
+from tinygen.kernels.reference_elementwise import sigmoid, sigmoid_vjp, tanh, tanh_vjp
+
+ARRAYS = SimpleNamespace(concat=concat, sigmoid=sigmoid, sigmoid_vjp=sigmoid_vjp, tanh=tanh, tanh_vjp=tanh_vjp)
+
 
 def part(x, size, first, last):
     """The columns from first · size to last · size."""
@@ -14,11 +21,11 @@ def part(x, size, first, last):
 # -- RNN: h' = tanh(x + s) ---------------------------------------------------------------------------------------------
 
 
-def rnn(of, x, s, state):
+def rnn_of(of, x, s, state):
     return (of.tanh(x + s),)
 
 
-def rnn_vjp(of, x, s, g, state, new):
+def rnn_vjp_of(of, x, s, g, state, new):
     gate = of.tanh_vjp(g[0], new[0])
     return gate, gate, (None,)
 
@@ -33,13 +40,13 @@ def _gru_gates(of, x, s, size):
     return both, s_n, r, z, of.tanh(part(x, size, 2, 3) + r * s_n)
 
 
-def gru(of, x, s, state):
+def gru_of(of, x, s, state):
     (h,) = state
     _, _, _, z, n = _gru_gates(of, x, s, h.shape[1])
     return (n + z * (h - n),)
 
 
-def gru_vjp(of, x, s, g, state, new):
+def gru_vjp_of(of, x, s, g, state, new):
     both, s_n, r, z, n = _gru_gates(of, x, s, state[0].shape[1])
     of_h = g[0] * z
     of_n = of.tanh_vjp(g[0] - of_h, n)
@@ -56,13 +63,13 @@ def _lstm_gates(of, x, s, size):
     return gates, part(i_f, size, 0, 1), part(i_f, size, 1, 2), n, of.sigmoid(o)
 
 
-def lstm(of, x, s, state):
+def lstm_of(of, x, s, state):
     _, i, f, n, o = _lstm_gates(of, x, s, state[1].shape[1])
     c = f * state[1] + i * n
     return o * of.tanh(c), c
 
 
-def lstm_vjp(of, x, s, g, state, new):
+def lstm_vjp_of(of, x, s, g, state, new):
     size, top = state[1].shape[1], of.tanh(new[1])
     gates, i, f, n, o = _lstm_gates(of, x, s, size)
     of_c = g[1] + of.tanh_vjp(g[0] * o, top)
@@ -70,3 +77,30 @@ def lstm_vjp(of, x, s, g, state, new):
     of_o = of.sigmoid_vjp(g[0] * top, part(gates, size, 3, 4))
     of_gates = of.concat([of_i_f, of.tanh_vjp(of_c * i, n), of_o], 1)
     return of_gates, of_gates, (None, of_c * f)
+
+
+# -- of arrays; `reference.py` has these functions too -----------------------------------------------------------------
+
+
+def rnn(x, s, state):
+    return rnn_of(ARRAYS, x, s, state)
+
+
+def rnn_vjp(x, s, g, state, new):
+    return rnn_vjp_of(ARRAYS, x, s, g, state, new)
+
+
+def gru(x, s, state):
+    return gru_of(ARRAYS, x, s, state)
+
+
+def gru_vjp(x, s, g, state, new):
+    return gru_vjp_of(ARRAYS, x, s, g, state, new)
+
+
+def lstm(x, s, state):
+    return lstm_of(ARRAYS, x, s, state)
+
+
+def lstm_vjp(x, s, g, state, new):
+    return lstm_vjp_of(ARRAYS, x, s, g, state, new)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors.arrays import private
-from tinygen.op import DEFINITIONS, op
+from tinygen.op import DEFINITIONS, mode, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, mul, sqrt, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
@@ -217,6 +217,11 @@ def _max(x, *, axis=None, keepdims=False):
     )
 
 
+def _getitem(x, *, index):
+    """A view while nothing is recorded, as in the gradients of `concat`: kernels copy what has to be in order."""
+    return inspect.unwrap(getitem)(x, index=index) if mode.recording else (x.data[private_index(index)],)
+
+
 def _scatter(x, *, index, shape):
     index = private_index(index)
     rows, k = rows_of(index, shape), len(index) if isinstance(index, tuple) else 1
@@ -241,6 +246,7 @@ DEFINITIONS.update(
         gelu: _gelu,
         logsumexp: _logsumexp,
         max: _max,
+        getitem: _getitem,
         scatter: _scatter,
         tanh: lambda x: (kernels.tanh(x.data), lambda g, y: tanh_vjp(g, y)),
         sigmoid: lambda x: (kernels.sigmoid(x.data), lambda g: sigmoid_vjp(g, x)),

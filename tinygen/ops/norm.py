@@ -17,8 +17,8 @@ from tinygen.errors.calls import explained
 from tinygen.op import op
 from tinygen.ops.backward import group_norm_vjp, parts
 from tinygen.ops.shape import reshape
-from tinygen.ops.support.normalisation import norm_settings
-from tinygen.ops.support.sharing import shared
+from tinygen.ops.support.normalisation import SETTINGS, norm_settings
+from tinygen.ops.support.sharing import jointly, shared
 from tinygen.tensor import Operand, Tensor
 
 
@@ -31,17 +31,11 @@ def group_norm(x, weight, bias, *, num_groups, eps=1e-5, activation=None, negati
     """
     form = norm_settings("group_norm", x, weight, bias, num_groups, eps, activation, negative_slope, moments)
     value, known = kernels.group_norm(x.data, weight.data, bias.data, *form)
-    settings: dict[str, Any] = dict(
-        num_groups=num_groups, eps=eps, activation=activation, negative_slope=negative_slope, moments=known
+    settings: dict[str, Any] = dict(zip(SETTINGS, form[1:]), moments=known)
+    return value, *shared(
+        lambda g: parts(kernels.group_norm_vjp(g, x.data, weight.data, bias.data, known, *form[1:]), x.shape),
+        *jointly(lambda g: parts(group_norm_vjp(g, x, weight, bias, **settings), x.shape), 3),
     )
-
-    def kernel(g):
-        return parts(kernels.group_norm_vjp(g, x.data, weight.data, bias.data, known, *form[1:]), x.shape)
-
-    def plain(g):
-        return parts(group_norm_vjp(g, x, weight, bias, **settings), x.shape)
-
-    return value, *shared(kernel, *[lambda g, i=i: plain(g)[i] for i in range(3)])
 
 
 @explained

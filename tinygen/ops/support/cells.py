@@ -30,7 +30,7 @@ TENSORS = SimpleNamespace(
     linear_weight=lambda h, g: (swapped(h) @ g, sum(g, axis=0)),
 )
 for _name in ("rnn", "rnn_vjp", "gru", "gru_vjp", "lstm", "lstm_vjp"):
-    setattr(TENSORS, _name, partial(getattr(reference_cells, _name), TENSORS))
+    setattr(TENSORS, _name, partial(getattr(reference_cells, f"{_name}_of"), TENSORS))
 
 
 class Cell(NamedTuple):

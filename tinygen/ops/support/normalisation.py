@@ -2,6 +2,8 @@
 
 from tinygen.errors.arrays import private
 
+SETTINGS = "num_groups", "eps", "activation", "negative_slope"
+
 
 def norm_settings(name, x, weight, bias, num_groups, eps, activation, negative_slope, moments) -> tuple:
     """The settings of `group_norm` as its kernels take them, where "relu" is "leaky_relu" with slope 0.

@@ -36,7 +36,7 @@ BCE = Exercise(
     name="bce_with_logits",
     track="training",
     title="binary cross-entropy of logits, exact for every finite logit",
-    source="tinygen.kernels.reference:logistic_loss",
+    source="tinygen.kernels.reference_elementwise:logistic_loss",
     question="Return -t log σ(x) - (1 - t) log σ(-x) for each entry, with σ(x) = 1 / (1 + e⁻ˣ). The arrays x and t\n"
     "broadcast to each other. It must be finite for x = ±1000, and exact where the loss is tiny: for x = 40 and\n"
     "t = 1 it is e⁻⁴⁰ = 4.2e-18, not 0.",

@@ -232,7 +232,7 @@ GAUSSIAN_KL = Exercise(
         "log_var is log σ². What is σ²?",
         "σ² = exp(log_var), so each entry contributes ½ (mu² + exp(log_var) - 1 - log_var). The op exp_remainder(x) "
         "is eˣ - 1 - x, accurate near 0 too.",
-        "return _REDUCTIONS[reduction](0.5 * (mu * mu + ...))",
+        "return 0.5 * _REDUCTIONS[reduction](mu * mu + ...)",
     ),
     stages=(
         Example(
@@ -259,8 +259,8 @@ GAUSSIAN_KL = Exercise(
         REFUSES,
     ),
     wrong=(
-        Wrong((("0.5 * (mu * mu", "1.0 * (mu * mu"),), "The factor ½ is missing."),
-        Wrong((("0.5 * (mu * mu", "-0.5 * (mu * mu"),), "The sign is wrong: a KL divergence is never negative."),
+        Wrong((("return 0.5 * ", "return 1.0 * "),), "The factor ½ is missing."),
+        Wrong((("return 0.5 * ", "return -0.5 * "),), "The sign is wrong: a KL divergence is never negative."),
         Wrong(
             (("exp_remainder(log_var)", "exp_remainder(2 * log_var)"),),
             "It takes log_var for log σ. It is log σ², so exp(log_var) is the variance already.",
