@@ -71,7 +71,7 @@ class _Recurrent(Module):
                 setattr(self, f"bias_{kind}{name}", Parameter(first_values(who, init, rng, (width,), fans, dtype)))
             inputs = hidden
 
-    def _states(self, rows: Tensor, steps: tuple[int, int], state: State, name: str) -> Tensor:
+    def _states(self, rows: Tensor | np.ndarray, steps: tuple[int, int], state: State, name: str) -> Tensor:
         """The states (T, N, parts · H) after each step, for rows (T · N, inputs) and steps (T, N)."""
         weights = [getattr(self, f"weight_{kind}{name}") for kind in ("ih", "hh")]
         zeros = np.zeros(weights[0].shape[1], weights[0].dtype)

@@ -1,6 +1,6 @@
 """Derivative rules by a kernel while nothing is recorded; work that several rules of one op share is done once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from numpy import ndarray
@@ -40,7 +40,7 @@ def jointly(compute: Callable[[Tensor], list[Tensor]], n: int) -> list[Rule]:
     return [lambda g, i=i: gradients(g)[i] for i in range(n)]
 
 
-def shared(kernel: Callable[[ndarray], tuple[ndarray, ...]], *rules: Rule) -> list[Rule]:
+def shared(kernel: Callable[[ndarray], Iterable[ndarray]], *rules: Rule) -> list[Rule]:
     """`rules` whose results one call of `kernel` makes; while gradients are recorded, each rule makes its own."""
     results = once(lambda g: [constant(array) for array in kernel(g.data)])
     return [lambda g, i=i, rule=rule: rule(g) if mode.recording else results(g)[i] for i, rule in enumerate(rules)]
