@@ -29,9 +29,9 @@ OTHERS = "82.32 with the same network and k = 1 (3280 epochs)"
 def main(
     *,
     data: str = "mnist",
-    epochs: cli.Count = 1200,
-    batch_size: cli.Batch = 100,
-    lr: cli.Rate = 3e-3,
+    epochs: cli.Count = 550,
+    batch_size: cli.Batch = 200,
+    lr: cli.Rate = 4e-3,
     latent: cli.Size = 50,
     prior: Literal["standard", "learned"] = "learned",
     k: cli.Count = 5,

@@ -10,14 +10,17 @@ from inspect import signature
 import numpy as np
 from numba import njit
 
+from tinygen.kernels.copy import in_order
 from tinygen.kernels.machine import vector_math
-from tinygen.kernels.machine.jit import as_input
+from tinygen.kernels.machine.jit import as_input, piece
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.threads import rows_joined, share
+from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32, log1p, sigmoids
 from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
+BUFFER = 1 << 12  # numbers of a small view that are repeated side by side, at most
+LONG_ROW = 1 << 8  # numbers, a loop along which is long enough
 CONSTANTS = {"negative_slope", "alpha", "delta"}
 
 # -- a kernel from a formula -------------------------------------------------------------------------------------------
@@ -61,7 +64,10 @@ def entrywise(name: str, formula: Callable) -> Callable:
                 return NotImplemented
             alike = alike and a.shape == shape
         if count == 2 and not (alike and _is_flat(arrays[0]) and _is_flat(arrays[1])):
-            return _broadcast(pair_loop, arrays[0], arrays[1], constants)
+            a, b = arrays
+            if not alike or a.shape[-1:] >= (LONG_ROW,) or 0 in a.strides + b.strides:
+                return _broadcast(pair_loop, a, b, constants)
+            arrays = [in_order(a), in_order(b)]  # slices with short rows
         if not alike:
             return NotImplemented
         y = empty(shape, f32)
@@ -81,11 +87,30 @@ def _named(name, loop):
 def _of_pairs(formula):
     """The loop over pairs of entries of two views, row by row of the result."""
 
-    def pairs(a, b, out, a_first, b_first, sizes, a_steps, b_steps, each, constants, start, stop):
+    def pairs(a, b, out, a_first, b_first, sizes, a_steps, b_steps, each, repeated, constants, start, stop):
         place, last = np.empty(AXES - 1, np.int64), min(stop * each, len(out))
-        place_of(start * each, place, sizes)
-        for row in range(start * each, last):
-            at, bt, y = a_first + offset(place, a_steps), b_first + offset(place, b_steps), out[row]
+        row, (side, k), n1, n2, flat = start * each, repeated, sizes[-2], sizes[-1], out.reshape(-1)
+        buffer, known = np.empty(k * n2, out.dtype), np.int64(-1)
+        while side and row < last:
+            r = row % n1
+            rows = min(k - r % k, n1 - r, last - row)
+            place_of(row - r, place, sizes)
+            at, bt = a_first + offset(place, a_steps), b_first + offset(place, b_steps)
+            y, here = flat[row * n2 : (row + rows) * n2], buffer[r % k * n2 : (r % k + rows) * n2]
+            if side == 1:
+                known = _repeat(a, at, known, buffer, k, n2, a_steps)
+                b_ = b[bt + r * n2 : bt + (r + rows) * n2]
+                for i in range(len(y)):
+                    y[i] = formula(here[i], b_[i], *constants)
+            else:
+                known = _repeat(b, bt, known, buffer, k, n2, b_steps)
+                a_ = a[at + r * n2 : at + (r + rows) * n2]
+                for i in range(len(y)):
+                    y[i] = formula(a_[i], here[i], *constants)
+            row += rows
+        place_of(row, place, sizes)
+        for r in range(row, last):
+            at, bt, y = a_first + offset(place, a_steps), b_first + offset(place, b_steps), out[r]
             if a_steps[-1] == 1 and b_steps[-1] == 1:
                 a_, b_ = a[at : at + len(y)], b[bt : bt + len(y)]
                 for i in range(len(y)):
@@ -103,21 +128,43 @@ def _of_pairs(formula):
     return pairs
 
 
+@piece
+def _repeat(view, at, known, buffer, k, n2, steps):
+    """Fill `buffer` with k rows of a view from entry `at` on, unless they are `known`; returns where they begin."""
+    if at != known:
+        for r in range(k):
+            for i in range(n2):
+                buffer[r * n2 + i] = view[np.uintp(at + r * steps[-2] + i * steps[-1])]
+    return at
+
+
 def _broadcast(loop, a, b, constants):
     """The rows of the result are its last axis, joined with those before it where both arrays allow it."""
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b, y = np.broadcast_to(a, shape), np.broadcast_to(b, shape), empty(shape, f32)
-    if a.flags.c_contiguous and a.ndim > 1 and b.strides[-1] and not any(b.strides[:-1]) and a.size:
-        c = shape[-1]  # one row for all, as a bias: several of them side by side make a longer loop
-        a = a.reshape(-1, rows_joined(a.size // c, c) * c)
-        b = np.broadcast_to(np.tile(b[(0,) * (b.ndim - 1)], a.shape[1] // c), a.shape)
     axes = joined(a.shape, steps(a), steps(b))
     if len(axes) > AXES or not a.size or any(step % a.itemsize for step in (*a.strides, *b.strides)):
         return NotImplemented
     (a_memory, a_first), (b_memory, b_first), out = memory(a), memory(b), y.reshape(-1, axes[-1][0])
     each, walk = max(1, BLOCK // out.shape[1]), as_walk(axes)
-    share(loop, -(-len(out) // each), a_memory, b_memory, out, a_first, b_first, *walk, each, constants)
+    repeated = _repeated(axes)
+    share(loop, -(-len(out) // each), a_memory, b_memory, out, a_first, b_first, *walk, each, repeated, constants)
     return y
+
+
+def _repeated(axes) -> tuple[int, int]:
+    """(1, k) or (2, k) if rows are short, and k of them of the first or second view serve again and again; or (0, 0).
+
+    Side by side in a buffer they make a longer loop, along which the other view is in one piece.
+    """
+    if len(axes) < 2 or axes[-1][0] >= LONG_ROW:
+        return 0, 0
+    (n1, *outer), (n2, *inner) = axes[-2:]
+    for side in (2, 1):
+        if inner[2 - side] == 1 and outer[2 - side] == n2:  # of the other view
+            k = n1 if outer[side - 1] else min(n1, max(1, BUFFER // 4 // n2))
+            return (side, k) if k * n2 <= BUFFER else (0, 0)
+    return 0, 0
 
 
 @njit(inline="always")
