@@ -21,6 +21,7 @@ from tinygen.tensor import Parameter, Tensor
 
 Arrays = list[np.ndarray]  # one for each parameter
 Memory = dict[str, Arrays]
+FEW = 1 << 13  # numbers
 
 
 _set_data = cast(Any, Tensor.data).__set__
@@ -69,7 +70,7 @@ class Optimizer(metaclass=ExplainedCalls):
         self.steps += 1
         try:
             with np.errstate(all="ignore"):  # a non-finite result is refused below
-                small = all(map(kernels.squares_fit, gradients))
+                small = all(map(_squares_fit, gradients))
                 memory = self.memory if small and self._cannot_fail(values) else _copied(self.memory)
                 new, finite = rule(values, gradients, **memory)
             if not (small and finite):
@@ -206,6 +207,11 @@ class Optimizer(metaclass=ExplainedCalls):
 
 
 hints.point_elsewhere(Optimizer, hints.TABLES["Optimizer"], kind="Optimizer")
+
+
+def _squares_fit(g: np.ndarray) -> bool:
+    """`kernels.squares_fit`, without its price for a small array."""
+    return bool(np.vdot(g, g) < np.inf) if g.size < FEW else kernels.squares_fit(g)
 
 
 def _copied(memory: Memory) -> Memory:
