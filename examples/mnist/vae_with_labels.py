@@ -3,7 +3,7 @@
 You will see the negative bound of log p(x|y) fall on training and test images. Then the negative log-likelihood of the
 test images given their labels, the share of samples that a classifier (trained once and kept) calls what was asked for,
 and `index.html` with samples of each class and with one style in all classes. It takes about an hour on two cores, as
-estimated from the time of a step. `docs/results.md` has the figures of a shorter run.
+estimated from the time of a step. `docs/results.md` has the figures of this run.
 """
 
 from tinygen import grad, nn, no_grad, optim, plot  # before NumPy: Ctrl-C during the imports leaves no traceback
