@@ -151,7 +151,7 @@ def _weight(x, g, sums, form, cut, blocks, start, stop):
     """The sums of each part, (KH, KW, C, O) with O in whole vectors.
 
     Where they are not whole in g, the last vector of a pixel ends with the first channels of the next one, which come
-    out in channels that are padding; only the last block is copied first, with zeros after it.
+    out in channels that are padding; only blocks near the end of g are copied first, with zeros after them.
     """
     ((kh, kw), (sh, sw), _, (dh, dw)), (images, rows) = form, cut
     _, gh, gw, o = g.shape
@@ -159,7 +159,7 @@ def _weight(x, g, sums, form, cut, blocks, start, stop):
     whole, (_, row, _, size) = g.reshape(-1), _windows(c, gw, rows, form)
     across, run = (1, kw * c) if dw == 1 else (kw, c)
     window, zeros = scratch(x, images * size), np.zeros(m, x.dtype)
-    most = (images - 1) * gh * gw * o + rows * gw * o if m > o else 0  # numbers of g in the last block
+    most = (images - 1) * gh * gw * o + rows * gw * o if m > o else 0  # numbers of g in a block
     ending = scratch(x, most + LANES)
     for part in range(start, stop):
         total, going = sums[part], False
@@ -167,9 +167,10 @@ def _weight(x, g, sums, form, cut, blocks, start, stop):
             begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)
             walk, sizes = (1, size, sh * row, sw * c), (end - begin, last - first, gw)
             flat, pixels = whole, (begin * gh + first) * gw * o
-            if block == blocks - 1 and m > o:
-                copy(whole, pixels, ending, 0, len(whole) - pixels)
-                clear(ending, len(whole) - pixels, LANES)
+            count = ((end - begin - 1) * gh + last - first) * gw * o
+            if m > o and pixels + count + LANES > len(whole):
+                copy(whole, pixels, ending, 0, count)
+                clear(ending, count, LANES)
                 flat, pixels = ending, 0
             for u in range(kh):
                 for v in range(across):  # a run of the kernel's numbers, each a sum over pixels
