@@ -59,9 +59,7 @@ def log_softmax_vjp(g, y, gx, each, start, stop):
     top, place, others, own = np.zeros((4, TOGETHER), f32)
     for first in range(start * each, min(stop * each, len(g)), TOGETHER):
         n = min(TOGETHER, len(g) - first, stop * each - first)
-        _turn(g, first, n, gs)
-        _turn(y, first, n, ys)
-        _first_largest(ys, top, place)
+        _turn_pair(g, y, first, n, gs, ys, top, place)
         for q in range(TOGETHER):
             others[q] = f32(0)
         for j in range(k):
@@ -87,9 +85,7 @@ def softmax_vjp(g, y, gx, each, start, stop):
     top, place, others, rest, own = np.zeros((5, TOGETHER), f32)
     for first in range(start * each, min(stop * each, len(g)), TOGETHER):
         n = min(TOGETHER, len(g) - first, stop * each - first)
-        _turn(g, first, n, gs)
-        _turn(y, first, n, ys)
-        _first_largest(ys, top, place)
+        _turn_pair(g, y, first, n, gs, ys, top, place)
         for q in range(TOGETHER):
             others[q], rest[q] = f32(0), f32(0)
         for j in range(k):
@@ -118,6 +114,14 @@ def _turn(x, first, n, columns):
     for q in range(n):
         for j in range(len(columns)):
             columns[j, q] = x[first + q, j]
+
+
+@exact
+def _turn_pair(g, y, first, n, gs, ys, top, place):
+    """The rows of g and of y as columns, and the first of the largest entries of each in y."""
+    _turn(g, first, n, gs)
+    _turn(y, first, n, ys)
+    _first_largest(ys, top, place)
 
 
 @exact

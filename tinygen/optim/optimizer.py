@@ -21,7 +21,7 @@ from tinygen.tensor import Parameter, Tensor
 
 Arrays = list[np.ndarray]  # one for each parameter
 Memory = dict[str, Arrays]
-FEW = 1 << 13  # numbers
+FEW = kernels.COMPILED["squares_fit"].least  # numbers
 
 
 _set_data = cast(Any, Tensor.data).__set__
