@@ -5,21 +5,21 @@ Whatever a kernel hands to threads.share is run here block by block, each from t
 
 from importlib import import_module
 from inspect import signature
-from itertools import pairwise
+from itertools import chain, pairwise, product
 
 import numpy as np
 import pytest
 
 from tinygen import kernels
 from tinygen.kernels import reference
-from tinygen.kernels.machine import team, threads
+from tinygen.kernels.machine import lists, team, threads
 from tinygen.ops.support.taps import interpolation
 
 DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
 HOMES = {row.home for row in kernels.COMPILED.values() if row.home != "conv"}
 HOMES |= {f"conv.{file}" for file in ("choice", "direct", "scatter", "winograd")}
-MODULES = [import_module(f"tinygen.kernels.{home}") for home in HOMES]
+MODULES = [lists, *(import_module(f"tinygen.kernels.{home}") for home in HOMES)]
 
 
 # -- what is called ----------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def arguments(name, rng):
         b, n, k, m = (int(rng.integers(*ends)) for ends in ((5, 8), (400, 600), (60, 90), (40, 120)))
         of_layer = normal(rng, (n, k)), normal(rng, (n, m))
         return of_layer if name == "linear_weight" else (normal(rng, (b, n, k)), normal(rng, (b, k, m)))
-    if name in ("squares_fit", "is_finite"):
+    if name == "is_finite":
         return (normal(rng, int(rng.integers(20_000, 70_000))),)
     if home == "optim":
         return optimizer_step(name, rng)
@@ -128,6 +128,7 @@ def optimizer_step(name, rng):
         "rmsprop": (*lists[:3], 0.1, 0.9, 1e-8, 0.1),
         "moving_average": (*lists[:2], 0.9),
         "sum_of_squares": (lists[0],),
+        "squares_fit": (lists[0],),
     }[name]
 
 
@@ -145,13 +146,23 @@ class Alone:
     """Instead of threads.share: each block by itself, or a few neighbours where there are many; then in any order."""
 
     def __init__(self, rng):
-        self.rng, self.most_blocks = rng, 0
+        self.rng, self.most_blocks, self.listed = rng, 0, []
+
+    def table(self, of):
+        """`lists.table`, which gives a kernel addresses, and the arrays that these belong to."""
+
+        def table(lists):
+            self.listed = [array for array in chain.from_iterable(lists) if array.flags.writeable]
+            return of(lists)
+
+        return table
 
     def share(self, kernel, blocks, *args):
         self.most_blocks = max(self.most_blocks, blocks)
         cuts = range(1, blocks) if blocks <= PARTS else self.rng.choice(np.arange(1, blocks), PARTS - 1, replace=False)
         parts = self.rng.permutation(list(pairwise([0, *sorted(map(int, cuts)), blocks]))).tolist()
-        results = list(written(args))
+        results = [*written(args), *self.listed]
+        self.listed = []
         before, merged = [[a.copy() for a in results] for _ in range(2)]
         touched = [np.zeros(a.shape, bool) for a in results]
         for part in parts:
@@ -207,12 +218,13 @@ def test_each_entry_is_the_work_of_one_block(name, profile, monkeypatch):
     fast = kernels.compiled(name)
     most_blocks = 0
     for seed in range(DRAWS[profile] * (4 if kernels.COMPILED[name].home == "conv" else 1)):
-        results = []
-        for alone in (None, Alone(np.random.default_rng(seed))):
+        results, alone = [], Alone(np.random.default_rng(seed))
+        for blocks_alone in (False, True):
             args = arguments(name, np.random.default_rng(seed))
             with monkeypatch.context() as patch:
-                for module in MODULES if alone else ():
-                    for attribute, other in (("share", alone.share), ("empty", unknown)):
+                if blocks_alone:
+                    patch.setattr(lists, "table", alone.table(lists.table))
+                    for module, (attribute, other) in product(MODULES, (("share", alone.share), ("empty", unknown))):
                         if hasattr(module, attribute):
                             patch.setattr(module, attribute, other)
                 results.append([fast(*args), list(written(args))])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygen import kernels
-from tinygen.kernels import COMPILED, compiled, reference
+from tinygen.kernels import COMPILED, compiled, copy, reference
 from tinygen.ops.support.taps import window_sums
 from tinygen.testing.layouts import LAYOUTS
 
@@ -100,6 +100,31 @@ def test_every_view_is_moved(profile):
             np.testing.assert_array_equal(compiled("concat")(parts, axis), np.concatenate(parts, axis), strict=True)
 
     is_moved()
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 0, 1), (1, 2, 0), (2, 1, 0)])
+@pytest.mark.parametrize("shape", [(3, 40, 50), (5, 8, 37), (70, 16, 9), (2, 100, 7)])
+def test_rows_become_columns(shape, order):
+    """Strips of many and of few rows, and what is left of them."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for view in (x, x[:, ::-1], x[..., 1:], np.broadcast_to(x[:, :1], shape)):
+        turned = view.transpose(order)
+        np.testing.assert_array_equal(compiled("in_order")(turned), turned, strict=True)
+        index = (slice(1, None), slice(None, None, 2), slice(2, -1))
+        part_of = tuple((turned.shape[0] + 1, 2 * turned.shape[1] - 1, turned.shape[2] + 3))
+        y = np.zeros(part_of, x.dtype)
+        y[index] = turned
+        np.testing.assert_array_equal(compiled("placed")(turned, index, part_of), y, strict=True)
+
+
+def test_past_the_caches_a_copy_is_the_same(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(80, 60, 160)).astype(np.float32)
+    monkeypatch.setattr(copy, "past_caches", lambda *arrays: True)
+    for view in (x[:, ::2], x[..., 16:], x[..., 3:], x.transpose(1, 0, 2)):
+        parts = [view, -view, view]
+        np.testing.assert_array_equal(compiled("in_order")(view), view, strict=True)
+        for axis in range(3):
+            np.testing.assert_array_equal(compiled("concat")(parts, axis), np.concatenate(parts, axis), strict=True)
 
 
 def test_an_index_that_makes_a_copy_places_too():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygen.kernels import COMPILED, compiled, elementwise, reference
+from tinygen.kernels.machine import memory
 from tinygen.testing.layouts import LAYOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the NumPy reference warns of overflow
@@ -82,6 +83,18 @@ def test_a_number_repeated_to_the_shape_counts_as_an_array_of_it(name):
     number = np.broadcast_to(F32(0.7), x.shape)
     found, expected = (call(compiled, name, x, g) for g in (number, np.ascontiguousarray(number)))
     assert found.shape == x.shape and found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.skipif(not JIT, reason="numba is switched off")
+@pytest.mark.parametrize("name", NAMES)
+def test_past_the_caches_a_result_has_the_same_bits(name, monkeypatch):
+    """Also for an array whose last numbers fill no vector, and a cotangent that is one number, again and again."""
+    x = np.random.default_rng(0).normal(size=memory.LARGE // 4 + 5).astype(F32)
+    for g in (x[::-1].copy(), np.broadcast_to(F32(0.3), x.shape)):
+        usual = call(compiled, name, x, g)
+        with monkeypatch.context() as patch:
+            patch.setattr(elementwise, "past_caches", lambda *arrays: True)
+            assert call(compiled, name, x, g).tobytes() == usual.tobytes()
 
 
 @pytest.mark.parametrize("name", ["normal_cdf", "softplus", "sigmoid", "exp"])

@@ -23,4 +23,4 @@ def test_both_kernels_tell(dtype, size, scale, place, bad):
     x[int(place * size)] = scale * LARGEST[dtype] if bad is None else bad
     for of in (compiled, lambda name: getattr(reference, name)):
         assert of("is_finite")(x) == (bad is None)
-        assert of("squares_fit")(x) == (bad is None and scale <= 1)
+        assert of("squares_fit")([x]) == (bad is None and scale <= 1)

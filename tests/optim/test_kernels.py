@@ -92,6 +92,20 @@ def test_parameters_and_gradients_in_any_layout(call, layout):
 
 
 @every_kernel
+def test_lists_of_both_types(call):
+    """As each array by itself, whose type it keeps."""
+    both = [draw(call, [(3, 700), (5,), (1030,)], 2, dtype) for dtype in (np.float32, np.float64)]
+    lists = [[b[0], a[1], b[2], a[2]] for a, b in zip(*both)]
+    whole = outcome(optim, call, lists)
+    alone = [outcome(optim, call, [[arrays[i]] for arrays in lists]) for i in range(4)]
+    if call == "sum_of_squares":
+        np.testing.assert_allclose(whole[0], sum(x[0] for x in alone), rtol=1e-12)
+    else:
+        for found, expected in zip(whole, [x for each in zip(*alone) for x in each], strict=True):
+            assert found.dtype == expected.dtype and found.tobytes() == expected.tobytes()
+
+
+@every_kernel
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_nan_and_infinity_reach_the_same_entries(call, value):
     lists = draw(call, [(50,)], 0, np.float32)

@@ -1,14 +1,18 @@
 """Arrays moved from one layout to another: each number is read once and written once, on all threads."""
 
+import math
 from itertools import accumulate
 
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel
-from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.memory import LINE, empty, past_caches
 from tinygen.kernels.machine.threads import rows_in_block, share
+from tinygen.kernels.machine.vectors import LANES, transpose
 from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
-from tinygen.kernels.machine.window import clear, copy
+from tinygen.kernels.machine.window import clear, copy, write
+
+STRIP = 32  # rows that become columns together, if there are so many: two lines of the cache
 
 
 def contiguous(x):
@@ -49,24 +53,43 @@ def placed(x, index, shape):
 
 def _filled(y, parts):
     """y, after x is copied to y[index] for each (index, x); NotImplemented if one has too many axes."""
-    whole = y.reshape(-1)
+    whole, past = y.reshape(-1), past_caches(*[x for _, x in parts], y)
     for index, x in parts:
-        if x.size and not _move_to(whole, y[index], x):
+        part = y[index]
+        axes = joined(x.shape, steps(x), steps(part))
+        if len(axes) > AXES or any([step % x.itemsize for step in x.strides]):
             return NotImplemented
+        if x.size:
+            _copy(*memory(x), whole, (_address(part) - _address(whole)) // x.itemsize, axes, past)
     return y
 
 
-def _move_to(whole, part, x):
-    """Copy x to a part of the same shape of the array whose entries are `whole`, if few axes are left."""
-    axes = joined(x.shape, steps(x), steps(part))
-    if len(axes) > AXES or any(step % x.itemsize for step in x.strides):
-        return False
+def _copy(x, x_first, y, y_first, axes, past):
+    """Copy along `axes`, a size and the steps in x and y for each."""
     inner = max(axes, key=lambda axis: (1 in axis[1:], axis[0]))  # the longest that is contiguous in one of them
+    along, across = (max([axis for axis in axes if axis[side] == 1 != axis[3 - side]], default=None) for side in (1, 2))
+    if along and across and min(along[0], across[0]) >= LANES:
+        _turn_strips(x, x_first, y, y_first, along, across, [a for a in axes if a not in (along, across)])
+        return
     axes.remove(inner)
-    walk, rows, (entries, first) = as_walk([*axes, inner]), x.size // inner[0], memory(x)
-    each, at = rows_in_block(rows, x.size), (_address(part) - _address(whole)) // x.itemsize
-    share(_move, -(-rows // each), entries, first, whole, at, *walk, each)
-    return True
+    rows = math.prod([size for size, *_ in axes])
+    each = rows_in_block(rows, rows * inner[0])
+    lines = not any([n * 4 % LINE for n in (inner[0], y_first, *[step for *_, step in axes])])  # whole ones in rows
+    walk = as_walk([*axes, inner])
+    share(_move, -(-rows // each), x, x_first, y, y_first, *walk, each, past and lines)
+
+
+def _turn_strips(x, x_first, y, y_first, along, across, axes):
+    """Copy rows of x, contiguous `along` one axis, to columns of y, which is contiguous `across` them."""
+    n, x_step, y_step = across
+    strip = STRIP if n >= STRIP else LANES
+    walk = as_walk([*axes, (n // strip, strip * x_step, strip * y_step), along])
+    rows = n // strip * math.prod([size for size, *_ in axes])
+    each = rows_in_block(rows, rows * strip * along[0])
+    share(_turn, -(-rows // each), x, x_first, y, y_first, *walk, each, strip, x_step)
+    if n % strip:
+        at = n - n % strip
+        _copy(x, x_first + at * x_step, y, y_first + at * y_step, [*axes, (n % strip, x_step, y_step), along], False)
 
 
 def _address(x) -> int:
@@ -74,18 +97,38 @@ def _address(x) -> int:
 
 
 @kernel
-def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, start, stop):
+def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, past, start, stop):
     width, x_step, y_step = sizes[-1], x_steps[-1], y_steps[-1]
     first, last = start * each, min(stop * each, sizes[0] * sizes[1] * sizes[2] * sizes[3])
     place = np.empty(AXES - 1, np.int64)
     place_of(first, place, sizes)
     for _ in range(first, last):
         at, to = x_first + offset(place, x_steps), y_first + offset(place, y_steps)
-        if x_step == 1 and y_step == 1:
+        if past and x_step == 1 and y_step == 1:
+            write(x, at, y, to, width)
+        elif x_step == 1 and y_step == 1:
             copy(x, at, y, to, width)
         else:
             for i in range(width):  # an unsigned index needs no test whether it counts from the end
                 y[np.uintp(to + i * y_step)] = x[np.uintp(at + i * x_step)]
+        go_on(place, sizes)
+
+
+@kernel
+def _turn(x, x_first, y, y_first, sizes, x_steps, y_steps, each, strip, x_row, start, stop):
+    """Each row is a strip: so many rows of x, which begin `x_row` apart, as columns of y."""
+    width, y_row = sizes[-1], y_steps[-1]
+    first, last = start * each, min(stop * each, sizes[0] * sizes[1] * sizes[2] * sizes[3])
+    place, whole = np.empty(AXES - 1, np.int64), width // LANES * LANES
+    place_of(first, place, sizes)
+    for _ in range(first, last):
+        at, to = x_first + offset(place, x_steps), y_first + offset(place, y_steps)
+        for i in range(0, whole, LANES):
+            for j in range(0, strip, LANES):
+                transpose(x, at + i + j * x_row, x_row, y, to + i * y_row + j, y_row)
+        for i in range(whole, width):
+            for j in range(strip):
+                y[np.uintp(to + i * y_row + j)] = x[np.uintp(at + j * x_row + i)]
         go_on(place, sizes)
 
 

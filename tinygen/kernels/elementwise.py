@@ -13,12 +13,15 @@ from numba import njit
 from tinygen.kernels.copy import in_order
 from tinygen.kernels.machine import vector_math
 from tinygen.kernels.machine.jit import as_input, piece
-from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.memory import empty, past_caches
 from tinygen.kernels.machine.threads import share
-from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32, log1p, sigmoids
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp_below_1, f32, log1p, sigmoids
 from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
+from tinygen.kernels.machine.window import write
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
+FEW = 1 << 9  # numbers that go past the caches together: the next ones are computed while these are on their way
+REPEATED = 1 << 11  # numbers in place of an array that is one number, again and again
 BUFFER = 1 << 12  # numbers of a small view that are repeated side by side, at most
 LONG_ROW = 1 << 8  # numbers, a loop along which is long enough
 CONSTANTS = {"negative_slope", "alpha", "delta"}
@@ -26,34 +29,47 @@ CONSTANTS = {"negative_slope", "alpha", "delta"}
 # -- a kernel from a formula -------------------------------------------------------------------------------------------
 
 
-def entrywise(name: str, formula: Callable) -> Callable:
+def entrywise(name: str, formula: Callable, *, light: bool = False) -> Callable:
     """The kernel that computes `formula` for all entries of float32 arrays of one shape.
 
     The formula takes one to three entries, and after them what is in `CONSTANTS`, if it is a function of that too. A
-    formula of two entries also takes arrays that NumPy broadcasts to one shape, in any layout.
+    formula of two entries also takes arrays that NumPy broadcasts to one shape, in any layout. A `light` one is done
+    before memory has delivered the next entries: where its arrays are large, the result is written past the caches.
     """
     count, formula = len(signature(formula).parameters.keys() - CONSTANTS), exact(formula)
 
-    def one(x, out, constants, start, stop):
-        for block in range(start, stop):
-            x_, y = _block(x, block), _block(out, block)
-            for i in range(len(y)):
-                y[i] = formula(x_[i], *constants)
+    def one(y, at, constants, x):
+        x = _part(x, at, len(y))
+        for i in range(len(y)):
+            y[i] = formula(x[i], *constants)
 
-    def two(a, b, out, constants, start, stop):
-        for block in range(start, stop):
-            a_, b_, y = _block(a, block), _block(b, block), _block(out, block)
-            for i in range(len(y)):
-                y[i] = formula(a_[i], b_[i], *constants)
+    def two(y, at, constants, a, b):
+        a, b = _part(a, at, len(y)), _part(b, at, len(y))
+        for i in range(len(y)):
+            y[i] = formula(a[i], b[i], *constants)
 
-    def three(a, b, c, out, constants, start, stop):
-        for block in range(start, stop):
-            a_, b_, c_, y = _block(a, block), _block(b, block), _block(c, block), _block(out, block)
-            for i in range(len(y)):
-                y[i] = formula(a_[i], b_[i], c_[i], *constants)
+    def three(y, at, constants, a, b, c):
+        a, b, c = _part(a, at, len(y)), _part(b, at, len(y)), _part(c, at, len(y))
+        for i in range(len(y)):
+            y[i] = formula(a[i], b[i], c[i], *constants)
 
-    loop = _named(f"{name}_loop", (one, two, three)[count - 1])
-    pair_loop = _named(f"{name}_of_pairs", _of_pairs(formula)) if count == 2 else None
+    compute = exact((one, two, three)[count - 1])
+
+    def loop(out, constants, arrays, start, stop):
+        compute(out[start * BLOCK : stop * BLOCK], start * BLOCK, constants, *arrays)
+
+    def pieces(out, constants, arrays, size, past, start, stop):
+        few = np.empty(size, out.dtype)
+        for at in range(start * BLOCK, min(stop * BLOCK, len(out)), size):
+            if past is None:
+                compute(out[at : at + size], at, constants, *arrays)
+            else:
+                y = few[: len(out) - at]
+                compute(y, at, constants, *arrays)
+                write(y, 0, out, at, len(y))
+
+    loop, pieces = _named(f"{name}_loop", loop), _named(f"{name}_pieces", pieces)
+    pairs = _named(f"{name}_of_pairs", _of_pairs(formula)) if count == 2 else None
 
     @wraps(formula)
     def kernel(*arguments):
@@ -66,12 +82,18 @@ def entrywise(name: str, formula: Callable) -> Callable:
         if count == 2 and not (alike and _is_flat(arrays[0]) and _is_flat(arrays[1])):
             a, b = arrays
             if not alike or a.shape[-1:] >= (LONG_ROW,) or 0 in a.strides + b.strides:
-                return _broadcast(pair_loop, a, b, constants)
+                return _broadcast(pairs, a, b, constants)
             arrays = [in_order(a), in_order(b)]  # slices with short rows
         if not alike:
             return NotImplemented
-        y = empty(shape, f32)
-        share(loop, -(-y.size // BLOCK), *map(_flat, arrays), y.reshape(-1), constants)
+        y, entries = empty(shape, f32), tuple([_flat(a) for a in arrays])
+        out, blocks = y.reshape(-1), -(-y.size // BLOCK)
+        if light and past_caches(*arrays, y):
+            share(pieces, blocks, out, constants, entries, FEW, True)
+        elif all([len(a) == len(out) for a in entries]):
+            share(loop, blocks, out, constants, entries)
+        else:
+            share(pieces, blocks, out, constants, entries, REPEATED, None)
         return y
 
     kernel.__module__, kernel.__name__, kernel.__qualname__ = __name__, name, name
@@ -168,10 +190,10 @@ def _repeated(axes) -> tuple[int, int]:
 
 
 @njit(inline="always")
-def _block(array, i):
-    """Block `i`, or the only one. Counting from 0 within it is what lets the compiler make vectors of a loop."""
-    first = i * BLOCK if len(array) > BLOCK else 0
-    return array[first : first + BLOCK]
+def _part(array, at, count):
+    """Entries from `at` on, or of the only piece. Counting from 0 in it lets the compiler make vectors of a loop."""
+    first = at if at < len(array) else 0
+    return array[first : first + count]
 
 
 def _is_flat(a) -> bool:
@@ -180,9 +202,9 @@ def _is_flat(a) -> bool:
 
 
 def _flat(a):
-    """The entries in a row. One number, repeated to the shape of an array, is given as a single block of it."""
+    """The entries in a row. One number, repeated to the shape of an array, is given as REPEATED of it."""
     if a.size > BLOCK and not any(a.strides):
-        a = np.full(BLOCK, a.flat[0])
+        a = np.full(REPEATED, a.flat[0])
     return as_input(a).reshape(-1)
 
 
@@ -200,30 +222,35 @@ def _clip(e, delta):
     return e if abs(e) <= delta else (delta if e > delta else (-delta if e < -delta else e))  # NaN stays NaN
 
 
-add = entrywise("add", lambda a, b: a + b)
-mul = entrywise("mul", lambda a, b: a * b)
-squared_error = entrywise("squared_error", lambda x, t: (x - t) * (x - t))
-squared_error_vjp = entrywise("squared_error_vjp", lambda g, x, t: g * (f32(2) * (x - t)))
-absolute_error = entrywise("absolute_error", lambda x, t: abs(x - t))
-absolute_error_vjp = entrywise("absolute_error_vjp", lambda g, x, t: g * f32(np.sign(x - t)))
-huber = entrywise("huber", lambda x, t, delta: _clip(x - t, delta) * ((x - t) - f32(0.5) * _clip(x - t, delta)))
-huber_vjp = entrywise("huber_vjp", lambda g, x, t, delta: g * _clip(x - t, delta))
+@exact
+def _huber(e, delta):
+    return _clip(e, delta) * (e - f32(0.5) * _clip(e, delta))
+
+
+add = entrywise("add", lambda a, b: a + b, light=True)
+mul = entrywise("mul", lambda a, b: a * b, light=True)
+squared_error = entrywise("squared_error", lambda x, t: (x - t) * (x - t), light=True)
+squared_error_vjp = entrywise("squared_error_vjp", lambda g, x, t: g * (f32(2) * (x - t)), light=True)
+absolute_error = entrywise("absolute_error", lambda x, t: abs(x - t), light=True)
+absolute_error_vjp = entrywise("absolute_error_vjp", lambda g, x, t: g * f32(np.sign(x - t)), light=True)
+huber = entrywise("huber", lambda x, t, delta: _huber(x - t, delta), light=True)
+huber_vjp = entrywise("huber_vjp", lambda g, x, t, delta: g * _clip(x - t, delta), light=True)
 exp = entrywise("exp", vector_math.exp)
 expm1 = entrywise("expm1", _expm1)
 exp_remainder = entrywise("exp_remainder", vector_math.exp_remainder)
 sigmoid = entrywise("sigmoid", lambda x: sigmoids(x)[0])
 sigmoid_vjp = entrywise("sigmoid_vjp", lambda g, x: g * (sigmoids(x)[0] * sigmoids(x)[1]))
 tanh = entrywise("tanh", vector_math.tanh)
-tanh_vjp = entrywise("tanh_vjp", lambda g, y: g * (f32(1) - y * y))
-softplus = entrywise("softplus", lambda x: (x if x > f32(0) else f32(0)) + log1p(vector_math.exp(-abs(x))))
+tanh_vjp = entrywise("tanh_vjp", lambda g, y: g * (f32(1) - y * y), light=True)
+softplus = entrywise("softplus", lambda x: (x if x > f32(0) else f32(0)) + log1p(exp_below_1(-abs(x))))
 silu = entrywise("silu", lambda x: x * sigmoids(x)[0])
 silu_vjp = entrywise("silu_vjp", lambda g, x: g * (sigmoids(x)[0] * (f32(1) + x * sigmoids(x)[1])))
 normal_cdf = entrywise("normal_cdf", lambda x: vector_math.normal(x)[0])
-relu = entrywise("relu", lambda x: f32(0) if x <= f32(0) else x)  # NaN is not <= 0: it passes
-leaky_relu = entrywise("leaky_relu", lambda x, negative_slope: x if x > f32(0) else negative_slope * x)
+relu = entrywise("relu", lambda x: f32(0) if x <= f32(0) else x, light=True)  # NaN is not <= 0: it passes
+leaky_relu = entrywise("leaky_relu", lambda x, negative_slope: x if x > f32(0) else negative_slope * x, light=True)
 elu = entrywise("elu", lambda x, alpha: x if x > f32(0) else alpha * _expm1(x))
-elu_vjp = entrywise("elu_vjp", lambda g, x, alpha: g if x > f32(0) else g * (alpha * vector_math.exp(x)))
-gate = entrywise("gate", lambda g, d: f32(0) if g == f32(0) or d == f32(0) else g * d)
+elu_vjp = entrywise("elu_vjp", lambda g, x, alpha: g if x > f32(0) else g * (alpha * exp_below_1(x)))
+gate = entrywise("gate", lambda g, d: f32(0) if g == f32(0) or d == f32(0) else g * d, light=True)
 ratio = entrywise("ratio", lambda g, d: f32(0) if g == f32(0) else g / d)
 
 
@@ -236,7 +263,7 @@ def _relu_vjp(g, y, negative_slope):
 def _logistic_loss(x, t):
     a, weight = abs(x), t if x < f32(0) else f32(1) - t
     finite = f32(0) if weight == f32(0) else a  # a may be infinite
-    return weight * finite + log1p(vector_math.exp(-a))
+    return weight * finite + log1p(exp_below_1(-a))
 
 
 def _logistic_loss_vjp(g, x, t):
@@ -244,7 +271,7 @@ def _logistic_loss_vjp(g, x, t):
     return g * ((f32(1) - t) * s - t * r)
 
 
-relu_vjp = entrywise("relu_vjp", _relu_vjp)
+relu_vjp = entrywise("relu_vjp", _relu_vjp, light=True)
 logistic_loss = entrywise("logistic_loss", _logistic_loss)
 logistic_loss_vjp = entrywise("logistic_loss_vjp", _logistic_loss_vjp)
 
@@ -254,15 +281,15 @@ logistic_loss_vjp = entrywise("logistic_loss_vjp", _logistic_loss_vjp)
 def gelu(x):
     """x Φ(x) and its slope, which share the exponential."""
     y, slope = empty(x.shape, f32), empty(x.shape, f32)
-    share(_gelu_loop, -(-y.size // BLOCK), _flat(x), y.reshape(-1), slope.reshape(-1))
+    share(_gelu_loop, -(-y.size // BLOCK), as_input(x).reshape(-1), y.reshape(-1), slope.reshape(-1))
     return y, slope
 
 
 @exact_kernel
 def _gelu_loop(inputs, values, slopes, start, stop):
-    for block in range(start, stop):
-        x, y, slope = _block(inputs, block), _block(values, block), _block(slopes, block)
-        for i in range(len(y)):
-            cdf, bounded, e = vector_math.normal(x[i])
-            y[i] = x[i] * cdf
-            slope[i] = cdf + bounded * e * f32(0.3989422804014327)
+    part = slice(start * BLOCK, stop * BLOCK)
+    x, y, slope = inputs[part], values[part], slopes[part]
+    for i in range(len(y)):
+        cdf, bounded, e = vector_math.normal(x[i])
+        y[i] = x[i] * cdf
+        slope[i] = cdf + bounded * e * f32(0.3989422804014327)

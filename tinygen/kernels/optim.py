@@ -5,17 +5,12 @@ memory (m, v, averages) is written in place and must be contiguous. A step also 
 it wrote are finite, which the same pass computes: if they are, so are the numbers; if not, each has to be checked.
 """
 
-from itertools import repeat
-from typing import Any
-
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
+from tinygen.kernels.machine.lists import BLOCK, find, part, share_lists
 from tinygen.kernels.machine.memory import LARGE, empty
-from tinygen.kernels.machine.threads import share
 from tinygen.kernels.reference_optim import BOUND
-
-BLOCK = 1024  # entries: the five arrays of Adam take 20 kB, which the first-level cache holds
 
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
 
@@ -23,63 +18,54 @@ LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
     l2, keep = (0.0, 1 - α * λ) if decoupled else (λ, 1.0)
     short = None if min(β1, β2) > 0.5 else True  # nearly always None
-    numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2, keep, short
-    return _stepped(_adam, zip(θs, gs, ms, vs), numbers)
+    numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2, keep
+    return _stepped(_adam, θs, gs, [vs, ms], *numbers, True, short)
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
-    return _stepped(_sgd, zip(θs, gs, vs if μ else repeat(None)), (α, μ, μ if nesterov else 0.0, λ))
+    return _stepped(_sgd, θs, gs, [vs] if μ else [], α, μ, μ if nesterov else 0.0, λ, True if μ else None)
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
     """Adam without a mean of g and without correction of the start."""
-    return _stepped(_adam, zip(θs, gs, repeat(None), vs), (lr, 0.0, 1.0, α, 1 - α, 1.0, ε, λ, 1.0, True))
+    return _stepped(_adam, θs, gs, [vs], lr, 0.0, 1.0, α, 1 - α, 1.0, ε, λ, 1.0, None, True)
 
 
 def moving_average(averages, θs, decay):
-    for θ, average in zip(θs, averages):
-        share(_moving_average, _blocks(θ), _flat(θ), average.ravel(), decay, 1 - decay)
+    share_lists(_moving_average, [list(map(_in_order, θs)), averages], decay, 1 - decay)
 
 
 def sum_of_squares(xs):
-    return sum(map(_squares, xs), 0.0)
+    return _sum(xs, 0.0)
 
 
-def squares_fit(x):
-    return sum_of_squares([x]) <= LARGEST[x.dtype]
+def squares_fit(xs):
+    return _sum(xs, None) <= min([LARGEST[x.dtype] for x in xs], default=0.0)
 
 
 def is_finite(x):
-    return squares_fit(x) or bool(np.isfinite(x).all())
+    return squares_fit([x]) or bool(np.isfinite(x).all())
 
 
-def _squares(x) -> float:
-    partial = np.zeros(_blocks(x))
-    share(_sum_of_squares, len(partial), _flat(x), partial)
+def _sum(xs, zero) -> float:
+    """Without `zero`, from which a sum begins, that of each block is of the type of x, which squares may not fit."""
+    partial = np.zeros(sum([-(-x.size // BLOCK) for x in xs]))
+    share_lists(_sum_of_squares, [list(map(_in_order, xs))], partial, zero)
     return float(partial.sum())
 
 
-def _stepped(rule, parameters, numbers) -> tuple[list[np.ndarray], bool]:
-    """The new values, by `rule(θ, g, *memory, new, *numbers, overflow, start, stop)` for each parameter."""
-    overflow, result = np.zeros(1, np.bool_), []
-    for θ, g, *memory in parameters:
-        new = np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype)
-        flat: list[Any] = [None if x is None else x.ravel() for x in memory]
-        share(rule, _blocks(θ), _flat(θ), _flat(g), *flat, new.ravel(), *numbers, overflow)
-        new.setflags(False)  # pyright: ignore[reportCallIssue]  a Parameter copies an array that may be written to
-        result.append(new)
-    return result, not overflow[0]
+def _stepped(rule, θs, gs, memory, *numbers) -> tuple[list[np.ndarray], bool]:
+    """The new values, by `rule` on the lists θ, g, new, v and m, as far as it has them."""
+    new = [np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype) for θ in θs]
+    overflow = np.zeros(1, np.bool_)
+    share_lists(rule, [[_in_order(x) for x in θs], [_in_order(x) for x in gs], new, *memory], *numbers, overflow)
+    for x in new:
+        x.setflags(False)  # pyright: ignore[reportCallIssue]  a Parameter copies an array that may be written to
+    return new, not overflow[0]
 
 
-def _blocks(x) -> int:
-    return -(-x.size // BLOCK)
-
-
-def _flat(x) -> np.ndarray:
-    """A flat view that is read-only: so a kernel is compiled once, whether or not the array may be written to."""
-    flat = x.ravel()
-    flat.setflags(False)  # pyright: ignore[reportCallIssue]  by position: faster
-    return flat
+def _in_order(x) -> np.ndarray:
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
 
 # Each rule casts its numbers to the arrays' type: a float64 among float32 would make all the arithmetic float64.
@@ -99,71 +85,82 @@ def _mixed(old, new, keep, rest):
 
 
 @kernel
-def _adam(θ, g, m, v, new, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, short, overflow, start, stop):
-    """`short` is None, so that numba leaves the branch out, unless a mean is mostly made of the new numbers.
+def _adam(
+    table, like, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, averaged, short, overflow, start, stop
+):  # fmt: skip
+    """`averaged` and `short` are True, or None, so that numba leaves out the branch for them.
 
-    m is None for one that is made of the new number alone, which the array of the result then holds meanwhile.
+    `short` says that a mean is mostly made of the new numbers. Without an average, the mean of g is made of the new
+    number alone, which the array of the result holds meanwhile.
     """
-    f = θ.dtype.type
+    f = like.dtype.type
     rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
-    β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if θ.itemsize == 4 else BOUND_64)
+    β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if like.itemsize == 4 else BOUND_64)
+    i = first = 0
     for block in range(start, stop):
-        part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
-        θb, gb, vb, newb = θ[part], g[part], v[part], new[part]
-        mb = newb if m is None else m[part]
-        for i in range(θb.size):
-            gi = _bounded(gb[i] + λ * θb[i] if λ else gb[i], bound)
+        i, first = find(table, block, i, first)
+        θ, g = part(table, 1, i, block - first, like), part(table, 2, i, block - first, like)
+        new, v = part(table, 3, i, block - first, like), part(table, 4, i, block - first, like)
+        m, squares = new if averaged is None else part(table, 5, i, block - first, like), f(0)
+        for j in range(θ.size):
+            gj = _bounded(g[j] + λ * θ[j] if λ else g[j], bound)
             if short is None:
-                mb[i] += rest1 * (gi - mb[i])
-                vb[i] += rest2 * (gi * gi - vb[i])
+                m[j] += rest1 * (gj - m[j])
+                v[j] += rest2 * (gj * gj - v[j])
             else:
-                mb[i] = gi if m is None else _mixed(mb[i], gi, β1, rest1)
-                vb[i] = _mixed(vb[i], gi * gi, β2, rest2)
-        for i in range(θb.size):  # a loop of its own: LLVM doesn't vectorise one that makes all three
-            newb[i] = keep * θb[i] - rate * mb[i] / (np.sqrt(vb[i] * unbias) + ε)
-            squares += newb[i] * newb[i] + vb[i]
+                m[j] = gj if averaged is None else _mixed(m[j], gj, β1, rest1)
+                v[j] = _mixed(v[j], gj * gj, β2, rest2)
+        for j in range(θ.size):  # a loop of its own: LLVM doesn't vectorise one that makes all three
+            new[j] = keep * θ[j] - rate * m[j] / (np.sqrt(v[j] * unbias) + ε)
+            squares += new[j] * new[j] + v[j]
         if not squares < np.inf:
             overflow[0] = True
 
 
 @kernel
-def _sgd(θ, g, v, new, α, μ, ahead, λ, overflow, start, stop):
-    """v is None without momentum, and numba leaves the branch for it out."""
-    f = θ.dtype.type
+def _sgd(table, like, α, μ, ahead, λ, momentum, overflow, start, stop):
+    """`momentum` is True or None."""
+    f = like.dtype.type
     α, μ, ahead, λ = f(α), f(μ), f(ahead), f(λ)
+    i = first = 0
     for block in range(start, stop):
-        part, squares = slice(block * BLOCK, (block + 1) * BLOCK), f(0)
-        θb, gb, newb = θ[part], g[part], new[part]
-        vb = newb if v is None else v[part]
-        for i in range(θb.size):
-            gi = gb[i] + λ * θb[i] if λ else gb[i]
-            if v is None:
-                step = gi
+        i, first = find(table, block, i, first)
+        θ, g = part(table, 1, i, block - first, like), part(table, 2, i, block - first, like)
+        new, squares = part(table, 3, i, block - first, like), f(0)
+        v = new if momentum is None else part(table, 4, i, block - first, like)
+        for j in range(θ.size):
+            gj = g[j] + λ * θ[j] if λ else g[j]
+            if momentum is None:
+                step = gj
             else:
-                vi = μ * vb[i] + gi
-                vb[i] = vi
-                step = gi + ahead * vi if ahead else vi
-                squares += vi * vi
-            newb[i] = θb[i] - α * step
-            squares += newb[i] * newb[i]
+                vj = μ * v[j] + gj
+                v[j] = vj
+                step = gj + ahead * vj if ahead else vj
+                squares += vj * vj
+            new[j] = θ[j] - α * step
+            squares += new[j] * new[j]
         if not squares < np.inf:
             overflow[0] = True
 
 
 @kernel
-def _moving_average(θ, average, decay, rest, start, stop):
-    f, part = θ.dtype.type, slice(start * BLOCK, stop * BLOCK)
-    decay, rest = f(decay), f(rest)
-    θ, average = θ[part], average[part]
-    for i in range(θ.size):
-        average[i] = _mixed(average[i], θ[i], decay, rest)
+def _moving_average(table, like, decay, rest, start, stop):
+    decay, rest = like.dtype.type(decay), like.dtype.type(rest)
+    i = first = 0
+    for block in range(start, stop):
+        i, first = find(table, block, i, first)
+        θ, average = part(table, 1, i, block - first, like), part(table, 2, i, block - first, like)
+        for j in range(θ.size):
+            average[j] = _mixed(average[j], θ[j], decay, rest)
 
 
 @kernel
-def _sum_of_squares(x, partial, start, stop):
+def _sum_of_squares(table, like, partial, zero, start, stop):
+    zero = like.dtype.type(0) if zero is None else zero
+    i = first = 0
     for block in range(start, stop):
-        entries, total = x[block * BLOCK : (block + 1) * BLOCK], 0.0
-        for i in range(entries.size):
-            entry = np.float64(entries[i])
-            total += entry * entry
-        partial[block] = total
+        i, first = find(table, block, i, first)
+        x, total = part(table, 1, i, block - first, like), zero
+        for j in range(x.size):
+            total += (x[j] + zero) * (x[j] + zero)
+        partial[block] += total  # of the blocks of other types too, which are counted from 0 again

@@ -67,14 +67,14 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
 # -- whether numbers are finite ---------------------------------------------------------------------------------------
 
 
-def squares_fit(x: np.ndarray) -> bool:
-    """Whether the sum of the squares of x is a finite number of its type: then so is each entry."""
+def squares_fit(xs: list[np.ndarray]) -> bool:
+    """Whether the sum of the squares of each array is a finite number of its type: then so is each entry."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.vdot(x, x)))
+        return all([np.vdot(x, x) < np.inf for x in xs])
 
 
 def is_finite(x: np.ndarray) -> bool:
-    return squares_fit(x) or bool(np.isfinite(x).all())
+    return squares_fit([x]) or bool(np.isfinite(x).all())
 
 
 # -- sums --------------------------------------------------------------------------------------------------------------

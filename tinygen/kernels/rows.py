@@ -11,7 +11,7 @@ from tinygen.kernels import short_rows
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_in_block, share
-from tinygen.kernels.machine.vector_math import exact_kernel, exp, f32
+from tinygen.kernels.machine.vector_math import exact_kernel, exp, exp_below_1, f32
 from tinygen.kernels.machine.vectors import LANES, chosen, load, nothing, store
 from tinygen.kernels.machine.window import clear
 from tinygen.kernels.short_rows import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
@@ -101,10 +101,13 @@ def _softmax(x, y, values, kind, each, start, stop):
         row, e = x[i], scratch if kind == LOGSUMEXP else y[i]
         largest = _first_largest(row, lanes, places)
         top = row[largest]
-        if kind != LOG_SOFTMAX and not abs(top) < np.inf:
-            top = f32(0)  # ∞ - ∞ would be NaN
-        for j in range(k):
-            e[j] = exp(row[j] - top)
+        if abs(top) < np.inf:
+            for j in range(k):
+                e[j] = exp_below_1(row[j] - top)
+        else:
+            top = top if kind == LOG_SOFTMAX else f32(0)  # ∞ - ∞ would be NaN
+            for j in range(k):
+                e[j] = exp(row[j] - top)
         own = e[largest]
         e[largest] = own - f32(1)  # that 1 is added by log1p: in the sum it would cost the digits of the others
         rest = _sum(e)
@@ -164,7 +167,7 @@ def _log_softmax_vjp(g, y, gx, each, start, stop):
         others, of_largest = _sum(gi[:largest]) + _sum(gi[largest + 1 :]), np.float64(yi[largest])
         total = f32(others + gi[largest])
         for j in range(len(row)):
-            row[j] = gi[j] - exp(yi[j]) * total
+            row[j] = gi[j] - exp_below_1(yi[j]) * total
         row[largest] = f32(-np.expm1(of_largest) * gi[largest] - np.exp(of_largest) * others)
 
 

@@ -5,7 +5,7 @@ The formulas are those of rows.py, whose loops along a row would be over before 
 
 import numpy as np
 
-from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, expm1, f32, i32, log1p
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, exp_below_1, expm1, f32, i32, log1p
 
 LONGEST = 24  # numbers in a row; longer ones fill vectors by themselves
 TOGETHER = 64  # rows
@@ -69,10 +69,10 @@ def log_softmax_vjp(g, y, gx, each, start, stop):
                 own[q] = gj if here else before
         for q in range(TOGETHER):
             bounded = f32(-80) if top[q] < f32(-80) else top[q]
-            top[q] = -expm1(bounded) * own[q] - exp(bounded) * others[q]
+            top[q] = -expm1(bounded) * own[q] - exp_below_1(bounded) * others[q]
         for j in range(k):
             for q in range(TOGETHER):
-                usual, of_largest = gs[j, q] - exp(ys[j, q]) * (others[q] + own[q]), top[q]
+                usual, of_largest = gs[j, q] - exp_below_1(ys[j, q]) * (others[q] + own[q]), top[q]
                 gs[j, q] = of_largest if place[q] == f32(j) else usual
         _turn_back(gs, gx, first, n)
 

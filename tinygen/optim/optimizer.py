@@ -21,7 +21,6 @@ from tinygen.tensor import Parameter, Tensor
 
 Arrays = list[np.ndarray]  # one for each parameter
 Memory = dict[str, Arrays]
-FEW = kernels.COMPILED["squares_fit"].least  # numbers
 
 
 _set_data = cast(Any, Tensor.data).__set__
@@ -70,7 +69,7 @@ class Optimizer(metaclass=ExplainedCalls):
         self.steps += 1
         try:
             with np.errstate(all="ignore"):  # a non-finite result is refused below
-                small = all(map(_squares_fit, gradients))
+                small = kernels.squares_fit(gradients)
                 memory = self.memory if small and self._cannot_fail(values) else _copied(self.memory)
                 new, finite = rule(values, gradients, **memory)
             if not (small and finite):
@@ -207,11 +206,6 @@ class Optimizer(metaclass=ExplainedCalls):
 
 
 hints.point_elsewhere(Optimizer, hints.TABLES["Optimizer"], kind="Optimizer")
-
-
-def _squares_fit(g: np.ndarray) -> bool:
-    """`kernels.squares_fit`, without its price for a small array."""
-    return bool(np.vdot(g, g) < np.inf) if g.size < FEW else kernels.squares_fit(g)
 
 
 def _copied(memory: Memory) -> Memory:

@@ -8,6 +8,7 @@ system as soon as the array is gone. Other C libraries are left as they are.
 import ctypes
 import math
 import os
+from functools import cache
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -28,6 +29,24 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     array = memory[first : first + size].view(dtype).reshape(shape)
     memory.setflags(write=False)  # from here on, only the array can be written to: once it is locked, it is private
     return array
+
+
+def past_caches(*arrays: np.ndarray) -> bool:
+    """Whether a kernel that reads or writes all of these should write its result past the caches, which can't hold it.
+
+    By an ordinary store, each line of the result would be read from memory before it is overwritten.
+    """
+    return arrays[-1].nbytes >= LARGE and sum([x.nbytes for x in arrays]) > _cache() * 3 // 4
+
+
+@cache
+def _cache() -> int:
+    """Bytes of the last-level cache."""
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cache/index3/size") as file:
+            return int(file.read().strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return 32 << 20
 
 
 def _keep_memory() -> None:

@@ -64,16 +64,24 @@ def _two_to(k):
 
 
 @exact
-def _exp_of_sum(high, low):
-    k, f = _split(high, low)
+def exp(x):
+    x = f32(-104) if x < f32(-104) else f32(89) if x > f32(89) else x  # beyond, it is 0 or infinite as it is here
+    k, f = _split(x, f32(0))
     half = i32(k >> i32(1))  # in two steps: the product may reach 2^-149 and 2^128, one factor may not
     return (f32(1) + _expm1_near_0(f)) * _two_to(half) * _two_to(i32(k - half))
 
 
 @exact
-def exp(x):
-    x = f32(-104) if x < f32(-104) else f32(89) if x > f32(89) else x  # beyond, it is 0 or infinite as it is here
-    return _exp_of_sum(x, f32(0))
+def exp_below_1(x):
+    """e^x for x <= 0, as `exp` has it in a few steps less."""
+    return _exp_of_sum(f32(-104) if x < f32(-104) else x, f32(0))
+
+
+@exact
+def _exp_of_sum(high, low):
+    """e^(high + low) from -130 to 43, where 2^(k + 64) is a normal number."""
+    k, f = _split(high, low)
+    return (f32(1) + _expm1_near_0(f)) * _two_to(i32(k + i32(64))) * f32(2**-64)
 
 
 @exact
@@ -96,7 +104,7 @@ NORMAL = float32s(
 @exact
 def sigmoids(x):
     """σ(x) and σ(-x): of e = exp(-|x|), which never overflows, one is 1/(1 + e) and the other e/(1 + e)."""
-    e = exp(-abs(x))
+    e = exp_below_1(-abs(x))
     large = f32(1) / (f32(1) + e)
     small = e * large
     return (small, large) if x < f32(0) else (large, small)

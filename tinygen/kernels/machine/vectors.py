@@ -16,6 +16,7 @@ from numba import types
 from numba.extending import models, overload, register_model
 
 from tinygen.kernels.machine.jit import FASTMATH, INNER, instruction, machine_code
+from tinygen.kernels.machine.memory import LINE
 
 WIDE = llvmlite.binding.get_host_cpu_features().get("avx512f", False)  # 32 registers of 16 float32, else 16 of 8
 LANES = 16 if WIDE else 8  # float32 fill a register; as many float64 take two
@@ -34,6 +35,11 @@ def load(array, at):
 
 def store(array, at, value):
     """Write LANES numbers into the flat array, from entry `at` on."""
+    array[at : at + LANES] = value
+
+
+def stream(array, at, value):
+    """`store` past the caches, to where a cache line or a vector begins: memory need not be read to be overwritten."""
     array[at : at + LANES] = value
 
 
@@ -114,6 +120,13 @@ def _load(context, builder, kinds, array, at):
 @machine_code(store, lambda array, at, value: types.void)
 def _store(context, builder, kinds, array, at, value):
     builder.store(value, place(context, builder, kinds[0], array, at), align=4)
+
+
+@machine_code(stream, lambda array, at, value: types.void)
+def _stream(context, builder, kinds, array, at, value):
+    pointer = place(context, builder, kinds[0], array, at)
+    written = builder.store(value, pointer, align=min(LINE, LANES * kinds[0].dtype.bitwidth // 8))
+    written.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
 
 
 @machine_code(nothing, lambda array: lanes[array.dtype])

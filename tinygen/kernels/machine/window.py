@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
-from tinygen.kernels.machine.vectors import LANES, load, nothing, store
+from tinygen.kernels.machine.vectors import LANES, load, nothing, store, stream
 
 
 @kernel
@@ -49,3 +49,16 @@ def clear(target, to, count):
         store(target, to + q, nothing(target))
     for q in range(whole, count):
         target[to + q] = 0
+
+
+@piece
+def write(source, at, target, to, count):
+    """`copy` past the caches, to a target that begins at a cache line."""
+    head = min(-to % LANES, count)
+    whole = head + (count - head) // LANES * LANES
+    for q in range(head):
+        target[to + q] = source[at + q]
+    for q in range(head, whole, LANES):
+        stream(target, to + q, load(source, at + q))
+    for q in range(whole, count):
+        target[to + q] = source[at + q]
