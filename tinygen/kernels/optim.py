@@ -18,17 +18,17 @@ LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np
 def adam(θs, gs, ms, vs, α, β1, β2, ε, λ, decoupled, t):
     l2, keep = (0.0, 1 - α * λ) if decoupled else (λ, 1.0)
     short = None if min(β1, β2) > 0.5 else True  # nearly always None
-    numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2, keep
+    numbers = α / (1 - β1**t), β1, 1 - β1, β2, 1 - β2, 1 / (1 - β2**t), ε, l2 or None, keep
     return _stepped(_adam, θs, gs, [vs, ms], *numbers, True, short)
 
 
 def sgd(θs, gs, vs, α, μ, nesterov, λ):
-    return _stepped(_sgd, θs, gs, [vs] if μ else [], α, μ, μ if nesterov else 0.0, λ, True if μ else None)
+    return _stepped(_sgd, θs, gs, [vs] if μ else [], α, μ, True if nesterov else None, λ or None, True if μ else None)
 
 
 def rmsprop(θs, gs, vs, lr, α, ε, λ):
     """Adam without a mean of g and without correction of the start."""
-    return _stepped(_adam, θs, gs, [vs], lr, 0.0, 1.0, α, 1 - α, 1.0, ε, λ, 1.0, None, True)
+    return _stepped(_adam, θs, gs, [vs], lr, 0.0, 1.0, α, 1 - α, 1.0, ε, λ or None, 1.0, None, True)
 
 
 def moving_average(averages, θs, decay):
@@ -88,13 +88,13 @@ def _mixed(old, new, keep, rest):
 def _adam(
     table, like, rate, β1, rest1, β2, rest2, unbias, ε, λ, keep, averaged, short, overflow, start, stop
 ):  # fmt: skip
-    """`averaged` and `short` are True, or None, so that numba leaves out the branch for them.
+    """Without weight decay, λ is None, and numba leaves out the branch for it; `averaged` and `short` are True or None.
 
     `short` says that a mean is mostly made of the new numbers. Without an average, the mean of g is made of the new
     number alone, which the array of the result holds meanwhile.
     """
     f = like.dtype.type
-    rate, ε, λ, keep, unbias = f(rate), f(ε), f(λ), f(keep), f(unbias)
+    rate, ε, keep, unbias = f(rate), f(ε), f(keep), f(unbias)
     β1, rest1, β2, rest2, bound = f(β1), f(rest1), f(β2), f(rest2), f(BOUND_32 if like.itemsize == 4 else BOUND_64)
     i = first = 0
     for block in range(start, stop):
@@ -103,7 +103,7 @@ def _adam(
         new, v = part(table, 3, i, block - first, like), part(table, 4, i, block - first, like)
         m, squares = new if averaged is None else part(table, 5, i, block - first, like), f(0)
         for j in range(θ.size):
-            gj = _bounded(g[j] + λ * θ[j] if λ else g[j], bound)
+            gj = _bounded(g[j] if λ is None else g[j] + f(λ) * θ[j], bound)
             if short is None:
                 m[j] += rest1 * (gj - m[j])
                 v[j] += rest2 * (gj * gj - v[j])
@@ -118,10 +118,10 @@ def _adam(
 
 
 @kernel
-def _sgd(table, like, α, μ, ahead, λ, momentum, overflow, start, stop):
-    """`momentum` is True or None."""
+def _sgd(table, like, α, μ, nesterov, λ, momentum, overflow, start, stop):
+    """Without weight decay, λ is None; `nesterov` and `momentum` are True or None."""
     f = like.dtype.type
-    α, μ, ahead, λ = f(α), f(μ), f(ahead), f(λ)
+    α, μ = f(α), f(μ)
     i = first = 0
     for block in range(start, stop):
         i, first = find(table, block, i, first)
@@ -129,13 +129,13 @@ def _sgd(table, like, α, μ, ahead, λ, momentum, overflow, start, stop):
         new, squares = part(table, 3, i, block - first, like), f(0)
         v = new if momentum is None else part(table, 4, i, block - first, like)
         for j in range(θ.size):
-            gj = g[j] + λ * θ[j] if λ else g[j]
+            gj = g[j] if λ is None else g[j] + f(λ) * θ[j]
             if momentum is None:
                 step = gj
             else:
                 vj = μ * v[j] + gj
                 v[j] = vj
-                step = gj + ahead * vj if ahead else vj
+                step = vj if nesterov is None else gj + μ * vj
                 squares += vj * vj
             new[j] = θ[j] - α * step
             squares += new[j] * new[j]
