@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.microkernel import COLUMNS, multiply
+from tinygen.kernels.machine.microkernel import COLUMNS, multiply, panel_width, panels_of
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES
 from tinygen.kernels.machine.window import clear, copy, read, scratch
@@ -29,7 +29,7 @@ def convolve(x, w, bias, floor, y, pixels, form):
     These are `extent` = (height, width) of them, `step` apart, from the one at `corner` on.
     """
     panels, m = empty(w.size, x.dtype), w.shape[3]
-    share(_pack, -(-m // COLUMNS), as_input(w).reshape(-1), panels, w.size // m, m)
+    share(_pack, panels_of(m), as_input(w).reshape(-1), panels, w.size // m, m)
     cut, blocks = _cut(x, pixels[2], form, BUFFER)
     share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, pixels, form, cut)
 
@@ -66,10 +66,10 @@ def _windows(c, gw, rows, form):
 
 @kernel
 def _pack(w, panels, k, o, start, stop):
-    """w (K, O) as consecutive panels (K, COLUMNS); the last one may be narrower."""
+    """w (K, O) as consecutive panels (K, COLUMNS); the last one may be narrower or wider."""
     for panel in range(start, stop):
         first = panel * COLUMNS
-        width = min(COLUMNS, o - first)
+        width = panel_width(first, o)
         for i in range(k):
             copy(w, i * o + first, panels, first * k + i * width, width)
 
@@ -99,12 +99,12 @@ def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     walk, sizes, one_row = (sw * c, 0, dh * row, 1), (1, down, kw * c), (1, 1, kw * c)
     if dw > 1:
         walk, sizes, one_row = (sw * c, dh * row, dw * c, 1), (down, kw, c), (1, kw, c)
-    window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * COLUMNS)
+    window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * 3 * LANES)
     copy(bias, 0, shift, 0, len(bias))
     for block in range(start, stop):
         begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)
-        for j in range(0, len(bias), COLUMNS):
-            m = min(COLUMNS, len(bias) - j)
+        for j in range(0, panels_of(len(bias)) * COLUMNS, COLUMNS):
+            m = panel_width(j, len(bias))
             if j + m > o:  # some are padding: a row of pixels at a time, of which the channels are copied
                 for i in range(begin, end):
                     for r in range(first, last):

@@ -18,7 +18,8 @@ COLUMNS = 2 * LANES
 # Rows of a tile: with two vectors of float32 each, the sums of a tall one fill nearly all registers.
 TALL = 14 if WIDE else 6
 ROWS = 8 if WIDE else 4
-TILES = dict.fromkeys([(TALL, 2), (ROWS, 2), (7 if WIDE else 4, 2), (4, 2), (3, 2), (1, 2), (ROWS, 1), (1, 1)])
+# By vectors; one needs more rows, or the processor waits for sums; three are what an odd number of them ends with.
+HEIGHTS = {1: (2 * ROWS, ROWS, 1), 2: (TALL, ROWS, 7 if WIDE else 4, 4, 3, 1), 3: (ROWS, 1)}
 
 
 @piece
@@ -30,10 +31,12 @@ def multiply(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y
     transpose. Row i of w begins at w_at + i · w_row, and of y and start likewise: with `start_row` 0 all rows start
     alike. A sum runs in the order of w, whatever rows are asked for together.
     """
-    columns = COLUMNS if x.dtype == FLOAT32 else LANES  # which is two registers of float64
-    for j in range(0, m, columns):
-        vectors = 2 if j + COLUMNS <= m and columns == COLUMNS else 1
-        height = ROWS
+    j = 0
+    while j < m:
+        vectors = 1  # which is two registers of float64
+        if x.dtype == FLOAT32:
+            vectors = panel_width(j, m) // LANES
+        height = 2 * ROWS if vectors == 1 and x.dtype == FLOAT32 and n >= 2 * ROWS else ROWS
         if vectors == 2:  # images are often 28 pixels wide, or 14, or 7; seven rows don't fill the fewer registers
             height = TALL if n % TALL == 0 else 7 if WIDE and n % 7 == 0 and n % ROWS else ROWS
         i = 0
@@ -46,14 +49,27 @@ def multiply(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y
             elif start_row == 0 and n >= height and left > 1:
                 i, rows = n - height, height  # some rows once more, which is cheaper than one by one
             else:
-                rows = 1 if vectors == 1 else 4 if left >= 4 else 3 if left == 3 else 1
+                rows = 1 if vectors != 2 else 4 if left >= 4 else 3 if left == 3 else 1
             at, before, to = x_at + i * walk[0], start_at + i * start_row + j, y_at + i * y_row + j
             tile(rows, vectors, x, at, walk, sizes, w, w_at + j, w_row, start, before, start_row, y, to, y_row)
             i += rows
+        j += vectors * LANES
+
+
+@piece
+def panel_width(j, m):
+    """The columns of the panel that begins at column j of m: three vectors at the end, rather than two and one."""
+    return m - j if m - j <= 3 * LANES else COLUMNS
+
+
+@piece
+def panels_of(m):
+    """How many panels m columns have."""
+    return max(1, m // COLUMNS)
 
 
 def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y, y_at, y_row):
-    """`multiply` for a few rows and `vectors` vectors of columns: one of TILES."""
+    """`multiply` for a few rows and `vectors` vectors of columns, as HEIGHTS has them."""
     groups, runs, count = sizes
     for r in range(rows):
         for v in range(0, vectors * LANES, LANES):
@@ -69,7 +85,9 @@ def tile(rows, vectors, x, x_at, walk, sizes, w, w_at, w_row, start, start_at, s
 def _tile(context, builder, kinds, rows, vectors, *args):
     end = builder.append_basic_block()
     choice = builder.switch(builder.add(builder.shl(vectors, vectors.type(8)), rows), end)
-    for height, width in TILES:
+    single = kinds[2].dtype == types.float32
+    tiles = [(height, width) for width, heights in HEIGHTS.items() for height in dict.fromkeys(heights)]
+    for height, width in tiles if single else [(ROWS, 1), (1, 1)]:
         block = builder.append_basic_block()
         choice.add_case(width << 8 | height, block)
         builder.position_at_end(block)
