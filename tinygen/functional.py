@@ -222,10 +222,9 @@ def cross_entropy(logits: Tensor, labels: np.ndarray | Sequence[int], *, reducti
         raise ValueError(
             f"cross_entropy: expected logits (N, K) and class numbers (N,), got {logits.shape} and {shape}{rows}"
         )
-    n, k = logits.shape
-    labels = arguments.indices("cross_entropy", "labels", array_of(labels), k)
+    labels = arguments.indices("cross_entropy", "labels", array_of(labels), logits.shape[1])
     _check_reduction("cross_entropy", reduction, shape)
-    return _REDUCTIONS[reduction](-log_softmax(logits)[np.arange(n), labels])
+    return -_REDUCTIONS[reduction](fused.log_softmax_at(logits, labels=labels))
 
 
 @explained

@@ -334,6 +334,14 @@ def _(rng):
     return [normal(rng, 3, 4)], tg.ops.fused.log_softmax_of_rows, lambda x: torch.log_softmax(x, -1)
 
 
+@row("log_softmax_at")
+def _(rng):
+    """PyTorch's loss is the negative."""
+    labels = rng.integers(0, 4, 3)
+    theirs = lambda x: -torch.nn.functional.cross_entropy(x, torch.tensor(labels), reduction="none")
+    return [normal(rng, 3, 4)], lambda x: tg.ops.fused.log_softmax_at(x, labels=labels), theirs
+
+
 @row("linear")
 def _(rng):
     """PyTorch's weight lies the other way round."""

@@ -84,6 +84,7 @@ COMPOSITIONS = {
     "logistic_loss": lambda x, t: tg.softplus(x) - t * x,
     "softmax_of_rows": lambda x: tg.exp(x - tg.logsumexp(x, axis=-1, keepdims=True)),
     "log_softmax_of_rows": lambda x: x - tg.logsumexp(x, axis=-1, keepdims=True),
+    "log_softmax_at": lambda x, labels: (x - tg.logsumexp(x, axis=-1, keepdims=True))[np.arange(len(labels)), labels],
     "linear": lambda x, w, b: x @ w + b,
     "conv2d_bias": conv2d_bias,
     "conv_transpose2d_bias": conv_transpose2d_bias,

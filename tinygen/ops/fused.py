@@ -93,6 +93,27 @@ def log_softmax_of_rows(x):
     )
 
 
+@op
+def log_softmax_at(x, *, labels):
+    """log_softmax_of_rows(x)[np.arange(len(x)), labels], for x (N, K) and labels (N,)
+
+    Where a label has nearly all the probability p, 1 - p is -expm1(log p), which loses no digits.
+    """
+    rows, labels = np.arange(len(labels)), labels.copy()
+    y = kernels.log_softmax(x.data)[rows, labels]
+
+    def kernel(g):
+        gx = kernels.logsumexp_vjp(-g, x.data, (1,))
+        gx[rows, labels] = -kernels.expm1(y) * g
+        return gx
+
+    def plain(g):
+        picked = labels[:, None] == np.arange(x.shape[1])
+        return g.reshape(-1, 1) * (picked.astype(x.dtype) - exp(log_softmax_of_rows(x)))
+
+    return y, quick(kernel, plain)
+
+
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,11 @@ def _dyadic(arrays, static) -> bool:
     return _reduced(arrays, static).bit_count() == 1
 
 
+def _rows_and_labels(rng):
+    n, k = (int(size) for size in rng.integers(1, 6, 2))
+    return (normal(rng, (n, k)),), {"labels": rng.integers(0, k, n)}
+
+
 REDUCE = (
     Case(
         op=ops.sum,
@@ -84,5 +89,10 @@ REDUCE = (
         op=ops.fused.log_softmax_of_rows,
         sample=lambda rng: ((normal(rng, (*shape(rng), int(rng.integers(1, 5)))),), {}),
         oracle=lambda x: -np.log(np.exp(x[..., None, :] - x[..., None]).sum(axis=-1)),
+    ),
+    Case(
+        op=ops.fused.log_softmax_at,
+        sample=_rows_and_labels,
+        oracle=lambda x, labels: -np.log(np.exp(x - x[np.arange(len(x)), labels][:, None]).sum(axis=-1)),
     ),
 )
