@@ -13,6 +13,7 @@ from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, 
 from tinygen.kernels.machine.window import clear, copy, write
 
 STRIP = 32  # rows that become columns together, if there are so many: two lines of the cache
+LEAST = 1 << 16  # numbers in the largest of many parts: each is copied by itself, and threads must be worth it
 
 
 def contiguous(x):
@@ -31,7 +32,7 @@ def in_order(x):
 
 
 def concat(arrays, axis):
-    if any(a.dtype != np.float32 for a in arrays):
+    if any([a.dtype != np.float32 for a in arrays]) or max([a.size for a in arrays]) < LEAST:
         return NotImplemented
     shape, before = arrays[0].shape, (slice(None),) * axis
     ends = [*accumulate(a.shape[axis] for a in arrays)]
