@@ -17,7 +17,7 @@ from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import f32
-from tinygen.kernels.norm_loops import LEAKY_RELU, RUN, SILU, backward, forward
+from tinygen.kernels.norm_loops import LEAKY_RELU, RUN, SILU, are_outside, backward, forward
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
@@ -99,11 +99,7 @@ def _merged(parts, cut):
 
 def _are_far_out(moments, x) -> bool:
     """Whether a group of x is so large or small that float32 can't hold its squares; a group of zeros is not."""
-    mean, var = moments[:, 0], moments[:, 1]
-    if x.dtype != f32 or (LEAST < var.min(initial=1) and var.max(initial=1) < MOST):  # nearly always
-        return False
-    size = mean**2 + var
-    return not ((size == 0) | (size > LEAST) & (size < MOST)).all()
+    return x.dtype == f32 and are_outside(as_input(moments), LEAST, MOST)
 
 
 def _in_float64(kernel, *arguments):

@@ -79,6 +79,17 @@ def _add_up(row, channels):
             row[c] += row[start + c]
 
 
+@kernel
+def are_outside(moments, least, most):
+    """Whether mean² + variance, which is not 0, is at most `least` or at least `most`, or NaN, for any group."""
+    for i in range(len(moments)):
+        for k in range(moments.shape[2]):
+            size = moments[i, 0, k] * moments[i, 0, k] + moments[i, 1, k]
+            if size != 0 and not least < size < most:
+                return True
+    return False
+
+
 # -- forwards ----------------------------------------------------------------------------------------------------------
 
 
