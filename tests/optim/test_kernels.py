@@ -9,7 +9,7 @@ from helpers.processes import python
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygen.kernels import optim, reference
+from tinygen.kernels import compiled, optim, reference
 
 pytestmark = pytest.mark.properties
 
@@ -89,6 +89,22 @@ def test_parameters_and_gradients_in_any_layout(call, layout):
     del expected[len(new) : len(new) + 2 * read]
     for x, e in zip([*new, *chain(*moved[read:])], expected, strict=True):
         np.testing.assert_array_equal(x, e)
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call not in ("sum_of_squares", "sgd", "sgd with decay")])
+def test_memory_in_any_layout_is_written_in_place(call):
+    """Every other row of a larger array: the rows between stay as they are."""
+    lists = draw(call, [(50, 60)], 3, np.float32)
+    wide = [np.full((100, 60), 7, np.float32) for _ in lists]
+    for larger, (array,) in zip(wide, lists):
+        larger[::2] = array
+    views = [[larger[::2]] for larger in wide]
+    name = call.partition(",")[0].split()[0]
+    compiled(name)(*views, **CALLS[call][2])
+    getattr(reference, name)(*lists, **CALLS[call][2])
+    for larger, (array,) in zip(wide, lists):
+        assert (larger[1::2] == 7).all()
+        np.testing.assert_array_equal(larger[::2], array)
 
 
 @every_kernel

@@ -1,8 +1,9 @@
 """One step of each optimizer in one pass over its arrays: no temporary array, and each number read and written once.
 
 All take lists with one entry for each parameter. The new values are new arrays, so that a graph keeps the old ones;
-memory (m, v, averages) is written in place and must be contiguous. A step also returns whether the squares of all that
-it wrote are finite, which the same pass computes: if they are, so are the numbers; if not, each has to be checked.
+memory (m, v, averages) is written in place, by the plain kernels if it is not in C order. A step also returns whether
+the squares of all that it wrote are finite, which the same pass computes: if they are, so are the numbers; if not, each
+has to be checked.
 """
 
 import numpy as np
@@ -32,7 +33,10 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
 
 
 def moving_average(averages, θs, decay):
+    if not _are_in_order(averages):
+        return NotImplemented
     share_lists(_moving_average, [list(map(_in_order, θs)), averages], decay, 1 - decay)
+    return None
 
 
 def sum_of_squares(xs):
@@ -54,14 +58,20 @@ def _sum(xs, zero) -> float:
     return float(partial.sum())
 
 
-def _stepped(rule, θs, gs, memory, *numbers) -> tuple[list[np.ndarray], bool]:
+def _stepped(rule, θs, gs, memory, *numbers):
     """The new values, by `rule` on the lists θ, g, new, v and m, as far as it has them."""
+    if not all(map(_are_in_order, memory)):
+        return NotImplemented
     new = [np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype) for θ in θs]
     overflow = np.zeros(1, np.bool_)
     share_lists(rule, [[_in_order(x) for x in θs], [_in_order(x) for x in gs], new, *memory], *numbers, overflow)
     for x in new:
         x.setflags(False)  # pyright: ignore[reportCallIssue]  a Parameter copies an array that may be written to
     return new, not overflow[0]
+
+
+def _are_in_order(xs) -> bool:
+    return all([x.flags.c_contiguous for x in xs])
 
 
 def _in_order(x) -> np.ndarray:

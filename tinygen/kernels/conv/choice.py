@@ -68,7 +68,7 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         size = [extent + p - q for extent, p, q in zip((h, wide), padding, outer)]
         return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
     w, bias = _filled(w, 3), _filled(bias, 0)
-    if winograd.fits(x, (kh, kw), o, stride, dilation):
+    if winograd.fits(x, (kh, kw), o, stride, dilation) and winograd.weights_fit(w, stride):
         return _first_channels(winograd.conv2d(x, w, bias, floor, stride[0], padding), o)
     form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
@@ -89,7 +89,8 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     if c < LANES:
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     w, bias = _filled(w, 2), _filled(bias, 0)
-    if stride[0] == 2 and winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True):
+    fits = stride[0] == 2 and winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True)
+    if fits and winograd.weights_fit(w, stride):
         return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
     x, turned = empty((n, *size, c), g.dtype), _turned(w)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):

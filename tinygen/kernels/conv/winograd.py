@@ -27,6 +27,7 @@ from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, nothing, store
 from tinygen.kernels.machine.window import scratch
 
+WEIGHTS = 1 << 14  # numbers C · O of weights with stride 2, at most: transformed, 6.5 MB
 TILES = 56  # of a block with stride 1, four tall tiles: enough rows for fast products, few enough to stay cached
 BUFFER = 1 << 17  # numbers in the 25 matrices of a block with stride 2: half a megabyte
 GROUP = 128  # output channels of a weight gradient with stride 2 that one thread takes: more sums would leave the cache
@@ -40,6 +41,11 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation, *, transpo
     if tuple(stride) == (1, 1):
         return tuple(kernel_size) == (3, 3) and narrow >= 16 and small > 3
     return tuple(stride) == (2, 2) and {*kernel_size} <= {3, 4} and narrow >= 32 and small > (3 if transposed else 6)
+
+
+def weights_fit(w, stride) -> bool:
+    """Whether the cache holds the transformed weights, which each block reads: with stride 2 they are 100 · C · O."""
+    return stride[0] == 1 or w.shape[2] * w.shape[3] <= WEIGHTS
 
 
 def conv2d(x, w, bias, floor, stride, padding):
