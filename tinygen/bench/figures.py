@@ -37,12 +37,12 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float, float]]]) -> plo
     figure, panels = plot.panels(*curves, xlabel=labels, ylabel=ylabel, height=320)
     for axes, points in zip(panels, curves.values()):
         sizes, ours, theirs = zip(*points)
-        axes.loglog(sizes, theirs, "o--", color=plot.PALETTE[1], label="PyTorch")
-        axes.loglog(sizes, ours, "o-", color=plot.PALETTE[0], label="tinygen")
-        _plain(axes, sizes[:: max(2, len(sizes) // 3)])
+        axes.loglog(sizes, theirs, "o--", color=plot.PALETTE[1], ms=4, clip_on=False, label="PyTorch")
+        axes.loglog(sizes, ours, "o-", color=plot.PALETTE[0], ms=4, clip_on=False, label="tinygen")
+        _plain(axes, sizes[:: -(-len(sizes) // 3)])
         if max(theirs) < 10 * min(ours):  # no decade to mark
             axes.set_yticks([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if min(ours) < tick < max(theirs)])
-    panels[0].legend(frameon=False)
+    panels[len(curves) // 2].legend(frameon=False, loc="upper left", handlelength=1.2, borderaxespad=0)
     return figure
 
 
