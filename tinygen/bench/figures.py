@@ -37,12 +37,15 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float, float]]]) -> plo
     figure, panels = plot.panels(*curves, xlabel=labels, ylabel=ylabel, height=320)
     for axes, points in zip(panels, curves.values()):
         sizes, ours, theirs = zip(*points)
-        axes.loglog(sizes, theirs, "o--", color=plot.PALETTE[1], ms=4, clip_on=False, label="PyTorch")
-        axes.loglog(sizes, ours, "o-", color=plot.PALETTE[0], ms=4, clip_on=False, label="tinygen")
+        for values, style, colour in ((theirs, "o--", plot.PALETTE[1]), (ours, "o-", plot.PALETTE[0])):
+            axes.loglog(sizes, values, style, color=colour, ms=4, clip_on=False)
         _plain(axes, sizes[:: -(-len(sizes) // 3)])
         if max(theirs) < 10 * min(ours):  # no decade to mark
             axes.set_yticks([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if min(ours) < tick < max(theirs)])
-    panels[len(curves) // 2].legend(frameon=False, loc="upper left", handlelength=1.2, borderaxespad=0)
+    size, mine, others = next(iter(curves.values()))[-1]
+    for name, value, colour in (("PyTorch", others, plot.PALETTE[1]), ("tinygen", mine, plot.PALETTE[0])):
+        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "right", "fontsize": 9}
+        panels[0].annotate(name, (size, value), color=colour, **place)
     return figure
 
 
