@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygen.kernels import compiled, optim, reference
+from tinygen.kernels.machine.lists import BLOCK
 
 pytestmark = pytest.mark.properties
 
@@ -73,7 +74,7 @@ def test_fast_and_reference_agree(call, dtype, shapes, seed):
 @every_kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_fast_and_reference_agree_on_arrays_that_threads_share(call, dtype):
-    assert max(np.prod(shape) for shape in LARGE) > 10 * optim.BLOCK
+    assert max(np.prod(shape) for shape in LARGE) > 10 * BLOCK
     assert_equal_kernels(call, draw(call, LARGE, 0, dtype), dtype)
 
 
@@ -100,7 +101,7 @@ def test_memory_in_any_layout_is_written_in_place(call):
         larger[::2] = array
     views = [[larger[::2]] for larger in wide]
     name = call.partition(",")[0].split()[0]
-    compiled(name)(*views, **CALLS[call][2])
+    compiled(name)(*views, *CALLS[call][2].values())
     getattr(reference, name)(*lists, **CALLS[call][2])
     for larger, (array,) in zip(wide, lists):
         assert (larger[1::2] == 7).all()

@@ -9,7 +9,7 @@ has to be checked.
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
-from tinygen.kernels.machine.lists import BLOCK, find, part, share_lists
+from tinygen.kernels.machine.lists import blocks_of, find, part, share_lists
 from tinygen.kernels.machine.memory import LARGE, empty
 from tinygen.kernels.reference_optim import BOUND
 
@@ -53,7 +53,7 @@ def is_finite(x):
 
 def _sum(xs, zero) -> float:
     """Without `zero`, from which a sum begins, that of each block is of the type of x, which squares may not fit."""
-    partial = np.zeros(sum([-(-x.size // BLOCK) for x in xs]))
+    partial = np.zeros(blocks_of(xs))
     share_lists(_sum_of_squares, [list(map(_in_order, xs))], partial, zero)
     return float(partial.sum())
 

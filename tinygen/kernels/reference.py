@@ -68,7 +68,10 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
 
 
 def squares_fit(xs: list[np.ndarray]) -> bool:
-    """Whether the sum of the squares of each array is a finite number of its type: then so is each entry."""
+    """Whether the squares of each array add up to a finite number of its type: then each entry is finite.
+
+    The compiled kernel adds up those of all arrays, so it may also say no where only their total is too large.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         return all([np.vdot(x, x) < np.inf for x in xs])
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.microkernel import COLUMNS, multiply, panel_width, panels_of
+from tinygen.kernels.machine.microkernel import COLUMNS, WIDEST, multiply, panel_width, panels_of
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES
 from tinygen.kernels.machine.window import clear, copy, read, scratch
@@ -99,7 +99,7 @@ def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     walk, sizes, one_row = (sw * c, 0, dh * row, 1), (1, down, kw * c), (1, 1, kw * c)
     if dw > 1:
         walk, sizes, one_row = (sw * c, dh * row, dw * c, 1), (down, kw, c), (1, kw, c)
-    window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * 3 * LANES)
+    window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * WIDEST)
     copy(bias, 0, shift, 0, len(bias))
     for block in range(start, stop):
         begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)

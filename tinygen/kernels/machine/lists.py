@@ -34,7 +34,12 @@ def share_lists(kernel: Callable, lists: list[list[np.ndarray]], *args) -> None:
             chosen = [[xs[i] for i in alike] for xs in lists]
         else:
             chosen = lists
-        share(kernel, sum([(x.size + BLOCK - 1) // BLOCK for x in chosen[0]]), table(chosen), _like(kind), *args)
+        share(kernel, blocks_of(chosen[0]), table(chosen), _like(kind), *args)
+
+
+def blocks_of(xs: list[np.ndarray]) -> int:
+    """How many blocks the arrays of a list have together."""
+    return sum([-(-x.size // BLOCK) for x in xs])
 
 
 def table(lists: list[list[np.ndarray]]) -> np.ndarray:

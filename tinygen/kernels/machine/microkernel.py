@@ -15,6 +15,7 @@ from tinygen.kernels.machine.vectors import FLAGS, LANES, VECTORS, WIDE, address
 
 FLOAT32 = np.dtype(np.float32)
 COLUMNS = 2 * LANES
+WIDEST = 3 * LANES  # columns of the last panel, at most
 # Rows of a tile: with two vectors of float32 each, the sums of a tall one fill nearly all registers.
 TALL = 14 if WIDE else 6
 ROWS = 8 if WIDE else 4
@@ -48,8 +49,10 @@ def multiply(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y
                 rows = height
             elif start_row == 0 and n >= height and left > 1:
                 i, rows = n - height, height  # some rows once more, which is cheaper than one by one
+            elif vectors != 2:
+                rows = ROWS if left >= ROWS else 1
             else:
-                rows = 1 if vectors != 2 else 4 if left >= 4 else 3 if left == 3 else 1
+                rows = 4 if left >= 4 else 3 if left == 3 else 1
             at, before, to = x_at + i * walk[0], start_at + i * start_row + j, y_at + i * y_row + j
             tile(rows, vectors, x, at, walk, sizes, w, w_at + j, w_row, start, before, start_row, y, to, y_row)
             i += rows
@@ -59,7 +62,7 @@ def multiply(x, x_at, walk, sizes, w, w_at, w_row, start, start_at, start_row, y
 @piece
 def panel_width(j, m):
     """The columns of the panel that begins at column j of m: three vectors at the end, rather than two and one."""
-    return m - j if m - j <= 3 * LANES else COLUMNS
+    return m - j if m - j <= WIDEST else COLUMNS
 
 
 @piece
