@@ -123,7 +123,7 @@ def _where_known(rng: np.random.Generator, size: int) -> Arguments:
     return call(discriminator, real, fake, seeded(size), slope=slope)
 
 
-PAIRS = 2000  # of a call, so that an answer in a loop over pairs takes less than a second
+PAIRS = 1000  # of a call, so that an answer in a loop over pairs takes less than a second
 
 
 def _points(answer: Callable, rng: np.random.Generator, n: int, how: str) -> tuple[np.ndarray, Finding | None]:

@@ -42,15 +42,13 @@ def _rewards(cross_entropy: Callable) -> Finding | None:
     return None
 
 
-_LOG = "-log_softmax(logits)[np.arange(n), labels]"
-_RETURN = f"return _REDUCTIONS[reduction]({_LOG})"
+_LOSS = "-_REDUCTIONS[reduction](fused.log_softmax_at(logits, labels=labels))"
 
 
-def _instead(entries: str, name: str) -> tuple[tuple[str, str], ...]:
-    """The edit that computes these entries, with an op of this name."""
-    return (
-        (_RETURN, f"from tinygen import {name}\n    return _REDUCTIONS[reduction](({entries})[np.arange(n), labels])"),
-    )
+def _instead(entries: str, ops: str = "log_softmax") -> tuple[tuple[str, str], ...]:
+    """The edit that takes the loss of each example from these entries (N, K), computed with these ops."""
+    picked = f"({entries})[np.arange(len(labels)), labels]"
+    return ((f"return {_LOSS}", f"from tinygen import {ops}\n    return _REDUCTIONS[reduction]({picked})"),)
 
 
 _REFUSES = Refuses(
@@ -101,26 +99,24 @@ BUG_NLL_SIGN = Exercise(
         _WHOLE,
     ),
     wrong=(
-        Wrong(((_LOG, "-log_softmax(-logits)[np.arange(n), labels]"),), "The logits have the wrong sign now."),
+        Wrong(_instead("-log_softmax(-logits)"), "The logits have the wrong sign now."),
         Wrong(
-            ((_LOG, "-log_softmax(logits, axis=0)[np.arange(n), labels]"),),
+            _instead("-log_softmax(logits, axis=0)"),
             "The probabilities sum to 1 over the examples. They must do so over the classes.",
         ),
         Wrong(
-            _instead("-exp(log_softmax(logits))", "exp"),
+            _instead("-exp(log_softmax(logits))", "exp, log_softmax"),
             "This is minus the probability. The loss is minus its logarithm.",
         ),
         Wrong(
-            ((_LOG, "-logits[np.arange(n), labels]"),),
+            _instead("-logits"),
             "The logits are not normalised: the logarithm of the sum of exponentials is missing.",
         ),
         Wrong(
-            ((_LOG, "(logits - log_softmax(logits))[np.arange(n), labels]"),),
+            _instead("logits - log_softmax(logits)"),
             "This is the logarithm of the sum of exponentials alone.",
         ),
-        Wrong(
-            ((_LOG, "-log_softmax(logits.detach())[np.arange(n), labels]"),), "It has no gradient: the graph is cut."
-        ),
+        Wrong(_instead("-log_softmax(logits.detach())"), "It has no gradient: the graph is cut."),
         Wrong(
             _instead("-log(exp(logits) / exp(logits).sum(axis=1, keepdims=True))", "exp, log"),
             "The exponentials overflow for large logits. `log_softmax` subtracts the largest one first.",
@@ -144,6 +140,8 @@ BUG_NLL_SIGN = Exercise(
         """
         @explained
         def cross_entropy(logits, labels, *, reduction="batchmean"):
+            from tinygen import log_softmax
+
             (logits,) = as_tensors((logits,))
             labels, classes = np.asarray(array_of(labels)), logits.shape[1]
             if labels.dtype.kind not in "iu":
@@ -156,7 +154,7 @@ BUG_NLL_SIGN = Exercise(
             return _REDUCTIONS[reduction](-(wanted * log_softmax(logits, axis=1)).sum(axis=1))
         """,
     ),
-    bug=((_LOG, "log_softmax(logits)[np.arange(n), labels]"),),
+    bug=((_LOSS, _LOSS.removeprefix("-")),),
 )
 
 # -- the contractive penalty -------------------------------------------------------------------------------------------
