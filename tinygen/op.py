@@ -25,7 +25,8 @@ P = ParamSpec("P")
 Prepare = Callable[[tuple], tuple[Tensor, ...]]
 Restore = Callable[[tuple, Tensor], Tensor]
 
-DEFINITIONS: dict[Callable, Callable] = {}  # of every op; ops/backward.py exchanges some for faster ones
+# Of every op; ops/backward.py exchanges some for faster ones, which may have a `prepare` of their own.
+DEFINITIONS: dict[Callable, Callable] = {}
 
 
 @overload
@@ -60,8 +61,8 @@ def op(definition: Any = None, *, prepare: Any = None, restore: Any = None) -> A
         if settings:
             check_settings(name, settings)
         try:
-            inputs = prepare(args)
             current = DEFINITIONS[apply]
+            inputs = getattr(current, "prepare", prepare)(args)
             value, *vjps = current(*inputs, **settings) if settings else current(*inputs)
         except (TypeError, ValueError):
             check_call(name, signature, args, settings)  # raises if the call doesn't fit the signature

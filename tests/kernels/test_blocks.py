@@ -105,11 +105,13 @@ def arguments(name, rng):
             "add_rows": (rows, rng.integers(0, 999, len(rows)), 999),
         }[name]
     if home == "reduce":
-        axes = ((0,), (1, 2), (0, 1, 2), (1, 3))[int(rng.integers(4))]
+        among = [(0,), (1, 2), (0, 1, 2), (1, 3)] + [(2, 3), (0, 1, 2, 3)] * name.startswith("sum")
+        axes = among[int(rng.integers(len(among)))]
         if name == "max_along_vjp":
             values, places = reference.max_along(x, axes)
             return values, places, x.shape, axes
-        return x, normal(rng, x.shape) if name == "relu_vjp_sum" else axes
+        second = [normal(rng, x.shape)] if name in ("relu_vjp_sum", "sum_of_products") else []
+        return (x, *second, *([] if name == "relu_vjp_sum" else [axes]))
     if name == "add":
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
     assert home == "elementwise", f"say here how {name} is called"

@@ -25,6 +25,7 @@ SHAPES = [
     *((1, 1), (5, 3), (0, 4), (3, 0), (LEAST, 1), (LEAST + 1, 1), (3001, 13), (513, 64), (17, 4097)),
     *((64, 28, 28, 3), (9, 14, 14, 33), (2, 3, 70, 128), (40, 6272), (2, 30_000)),
 ]
+AXES = (0, 1, 2), (1, 2), (1,), (0, 3), (1, 2, 3), (0, 1, 2, 3)
 
 
 def numbers(shape, seed=0):
@@ -43,6 +44,11 @@ def test_exact_on_whole_numbers(shape):
             expected = x.astype(np.float64).sum(axis=axes).astype(np.float32)
             for kernel in (sum_along, reference.sum_along):
                 np.testing.assert_array_equal(kernel(x, axes), expected)
+            for version in (
+                compiled("sum_of_products") if x.size else reference.sum_of_products,
+                reference.sum_of_products,
+            ):
+                np.testing.assert_array_equal(version(x, np.sign(x), axes), np.abs(x).sum(axis=axes))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (3, 5, reduce.TILE + 7), (40, 3, 2, 50)])
@@ -115,7 +121,8 @@ def test_one_two_and_three_threads_give_the_same_bits(shape, monkeypatch):
     for n in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", n)
         made = (
-            *(sum_along(x, axes) for axes in ((0, 1, 2), (1, 2), (1,), (0, 3))),
+            *(sum_along(x, axes) for axes in AXES),
+            *(compiled("sum_of_products")(x, x, axes) for axes in AXES),
             *relu_vjp_sum(x, x[::-1]),
         )
         results.append([array.tobytes() for array in made])

@@ -70,6 +70,7 @@ def test_in_any_layout(version, rows, c, batch, seed):
         for axes in ((0,), (1,), (0, 1), (1, 2), (0, 2), (0, 1, 2)):
             true = view.astype(np.float64)
             assert_near(version("sum_along")(view, axes), true.sum(axis=axes))
+            assert_near(version("sum_of_products")(view, view, axes), np.square(true).sum(axis=axes))
             spread = true.var(axis=axes)
             got = version("variance")(view, axes)
             assert (abs(got - spread) <= LIMIT * spread + 1e-13).all()

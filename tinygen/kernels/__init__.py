@@ -67,7 +67,7 @@ class Compiled(NamedTuple):
 COMPILED = {
     name: Compiled(home, least, count, float64)
     for home, least, count, float64, names in (
-        ("elementwise", 1 << 18, _by_numbers_of_two, False, "add mul"),
+        ("elementwise", 1 << 16, _by_numbers_of_two, False, "add mul"),
         ("elementwise", 1 << 15, _by_numbers, False, "exp tanh squared_error squared_error_vjp"),
         ("elementwise", 1 << 15, _by_numbers, False, "absolute_error absolute_error_vjp"),
         ("elementwise", 1 << 14, _by_numbers, False, "tanh_vjp"),
@@ -76,6 +76,7 @@ COMPILED = {
         ("elementwise", 1 << 8, _by_numbers, False, "sigmoid sigmoid_vjp silu silu_vjp normal_cdf gelu relu_vjp"),
         ("elementwise", 1 << 8, _by_numbers, False, "logistic_loss logistic_loss_vjp exp_remainder expm1"),
         ("reduce", 1 << 15, _by_numbers_of_two, False, "sum_along"),
+        ("reduce", 1 << 15, _by_numbers, False, "sum_of_products"),
         ("reduce", 1 << 13, _by_numbers, False, "variance max_along"),
         ("reduce", 1 << 8, _by_numbers, False, "max_along_vjp"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),

@@ -3,8 +3,9 @@
 `entrywise` makes a kernel on arrays from a formula for one entry of each. `vector_math.py` has exp and the like.
 """
 
+import math
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from inspect import signature
 
 import numpy as np
@@ -16,7 +17,8 @@ from tinygen.kernels.machine.jit import as_input, piece
 from tinygen.kernels.machine.memory import empty, past_caches
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp_below_1, f32, log1p, sigmoids
-from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
+from tinygen.kernels.machine.vectors import WIDE
+from tinygen.kernels.machine.views import AXES, as_walk, joined, memory, offset, place_of
 from tinygen.kernels.machine.window import write
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
@@ -34,9 +36,11 @@ def entrywise(name: str, formula: Callable, *, light: bool = False) -> Callable:
 
     The formula takes one to three entries, and after them what is in `CONSTANTS`, if it is a function of that too. A
     formula of two entries also takes arrays that NumPy broadcasts to one shape, in any layout. A `light` one is done
-    before memory has delivered the next entries: where its arrays are large, the result is written past the caches.
+    before memory has delivered the next entries: where its arrays are large, the result is written past the caches,
+    unless a vector is a whole cache line, which processors write without reading it first.
     """
     count, formula = len(signature(formula).parameters.keys() - CONSTANTS), exact(formula)
+    light = light and not WIDE
 
     def one(y, at, constants, x):
         x = _part(x, at, len(y))
@@ -113,39 +117,40 @@ def _of_pairs(formula):
         place, last = np.empty(AXES - 1, np.int64), min(stop * each, len(out))
         row, (side, k), n1, n2, flat = start * each, repeated, sizes[-2], sizes[-1], out.reshape(-1)
         buffer, known = np.empty(k * n2, out.dtype), np.int64(-1)
-        while side and row < last:
+        while row < last:  # the rows that are left along the last axis but one, or as many as are repeated together
             r = row % n1
-            rows = min(k - r % k, n1 - r, last - row)
+            rows = min(n1 - r, last - row) if side == 0 else min(k - r % k, n1 - r, last - row)
             place_of(row - r, place, sizes)
             at, bt = a_first + offset(place, a_steps), b_first + offset(place, b_steps)
-            y, here = flat[row * n2 : (row + rows) * n2], buffer[r % k * n2 : (r % k + rows) * n2]
+            y, here = flat[row * n2 : (row + rows) * n2], buffer[r % max(k, 1) * n2 :]
             if side == 1:
                 known = _repeat(a, at, known, buffer, k, n2, a_steps)
                 b_ = b[bt + r * n2 : bt + (r + rows) * n2]
                 for i in range(len(y)):
                     y[i] = formula(here[i], b_[i], *constants)
-            else:
+            elif side == 2:
                 known = _repeat(b, bt, known, buffer, k, n2, b_steps)
                 a_ = a[at + r * n2 : at + (r + rows) * n2]
                 for i in range(len(y)):
                     y[i] = formula(a_[i], here[i], *constants)
+            for q in range(r, r + rows if side == 0 else r):
+                of_a, of_b = at + q * a_steps[-2], bt + q * b_steps[-2]
+                along(out[row + q - r], a, of_a, a_steps[-1], b, of_b, b_steps[-1], constants)
             row += rows
-        place_of(row, place, sizes)
-        for r in range(row, last):
-            at, bt, y = a_first + offset(place, a_steps), b_first + offset(place, b_steps), out[r]
-            if a_steps[-1] == 1 and b_steps[-1] == 1:
-                a_, b_ = a[at : at + len(y)], b[bt : bt + len(y)]
-                for i in range(len(y)):
-                    y[i] = formula(a_[i], b_[i], *constants)
-            elif a_steps[-1] == 1 and b_steps[-1] == 0:
-                a_, number = a[at : at + len(y)], b[bt]
-                for i in range(len(y)):
-                    y[i] = formula(a_[i], number, *constants)
-            else:
-                a_step, b_step = a_steps[-1], b_steps[-1]
-                for i in range(len(y)):  # an unsigned index needs no test whether it counts from the end
-                    y[i] = formula(a[np.uintp(at + i * a_step)], b[np.uintp(bt + i * b_step)], *constants)
-            go_on(place, sizes)
+
+    @piece
+    def along(y, a, at, a_step, b, bt, b_step, constants):
+        if a_step == 1 and b_step == 1:
+            a_, b_ = a[at : at + len(y)], b[bt : bt + len(y)]
+            for i in range(len(y)):
+                y[i] = formula(a_[i], b_[i], *constants)
+        elif a_step == 1 and b_step == 0:
+            a_, number = a[at : at + len(y)], b[bt]
+            for i in range(len(y)):
+                y[i] = formula(a_[i], number, *constants)
+        else:
+            for i in range(len(y)):  # an unsigned index needs no test whether it counts from the end
+                y[i] = formula(a[np.uintp(at + i * a_step)], b[np.uintp(bt + i * b_step)], *constants)
 
     return pairs
 
@@ -162,16 +167,32 @@ def _repeat(view, at, known, buffer, k, n2, steps):
 
 def _broadcast(loop, a, b, constants):
     """The rows of the result are its last axis, joined with those before it where both arrays allow it."""
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    a, b, y = np.broadcast_to(a, shape), np.broadcast_to(b, shape), empty(shape, f32)
-    axes = joined(a.shape, steps(a), steps(b))
-    if len(axes) > AXES or not a.size or any(step % a.itemsize for step in (*a.strides, *b.strides)):
+    plan = _plan(a.shape, a.strides, b.shape, b.strides)
+    if plan is None:
         return NotImplemented
-    (a_memory, a_first), (b_memory, b_first), out = memory(a), memory(b), y.reshape(-1, axes[-1][0])
-    each, walk = max(1, BLOCK // out.shape[1]), as_walk(axes)
-    repeated = _repeated(axes)
-    share(loop, -(-len(out) // each), a_memory, b_memory, out, a_first, b_first, *walk, each, repeated, constants)
+    shape, width, rows, each, walk, repeated = plan
+    (a_memory, a_first), (b_memory, b_first), y = memory(a), memory(b), empty(shape, f32)
+    out = y.reshape(rows, width)
+    share(loop, -(-rows // each), a_memory, b_memory, out, a_first, b_first, *walk, each, repeated, constants)
     return y
+
+
+@lru_cache(1024)  # a training step asks for the same ones again and again
+def _plan(a_shape, a_strides, b_shape, b_strides) -> tuple | None:
+    """The shape of the result, its rows and their width, rows of a block, the walk, and what is `_repeated`."""
+    shape, bytes_each = np.broadcast_shapes(a_shape, b_shape), np.dtype(f32).itemsize
+    a_steps, b_steps = _steps(shape, a_shape, a_strides), _steps(shape, b_shape, b_strides)
+    axes = joined(shape, *([step // bytes_each for step in each] for each in (a_steps, b_steps)))
+    if len(axes) > AXES or 0 in shape or any(step % bytes_each for step in (*a_steps, *b_steps)):
+        return None
+    width = axes[-1][0]
+    return shape, width, math.prod(shape) // width, max(1, BLOCK // width), as_walk(axes), _repeated(axes)
+
+
+def _steps(shape, own, strides) -> list[int]:
+    """The strides of an array of the shape `own`, repeated to `shape`."""
+    extra = len(shape) - len(own)
+    return [0] * extra + [0 if n == 1 else step for n, step in zip(own, strides)]
 
 
 def _repeated(axes) -> tuple[int, int]:

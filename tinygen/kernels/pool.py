@@ -38,12 +38,14 @@ def max_pool2d_vjp(g, found, size, kernel_size, stride, padding):
 def _largest(x, y, found, form, each, start, stop):
     kh, kw, sh, sw, ph, pw = form
     (_, h, w, c), (n, gh, gw, _), number = x.shape, y.shape, x.dtype.type
-    pixels, largest, places, few = x.reshape(-1), y.reshape(-1), found.reshape(-1), np.empty(LANES, x.dtype)
+    pixels, largest, places = x.reshape(-1), y.reshape(-1), found.reshape(-1)
     for row in range(start * each, min(stop * each, n * gh)):
+        top, image = row % gh * sh - ph, row // gh * h
+        u0, u1 = max(0, -top), min(kh, h - top)
         for j in range(gw):
-            top, left, to = row % gh * sh - ph, j * sw - pw, (row * gw + j) * c
-            (u0, u1), (v0, v1) = (max(0, -top), min(kh, h - top)), (max(0, -left), min(kw, w - left))
-            at, first = ((row // gh * h + top) * w + left) * c, (u0 * w + v0) * c
+            left, to = j * sw - pw, (row * gw + j) * c
+            v0, v1 = max(0, -left), min(kw, w - left)
+            at, first = ((image + top) * w + left) * c, (u0 * w + v0) * c
             for q in range(0, c if c < LANES else 0):
                 best, tap = pixels[at + first + q], u0 * kw + v0
                 for u in range(u0, u1):
@@ -59,9 +61,7 @@ def _largest(x, y, found, form, each, start, stop):
                     for v in range(v0, v1):
                         best, tap = chosen(best, tap, load(pixels, at + (u * w + v) * c + q), number(u * kw + v))
                 store(largest, to + q, best)
-                store(few, 0, tap)
-                for lane in range(LANES):
-                    places[to + q + lane] = np.int32(few[lane])
+                store(places, to + q, tap)
 
 
 @kernel
@@ -70,12 +70,15 @@ def _give_back(g, found, x, form, each, start, stop):
     kh, kw, sh, sw, ph, pw = form
     (_, gh, gw, _), (n, h, w, c) = g.shape, x.shape
     gradients, places, pixels = g.reshape(-1), found.reshape(-1), x.reshape(-1)
+    windows = np.empty((2, w), np.int64)  # from, to: those around each column
+    for column in range(w):
+        right = column + pw
+        windows[0, column], windows[1, column] = max(0, (right - kw) // sw + 1), min(gw, right // sw + 1)
     for row in range(start * each, min(stop * each, n * h)):
         bottom, images = row % h + ph, row // h * gh
         i0, i1 = max(0, (bottom - kh) // sh + 1), min(gh, bottom // sh + 1)
         for column in range(w):
-            right, to = column + pw, (row * w + column) * c
-            j0, j1 = max(0, (right - kw) // sw + 1), min(gw, right // sw + 1)
+            right, to, j0, j1 = column + pw, (row * w + column) * c, windows[0, column], windows[1, column]
             for q in range(0, c if c < LANES else 0):
                 total = gradients.dtype.type(0)
                 for i in range(i0, i1):

@@ -3,7 +3,7 @@
 An array in C order is (N, R, C) around the first run of neighbouring axes. A block is a few of the R rows, which are
 added into one that stays in the cache. Short rows are taken several at a time, so that the inner loop is long enough
 for vectors. The sums of the blocks, in float64, are added in their order. Along the last axes, C is 1, and each row of
-R numbers is added up by itself.
+R numbers is added up by itself, in pieces if it is long.
 """
 
 import math
@@ -21,16 +21,24 @@ TILE = 1 << 11  # columns in which largest entries are found together: 16 kB wit
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
 
 
-@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def sum_along(x, axes):
-    """Σ along `axes`, which ascend; not along all, or last ones that are long, which NumPy adds up in pairs."""
+    """Σ along `axes`, which ascend."""
+    return _sums(x, None, axes)
+
+
+def sum_of_products(x, y, axes):
+    """Σ x · y along `axes`, without an array of the products."""
+    return _sums(x, y, axes) if x.shape == y.shape and y.dtype == np.float32 else NotImplemented
+
+
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
+def _sums(x, y, axes):
     if not axes:
         return NotImplemented
     run, (n, rows, c) = _around(x.shape, axes)
-    if c == 1 and not _are_short(n, rows):
-        return NotImplemented
-    x, shape = as_input(x).reshape(n, rows, c), x.shape[: axes[0]] + x.shape[axes[0] + run :]
-    sums = (_sum_rows(x) if c > 1 else _of_each_row(x, 1)).reshape(shape)
+    first, second = (None if a is None else as_input(a).reshape(n, rows, c) for a in (x, y))
+    sums = _sum_rows(first, second) if c > 1 else _sum_each_row(first, second)
+    sums = sums.reshape(x.shape[: axes[0]] + x.shape[axes[0] + run :])
     if len(axes) > run:
         sums = reference.sum_along(sums, tuple(axis - run for axis in axes[run:]))
     return sums.astype(np.float32)
@@ -81,8 +89,10 @@ def variance(x, axes):
         x, axes = x.transpose(*rest, *axes), range(len(rest), x.ndim)
     c = math.prod(x.shape[axes[-1] + 1 :])
     n = math.prod(shape)
-    if c == 1 and _are_short(n, x.size // max(n, 1)):
-        return _of_each_row(as_input(x).reshape(n, -1, 1), 2)[:, 1].astype(np.float32).reshape(shape)
+    if c == 1 and n > 1 and x.size <= n * BLOCK:  # no two threads need to share a row
+        found, each = np.empty(n, np.float32), rows_in_block(n, x.size)
+        share(_variance, -(-n // each), as_input(x).reshape(n, -1), found, each)
+        return found.reshape(shape)
     found = norm.moments(x.reshape(math.prod(x.shape[: axes[0]]), -1, c), c)  # (N, 2, C)
     return found[:, 1].astype(np.float32).reshape(shape)
 
@@ -99,24 +109,21 @@ def relu_vjp_sum(g, y):
     return masked, sums[0].sum(axis=0).astype(np.float32)
 
 
-def _are_short(n, rows):
-    """Whether there are so many rows that no two threads need to share one."""
-    return n > 1 and rows <= BLOCK
-
-
-def _of_each_row(x, count):
-    """Sum and variance, or as many of these two, of each row of x (N, R, 1): (N, count), in float64."""
-    n, rows, _ = x.shape
-    found, each = np.empty((n, count)), rows_in_block(n, x.size)
-    share(_sum_and_variance, -(-n // each), x.reshape(n, rows), found, each)
-    return found
-
-
-def _sum_rows(x):
+def _sum_rows(x, y):
     """(N, R, C) to (N, C), in float64."""
     n, rows, c = x.shape
     width, each, sums = _cut(n, rows, c)
-    share(_sum, n * sums.shape[1], x.reshape(n, -1, width), sums, each)
+    x, y = (None if a is None else a.reshape(n, -1, width) for a in (x, y))
+    share(_sum, n * sums.shape[1], x, y, sums, each)
+    return sums.sum(axis=1)
+
+
+def _sum_each_row(x, y):
+    """(N, R, 1) to (N,), in float64."""
+    n, rows, _ = x.shape
+    sums = np.empty((n, max(1, -(-rows // BLOCK))))
+    x, y, each = *(None if a is None else a.reshape(n, rows) for a in (x, y)), rows_in_block(sums.size, x.size)
+    share(_sum_pieces, -(-sums.size // each), x, y, sums, each)
     return sums.sum(axis=1)
 
 
@@ -129,26 +136,54 @@ def _cut(n, rows, c):
 
 
 @kernel
-def _sum(x, sums, each, start, stop):
+def _sum(x, y, sums, each, start, stop):
     rows, width = x.shape[1:]
     pieces, few = sums.shape[1], np.empty(width, np.float32)
     for block in range(start, stop):
         i, piece = block // pieces, block % pieces
-        sum_rows(x[i], piece * each, min((piece + 1) * each, rows), few)
+        first, last = piece * each, min((piece + 1) * each, rows)
+        if y is None:
+            sum_rows(x[i], first, last, few)
+        else:
+            _sum_products(x[i], y[i], first, last, few)
         _add_up(few, sums[i, piece])
 
 
+@piece
+def _sum_products(x, y, first, last, few):
+    """`sum_rows` of x · y."""
+    few[:] = 0
+    for r in range(first, last - 1, 2):
+        a, b, p, q = x[r], x[r + 1], y[r], y[r + 1]
+        for j in range(len(few)):
+            few[j] += a[j] * p[j] + b[j] * q[j]
+    if (last - first) % 2:
+        a, p = x[last - 1], y[last - 1]
+        for j in range(len(few)):
+            few[j] += a[j] * p[j]
+
+
 @kernel
-def _sum_and_variance(x, found, each, start, stop):
+def _sum_pieces(x, y, sums, each, start, stop):
+    pieces = sums.shape[1]
+    for k in range(start * each, min(stop * each, sums.size)):
+        i, piece = k // pieces, k % pieces
+        part = slice(piece * BLOCK, (piece + 1) * BLOCK)
+        row, other, total = x[i, part], None if y is None else y[i, part], 0.0
+        for j in range(len(row)):
+            total += np.float64(row[j]) if other is None else np.float64(row[j]) * np.float64(other[j])
+        sums[i, piece] = total
+
+
+@kernel
+def _variance(x, found, each, start, stop):
     for i in range(start * each, min(stop * each, len(x))):
         row, total, squares = x[i], 0.0, 0.0
         for j in range(len(row)):
             total += np.float64(row[j])
-        found[i, 0] = total
-        if found.shape[1] > 1:
-            for j in range(len(row)):
-                squares += (np.float64(row[j]) - total / len(row)) ** 2
-            found[i, 1] = squares / len(row)
+        for j in range(len(row)):
+            squares += (np.float64(row[j]) - total / len(row)) ** 2
+        found[i] = squares / len(row)
 
 
 @kernel

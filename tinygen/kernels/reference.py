@@ -61,6 +61,7 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
     softmax,
     softmax_vjp,
     sum_along,
+    sum_of_products,
     variance,
 )
 

@@ -16,6 +16,10 @@ def sum_along(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return x.sum(axis=axes, dtype=np.float64).astype(x.dtype)
 
 
+def sum_of_products(x: np.ndarray, y: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return sum_along(x * y, axes)
+
+
 def variance(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return x.var(axis=axes, dtype=np.float64).astype(x.dtype)
 

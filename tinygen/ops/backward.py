@@ -16,8 +16,8 @@ from tinygen.op import DEFINITIONS, mode, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, mul, sqrt, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
-from tinygen.ops.shape import getitem, reshape, scatter
-from tinygen.ops.support.broadcasting import elementwise
+from tinygen.ops.shape import getitem, reshape, scatter, sum_to
+from tinygen.ops.support.broadcasting import elementwise, fitting, repeated_axes
 from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
 from tinygen.ops.support.normalisation import norm_settings
 from tinygen.ops.support.sharing import jointly, quick
@@ -172,11 +172,25 @@ def _slopes(z, activation, slope):
 
 
 def _mul(a, b):
-    return (
-        kernels.mul(a.data, b.data),
-        quick(lambda g: kernels.mul(g, b.data), lambda g: g * b),
-        quick(lambda g: kernels.mul(g, a.data), lambda g: g * a),
-    )
+    """The gradient of an input that is repeated is added up without an array of the products."""
+    return kernels.mul(a.data, b.data), _times(b, a.data.shape), _times(a, b.data.shape)
+
+
+_mul.prepare = fitting
+
+
+def _times(x, shape):
+    """The rule g · x, summed to `shape`."""
+
+    def kernel(g):
+        if g.shape == shape:
+            return kernels.mul(g, x.data)
+        axes = repeated_axes(shape, g.shape)
+        if g.shape == x.data.shape:
+            return kernels.sum_of_products(g, x.data, axes).reshape(shape)
+        return kernels.sum_along(kernels.mul(g, x.data), axes).reshape(shape)
+
+    return quick(kernel, lambda g: sum_to(g * x, shape=shape))
 
 
 def _relu(x):

@@ -34,7 +34,7 @@ def load(array, at):
 
 
 def store(array, at, value):
-    """Write LANES numbers into the flat array, from entry `at` on."""
+    """Write LANES numbers into the flat array, from entry `at` on, which may be one of whole numbers."""
     array[at : at + LANES] = value
 
 
@@ -119,6 +119,8 @@ def _load(context, builder, kinds, array, at):
 
 @machine_code(store, lambda array, at, value: types.void)
 def _store(context, builder, kinds, array, at, value):
+    if isinstance(kinds[0].dtype, types.Integer):
+        value = builder.fptosi(value, ir.VectorType(context.get_value_type(kinds[0].dtype), LANES))
     builder.store(value, place(context, builder, kinds[0], array, at), align=4)
 
 
