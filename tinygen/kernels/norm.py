@@ -17,7 +17,7 @@ from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import f32
-from tinygen.kernels.norm_loops import LEAKY_RELU, RUN, SILU, are_outside, backward, forward
+from tinygen.kernels.norm_loops import LEAKY_RELU, RUN, SILU, are_outside, backward, forward, merge
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones
@@ -26,7 +26,6 @@ LEAST, MOST = 1e-30, 1e30  # of mean² + variance: beyond, float32 is too narrow
 KINDS = {None: (), "leaky_relu": (0,) * LEAKY_RELU, "silu": (0,) * SILU}
 
 
-@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def moments(x, num_groups):
     """Those of all pieces, merged."""
     cut = _cut(x.shape)
@@ -38,7 +37,6 @@ def moments(x, num_groups):
     return _in_float64(reference.moments, x, num_groups) if _are_far_out(found, x) else found
 
 
-@np.errstate(all="ignore")
 def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     """In one pass where an example is one piece; else the moments first."""
     if activation == "silu" and x.dtype != f32:  # the fast exponential is not for proofs
@@ -60,7 +58,7 @@ def group_norm(x, weight, bias, known, num_groups, eps, activation, slope):
     return y.astype(x.dtype, copy=False), known
 
 
-@np.errstate(all="ignore")
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope):
     """Sums and gradient in one pass where an example is one piece; else the sums first."""
     known = moments(x, num_groups) if known is None else known
@@ -89,12 +87,11 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
 
 
 def _merged(parts, cut):
-    """Moments of examples from those of their pieces: the variance is that within the pieces, and that of means."""
-    rows = np.minimum(cut.rows, cut.height - cut.rows * np.arange(cut.pieces))
-    shares, means, variances = (rows / cut.height)[:, None], parts[:, :, 0], parts[:, :, 1]
-    mean = (shares * means).sum(axis=1)
-    variance = (shares * (variances + np.square(means - mean[:, None]))).sum(axis=1)
-    return np.stack([mean, variance], axis=1)
+    """Moments of examples from those of their pieces."""
+    rows, found = np.full(cut.pieces, cut.rows), np.empty((len(parts), *parts.shape[2:]))
+    rows[-1] = cut.height - cut.rows * (cut.pieces - 1)
+    merge(parts, rows / cut.height, found)
+    return found
 
 
 def _are_far_out(moments, x) -> bool:
@@ -102,6 +99,7 @@ def _are_far_out(moments, x) -> bool:
     return x.dtype == f32 and are_outside(as_input(moments), LEAST, MOST)
 
 
+@np.errstate(all="ignore")
 def _in_float64(kernel, *arguments):
     """The kernel for numbers whose squares float32 can't hold, which NaN and infinity are too."""
     return kernel(*[a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arguments])

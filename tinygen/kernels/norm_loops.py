@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
 from tinygen.kernels.machine.vector_math import f32, sigmoids
-from tinygen.kernels.machine.window import scratch
+from tinygen.kernels.machine.window import copy, scratch
 
 RUN = 32  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
 SHORT = 256  # numbers along a row that are added in its own type: vectors of them, so few in each lane
@@ -42,7 +42,17 @@ def _gather(g, x, gx, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, su
     for top in range(0, rows, RUN):
         few_gx[:] = 0
         few_g[:] = 0
-        for r in range(top, min(top + RUN, rows)):
+        last = min(top + RUN, rows)
+        single = top if len(kind) == SILU else last - (last - top) % 4
+        for r in range(top, single, 4):  # four rows at a time, as in `sum_rows`
+            for j in range(width):
+                p, a = _term(g, x, gx, mean, scale, shift, kind, slope, r, j)
+                q, b = _term(g, x, gx, mean, scale, shift, kind, slope, r + 1, j)
+                s, c = _term(g, x, gx, mean, scale, shift, kind, slope, r + 2, j)
+                t, d = _term(g, x, gx, mean, scale, shift, kind, slope, r + 3, j)
+                few_gx[j] += (a * p + b * q) + (c * s + d * t)
+                few_g[j] += (a + b) + (c + d)
+        for r in range(single, last):
             for j in range(width):
                 p, a = _term(g, x, gx, mean, scale, shift, kind, slope, r, j)
                 few_gx[j] += a * p
@@ -67,8 +77,7 @@ def _term(g, x, gx, mean, scale, shift, kind, slope, r, j):
 def _repeat(row, channels):
     """The value at the first position of a row, at all of them."""
     for start in range(channels, len(row), channels):
-        for c in range(channels):
-            row[start + c] = row[c]
+        copy(row, 0, row, start, channels)
 
 
 @piece
@@ -77,6 +86,19 @@ def _add_up(row, channels):
     for start in range(channels, len(row), channels):
         for c in range(channels):
             row[c] += row[start + c]
+
+
+@kernel
+def merge(parts, shares, merged):
+    """Moments of examples (N, 2, G) from those of their pieces: the variance within the pieces, and that of means."""
+    for i in range(len(parts)):
+        for k in range(merged.shape[2]):
+            mean, var = 0.0, 0.0
+            for q in range(len(shares)):
+                mean += shares[q] * parts[i, q, 0, k]
+            for q in range(len(shares)):
+                var += shares[q] * (parts[i, q, 1, k] + (parts[i, q, 0, k] - mean) ** 2)
+            merged[i, 0, k], merged[i, 1, k] = mean, var
 
 
 @kernel
@@ -98,6 +120,7 @@ def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, 
     mean, scale, shift = scratch(x, cut.width), scratch(x, cut.width), scratch(x, cut.width)
     few, few_squares = scratch(x, cut.width), scratch(x, cut.width)
     sums, squares = np.empty(cut.width), np.empty(cut.width)
+    off, unit, prepared = np.empty(cut.channels), np.empty(cut.channels), -1
     for block in range(start, stop):
         first, last, piece, top, bottom = _place(block, cut, len(x))
         for i in range(first, last):
@@ -108,7 +131,9 @@ def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, 
             if apply and is_single_row(cut, moments):
                 _apply_to_row(x[i, 0], y[i, 0], moments[i, 0], weight, bias, eps, kind, slope)
             elif apply:
-                _coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift)
+                if i != prepared:  # several pieces of an example have the same
+                    _coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift, off, unit)
+                    prepared = i
                 _apply(x[i, top:bottom], y[i, top:bottom], mean, scale, shift, kind, slope)
 
 
@@ -178,20 +203,32 @@ def _total(sums, k, each):
 
 
 @piece
-def _coefficients(moments, weight, bias, eps, mean, scale, shift):
-    """Along a row: what turns x into z = (x - mean) · scale + shift; the shift knows what the mean was rounded by."""
-    channels, groups = len(weight), moments.shape[1]
-    each = channels // groups
-    for k in range(groups):
-        near, r = mean.dtype.type(moments[0, k]), 1 / np.sqrt(moments[1, k] + eps)
-        off, part = mean.dtype.type(moments[0, k] - near), slice(k * each, (k + 1) * each)
-        means, scales, shifts, weights, biases = mean[part], scale[part], shift[part], weight[part], bias[part]
-        for c in range(each):  # from 0, so that the compiler vectorises it
-            means[c] = near
-            scales[c] = weights[c] * r
-            shifts[c] = biases[c] - off * scales[c]
+def _coefficients(moments, weight, bias, eps, mean, scale, shift, off, unit):
+    """Along a row: what turns x into z = (x - mean) · scale + shift; the shift knows what the mean was rounded by.
+
+    For each channel, in float64: this `off`, and `unit`, one over the standard deviation.
+    """
+    _spread(moments[0], off)
+    _spread(moments[1], unit)
+    for c in range(len(unit)):
+        near = mean.dtype.type(off[c])
+        mean[c], off[c] = near, off[c] - near
+        unit[c] = 1 / np.sqrt(unit[c] + eps)
+    for c in range(len(unit)):
+        scale[c] = weight[c] * unit[c]
+        shift[c] = bias[c] - off[c] * scale[c]
     for row in (mean, scale, shift):
-        _repeat(row, channels)
+        _repeat(row, len(unit))
+
+
+@piece
+def _spread(of_groups, of_channels):
+    """The number of each group, at all of its channels."""
+    each = len(of_channels) // len(of_groups)
+    for k in range(len(of_groups)):
+        part = of_channels[k * each : (k + 1) * each]
+        for c in range(each):  # from 0, so that the compiler vectorises it
+            part[c] = of_groups[k]
 
 
 @piece
@@ -229,8 +266,7 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
     mean, scale, shift = scratch(x, cut.width), scratch(x, cut.width), scratch(x, cut.width)
     few_gx, few_g = scratch(x, cut.width), scratch(x, cut.width)
     sum_gx, sum_g = np.empty(cut.width), np.empty(cut.width)
-    channels, groups = cut.channels, moments.shape[2]
-    each, count = channels // groups, cut.height * cut.width // groups
+    off, unit, prepared, channels = np.empty(cut.channels), np.empty(cut.channels), -1, cut.channels
     for block in range(start, stop):
         first, last, _, top, bottom = _place(block, cut, len(x))
         if is_single_row(cut, moments):
@@ -243,34 +279,46 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
             continue
         for i in range(first, last):
             gs, xs, out = g[i, top:bottom], x[i, top:bottom], gx[i, top:bottom]
-            _coefficients(moments[i], weight, bias, eps, mean, scale, shift)
+            if i != prepared:  # several pieces of an example have the same
+                _coefficients(moments[i], weight, bias, eps, mean, scale, shift, off, unit)
             if measure:
                 _gather(gs, xs, out, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g)
                 _add_up(sum_gx, channels)
                 _add_up(sum_g, channels)
-                for k in range(groups):
-                    r = 1 / np.sqrt(moments[i, 1, k] + eps)
-                    for c in range(k * each, (k + 1) * each):
-                        sum_gx[c] = (sum_gx[c] - (moments[i, 0, k] - mean[c]) * sum_g[c]) * r
-                        sums[block, 0, c] += sum_gx[c]
-                        sums[block, 1, c] += sum_g[c]
-            else:
-                for c in range(channels):  # numba takes seconds to compile an assignment of arrays
-                    sum_gx[c], sum_g[c] = sums[i, 0, c], sums[i, 1, c]
+                of_weight, of_bias = sums[block]
+                for c in range(channels):
+                    sum_gx[c] = (sum_gx[c] - off[c] * sum_g[c]) * unit[c]
+                    of_weight[c] += sum_gx[c]
+                    of_bias[c] += sum_g[c]
             if apply:
                 of_x, rest = few_gx, few_g
-                for k in range(groups):
-                    r = 1 / np.sqrt(moments[i, 1, k] + eps)
-                    a, b = f64(0), f64(0)
-                    for c in range(k * each, (k + 1) * each):
-                        a += weight[c] * sum_gx[c]
-                        b += weight[c] * sum_g[c]
-                    for c in range(k * each, (k + 1) * each):
-                        of_x[c] = -r * r * a / count
-                        rest[c] = -r * b / count - (moments[i, 0, k] - mean[c]) * of_x[c]
-                _repeat(of_x, channels)
-                _repeat(rest, channels)
+                if not measure and i != prepared:
+                    for c in range(channels):  # numba takes seconds to compile an assignment of arrays
+                        sum_gx[c], sum_g[c] = sums[i, 0, c], sums[i, 1, c]
+                if measure or i != prepared:
+                    count = cut.height * cut.width // moments.shape[2]
+                    _means(moments, weight, count, sum_gx, sum_g)
+                    for c in range(channels):
+                        of_x[c] = -unit[c] * unit[c] * sum_gx[c]
+                        rest[c] = -unit[c] * sum_g[c] - off[c] * of_x[c]
+                    _repeat(of_x, channels)
+                    _repeat(rest, channels)
                 _combine(gs, xs, out, mean, scale, shift, kind, slope, of_x, rest)
+            prepared = i
+
+
+@piece
+def _means(moments, weight, count, sum_gx, sum_g):
+    """For each channel, the means of weight · gz · n and of weight · gz over its group, in place of the sums."""
+    each = len(weight) // moments.shape[2]
+    for k in range(moments.shape[2]):
+        part, a, b = slice(k * each, (k + 1) * each), f64(0), f64(0)
+        weights, of_gx, of_g = weight[part], sum_gx[part], sum_g[part]
+        for c in range(each):
+            a += weights[c] * of_gx[c]
+            b += weights[c] * of_g[c]
+        for c in range(each):
+            of_gx[c], of_g[c] = a / count, b / count
 
 
 @piece

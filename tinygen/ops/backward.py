@@ -16,7 +16,7 @@ from tinygen.op import DEFINITIONS, mode, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
 from tinygen.ops.elementwise import bounded_square, gate, mul, sqrt, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
-from tinygen.ops.shape import getitem, reshape, scatter, sum_to
+from tinygen.ops.shape import broadcast_to, getitem, reshape, scatter, sum_to
 from tinygen.ops.support.broadcasting import elementwise, fitting, repeated_axes
 from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
 from tinygen.ops.support.normalisation import norm_settings
@@ -231,6 +231,18 @@ def _max(x, *, axis=None, keepdims=False):
     )
 
 
+def _reshape(x, *, shape):
+    value, rule = inspect.unwrap(reshape)(x, shape=shape)
+    before = x.data.shape
+    return value, quick(lambda g: kernels.in_order(g).reshape(before), rule)
+
+
+def _broadcast_to(x, *, shape):
+    value, rule = inspect.unwrap(broadcast_to)(x, shape=shape)
+    before, axes = x.data.shape, repeated_axes(x.data.shape, value.shape)
+    return value, quick(lambda g: kernels.sum_along(g, axes).reshape(before), rule)
+
+
 def _getitem(x, *, index):
     """A view while nothing is recorded, as in the gradients of `concat`: kernels copy what has to be in order."""
     return inspect.unwrap(getitem)(x, index=index) if mode.recording else (x.data[private_index(index)],)
@@ -260,6 +272,8 @@ DEFINITIONS.update(
         gelu: _gelu,
         logsumexp: _logsumexp,
         max: _max,
+        reshape: _reshape,
+        broadcast_to: _broadcast_to,
         getitem: _getitem,
         scatter: _scatter,
         tanh: lambda x: (kernels.tanh(x.data), lambda g, y: tanh_vjp(g, y)),

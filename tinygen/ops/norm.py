@@ -70,5 +70,7 @@ def layer_norm(
 ) -> Tensor:
     """x (..., C), normalised at each position over its C features (Ba et al. 2016): each position is an example."""
     settings: dict[str, Any] = dict(eps=eps, activation=activation, negative_slope=negative_slope)
+    if x.ndim == 2:
+        return group_norm(x, weight, bias, num_groups=1, **settings)
     rows = reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
     return reshape(group_norm(rows, weight, bias, num_groups=1, **settings), shape=x.shape)
