@@ -13,6 +13,7 @@ import pytest
 from tinygen import kernels
 from tinygen.kernels import reference
 from tinygen.kernels.machine import lists, team, threads
+from tinygen.kernels.reference_cells import CELLS
 from tinygen.ops.support.taps import interpolation
 
 DRAWS = {"quick": 3, "full": 50, "long": 500}
@@ -88,11 +89,12 @@ def arguments(name, rng):
         return x, tuple(interpolation(n, m, "cubic", False, n / m).rows for n, m in zip(x.shape[1:3], (7, 11)))
     if home == "cells":
         n, size = int(rng.integers(60, 90)), int(rng.integers(60, 90))
-        width = size * {"rnn": 1, "gru": 3, "lstm": 4}[name.removesuffix("_vjp")]
-        gates, states = [normal(rng, (n, width)) for _ in range(2)], [normal(rng, (n, size)) for _ in range(6)]
-        parts = 2 if name.startswith("lstm") else 1
-        g, state, new = (tuple(states[i : i + parts]) for i in (0, 2, 4))
-        return (*gates, g, state, new) if name.endswith("vjp") else (*gates, state)
+        cell = CELLS[name.removesuffix("_vjp")]
+        x, w = normal(rng, (3, n, cell.gates * size)), normal(rng, (size, cell.gates * size))
+        first = normal(rng, (n, cell.parts * size))
+        if not name.endswith("_vjp"):
+            return x, first, w, normal(rng, (cell.gates * size,))
+        return normal(rng, (3, *first.shape)), x, normal(rng, (4, *first.shape)), normal(rng, x.shape), w
     if home == "rows":
         rows = x.reshape(-1, x.shape[-1])
         return {

@@ -1,51 +1,101 @@
-"""Steps of recurrent cells: equal to the plain ones within rounding, whatever the sizes, layouts and numbers."""
+"""All steps of recurrent cells: equal to the plain ones within rounding, whatever the sizes, layouts and numbers."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygen.kernels import compiled, reference
+from tinygen.kernels import cells, compiled, reference
+from tinygen.kernels.reference_cells import CELLS
+from tinygen.testing.layouts import LAYOUTS
 
-EXAMPLES = {"quick": 50, "full": 500, "long": 5000}
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-
-
-def leaves(results):
-    for each in results:
-        yield from leaves(each) if isinstance(each, tuple) else [] if each is None else [each]
+EXAMPLES = {"quick": 40, "full": 400, "long": 4000}
 
 
-def in_dtype(values, dtype):
-    return tuple(in_dtype(each, dtype) if isinstance(each, tuple) else each.astype(dtype) for each in values)
+def sequence(cell, steps, n, size, scale, seed):
+    """The arguments of a cell's kernel, and the gradient of its new states, in float32."""
+    rng, (gates, parts) = np.random.default_rng(seed), CELLS[cell]
+    shapes = [
+        (steps, n, gates * size),
+        (n, parts * size),
+        (size, gates * size),
+        (gates * size,),
+        (steps, n, parts * size),
+    ]
+    x, first, w, b, g = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    return (scale * x, first, w / np.float32(size**0.5), b), g
 
 
-@pytest.mark.parametrize("name", [*GATES, *(f"{name}_vjp" for name in GATES)])
-def test_a_step_equals_the_plain_one(name, profile):
-    cell = name.removesuffix("_vjp")
-    parts = 2 if cell == "lstm" else 1
+def back(version, cell, x, first, w, b, g):
+    """The gradients of x, of what the states add to the gates, and of the first state."""
+    states, added = getattr(reference, cell)(x, first, w, b)
+    return version(f"{cell}_vjp")(g, x, states, added, w)
 
-    @settings(max_examples=EXAMPLES[profile])
-    @given(st.integers(1, 40), st.integers(1, 70), st.sampled_from([0.1, 3, 40]), st.booleans(), st.integers(0, 999))
-    def equal(n, size, scale, whole, seed):
-        rng = np.random.default_rng(seed)
-        x, s = (scale * rng.normal(size=(n, GATES[cell] * size)) for _ in range(2))
-        one_array = rng.normal(size=(n, 3 * parts * size))  # its columns are states, as in a layer
-        g, state, new = (
-            tuple(one_array[:, i * size : (i + 1) * size] for i in range(first, first + parts))
-            for first in range(0, 3 * parts, parts)
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_all_steps_equal_the_plain_ones(cell, profile):
+    @settings(max_examples=EXAMPLES[profile], deadline=None)
+    @given(
+        *(st.integers(1, most) for most in (4, 70, 70)),
+        st.sampled_from([np.float32(s) for s in (0.1, 3, 40)]),
+        st.sampled_from(sorted(LAYOUTS)),
+        st.integers(0, 999),
+    )
+    def equal(steps, n, size, scale, layout, seed):
+        single, g = sequence(cell, steps, n, size, scale, seed)
+        *single, g = (LAYOUTS[layout](a) for a in (*single, g))
+        wide = [a.astype(float) for a in single]
+        got = (*compiled(cell)(*single), *back(compiled, cell, *single, g))
+        plain = (
+            *getattr(reference, cell)(*wide),
+            *back(lambda name: getattr(reference, name), cell, *wide, g.astype(float)),
         )
-        if not whole:
-            g, state, new = (tuple(a.copy() for a in each) for each in (g, state, new))
-        given = (x, s, g, state, new) if name.endswith("_vjp") else (x, s, state)
-        single = tuple(a.astype("f4") if isinstance(a, np.ndarray) else tuple(b.astype("f4") for b in a) for a in given)
-        wide = tuple(
-            a.astype(float) if isinstance(a, np.ndarray) else tuple(b.astype(float) for b in a) for a in single
-        )
-        got, true = list(leaves(compiled(name)(*single))), list(leaves(getattr(reference, name)(*wide)))
-        assert len(got) == len(true)
-        for a, b in zip(got, true):
-            assert a.dtype == np.float32 and a.shape == b.shape
-            np.testing.assert_allclose(a, b, rtol=2e-5, atol=4e-6 * max(1, scale))  # n - h, of numbers near each other
+        for a, true in zip(got, plain, strict=True):
+            assert a.dtype == np.float32 and a.shape == true.shape
+            tolerance = 1e-5 * max(1, scale, np.abs(true).max())  # n - h, of numbers near each other
+            np.testing.assert_allclose(a, true, rtol=2e-5, atol=tolerance)
 
     equal()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("n", [1, 5, 70])
+def test_one_two_and_three_threads_give_the_same_bits(cell, n, monkeypatch):
+    given, g = sequence(cell, 3, n, 40, np.float32(1), 0)
+    results = []
+    for threads in "123":
+        monkeypatch.setenv("TINYGEN_NUM_THREADS", threads)
+        results.append([a.tobytes() for a in (*compiled(cell)(*given), *back(compiled, cell, *given, g))])
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_row_does_not_depend_on_the_others(cell):
+    """Whatever block a row is in, and however many rows are in it."""
+    (x, first, w, b), _ = sequence(cell, 2, 3 * cells.ROWS, 24, np.float32(1), 1)
+    whole, _ = compiled(cell)(x, first, w, b)
+    for at in (0, 7, 2 * cells.ROWS + 1):
+        part, _ = compiled(cell)(x[:, at : at + 2], first[at : at + 2], w, b)
+        np.testing.assert_allclose(part, whole[:, at : at + 2], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_float64_and_wide_weights_take_the_plain_steps_with_products_of_our_own(cell):
+    (x, first, w, b), g = sequence(cell, 2, 3, 10, np.float32(1), 2)
+    for dtype in (np.float32, np.float64):
+        given = [a.astype(dtype) for a in (x, first, w, b)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cells, "_is_for_tiles", lambda x: False)
+            got = (
+                *cells_of(cell)(*given),
+                *cells_of(f"{cell}_vjp")(g.astype(dtype), given[0], *cells_of(cell)(*given), given[2]),
+            )
+        states, added = getattr(reference, cell)(*given)
+        true = (states, added, *getattr(reference, f"{cell}_vjp")(g.astype(dtype), given[0], states, added, given[2]))
+        for a, b_ in zip(got, true, strict=True):
+            assert a.dtype == dtype
+            np.testing.assert_allclose(a, b_, rtol=1e-4, atol=1e-5)
+
+
+def cells_of(name):
+    return getattr(cells, name)

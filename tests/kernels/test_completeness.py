@@ -40,6 +40,7 @@ def test_every_compiled_kernel_has_a_reference_with_the_same_parameters():
 def test_every_public_function_of_a_compiled_file_is_in_the_table():
     plumbing = {
         "__init__",
+        "norm_back",
         "norm_loops",
         "reference",
         "reference_cells",

@@ -1,120 +1,214 @@
-"""One step of each recurrent cell, forward and backward, in one pass over its gates."""
+"""All steps of a recurrent layer in one call, and all steps back.
+
+The rows of a batch never meet, so a block is a few rows, which one thread takes through all steps: no thread waits for
+another between two of them. What is added to the gates in a step is a product with the weights, by the tiles of
+machine/microkernel.py, whose panels are laid out once.
+"""
 
 import numpy as np
 
+from tinygen.kernels import linalg, reference_cells
+from tinygen.kernels.copy import in_order
 from tinygen.kernels.machine.jit import as_input
-from tinygen.kernels.machine.threads import rows_in_block, share
-from tinygen.kernels.machine.vector_math import exact_kernel, f32, sigmoids, tanh
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.microkernel import COLUMNS, multiply
+from tinygen.kernels.machine.threads import share
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, f32, sigmoids, tanh
+from tinygen.kernels.machine.window import copy, scratch
+
+LARGE = 1 << 14  # numbers of weights that are not laid out by NumPy
+ROWS = 16  # of a block, at most; a batch of fewer than 64 makes four blocks
 
 
-def rnn(x, s, state):
-    return tuple(_each_row(_rnn, [x, s], [state[0].shape]))
+def rnn(x, first, w, b):
+    return _run("rnn", x, first, w, b)
 
 
-def rnn_vjp(x, s, g, state, new):
-    (gate,) = _each_row(_rnn_vjp, [g[0], new[0]], [x.shape])
-    return gate, gate, (None,)
+def rnn_vjp(g, x, states, added, w):
+    return _run_back("rnn", g, x, states, added, w)
 
 
-def gru(x, s, state):
-    return tuple(_each_row(_gru, [x, s, *state], [state[0].shape]))
+def gru(x, first, w, b):
+    return _run("gru", x, first, w, b)
 
 
-def gru_vjp(x, s, g, state, new):
-    of_x, of_s, of_h = _each_row(_gru_vjp, [x, s, g[0], state[0]], [x.shape, x.shape, state[0].shape])
-    return of_x, of_s, (of_h,)
+def gru_vjp(g, x, states, added, w):
+    return _run_back("gru", g, x, states, added, w)
 
 
-def lstm(x, s, state):
-    return tuple(_each_row(_lstm, [x, s, state[1]], [state[1].shape] * 2))
+def lstm(x, first, w, b):
+    return _run("lstm", x, first, w, b)
 
 
-def lstm_vjp(x, s, g, state, new):
-    of_gates, of_c = _each_row(_lstm_vjp, [x, s, *g, state[1], new[1]], [x.shape, state[1].shape])
-    return of_gates, of_gates, (None, of_c)
+def lstm_vjp(g, x, states, added, w):
+    return _run_back("lstm", g, x, states, added, w)
 
 
-def _each_row(kernel, arrays, shapes) -> list[np.ndarray]:
-    """New arrays of these shapes, filled by `kernel(*arrays, *new, each, start, stop)`."""
-    new = [np.empty(shape, f32) for shape in shapes]
-    each = rows_in_block(len(new[0]), arrays[0].size)
-    share(kernel, -(-len(new[0]) // each), *map(as_input, arrays), *new, each)
-    return new
+def _run(cell, x, first, w, b):
+    if not _is_for_tiles(x):
+        return reference_cells.run(cell, x, first, w, b, linalg.matmul)
+    states, added, n = empty((len(x) + 1, *first.shape), f32), empty(x.shape, f32), x.shape[1]
+    states[0], each = first, _rows_of_block(n)
+    arrays = as_input(x), states, added, _panels(w), _panels(b[None]).reshape(-1)
+    share(FORWARD[cell], -(-n // each), *arrays, len(w), each)
+    return states, added
 
 
-@exact_kernel
-def _rnn(x, s, new, each, start, stop):
-    for i in range(start * each, min(stop * each, len(x))):
-        xi, si, to = x[i], s[i], new[i]
-        for j in range(len(to)):
-            to[j] = tanh(xi[j] + si[j])
+def _run_back(cell, g, x, states, added, w):
+    if not _is_for_tiles(x):
+        return reference_cells.run_back(cell, g, x, states, added, w, linalg.matmul)
+    of_x, of_first, n = empty(x.shape, f32), np.zeros(states.shape[1:], f32), x.shape[1]
+    of_s, each = empty(x.shape, f32) if cell == "gru" else None, _rows_of_block(n)  # in the others, that of x
+    arrays = *map(as_input, (g, x, states, added)), _panels(w.T), of_x, of_s, of_first
+    share(BACKWARD[cell], -(-n // each), *arrays, len(w), each)
+    return of_x, of_x if of_s is None else of_s, of_first
 
 
-@exact_kernel
-def _rnn_vjp(g, new, gate, each, start, stop):
-    for i in range(start * each, min(stop * each, len(g))):
-        gi, y, to = g[i], new[i], gate[i]
-        for j in range(len(to)):
-            to[j] = gi[j] * (f32(1) - y[j] * y[j])
+def _is_for_tiles(x) -> bool:
+    """Whether the numbers are float32, and no more are added up than float32 may."""
+    return x.dtype == f32 and 0 not in x.shape and x.shape[2] <= linalg.LONGEST
 
 
-@exact_kernel
-def _gru(x, s, h, new, each, start, stop):
-    size = h.shape[1]
-    for i in range(start * each, min(stop * each, len(x))):
-        xi, si, hi, to = x[i], s[i], h[i], new[i]
-        for j in range(size):
-            r, _ = sigmoids(xi[j] + si[j])
-            z, _ = sigmoids(xi[size + j] + si[size + j])
-            n = tanh(xi[2 * size + j] + r * si[2 * size + j])
-            to[j] = n + z * (hi[j] - n)
+def _rows_of_block(n) -> int:
+    return min(ROWS, -(-n // 4))
 
 
-@exact_kernel
-def _gru_vjp(x, s, g, h, of_x, of_s, of_h, each, start, stop):
-    size = h.shape[1]
-    for i in range(start * each, min(stop * each, len(x))):
-        xi, si, gi, hi, to_x, to_s, to_h = x[i], s[i], g[i], h[i], of_x[i], of_s[i], of_h[i]
-        for j in range(size):
-            r, not_r = sigmoids(xi[j] + si[j])
-            z, not_z = sigmoids(xi[size + j] + si[size + j])
-            s_n = si[2 * size + j]
-            n = tanh(xi[2 * size + j] + r * s_n)
-            to_h[j] = gi[j] * z
-            of_n = (gi[j] - gi[j] * z) * (f32(1) - n * n)
-            of_r, of_z = of_n * s_n * (r * not_r), gi[j] * (hi[j] - n) * (z * not_z)
-            to_x[j], to_x[size + j], to_x[2 * size + j] = of_r, of_z, of_n
-            to_s[j], to_s[size + j], to_s[2 * size + j] = of_r, of_z, of_n * r
+def _panels(w) -> np.ndarray:
+    """W (K, M) as panels (., K, COLUMNS), with zeros behind the last column."""
+    k, m = w.shape
+    padded = w if m % COLUMNS == 0 else np.pad(w, ((0, 0), (0, -m % COLUMNS)))
+    turned = padded.reshape(k, -1, COLUMNS).transpose(1, 0, 2)
+    return as_input(turned if turned.size < LARGE else in_order(turned))
 
 
-@exact_kernel
-def _lstm(x, s, c, new_h, new_c, each, start, stop):
-    size = c.shape[1]
-    for row in range(start * each, min(stop * each, len(x))):
-        xi, si, ci, to_h, to_c = x[row], s[row], c[row], new_h[row], new_c[row]
-        for j in range(size):
-            i, _ = sigmoids(xi[j] + si[j])
-            f, _ = sigmoids(xi[size + j] + si[size + j])
-            n = tanh(xi[2 * size + j] + si[2 * size + j])
-            o, _ = sigmoids(xi[3 * size + j] + si[3 * size + j])
-            next_c = f * ci[j] + i * n
-            to_c[j], to_h[j] = next_c, o * tanh(next_c)
+# -- the steps of one row, and back: `to` is the gradient of the new state, and becomes that of the state itself -------
 
 
-@exact_kernel
-def _lstm_vjp(x, s, g_h, g_c, c, new_c, of_gates, of_c, each, start, stop):
-    size = c.shape[1]
-    for row in range(start * each, min(stop * each, len(x))):
-        xi, si, gh, gc, ci, di = x[row], s[row], g_h[row], g_c[row], c[row], new_c[row]
-        gates, to_c = of_gates[row], of_c[row]
-        for j in range(size):
-            i, not_i = sigmoids(xi[j] + si[j])
-            f, not_f = sigmoids(xi[size + j] + si[size + j])
-            n = tanh(xi[2 * size + j] + si[2 * size + j])
-            o, not_o = sigmoids(xi[3 * size + j] + si[3 * size + j])
-            top = tanh(di[j])
-            of_next = gc[j] + gh[j] * o * (f32(1) - top * top)
-            gates[j], gates[size + j] = of_next * n * (i * not_i), of_next * ci[j] * (f * not_f)
-            gates[2 * size + j] = of_next * i * (f32(1) - n * n)
-            gates[3 * size + j] = gh[j] * top * (o * not_o)
-            to_c[j] = of_next * f
+@exact
+def _rnn(x, s, state, new, size):
+    for j in range(size):
+        new[j] = tanh(x[j] + s[j])
+
+
+@exact
+def _rnn_back(x, s, state, new, to, to_x, to_s, size):
+    for j in range(size):
+        to_x[j] = to[j] * (f32(1) - new[j] * new[j])
+        to[j] = f32(0)
+
+
+@exact
+def _gru(x, s, h, new, size):
+    for j in range(size):
+        r, _ = sigmoids(x[j] + s[j])
+        z, _ = sigmoids(x[size + j] + s[size + j])
+        n = tanh(x[2 * size + j] + r * s[2 * size + j])
+        new[j] = n + z * (h[j] - n)
+
+
+@exact
+def _gru_back(x, s, h, new, to, to_x, to_s, size):
+    for j in range(size):
+        r, not_r = sigmoids(x[j] + s[j])
+        z, not_z = sigmoids(x[size + j] + s[size + j])
+        s_n, g = s[2 * size + j], to[j]
+        n = tanh(x[2 * size + j] + r * s_n)
+        of_n = (g - g * z) * (f32(1) - n * n)
+        of_r, of_z = of_n * s_n * (r * not_r), g * (h[j] - n) * (z * not_z)
+        to[j] = g * z
+        to_x[j], to_x[size + j], to_x[2 * size + j] = of_r, of_z, of_n
+        to_s[j], to_s[size + j], to_s[2 * size + j] = of_r, of_z, of_n * r
+
+
+@exact
+def _lstm(x, s, state, new, size):
+    """h is before c in a state."""
+    for j in range(size):
+        i, _ = sigmoids(x[j] + s[j])
+        f, _ = sigmoids(x[size + j] + s[size + j])
+        n = tanh(x[2 * size + j] + s[2 * size + j])
+        o, _ = sigmoids(x[3 * size + j] + s[3 * size + j])
+        c = f * state[size + j] + i * n
+        new[j], new[size + j] = o * tanh(c), c
+
+
+@exact
+def _lstm_back(x, s, state, new, to, to_x, to_s, size):
+    for j in range(size):
+        i, not_i = sigmoids(x[j] + s[j])
+        f, not_f = sigmoids(x[size + j] + s[size + j])
+        n = tanh(x[2 * size + j] + s[2 * size + j])
+        o, not_o = sigmoids(x[3 * size + j] + s[3 * size + j])
+        top, g = tanh(new[size + j]), to[j]
+        of_c = to[size + j] + g * o * (f32(1) - top * top)
+        to_x[j], to_x[size + j] = of_c * n * (i * not_i), of_c * state[size + j] * (f * not_f)
+        to_x[2 * size + j] = of_c * i * (f32(1) - n * n)
+        to_x[3 * size + j] = g * top * (o * not_o)
+        to[j], to[size + j] = f32(0), of_c * f
+
+
+# -- all steps ---------------------------------------------------------------------------------------------------------
+
+
+def _forward(cell, step):
+    def loop(x, states, added, panels, bias, size, each, start, stop):
+        (steps, n, width), count, parts = x.shape, len(panels), states.shape[2]
+        h, weights, wide = states.reshape(-1), panels.reshape(-1), count * COLUMNS
+        sums = scratch(x, each * wide)
+        for block in range(start, stop):
+            first, rows = block * each, min(each, n - block * each)
+            for t in range(steps):
+                at, walk = (t * n + first) * parts, (parts, 0, 0, 1)
+                for p in range(count):
+                    w_at, to = p * size * COLUMNS, p * COLUMNS
+                    multiply(
+                        *(h, at, walk, (1, 1, size), weights, w_at, COLUMNS),
+                        *(bias, to, 0, sums, to, wide, rows, COLUMNS),
+                    )
+                for i in range(rows):
+                    q = first + i
+                    copy(sums, i * wide, added[t, q], 0, width)
+                    step(x[t, q], added[t, q], states[t, q], states[t + 1, q], size)
+
+    return _named(f"{cell}_forward", loop)
+
+
+def _backward(cell, step):
+    def loop(g, x, states, added, panels, of_x, of_s, of_first, size, each, start, stop):
+        """`of_first` is the gradient of the state that is reached, from the last one to the first."""
+        (steps, n, width), count, parts = x.shape, len(panels), states.shape[2]
+        through = of_x if of_s is None else of_s
+        of_gates, weights, wide = through.reshape(-1), panels.reshape(-1), count * COLUMNS
+        sums, zeros = scratch(x, each * wide), np.zeros(COLUMNS, x.dtype)
+        for block in range(start, stop):
+            first, rows = block * each, min(each, n - block * each)
+            for t in range(steps - 1, -1, -1):
+                for q in range(first, first + rows):
+                    to, own = of_first[q], g[t, q]
+                    for j in range(parts):
+                        to[j] += own[j]
+                    step(x[t, q], added[t, q], states[t, q], states[t + 1, q], to, of_x[t, q], through[t, q], size)
+                at, walk = (t * n + first) * width, (width, 0, 0, 1)
+                for p in range(count):
+                    w_at, to = p * width * COLUMNS, p * COLUMNS
+                    multiply(
+                        *(of_gates, at, walk, (1, 1, width), weights, w_at, COLUMNS),
+                        *(zeros, 0, 0, sums, to, wide, rows, COLUMNS),
+                    )
+                for i in range(rows):
+                    to, of_h = of_first[first + i], sums[i * wide : (i + 1) * wide]
+                    for j in range(size):
+                        to[j] += of_h[j]
+
+    return _named(f"{cell}_backward", loop)
+
+
+def _named(name, loop):
+    """The compiled loop, with a name by which it is found on disk."""
+    loop.__name__ = loop.__qualname__ = name
+    return exact_kernel(loop)
+
+
+STEPS = {"rnn": (_rnn, _rnn_back), "gru": (_gru, _gru_back), "lstm": (_lstm, _lstm_back)}
+FORWARD = {cell: _forward(cell, step) for cell, (step, _) in STEPS.items()}
+BACKWARD = {cell: _backward(cell, back) for cell, (_, back) in STEPS.items()}

@@ -16,6 +16,7 @@ from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
 from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vectors import LANES, load, nothing, store, transpose
+from tinygen.kernels.machine.views import memory, steps
 from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
@@ -133,9 +134,18 @@ def _plan(shape_of_a: tuple[int, ...], m: int) -> tuple[tuple[int, ...], int, tu
 
 
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """All numbers of (..., N, K) in one piece, and the steps to the next row and column: no copy of a transpose."""
+    """All numbers of (..., N, K) in one piece, and the steps to the next row and column: no copy of a transpose.
+
+    Nor of a part of the rows or columns of one matrix.
+    """
     if not matrices.flags.c_contiguous and (turned := matrices.swapaxes(-1, -2)).flags.c_contiguous:
         return as_input(turned).ravel(), 1, turned.shape[-1]
+    if (
+        matrices.ndim == 2
+        and min(matrices.strides) == matrices.itemsize
+        and not sum(matrices.strides) % matrices.itemsize
+    ):
+        return memory(matrices)[0], *steps(matrices)
     return as_input(matrices).ravel(), matrices.shape[-1], 1
 
 
@@ -156,8 +166,9 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
         first, last_panel = block % chunks * chunk, min(first_panel + group, panels)
         rows = min(chunk, n - first)
         if m == 1 and a_step == 1:  # all other columns of a tile would be padding
-            for i in range(matrix * n + first, matrix * n + first + rows):
-                y[i] = bias[0] + _dot(a[i * k : (i + 1) * k], b[matrix * k : (matrix + 1) * k])
+            for i in range(first, first + rows):
+                at = matrix * n * k + i * a_row
+                y[matrix * n + i] = bias[0] + _dot(a[at : at + k], b[matrix * k : (matrix + 1) * k])
             continue
         for piece_of_k in range(pieces):
             begin = piece_of_k * depth

@@ -1,4 +1,4 @@
-"""The loops of normalisation: moments, coefficients and results of the rows that `norm.py` cuts an example into."""
+"""Moments, coefficients and results of normalisation, for the rows that `norm.py` cuts an example into."""
 
 import numpy as np
 
@@ -13,11 +13,11 @@ f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would 
 
 
 @piece
-def _place(block, cut, n):
+def place(block, cut, n):
     """What a block holds: examples from, to; the piece; its rows from, to."""
-    first, piece = block // cut.pieces * cut.examples, block % cut.pieces
-    start = piece * cut.rows
-    return first, min(first + cut.examples, n), piece, start, min(start + cut.rows, cut.height)
+    first, number = block // cut.pieces * cut.examples, block % cut.pieces
+    start = number * cut.rows
+    return first, min(first + cut.examples, n), number, start, min(start + cut.rows, cut.height)
 
 
 @piece
@@ -34,7 +34,7 @@ def sum_rows(x, first, last, few):
 
 
 @piece
-def _gather(g, x, gx, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g):
+def gather(g, x, gx, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g):
     """Σ gz · (x - mean) and Σ gz along the rows; without g, Σ (x - mean)² and Σ (x - mean)."""
     rows, width = x.shape
     sum_gx[:] = 0
@@ -67,21 +67,34 @@ def _term(g, x, gx, mean, scale, shift, kind, slope, r, j):
     p = x[r, j] - mean[j]
     if g is None:
         return p, p
-    gz = _gradient(g[r, j], p * scale[j] + shift[j], kind, slope)
+    gz = gradient(g[r, j], p * scale[j] + shift[j], kind, slope)
     if len(kind) == SILU:
         gx[r, j] = gz
     return p, gz
 
 
 @piece
-def _repeat(row, channels):
+def gradient(g, z, kind, slope):
+    """gz = g · activation'(z)"""
+    if len(kind) == LEAKY_RELU:
+        low = slope * g if slope != 0 else slope
+        low = low if (z <= 0) | (g == 0) else z  # NaN at NaN, unless g is 0
+        return g if z > 0 else low
+    if len(kind) == SILU:
+        s, rest = sigmoids(f32(z))
+        return g * (s * (f32(1) + f32(z) * rest))
+    return g
+
+
+@piece
+def repeat(row, channels):
     """The value at the first position of a row, at all of them."""
     for start in range(channels, len(row), channels):
         copy(row, 0, row, start, channels)
 
 
 @piece
-def _add_up(row, channels):
+def add_up(row, channels):
     """The sum over the positions of a row, at the first of them."""
     for start in range(channels, len(row), channels):
         for c in range(channels):
@@ -122,7 +135,7 @@ def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, 
     sums, squares = np.empty(cut.width), np.empty(cut.width)
     off, unit, prepared = np.empty(cut.channels), np.empty(cut.channels), -1
     for block in range(start, stop):
-        first, last, piece, top, bottom = _place(block, cut, len(x))
+        first, last, piece, top, bottom = place(block, cut, len(x))
         for i in range(first, last):
             if measure and is_single_row(cut, moments):
                 _measure_row(x[i, 0], moments[i, 0])
@@ -132,7 +145,7 @@ def forward(x, weight, bias, y, moments, eps, kind, slope, cut, measure, apply, 
                 _apply_to_row(x[i, 0], y[i, 0], moments[i, 0], weight, bias, eps, kind, slope)
             elif apply:
                 if i != prepared:  # several pieces of an example have the same
-                    _coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift, off, unit)
+                    coefficients(moments[i, 0], weight, bias, eps, mean, scale, shift, off, unit)
                     prepared = i
                 _apply(x[i, top:bottom], y[i, top:bottom], mean, scale, shift, kind, slope)
 
@@ -179,13 +192,13 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
         sum_rows(x, top, min(top + RUN, rows), few)
         for j in range(width):
             sums[j] += few[j]
-    _add_up(sums, channels)
+    add_up(sums, channels)
     for k in range(groups):
         mean[k * each : (k + 1) * each] = _total(sums, k, each) / count
-    _repeat(mean, channels)
-    _gather(None, x, None, mean, None, None, (), None, few_squares, few, squares, sums)
-    _add_up(sums, channels)
-    _add_up(squares, channels)
+    repeat(mean, channels)
+    gather(None, x, None, mean, None, None, (), None, few_squares, few, squares, sums)
+    add_up(sums, channels)
+    add_up(squares, channels)
     for k in range(groups):
         off = _total(sums, k, each) / count
         var = _total(squares, k, each) / count - off * off
@@ -203,7 +216,7 @@ def _total(sums, k, each):
 
 
 @piece
-def _coefficients(moments, weight, bias, eps, mean, scale, shift, off, unit):
+def coefficients(moments, weight, bias, eps, mean, scale, shift, off, unit):
     """Along a row: what turns x into z = (x - mean) · scale + shift; the shift knows what the mean was rounded by.
 
     For each channel, in float64: this `off`, and `unit`, one over the standard deviation.
@@ -218,7 +231,7 @@ def _coefficients(moments, weight, bias, eps, mean, scale, shift, off, unit):
         scale[c] = weight[c] * unit[c]
         shift[c] = bias[c] - off[c] * scale[c]
     for row in (mean, scale, shift):
-        _repeat(row, len(unit))
+        repeat(row, len(unit))
 
 
 @piece
@@ -241,7 +254,7 @@ def _apply(x, y, mean, scale, shift, kind, slope):
 
 @piece
 def _apply_to_row(x, y, moments, weight, bias, eps, kind, slope):
-    """`_coefficients` and `_apply` for one row with one group."""
+    """`coefficients` and `_apply` for one row with one group."""
     f = x.dtype.type
     near, r = f(moments[0, 0]), f(1 / np.sqrt(moments[1, 0] + eps))
     off = f(moments[0, 0] - near)  # what the mean was rounded by
@@ -255,120 +268,3 @@ def _activated(z, kind, slope):
         low = slope * z if slope != 0 else slope  # 0 · z would be NaN where z is -∞
         return low if z <= 0 else z
     return f32(z) * sigmoids(f32(z))[0] if len(kind) == SILU else z
-
-
-# -- backwards ---------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measure, apply, start, stop):
-    """gx, and for each channel the gradients of weight and bias, Σ gz · (x - mean) · r and Σ gz; gz is that of z."""
-    mean, scale, shift = scratch(x, cut.width), scratch(x, cut.width), scratch(x, cut.width)
-    few_gx, few_g = scratch(x, cut.width), scratch(x, cut.width)
-    sum_gx, sum_g = np.empty(cut.width), np.empty(cut.width)
-    off, unit, prepared, channels = np.empty(cut.channels), np.empty(cut.channels), -1, cut.channels
-    for block in range(start, stop):
-        first, last, _, top, bottom = _place(block, cut, len(x))
-        if is_single_row(cut, moments):
-            few_gx[:] = 0
-            few_g[:] = 0
-            for i in range(first, last):
-                _row_backward(g[i, 0], x[i, 0], weight, bias, moments[i], eps, kind, slope, gx[i, 0], few_gx, few_g)
-            for c in range(channels):
-                sums[block, 0, c], sums[block, 1, c] = few_gx[c], few_g[c]
-            continue
-        for i in range(first, last):
-            gs, xs, out = g[i, top:bottom], x[i, top:bottom], gx[i, top:bottom]
-            if i != prepared:  # several pieces of an example have the same
-                _coefficients(moments[i], weight, bias, eps, mean, scale, shift, off, unit)
-            if measure:
-                _gather(gs, xs, out, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g)
-                _add_up(sum_gx, channels)
-                _add_up(sum_g, channels)
-                of_weight, of_bias = sums[block]
-                for c in range(channels):
-                    sum_gx[c] = (sum_gx[c] - off[c] * sum_g[c]) * unit[c]
-                    of_weight[c] += sum_gx[c]
-                    of_bias[c] += sum_g[c]
-            if apply:
-                of_x, rest = few_gx, few_g
-                if not measure and i != prepared:
-                    for c in range(channels):  # numba takes seconds to compile an assignment of arrays
-                        sum_gx[c], sum_g[c] = sums[i, 0, c], sums[i, 1, c]
-                if measure or i != prepared:
-                    count = cut.height * cut.width // moments.shape[2]
-                    _means(moments, weight, count, sum_gx, sum_g)
-                    for c in range(channels):
-                        of_x[c] = -unit[c] * unit[c] * sum_gx[c]
-                        rest[c] = -unit[c] * sum_g[c] - off[c] * of_x[c]
-                    _repeat(of_x, channels)
-                    _repeat(rest, channels)
-                _combine(gs, xs, out, mean, scale, shift, kind, slope, of_x, rest)
-            prepared = i
-
-
-@piece
-def _means(moments, weight, count, sum_gx, sum_g):
-    """For each channel, the means of weight · gz · n and of weight · gz over its group, in place of the sums."""
-    each = len(weight) // moments.shape[2]
-    for k in range(moments.shape[2]):
-        part, a, b = slice(k * each, (k + 1) * each), f64(0), f64(0)
-        weights, of_gx, of_g = weight[part], sum_gx[part], sum_g[part]
-        for c in range(each):
-            a += weights[c] * of_gx[c]
-            b += weights[c] * of_g[c]
-        for c in range(each):
-            of_gx[c], of_g[c] = a / count, b / count
-
-
-@piece
-def _combine(g, x, gx, mean, scale, shift, kind, slope, of_x, rest):
-    """gx = gz · scale + (x - mean) · of_x + rest."""
-    rows, width = x.shape
-    for r in range(rows):
-        for j in range(width):
-            p = x[r, j] - mean[j]
-            gz = gx[r, j] if len(kind) == SILU else _gradient(g[r, j], p * scale[j] + shift[j], kind, slope)
-            gx[r, j] = gz * scale[j] + p * of_x[j] + rest[j]
-
-
-@piece
-def _gradient(g, z, kind, slope):
-    """gz = g · activation'(z)"""
-    if len(kind) == LEAKY_RELU:
-        low = slope * g if slope != 0 else slope
-        low = low if (z <= 0) | (g == 0) else z  # NaN at NaN, unless g is 0
-        return g if z > 0 else low
-    if len(kind) == SILU:
-        s, rest = sigmoids(f32(z))
-        return g * (s * (f32(1) + f32(z) * rest))
-    return g
-
-
-@piece
-def _row_backward(g, x, weight, bias, moments, eps, kind, slope, gx, of_weight, of_bias):
-    """gx = (weight · gz - a - n · b) · r, with the means a of weight · gz and b of weight · gz · n.
-
-    The terms gz · n and gz of the gradients of weight and bias are added to those of other rows.
-    """
-    f, mean, r = x.dtype.type, moments[0, 0], 1 / np.sqrt(moments[1, 0] + eps)
-    near, unit, off = f(mean), f(r), f((f(mean) - mean) * r)
-    a, b = f64(0), f64(0)
-    for first in range(0, len(x), SHORT):
-        few, few_n, part = f(0), f(0), slice(first, first + SHORT)
-        gs, xs, weights, biases = g[part], x[part], weight[part], bias[part]
-        of_weights, of_biases = of_weight[part], of_bias[part]
-        for j in range(len(xs)):
-            n = (xs[j] - near) * unit + off
-            gz = _gradient(gs[j], n * weights[j] + biases[j], kind, slope)
-            of_weights[j] += gz * n
-            of_biases[j] += gz
-            few += weights[j] * gz
-            few_n += weights[j] * gz * n
-        a += few
-        b += few_n
-    mean_u, mean_un = f(a / len(x)), f(b / len(x))
-    for j in range(len(x)):
-        n = (x[j] - near) * unit + off
-        gz = _gradient(g[j], n * weight[j] + bias[j], kind, slope)
-        gx[j] = (weight[j] * gz - mean_u - n * mean_un) * unit

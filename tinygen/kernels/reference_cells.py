@@ -1,4 +1,4 @@
-"""One step of each recurrent cell, and of its backward pass, in the arithmetic `of`: plain kernels, or ops of Tensors.
+"""Recurrent cells, their steps over time and back, in the arithmetic `of`: plain kernels, or ops of Tensors.
 
 A state is a tuple: (h,), or (h, c) of an LSTM, each (N, H). `x` and `s` are what the input and the state add to the
 gates, (N, gates · H), with the gates side by side. A backward pass takes the gradients `g` of the new state, and
@@ -6,6 +6,9 @@ returns those of x, of s, and of the state itself: None where all of it goes thr
 """
 
 from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
 
 from tinygen.kernels.reference_copy import concat
 from tinygen.kernels.reference_elementwise import sigmoid, sigmoid_vjp, tanh, tanh_vjp
@@ -79,28 +82,87 @@ def lstm_vjp_of(of, x, s, g, state, new):
     return of_gates, of_gates, (None, of_c * f)
 
 
+# -- all steps ---------------------------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """How wide a cell is: the gates beside each other, and the parts of its state."""
+
+    gates: int
+    parts: int
+
+
+CELLS = {"rnn": Cell(1, 1), "gru": Cell(3, 1), "lstm": Cell(4, 2)}
+
+
+def forward(of, cell: str, x, first, w, b) -> tuple[list, list]:
+    """The states before each of the T steps and after the last one, and what each state adds to the gates."""
+    step, added = getattr(of, cell), []
+    states = [tuple(part(first, w.shape[0], i, i + 1) for i in range(CELLS[cell].parts))]
+    for t in range(len(x)):
+        added.append(of.matmul(states[-1][0], w, b))
+        states.append(step(x[t], added[-1], states[-1]))
+    return states, added
+
+
+def backward(of, cell: str, g, x, states, added, w) -> tuple[list, list, tuple]:
+    """The gradients of x and of what the states add, for each step, and of the first state."""
+    step, of_x, of_s, parts = getattr(of, f"{cell}_vjp"), [], [], CELLS[cell].parts
+    later = (None,) * parts
+    for t in reversed(range(len(added))):
+        own = (part(g[t], w.shape[0], i, i + 1) for i in range(parts))
+        here = [a if b is None else a + b for a, b in zip(own, later)]
+        through_x, through_s, (direct, *rest) = step(x[t], added[t], here, states[t], states[t + 1])
+        through = of.matmul(through_s, w.T)
+        later = (through if direct is None else through + direct, *rest)
+        of_x.append(through_x)
+        of_s.append(through_s)
+    return of_x[::-1], of_s[::-1], later
+
+
 # -- of arrays; `reference.py` has these functions too -----------------------------------------------------------------
 
 
-def rnn(x, s, state):
-    return rnn_of(ARRAYS, x, s, state)
+def run(cell, x, first, w, b, matmul=np.matmul):
+    """The states (T + 1, N, parts · H) and what they add to the gates (T, N, gates · H), for x (T, N, gates · H)."""
+    states, added = forward(_arrays(matmul), cell, x, first, w, b)
+    return np.array([np.concatenate(state, axis=1) for state in states]), np.array(added, x.dtype).reshape(x.shape)
 
 
-def rnn_vjp(x, s, g, state, new):
-    return rnn_vjp_of(ARRAYS, x, s, g, state, new)
+def run_back(cell, g, x, states, added, w, matmul=np.matmul):
+    """The gradients of x and of `added`, of their shape, and of the first state, from that of the new states."""
+    parts = [np.split(state, CELLS[cell].parts, axis=1) for state in states]
+    of_x, of_s, of_first = backward(_arrays(matmul), cell, g, x, parts, added, w)
+    return *(np.array(each, x.dtype).reshape(x.shape) for each in (of_x, of_s)), np.concatenate(of_first, axis=1)
 
 
-def gru(x, s, state):
-    return gru_of(ARRAYS, x, s, state)
+def _arrays(matmul) -> SimpleNamespace:
+    steps = {f"{cell}{end}": globals()[f"{cell}{end}_of"] for cell in CELLS for end in ("", "_vjp")}
+    return SimpleNamespace(
+        matmul=lambda a, b, bias=0: matmul(a, b) + bias,
+        **{name: lambda *given, step=step: step(ARRAYS, *given) for name, step in steps.items()},
+    )
 
 
-def gru_vjp(x, s, g, state, new):
-    return gru_vjp_of(ARRAYS, x, s, g, state, new)
+def rnn(x, first, w, b):
+    return run("rnn", x, first, w, b)
 
 
-def lstm(x, s, state):
-    return lstm_of(ARRAYS, x, s, state)
+def rnn_vjp(g, x, states, added, w):
+    return run_back("rnn", g, x, states, added, w)
 
 
-def lstm_vjp(x, s, g, state, new):
-    return lstm_vjp_of(ARRAYS, x, s, g, state, new)
+def gru(x, first, w, b):
+    return run("gru", x, first, w, b)
+
+
+def gru_vjp(g, x, states, added, w):
+    return run_back("gru", g, x, states, added, w)
+
+
+def lstm(x, first, w, b):
+    return run("lstm", x, first, w, b)
+
+
+def lstm_vjp(g, x, states, added, w):
+    return run_back("lstm", g, x, states, added, w)

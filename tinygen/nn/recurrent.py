@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tinygen.errors import arguments
+from tinygen.kernels.reference_cells import CELLS
 from tinygen.nn.init import DType, Initialiser, fan_in_uniform, first_values
 from tinygen.nn.module import Module
 from tinygen.ops import concat, getitem, reshape, stack, transpose
 from tinygen.ops.fused import linear, recurrence
-from tinygen.ops.support.cells import CELLS
 from tinygen.tensor import Parameter, Tensor
 
 State = tuple[Tensor, ...]  # (h,), and (h, c) of an LSTM, each (N, hidden_size)

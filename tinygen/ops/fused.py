@@ -8,14 +8,15 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors import arguments
+from tinygen.errors.arrays import read_only
+from tinygen.kernels.reference_cells import CELLS
 from tinygen.op import as_tensors, op
 from tinygen.ops.backward import logistic_loss_vjp, relu_vjp, squared_error_vjp
 from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from tinygen.ops.elementwise import clip, exp, gate
 from tinygen.ops.reduce import sum
-from tinygen.ops.support import cells
 from tinygen.ops.support.broadcasting import elementwise
-from tinygen.ops.support.cells import CELLS, TENSORS
+from tinygen.ops.support.cells import gradients
 from tinygen.ops.support.geometry import Pair, check_bias, check_conv2d, check_conv_transpose2d, geometry
 from tinygen.ops.support.indices import check_rows
 from tinygen.ops.support.matrices import swapped
@@ -200,12 +201,12 @@ def recurrence(x, state, w, b, *, cell):
             f"recurrence: expected x (T, N, {kind.gates} H), a state (N, {kind.parts} H) and w (H, {kind.gates} H), "
             f"got {x.shape}, {state.shape} and {w.shape}"
         )
-    states, added = cells.forward(kernels, kind, x.data, state.data, w.data, b.data)
+    states, added = getattr(kernels, cell)(x.data, state.data, w.data, b.data)
+    read_only(states)
 
-    def plain(g):
-        return cells.backward(TENSORS, kind, g, x, w, *cells.forward(TENSORS, kind, x, state, w, b))
+    def kernel(g):
+        of_x, of_s, of_first = getattr(kernels, f"{cell}_vjp")(g, x.data, states, added, w.data)
+        before = states[:-1, :, :size].reshape(-1, size)
+        return of_x, of_first, *kernels.linear_weight(before, of_s.reshape(-1, width))
 
-    def fast(g):
-        return cells.backward(kernels, kind, g, x.data, w.data, states, added)
-
-    return cells.joined(states), *shared(fast, *[lambda g, i=i: plain(g)[i] for i in range(4)])
+    return states[1:], *shared(kernel, *[lambda g, i=i: gradients(cell, g, x, state, w, b)[i] for i in range(4)])
