@@ -19,7 +19,7 @@ from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp_below_1, f32, log1p, sigmoids
 from tinygen.kernels.machine.vectors import WIDE
 from tinygen.kernels.machine.views import AXES, as_walk, joined, memory, offset, place_of
-from tinygen.kernels.machine.window import write
+from tinygen.kernels.machine.window import copy, write
 
 BLOCK = 1 << 14  # numbers: 64 kB of each array
 FEW = 1 << 9  # numbers that go past the caches together: the next ones are computed while these are on their way
@@ -117,26 +117,30 @@ def _of_pairs(formula):
         place, last = np.empty(AXES - 1, np.int64), min(stop * each, len(out))
         row, (side, k), n1, n2, flat = start * each, repeated, sizes[-2], sizes[-1], out.reshape(-1)
         buffer, known = np.empty(k * n2, out.dtype), np.int64(-1)
-        while row < last:  # the rows that are left along the last axis but one, or as many as are repeated together
+        while row < last:  # those that are left along the last axis but one
             r = row % n1
-            rows = min(n1 - r, last - row) if side == 0 else min(k - r % k, n1 - r, last - row)
+            rest = min(n1, r + last - row)
             place_of(row - r, place, sizes)
             at, bt = a_first + offset(place, a_steps), b_first + offset(place, b_steps)
-            y, here = flat[row * n2 : (row + rows) * n2], buffer[r % max(k, 1) * n2 :]
             if side == 1:
                 known = _repeat(a, at, known, buffer, k, n2, a_steps)
-                b_ = b[bt + r * n2 : bt + (r + rows) * n2]
-                for i in range(len(y)):
-                    y[i] = formula(here[i], b_[i], *constants)
             elif side == 2:
                 known = _repeat(b, bt, known, buffer, k, n2, b_steps)
-                a_ = a[at + r * n2 : at + (r + rows) * n2]
-                for i in range(len(y)):
-                    y[i] = formula(a_[i], here[i], *constants)
-            for q in range(r, r + rows if side == 0 else r):
-                of_a, of_b = at + q * a_steps[-2], bt + q * b_steps[-2]
-                along(out[row + q - r], a, of_a, a_steps[-1], b, of_b, b_steps[-1], constants)
-            row += rows
+            while r < rest:
+                rows = min(k - r % k, rest - r) if side else 1  # as many as are repeated together
+                y, here = flat[row * n2 : (row + rows) * n2], buffer[r % max(k, 1) * n2 :]
+                if side == 1:
+                    other = b[bt + r * n2 : bt + (r + rows) * n2]
+                    for i in range(len(y)):
+                        y[i] = formula(here[i], other[i], *constants)
+                elif side == 2:
+                    other = a[at + r * n2 : at + (r + rows) * n2]
+                    for i in range(len(y)):
+                        y[i] = formula(other[i], here[i], *constants)
+                else:
+                    of_a, of_b = at + r * a_steps[-2], bt + r * b_steps[-2]
+                    along(y, a, of_a, a_steps[-1], b, of_b, b_steps[-1], constants)
+                row, r = row + rows, r + rows
 
     @piece
     def along(y, a, at, a_step, b, bt, b_step, constants):
@@ -160,8 +164,11 @@ def _repeat(view, at, known, buffer, k, n2, steps):
     """Fill `buffer` with k rows of a view from entry `at` on, unless they are `known`; returns where they begin."""
     if at != known:
         for r in range(k):
-            for i in range(n2):
-                buffer[r * n2 + i] = view[np.uintp(at + r * steps[-2] + i * steps[-1])]
+            if steps[-1] == 1:
+                copy(view, at + r * steps[-2], buffer, r * n2, n2)
+            else:
+                for i in range(n2):
+                    buffer[r * n2 + i] = view[np.uintp(at + r * steps[-2] + i * steps[-1])]
     return at
 
 
@@ -205,7 +212,7 @@ def _repeated(axes) -> tuple[int, int]:
     (n1, *outer), (n2, *inner) = axes[-2:]
     for side in (2, 1):
         if inner[2 - side] == 1 and outer[2 - side] == n2:  # of the other view
-            k = n1 if outer[side - 1] else min(n1, max(1, BUFFER // 4 // n2))
+            k = n1 if outer[side - 1] else min(n1, max(1, BUFFER // n2))
             return (side, k) if k * n2 <= BUFFER else (0, 0)
     return 0, 0
 

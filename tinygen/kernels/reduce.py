@@ -7,6 +7,7 @@ R numbers is added up by itself, in pieces if it is long.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,19 +32,24 @@ def sum_of_products(x, y, axes):
     return _sums(x, y, axes) if x.shape == y.shape and y.dtype == np.float32 else NotImplemented
 
 
-@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def _sums(x, y, axes):
     if not axes:
         return NotImplemented
     run, (n, rows, c) = _around(x.shape, axes)
-    first, second = (None if a is None else as_input(a).reshape(n, rows, c) for a in (x, y))
-    sums = _sum_rows(first, second) if c > 1 else _sum_each_row(first, second)
-    sums = sums.reshape(x.shape[: axes[0]] + x.shape[axes[0] + run :])
-    if len(axes) > run:
-        sums = reference.sum_along(sums, tuple(axis - run for axis in axes[run:]))
-    return sums.astype(np.float32)
+    first, second = as_input(x).reshape(n, rows, c), None if y is None else as_input(y).reshape(n, rows, c)
+    sums = _of_rows(first, second) if c > 1 else _of_each_row(first, second)
+    if len(axes) == run:
+        total = np.empty(x.shape[: axes[0]] + x.shape[axes[0] + run :], np.float32)
+        _join(sums, total.reshape(n, c))
+        return total
+    total = np.empty((n, c))
+    _join(sums, total)
+    total = total.reshape(x.shape[: axes[0]] + x.shape[axes[0] + run :])
+    with np.errstate(all="ignore"):  # as a compiled loop, which gives no warning
+        return reference.sum_along(total, tuple(axis - run for axis in axes[run:])).astype(np.float32)
 
 
+@lru_cache(1024)  # a training step asks for the same ones again and again
 def _around(shape, axes) -> tuple[int, tuple[int, int, int]]:
     """The length of the first run of neighbours among `axes`, and the shape as (N, R, C) around it."""
     first, run = axes[0], 1
@@ -97,42 +103,57 @@ def variance(x, axes):
     return found[:, 1].astype(np.float32).reshape(shape)
 
 
-@np.errstate(all="ignore")
 def relu_vjp_sum(g, y):
     """g (..., C) where y is positive, else 0, and its sum over all axes but the last: relu's step back, and a bias'."""
     c = g.shape[-1]
     if y.dtype != np.float32:
         return NotImplemented
-    masked, (width, each, sums) = empty(g.shape, g.dtype), _cut(1, g.size // c, c)
+    masked, (width, each, blocks) = empty(g.shape, g.dtype), _cut(g.size // c, c)
+    sums, total = np.zeros((1, blocks, c)), np.empty((1, c), np.float32)
     g, y, rows = (a.reshape(-1, width) for a in (as_input(g), as_input(y), masked))
-    share(_mask_and_sum, sums.shape[1], g, y, rows, sums[0], each)
-    return masked, sums[0].sum(axis=0).astype(np.float32)
+    share(_mask_and_sum, blocks, g, y, rows, sums[0], each)
+    _join(sums, total)
+    return masked, total[0]
 
 
-def _sum_rows(x, y):
-    """(N, R, C) to (N, C), in float64."""
+def _of_rows(x, y):
+    """Sums of blocks of rows (N, blocks, C), for x (N, R, C), times y if there is one."""
     n, rows, c = x.shape
-    width, each, sums = _cut(n, rows, c)
-    x, y = (None if a is None else a.reshape(n, -1, width) for a in (x, y))
-    share(_sum, n * sums.shape[1], x, y, sums, each)
-    return sums.sum(axis=1)
+    width, each, blocks = _cut(rows, c)
+    sums = np.zeros((n, blocks, c))
+    share(_sum, n * blocks, x.reshape(n, -1, width), None if y is None else y.reshape(n, -1, width), sums, each)
+    return sums
 
 
-def _sum_each_row(x, y):
-    """(N, R, 1) to (N,), in float64."""
+def _of_each_row(x, y):
+    """Sums of pieces of each row (N, pieces, 1), for x (N, R, 1), times y if there is one."""
     n, rows, _ = x.shape
-    sums = np.empty((n, max(1, -(-rows // BLOCK))))
-    x, y, each = *(None if a is None else a.reshape(n, rows) for a in (x, y)), rows_in_block(sums.size, x.size)
-    share(_sum_pieces, -(-sums.size // each), x, y, sums, each)
-    return sums.sum(axis=1)
+    sums = np.empty((n, max(1, -(-rows // BLOCK)), 1))
+    each = rows_in_block(sums.size, x.size)
+    share(_sum_pieces, -(-sums.size // each), x.reshape(n, -1), None if y is None else y.reshape(n, -1), sums, each)
+    return sums
 
 
-def _cut(n, rows, c):
-    """The width of a row of several joined, how many of those make a block, and room for the sums of all blocks."""
+@lru_cache(1024)
+def _cut(rows, c):
+    """The width of a row of several joined, how many of those make a block, and how many blocks there are."""
     joined = rows_joined(rows, c)
     width = joined * c
     each = min(FEW, max(16, BLOCK // width))
-    return width, each, np.zeros((n, -(-rows // joined // each), c))
+    return width, each, -(-rows // joined // each)
+
+
+@kernel
+def _join(sums, total):
+    """Σ over the blocks (N, blocks, C), in their order; the first of them is written to."""
+    for i in range(len(total)):
+        first, row = sums[i, 0], total[i]
+        for block in range(1, sums.shape[1]):
+            other = sums[i, block]
+            for c in range(len(row)):
+                first[c] += other[c]
+        for c in range(len(row)):
+            row[c] = first[c]
 
 
 @kernel
@@ -172,7 +193,7 @@ def _sum_pieces(x, y, sums, each, start, stop):
         row, other, total = x[i, part], None if y is None else y[i, part], 0.0
         for j in range(len(row)):
             total += np.float64(row[j]) if other is None else np.float64(row[j]) * np.float64(other[j])
-        sums[i, piece] = total
+        sums[i, piece, 0] = total
 
 
 @kernel

@@ -14,7 +14,7 @@ from tinygen import kernels
 from tinygen.errors.arrays import private
 from tinygen.op import DEFINITIONS, mode, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
-from tinygen.ops.elementwise import bounded_square, gate, mul, sqrt, tanh
+from tinygen.ops.elementwise import add, bounded_square, gate, mul, sqrt, sub, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
 from tinygen.ops.shape import broadcast_to, getitem, reshape, scatter, sum_to
 from tinygen.ops.support.broadcasting import elementwise, fitting, repeated_axes
@@ -171,16 +171,43 @@ def _slopes(z, activation, slope):
 # -- the fast rules behind the names of the plain ones -----------------------------------------------------------------
 
 
+def _add(a, b):
+    return kernels.add(a.data, b.data), _summed(a.data.shape, b.data.shape), _summed(b.data.shape, a.data.shape)
+
+
+def _sub(a, b):
+    in_b = _summed(b.data.shape, a.data.shape)
+    return a.data - b.data, _summed(a.data.shape, b.data.shape), lambda g: -in_b(g)
+
+
 def _mul(a, b):
     """The gradient of an input that is repeated is added up without an array of the products."""
     return kernels.mul(a.data, b.data), _times(b, a.data.shape), _times(a, b.data.shape)
 
 
-_mul.prepare = fitting
+_add.prepare = _sub.prepare = _mul.prepare = fitting
+
+
+def _same(g):
+    return g
+
+
+def _summed(shape, other):
+    """The rule g, summed to `shape`, which was broadcast with the shape of the other input."""
+    if shape == other:
+        return _same
+
+    def kernel(g):
+        return kernels.sum_along(g, repeated_axes(shape, g.shape)).reshape(shape)
+
+    rule = quick(kernel, lambda g: sum_to(g, shape=shape))
+    return lambda g: g if g.data.shape == shape else rule(g)
 
 
 def _times(x, shape):
     """The rule g · x, summed to `shape`."""
+    if x.data.shape == shape:
+        return quick(lambda g: kernels.mul(g, x.data), lambda g: g * x)
 
     def kernel(g):
         if g.shape == shape:
@@ -265,6 +292,8 @@ def _gelu(x):
 
 DEFINITIONS.update(
     {
+        add: _add,
+        sub: _sub,
         mul: _mul,
         relu: _relu,
         leaky_relu: _leaky_relu,

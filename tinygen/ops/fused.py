@@ -206,7 +206,7 @@ def recurrence(x, state, w, b, *, cell):
 
     def kernel(g):
         of_x, of_s, of_first = getattr(kernels, f"{cell}_vjp")(g, x.data, states, added, w.data)
-        before = states[:-1, :, :size].reshape(-1, size)
-        return of_x, of_first, *kernels.linear_weight(before, of_s.reshape(-1, width))
+        before, steps = states[:-1, :, :size].reshape(len(x.data) * n, size), of_s.reshape(len(x.data) * n, width)
+        return of_x, of_first, *kernels.linear_weight(before, steps)
 
     return states[1:], *shared(kernel, *[lambda g, i=i: gradients(cell, g, x, state, w, b)[i] for i in range(4)])
