@@ -46,22 +46,22 @@ def conv_transpose2d_bias(g, w, b, *, size, activation=None, **geometry):
 
 
 def recurrence(x, state, w, b, *, cell):
-    size, states = len(w), []
-    for t in range(len(x)):
-        h, c, s = state[:, :size], state[:, size:], state[:, :size] @ w + b
-        a = x[t] + s
+    size, n, states = len(w), len(state), []
+    for t in range(len(x) // n):
+        h, c, s, own = state[:, :size], state[:, size:], state[:, :size] @ w + b, x[t * n : (t + 1) * n]
+        a = own + s
         if cell == "rnn":
             state = tg.tanh(a)
         elif cell == "gru":
             r, z = (tg.sigmoid(a[:, k * size : (k + 1) * size]) for k in (0, 1))
-            new = tg.tanh(x[t][:, 2 * size :] + r * s[:, 2 * size :])
+            new = tg.tanh(own[:, 2 * size :] + r * s[:, 2 * size :])
             state = new + z * (h - new)
         else:
             i, f, o = (tg.sigmoid(a[:, k * size : (k + 1) * size]) for k in (0, 1, 3))
             c = f * c + i * tg.tanh(a[:, 2 * size : 3 * size])
             state = tg.concat(o * tg.tanh(c), c, axis=1)
         states.append(state)
-    return tg.stack(*states)
+    return tg.concat(*states, axis=0)
 
 
 def huber(x, t, *, delta):

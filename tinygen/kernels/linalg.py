@@ -134,19 +134,21 @@ def _plan(shape_of_a: tuple[int, ...], m: int) -> tuple[tuple[int, ...], int, tu
 
 
 def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """All numbers of (..., N, K) in one piece, and the steps to the next row and column: no copy of a transpose.
+    """All numbers of (..., N, K) in one piece, and the steps to the next row and column.
 
-    Nor of a part of the rows or columns of one matrix.
+    A transpose is not copied, nor is a part of the rows or columns of one matrix.
     """
-    if not matrices.flags.c_contiguous and (turned := matrices.swapaxes(-1, -2)).flags.c_contiguous:
-        return as_input(turned).ravel(), 1, turned.shape[-1]
+    if matrices.flags.c_contiguous:
+        return as_input(matrices).reshape(-1), matrices.shape[-1], 1
+    if (turned := matrices.swapaxes(-1, -2)).flags.c_contiguous:
+        return as_input(turned).reshape(-1), 1, turned.shape[-1]
     if (
         matrices.ndim == 2
         and min(matrices.strides) == matrices.itemsize
         and not sum(matrices.strides) % matrices.itemsize
     ):
         return memory(matrices)[0], *steps(matrices)
-    return as_input(matrices).ravel(), matrices.shape[-1], 1
+    return as_input(matrices).reshape(-1), matrices.shape[-1], 1
 
 
 @kernel

@@ -131,6 +131,8 @@ def run(cell, x, first, w, b, matmul=np.matmul):
 
 def run_back(cell, g, x, states, added, w, matmul=np.matmul):
     """The gradients of x and of `added`, of their shape, and of the first state, from that of the new states."""
+    if not len(x):
+        return x, x, np.zeros_like(states[0])
     parts = [np.split(state, CELLS[cell].parts, axis=1) for state in states]
     of_x, of_s, of_first = backward(_arrays(matmul), cell, g, x, parts, added, w)
     return *(np.array(each, x.dtype).reshape(x.shape) for each in (of_x, of_s)), np.concatenate(of_first, axis=1)

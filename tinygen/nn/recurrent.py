@@ -14,7 +14,7 @@ from tinygen.nn.init import DType, Initialiser, fan_in_uniform, first_values
 from tinygen.nn.module import Module
 from tinygen.ops import concat, getitem, reshape, stack, transpose
 from tinygen.ops.fused import linear, recurrence
-from tinygen.tensor import Parameter, Tensor
+from tinygen.tensor import Parameter, Tensor, constant
 
 State = tuple[Tensor, ...]  # (h,), and (h, c) of an LSTM, each (N, hidden_size)
 
@@ -71,13 +71,12 @@ class _Recurrent(Module):
                 setattr(self, f"bias_{kind}{name}", Parameter(first_values(who, init, rng, (width,), fans, dtype)))
             inputs = hidden
 
-    def _states(self, rows: Tensor | np.ndarray, steps: tuple[int, int], state: State, name: str) -> Tensor:
-        """The states (T, N, parts · H) after each step, for rows (T · N, inputs) and steps (T, N)."""
+    def _states(self, rows: Tensor | np.ndarray, state: State, name: str) -> Tensor:
+        """The states (T · N, parts · H) after each step, for rows (T · N, inputs), step after step."""
         weights = [getattr(self, f"weight_{kind}{name}") for kind in ("ih", "hh")]
         zeros = np.zeros(weights[0].shape[1], weights[0].dtype)
         of_x, of_h = [getattr(self, f"bias_{kind}{name}") if self.bias else zeros for kind in ("ih", "hh")]
         added = linear(rows, weights[0], of_x) if self.bias else rows @ weights[0]  # all steps at once, in one product
-        added = reshape(added, shape=(*steps, weights[0].shape[1]))
         first = state[0] if self.parts == 1 else concat(*state, axis=1)
         return recurrence(added, first, weights[1], of_h, cell=self.cell)
 
@@ -93,7 +92,7 @@ class _Recurrent(Module):
     def _state(self, given: Any, shape: tuple[int, ...], dtype: DType) -> State:
         """The given state, or zeros; each part has this shape."""
         if given is None:
-            return tuple(Tensor(np.zeros(shape, dtype)) for _ in range(self.parts))
+            return tuple(constant(np.zeros(shape, dtype)) for _ in range(self.parts))
         state = given if isinstance(given, tuple) else (given,)
         shapes = [getattr(each, "shape", None) for each in state]
         if shapes != [shape] * self.parts:
@@ -122,8 +121,7 @@ class _Cell(_Recurrent):
         """The new state, from x (N, input_size) and the state, by default zeros."""
         self._check(x, "N")
         before = self._state(state, (len(x), self.hidden_size), x.dtype)
-        states = self._states(x, (1, len(x)), before, "")
-        return self._unpacked(self._split(reshape(states, shape=(len(x), self.parts * self.hidden_size))))
+        return self._unpacked(self._split(self._states(x, before, "")))
 
     def settings(self) -> str:
         return f"{self.input_size}, {self.hidden_size}{'' if self.bias else ', bias=False'}"
@@ -155,13 +153,13 @@ class _Layer(_Recurrent):
         if not length:
             raise ValueError(f"{type(self).__name__}: expected sequences of at least one step, got x {x.shape}")
         first = self._state(state, (self.num_layers, n, self.hidden_size), x.dtype)
-        steps, last = transpose(x, axes=(1, 0, 2)), []  # (T, N, C)
+        rows, last = reshape(transpose(x, axes=(1, 0, 2)), shape=(length * n, self.input_size)), []
         for layer in range(self.num_layers):
             before = tuple(getitem(part, index=layer) for part in first)
-            rows = reshape(steps, shape=(length * n, steps.shape[2]))
-            states = self._states(rows, (length, n), before, f"_l{layer}")
-            steps = self._split(states)[0]
-            last.append(self._split(states[-1]))
+            states = self._states(rows, before, f"_l{layer}")
+            rows = self._split(states)[0]
+            last.append(self._split(states[len(states) - n :]))
+        steps = reshape(rows, shape=(length, n, self.hidden_size))
         return transpose(steps, axes=(1, 0, 2)), self._unpacked(tuple(stack(*part) for part in zip(*last)))
 
     def settings(self) -> str:

@@ -190,23 +190,28 @@ def _over_pixels(g):
 
 @op
 def recurrence(x, state, w, b, *, cell):
-    """The states (T, N, parts · H) after each step: state ← cell(x[t], h @ w + b, state), for t = 0, 1, ..., T - 1.
+    """The states (T · N, parts · H) after each step: state ← cell(x of the step, h @ w + b, state), T times.
 
-    x (T, N, gates · H) is what the inputs add to the gates, state (N, parts · H) is h, or h and c side by side, w is
-    (H, gates · H) and b (gates · H,). `cell` is "rnn", "gru" or "lstm"; kernels/reference_cells.py has their formulas.
+    x (T · N, gates · H), step after step, is what the inputs add to the gates, state (N, parts · H) is h, or h and c
+    side by side, w is (H, gates · H) and b (gates · H,). `cell` is "rnn", "gru" or "lstm"; kernels/reference_cells.py
+    has their formulas.
     """
-    kind, (size, width), n = CELLS[cell], w.data.shape, x.data.shape[1]
-    if x.data.shape[2] != width or width != kind.gates * size or state.data.shape != (n, kind.parts * size):
+    kind, (size, width), n = CELLS[cell], w.data.shape, len(state.data)
+    steps = len(x.data) // max(n, 1)
+    shape = steps, n, width
+    if x.data.shape != (steps * n, width) or width != kind.gates * size or state.data.shape != (n, kind.parts * size):
         raise ValueError(
-            f"recurrence: expected x (T, N, {kind.gates} H), a state (N, {kind.parts} H) and w (H, {kind.gates} H), "
+            f"recurrence: expected x (T N, {kind.gates} H), a state (N, {kind.parts} H) and w (H, {kind.gates} H), "
             f"got {x.shape}, {state.shape} and {w.shape}"
         )
-    states, added = getattr(kernels, cell)(x.data, state.data, w.data, b.data)
+    states, added = getattr(kernels, cell)(x.data.reshape(shape), state.data, w.data, b.data)
     read_only(states)
 
     def kernel(g):
-        of_x, of_s, of_first = getattr(kernels, f"{cell}_vjp")(g, x.data, states, added, w.data)
-        before, steps = states[:-1, :, :size].reshape(len(x.data) * n, size), of_s.reshape(len(x.data) * n, width)
-        return of_x, of_first, *kernels.linear_weight(before, steps)
+        g, inputs = g.reshape(states[1:].shape), x.data.reshape(shape)
+        of_x, of_s, of_first = getattr(kernels, f"{cell}_vjp")(g, inputs, states, added, w.data)
+        before = states[:-1, :, :size].reshape(steps * n, size)
+        return of_x.reshape(x.data.shape), of_first, *kernels.linear_weight(before, of_s.reshape(x.data.shape))
 
-    return states[1:], *shared(kernel, *[lambda g, i=i: gradients(cell, g, x, state, w, b)[i] for i in range(4)])
+    value = states[1:].reshape(steps * n, kind.parts * size)
+    return value, *shared(kernel, *[lambda g, i=i: gradients(cell, g, x, state, w, b)[i] for i in range(4)])

@@ -24,9 +24,10 @@ for _name in (f"{cell}{end}" for cell in reference_cells.CELLS for end in ("", "
 
 
 def gradients(cell: str, g, x, first, w, b) -> tuple:
-    """Those of x, of the first state, and of w and b, for which all steps make one product."""
-    states, added = reference_cells.forward(TENSORS, cell, x, first, w, b)
-    of_x, of_s, of_first = reference_cells.backward(TENSORS, cell, g, x, states, added, w)
+    """Those of x, of the first state, and of w and b, for which all steps make one product; rows as in `recurrence`."""
+    rows = [slice(at, at + len(first)) for at in range(0, max(len(x), 1), max(len(first), 1))]
+    g, steps = [g[each] for each in rows], [x[each] for each in rows]
+    states, added = reference_cells.forward(TENSORS, cell, steps, first, w, b)
+    of_x, of_s, of_first = reference_cells.backward(TENSORS, cell, g, steps, states, added, w)
     before, all_steps = concat(*[state[0] for state in states[:-1]], axis=0), concat(*of_s, axis=0)
-    of_x = concat(*of_x, axis=0).reshape(x.shape)
-    return of_x, concat(*of_first, axis=1), swapped(before) @ all_steps, sum(all_steps, axis=0)
+    return concat(*of_x, axis=0), concat(*of_first, axis=1), swapped(before) @ all_steps, sum(all_steps, axis=0)

@@ -15,12 +15,12 @@ def _moderate(rng, shape):
 
 
 def _sequence(rng):
-    """x (T, N, gates · H), a state (N, parts · H), w (H, gates · H) and b; a quarter have no examples or no units."""
+    """x (T · N, gates · H), a state (N, parts · H), w (H, gates · H) and b; a quarter have no examples or no units."""
     cell = pick(rng, tuple(PARTS))
     gates, parts = PARTS[cell]
     n, size = (0 if one_in(rng, 8) else int(rng.integers(1, 3)) for _ in range(2))
     length = int(rng.integers(1, 4))
-    shapes = (length, n, gates * size), (n, parts * size), (size, gates * size), (gates * size,)
+    shapes = (length * n, gates * size), (n, parts * size), (size, gates * size), (gates * size,)
     return tuple(_moderate(rng, shape) for shape in shapes), {"cell": cell}
 
 
@@ -29,8 +29,8 @@ def _logistic(x):
 
 
 def _states(x, state, w, b, cell):
-    size, states = len(w), []
-    for from_x in x:
+    size, states = len(w), [state[:0]]
+    for from_x in np.split(x, len(x) // max(len(state), 1) or 1):
         h, c = state[:, :size], state[:, size:]
         from_h = h @ w + b
         a = np.split(from_x, PARTS[cell][0], axis=1)
@@ -45,13 +45,13 @@ def _states(x, state, w, b, cell):
             c = f * c + i * np.tanh(a[2] + s[2])
             state = np.concatenate([o * np.tanh(c), c], axis=1)
         states.append(state)
-    return np.stack(states)
+    return np.concatenate(states)
 
 
 def _terms(arrays, static) -> int:
     """The longest sum: over all rows for w and b, over the gates on the way back; each step adds to the rounding."""
-    length, n, width = arrays[0].shape
-    return length * (max(length * n, width) + 8)
+    rows, width = arrays[0].shape
+    return rows // max(len(arrays[1]), 1) * (max(rows, width) + 8)
 
 
 RECURRENT = (
