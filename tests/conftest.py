@@ -85,6 +85,7 @@ def compiled():
     from tinygen import kernels
     from tinygen.bench import workloads
     from tinygen.kernels import reference
+    from tinygen.ops.support.taps import Taps
 
     def call(name, *arguments):
         return kernels.compiled(name)(*arguments)
@@ -102,8 +103,7 @@ def compiled():
 
     def others(dtype):
         call("matmul", np.ones((64, 64), dtype), np.ones((64, 64), dtype))
-        one = np.array([0, 1]), np.array([0]), np.ones(1)
-        call("resample", np.ones((1, 3, 3, 1), dtype), (one, one))
+        call("resample", np.ones((1, 3, 3, 1), dtype), [Taps.of(np.ones((1, 3))).rows] * 2)
 
     def elementwise(name):
         x, parameters = np.ones(1, np.float32), signature(getattr(reference, name)).parameters

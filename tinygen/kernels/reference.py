@@ -142,7 +142,8 @@ def _extent(outputs: int, kernel_size: int, stride: int) -> int:
 def resample(x, maps):
     """A sparse matrix along each axis between the first and the last; each by its taps, so that 0 · NaN is never made.
 
-    A matrix is (starts, columns, weights): the taps of row i are starts[i] to starts[i + 1] of the two others.
+    A matrix is (starts, columns, weights): the taps of row i are starts[i] to starts[i + 1] of the two others. It has a
+    hash, as `Rows` in ops/support/taps.py.
     """
     for axis, (starts, columns, weights) in enumerate(maps, 1):
         x = _resampled(x, axis, starts, columns, weights)

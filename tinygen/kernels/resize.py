@@ -1,5 +1,7 @@
 """A sparse matrix along each axis of images, by a line at a time: rows are mixed in the cache, then columns."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel, piece
@@ -14,27 +16,31 @@ def resample(x, maps):
     if 0 in x.shape or 0 in new:
         return NotImplemented
     if len(maps) == 3:  # along the first axis, a slice is one long pixel
-        x = _resample(x.reshape(n, sizes[0], 1, -1), maps[0], _same()).reshape(n * new[0], sizes[1], sizes[2], c)
+        x = _resample(x.reshape(n, sizes[0], 1, -1), maps[0], None).reshape(n * new[0], sizes[1], sizes[2], c)
     elif len(maps) == 1:
         x = x.reshape(n, 1, sizes[0], c)
-    y = _resample(x, maps[-2] if len(maps) > 1 else _same(), maps[-1])
+    y = _resample(x, maps[-2] if len(maps) > 1 else None, maps[-1])
     return y.reshape(n, *new, c)
 
 
-def _same():
-    """The map of one place to itself."""
-    return np.array([0, 1]), np.array([0]), np.array([1.0])
-
-
 def _resample(x, rows, columns):
+    """Along the two axes of images; None leaves one place as it is."""
     n, h, w, c = x.shape
-    y = empty((n * (len(rows[0]) - 1), len(columns[0]) - 1, c), x.dtype)
-    few = max([(starts[1:] - starts[:-1]).max() for starts, _, _ in (rows, columns)]) <= FEW
-    wide = x.dtype if few else np.dtype(np.float64)  # longer sums lose digits in float32
-    maps = [as_input(part) for starts, at, weights in (rows, columns) for part in (starts, at, weights.astype(wide))]
+    height, width, arrays = _prepared(rows, columns, x.dtype)
+    y = empty((n * height, width, c), x.dtype)
     each = rows_in_block(len(y), max(y.size, len(y) * w * c))
-    share(_mix, -(-len(y) // each), as_input(x).reshape(n, h, w * c), y, *maps, each)
+    share(_mix, -(-len(y) // each), as_input(x).reshape(n, h, w * c), y, *arrays, each)
     return y
+
+
+@lru_cache(256)  # a layer asks for the same ones again and again
+def _prepared(rows, columns, dtype) -> tuple[int, int, list[np.ndarray]]:
+    """The new height and width, and the arrays of both maps."""
+    maps = [(np.array([0, 1]), np.array([0]), np.array([1.0])) if each is None else each for each in (rows, columns)]
+    few = max([(starts[1:] - starts[:-1]).max() for starts, _, _ in maps]) <= FEW
+    wide = dtype if few else np.dtype(np.float64)  # longer sums lose digits in float32
+    arrays = [as_input(part) for starts, at, weights in maps for part in (starts, at, weights.astype(wide))]
+    return len(maps[0][0]) - 1, len(maps[1][0]) - 1, arrays
 
 
 @piece

@@ -14,7 +14,7 @@ from tinygen.ops.resample import resample
 from tinygen.ops.shape import reshape, scatter
 from tinygen.ops.support.geometry import Pair, check_image, geometry
 from tinygen.ops.support.pooling import counts, pixels_found, windows
-from tinygen.ops.support.sharing import shared
+from tinygen.ops.support.sharing import quick, shared
 from tinygen.ops.support.taps import window_sums
 
 
@@ -25,10 +25,13 @@ def avg_pool2d(
     """The mean of each window of (N, H, W, C); without `count_include_pad`, of its pixels in the image alone."""
     kernel_size, form, outputs = windows(x, kernel_size, stride, padding, ceil_mode, "avg_pool2d")
     maps = [window_sums(*axis) for axis in zip(x.shape[1:3], outputs, kernel_size, form.stride, form.padding)]
-    number = read_only(counts(x.shape[1:3], outputs, kernel_size, form, count_include_pad).astype(x.dtype))
+    number = counts(x.shape[1:3], outputs, kernel_size, form, count_include_pad, x.dtype)
     y = kernels.resample(x.data, [m.rows for m in maps])
     y /= number
-    return y, lambda g: resample(g / number, maps=tuple(m.T for m in maps))
+    return y, quick(
+        lambda g: kernels.resample(g / number, [m.T.rows for m in maps]),
+        lambda g: resample(g / number, maps=tuple(m.T for m in maps)),
+    )
 
 
 @op

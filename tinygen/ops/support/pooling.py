@@ -27,7 +27,7 @@ def windows(x, kernel_size, stride, padding, ceil_mode, name: str) -> tuple[tupl
 
 
 @lru_cache(maxsize=256)
-def counts(size, outputs, kernel_size, form: Geometry, count_include_pad: bool) -> np.ndarray:
+def counts(size, outputs, kernel_size, form: Geometry, count_include_pad: bool, dtype: np.dtype) -> np.ndarray:
     """How many entries count in each window, of the image and its padding, or of the image alone: (GH, GW, 1).
 
     If all windows have as many, it is the array () of that number, by which NumPy divides faster.
@@ -37,7 +37,7 @@ def counts(size, outputs, kernel_size, form: Geometry, count_include_pad: bool) 
         first = s * np.arange(g) - p
         low, high = (-p, n + p) if count_include_pad else (0, n)
         along.append(np.minimum(first + k, high) - np.maximum(first, low))
-    number = np.outer(*along)[..., None]
+    number = np.outer(*along)[..., None].astype(dtype)
     return read_only(number[0, 0, 0] if number.size and (number == number[0, 0, 0]).all() else number)
 
 

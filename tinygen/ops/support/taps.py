@@ -7,11 +7,16 @@ import numpy as np
 
 
 class Rows(NamedTuple):
-    """The entries of a sparse matrix, row by row: those of row i are starts[i] to starts[i + 1] of the two others."""
+    """The entries of a sparse matrix, row by row: those of row i are starts[i] to starts[i + 1] of the two others.
+
+    Equal to itself only, so that a kernel may keep what it made of it.
+    """
 
     starts: np.ndarray  # (M + 1,)
     columns: np.ndarray
     weights: np.ndarray  # float64
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
 
 
 class Taps:
