@@ -147,7 +147,8 @@ def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
         and min(matrices.strides) == matrices.itemsize
         and not sum(matrices.strides) % matrices.itemsize
     ):
-        return memory(matrices)[0], *steps(matrices)
+        row, column = steps(matrices)
+        return memory(matrices)[0], row, column
     return as_input(matrices).reshape(-1), matrices.shape[-1], 1
 
 
