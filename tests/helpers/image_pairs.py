@@ -120,19 +120,6 @@ pool("avg_pool2d", F.avg_pool2d, "count_include_pad")
 pool("max_pool2d", F.max_pool2d)
 
 
-@row("avg_pool2d_adjoint")
-def _(rng):
-    """In PyTorch: a transposed convolution of each channel with a kernel of equal weights."""
-    w, c = window(rng, dilated=False), int(rng.integers(1, 4))
-    form = {"stride": w["stride"], "padding": w["padding"]}
-    equal = torch.full((c, 1, *w["kernel"]), 1 / np.prod(w["kernel"]), dtype=torch.float64)
-    return (
-        [normal(rng, 2, *w["outputs"], c)],
-        lambda g: tg.avg_pool2d_adjoint(g, size=w["size"], kernel_size=w["kernel"], **form),
-        lambda g: last(F.conv_transpose2d(first(g), equal, output_padding=w["extra"], groups=c, **form)),
-    )
-
-
 def upsampling(name, **mode):
     def draw(rng):
         scale = tuple(rng.integers(1, 4, 2).tolist())

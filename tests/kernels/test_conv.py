@@ -73,13 +73,13 @@ ONE = (1, 1)
 FOR_WINOGRAD = geometries((MANY, MANY), kernel=(3, 3), stride=ONE, dilation=(ONE, ONE)).filter(
     lambda g: min(g.size) > 3
 )
-FOR_STRIDED = geometries((MORE, MORE), kernel=(3, 4), stride=(2, 2), dilation=(ONE, ONE)).filter(
+FOR_STRIDED = geometries((MORE, MORE), kernel=(4, 4), stride=(2, 2), dilation=(ONE, ONE)).filter(
     lambda g: min(g.size) > 6
 )
 FOR_DIRECT = geometries((FEW, MANY))
 EXAMPLE = {  # one of each, of several blocks
     "winograd": Geometry(2, (29, 30), (32, 48), (3, 3), (1, 1), (1, 1), (1, 1)),
-    "strided": Geometry(9, (28, 31), (32, 48), (4, 3), (2, 2), (1, 1), (1, 1)),
+    "strided": Geometry(9, (28, 31), (32, 48), (4, 4), (2, 2), (1, 1), (1, 1)),
     "direct": Geometry(5, (41, 37), (16, 32), (4, 3), (2, 1), (1, 2), (2, 1)),
     "pixels": Geometry(3, (30, 31), (48, 32), (1, 1), (1, 1), (0, 0), (1, 1)),
     "ragged": Geometry(6, (40, 31), (17, 9), (3, 4), (1, 2), (1, 0), (1, 2)),
@@ -192,12 +192,11 @@ def test_winograd_cuts_its_tiles_at_the_edges(size):
     for padding in ((1, 1), (0, 2), (2, 0)):
         if min(size) > 3:
             by_winograd(Geometry(2, size, (16, 32), (3, 3), (1, 1), padding, (1, 1)), 0)
-        for kernel_size in ((3, 3), (3, 4), (4, 4)):
-            if min(size) > 6 and all(h + 2 * p >= k for h, p, k in zip(size, padding, kernel_size)):
-                by_winograd(Geometry(2, size, (32, 32), kernel_size, (2, 2), padding, (1, 1)), 0)
+        if min(size) > 6:
+            by_winograd(Geometry(2, size, (32, 32), (4, 4), (2, 2), padding, (1, 1)), 0)
 
 
-@pytest.mark.parametrize("kernel_size, stride, channels", [((3, 3), 1, 16), ((4, 4), 2, 32), ((3, 3), 2, 32)])
+@pytest.mark.parametrize("kernel_size, stride, channels", [((3, 3), 1, 16), ((4, 4), 2, 32)])
 def test_weights_add_up_many_images_within_winograds_bound(kernel_size, stride, channels):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(512, 28, 28, channels)).astype(np.float32)

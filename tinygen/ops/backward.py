@@ -17,9 +17,10 @@ from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, 
 from tinygen.ops.elementwise import add, bounded_square, gate, mul, sqrt, sub, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
 from tinygen.ops.shape import broadcast_to, getitem, reshape, scatter, sum_to
-from tinygen.ops.support.broadcasting import elementwise, fitting, repeated_axes
+from tinygen.ops.support.broadcasting import elementwise
 from tinygen.ops.support.indices import axes_of, count, private_index, rows_of
 from tinygen.ops.support.normalisation import norm_settings
+from tinygen.ops.support.repeated import fitting, repeated_axes
 from tinygen.ops.support.sharing import jointly, quick
 from tinygen.tensor import Tensor, constant
 

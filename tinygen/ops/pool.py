@@ -4,15 +4,12 @@ Convention: if a window has several largest pixels, the gradient goes to the fir
 With `ceil_mode`, windows may begin in the image and end behind the padding; what is behind it never counts.
 """
 
-import math
-
 from tinygen import kernels
-from tinygen.errors import arguments
 from tinygen.errors.arrays import read_only
 from tinygen.op import op
 from tinygen.ops.resample import resample
 from tinygen.ops.shape import reshape, scatter
-from tinygen.ops.support.geometry import Pair, check_image, geometry
+from tinygen.ops.support.geometry import Pair
 from tinygen.ops.support.pooling import counts, pixels_found, windows
 from tinygen.ops.support.sharing import quick, shared
 from tinygen.ops.support.taps import window_sums
@@ -32,20 +29,6 @@ def avg_pool2d(
         lambda g: kernels.resample(g / number, [m.T.rows for m in maps]),
         lambda g: resample(g / number, maps=tuple(m.T for m in maps)),
     )
-
-
-@op
-def avg_pool2d_adjoint(g, *, size, kernel_size, stride, padding):
-    """Each entry of g (N, GH, GW, C) spread evenly over its window in an image of `size`."""
-    check_image(g, "avg_pool2d_adjoint: g")
-    size = arguments.pair("avg_pool2d_adjoint", "size", size, least=1)
-    kernel_size = arguments.pair("avg_pool2d_adjoint", "kernel_size", kernel_size, least=1)
-    form = geometry(stride, padding, 1, "avg_pool2d_adjoint")
-    if form.outputs(size, kernel_size, "avg_pool2d_adjoint") != g.shape[1:3]:
-        raise ValueError(f"avg_pool2d_adjoint: avg_pool2d doesn't make {g.shape[1:3]} of images of {size}")
-    rows = [window_sums(*axis).T.rows for axis in zip(size, g.shape[1:3], kernel_size, form.stride, form.padding)]
-    settings: dict = dict(kernel_size=kernel_size, stride=form.stride, padding=form.padding)
-    return kernels.resample(g.data / math.prod(kernel_size), rows), lambda h: avg_pool2d(h, **settings)
 
 
 @op

@@ -1,8 +1,8 @@
 """The three convolutions: which algorithm each call takes.
 
 `direct.py` serves all shapes. Faster ones are `scatter.py` for transposes to few channels and, in float32 with many
-channels, `winograd.py` for 3x3 with stride 1 and for 3x3 or 4x4 with stride 2. If each window is a pixel, or the whole
-image, they are matrix products.
+channels, `winograd.py` for 3x3 with stride 1 and for 4x4 with stride 2. If each window is a pixel, or the whole image,
+they are matrix products.
 
 A transpose is a few convolutions. Output pixel (h, k) meets only the kernel entries (u, v) for which s divides
 h + p - d u and k + p - d v. So the pixels fall into s x s phases, each a small convolution of its own, and no zero is
@@ -89,7 +89,7 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     if c < LANES:
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     w, bias = _filled(w, 2), _filled(bias, 0)
-    fits = stride[0] == 2 and winograd.fits(g, (kh, kw), c, stride, dilation, transposed=True)
+    fits = winograd.fits_transposed(g, (kh, kw), c, stride, dilation, size, padding)
     if fits and winograd.weights_fit(w, stride):
         return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
     x, turned = empty((n, *size, c), g.dtype), _turned(w)
@@ -121,10 +121,10 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
     outer = _outer(kernel_size, stride, padding, dilation)
     if o < min(c, LANES) and outer:  # the same sum, with x and g exchanged
         return _turned(_conv2d_weight(g, x, kernel_size, stride, outer, dilation))
-    if winograd.fits(x, kernel_size, o, stride, dilation) and (stride[0] == 1 or 4 in kernel_size):
+    if winograd.fits(x, kernel_size, o, stride, dilation):
         return _first_channels(winograd.conv2d_weight(x, _filled(g, 3), kernel_size, stride[0], padding), o)
     form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
-    return _first_channels(direct.weight(x, g, form), o)  # also 3x3 with stride 2: Winograd's algorithm takes as long
+    return _first_channels(direct.weight(x, g, form), o)
 
 
 def _is_finite(w) -> bool:

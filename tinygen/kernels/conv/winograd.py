@@ -2,9 +2,9 @@
 
 A tile of 4x4 outputs of a 3x3 convolution is made by 36 products instead of 144, and over many channels and tiles each
 of the 36 is one matrix product. With stride 2, the even and odd rows and columns of an image are four smaller images,
-its phases. A kernel of 4x4 is one of 2x2 over all four at once, which does not stride (3x3 is 4x4 with zeros); so C
-channels become 4C, and a tile takes 25 products instead of 64. The transpose makes the phases of its result in the same
-way. `winograd_tiles.py` has the transforms, and docs/fast.md derives them.
+its phases. A kernel of 4x4 is one of 2x2 over all four at once, which does not stride; so C channels become 4C, and a
+tile takes 25 products instead of 64. The transpose makes the phases of its result in the same way.
+`winograd_tiles.py` has the transforms, and docs/fast.md derives them.
 
 Rows of tiles make blocks whose matrices stay in the second-level cache. Channels are multiples of LANES.
 """
@@ -20,7 +20,8 @@ from tinygen.kernels.conv.winograd_tiles import (
     to_products,
     transform_weights,
 )
-from tinygen.kernels.machine.jit import as_input, kernel, piece
+from tinygen.kernels.copy import in_order
+from tinygen.kernels.machine.jit import as_input, kernel
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, multiply
 from tinygen.kernels.machine.threads import share
@@ -33,14 +34,33 @@ BUFFER = 1 << 17  # numbers in the 25 matrices of a block with stride 2: half a 
 GROUP = 128  # output channels of a weight gradient with stride 2 that one thread takes: more sums would leave the cache
 
 
-def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation, *, transposed: bool = False) -> bool:
+def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
     """Whether a convolution of x (N, H, W, C) to `channels` channels is one for this file."""
-    if x.dtype != np.float32 or tuple(dilation) != (1, 1) or x.shape[3] % LANES:  # `channels` that are made get padded
-        return False
-    narrow, small = min(x.shape[3], channels), min(x.shape[1:3])  # of small images most of a tile would be edge
+    small = min(x.shape[1:3])  # of small images most of a tile would be edge
     if tuple(stride) == (1, 1):
-        return tuple(kernel_size) == (3, 3) and narrow >= 16 and small > 3
-    return tuple(stride) == (2, 2) and {*kernel_size} <= {3, 4} and narrow >= 32 and small > (3 if transposed else 6)
+        return tuple(kernel_size) == (3, 3) and small > 3 and _has_enough(x, channels, 16, dilation)
+    return tuple(stride) == (2, 2) and small > 6 and _is_strided(x, kernel_size, channels, dilation)
+
+
+def fits_transposed(g: np.ndarray, kernel_size, channels: int, stride, dilation, size, padding) -> bool:
+    """Whether a transpose with stride 2 from g (N, GH, GW, O) to images of `size` with `channels` channels is."""
+    tall, wide = (4 * -(-(extent + p) // 8) for extent, p in zip(size, padding))  # pixels of the tiles of a phase
+    filled = 6 * tall * wide < 9 * (size[0] // 2) * (size[1] // 2)  # else a third of each tile would be edge
+    return tuple(stride) == (2, 2) and filled and _is_strided(g, kernel_size, channels, dilation)
+
+
+def _is_strided(x, kernel_size, channels, dilation) -> bool:
+    return tuple(kernel_size) == (4, 4) and _has_enough(x, channels, 32, dilation)
+
+
+def _has_enough(x, channels, least, dilation) -> bool:
+    """Of float32 channels, those of x in whole vectors; the `channels` that are made get padded."""
+    return (
+        x.dtype == np.float32
+        and tuple(dilation) == (1, 1)
+        and x.shape[3] % LANES == 0
+        and min(x.shape[3], channels) >= least
+    )
 
 
 def weights_fit(w, stride) -> bool:
@@ -75,7 +95,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding):
     groups = -(-o // group)
     parts = max(min(blocks, 4), blocks // 8) if stride == 1 else min(blocks, -(-4 // groups))
     sums, w = empty((parts, (7 - stride) ** 2 * stride**2 * c * o), x.dtype), np.empty((*kernel_size, c, o), x.dtype)
-    form = stride, _short(stride, kernel_size), tuple(padding), group
+    form = stride, tuple(padding), group
     share(_weight, parts * groups, phases, as_input(x), as_input(g), sums, form, strips)
     share(restore_weights, stride**2 * c, phases, sums, w)
     return w
@@ -84,21 +104,16 @@ def conv2d_weight(x, g, kernel_size, stride, padding):
 def _made(x, w, bias, floor, size, strides, padding, cut):
     """The images of `size` that x and w (KH, KW, C, O) make; `strides` are those between pixels of x and between pixels
     of y, `cut` what is cut off from y."""
-    (n, _, _, c), (kh, kw, _, o), (stride, step) = x.shape, w.shape, strides
+    (n, _, _, c), o, (stride, step) = x.shape, w.shape[3], strides
     y, phases, turned = empty((n, *size, o), x.dtype), (0,) * max(strides), step == 2
     weights = empty((7 - len(phases)) ** 2 * max(strides) ** 2 * c * o, w.dtype)
-    share(transform_weights, c, phases, as_input(w), weights, turned)
+    share(transform_weights, c, phases, as_input(in_order(w)), weights, turned)
     tiles = TILES if len(phases) == 1 else max(8, BUFFER // (25 * (stride**2 * c + step**2 * o)))
     high, wide = (-(-(extent + p) // step) for extent, p in zip(size, cut))
     strips, blocks = _blocks(n, high, wide, tiles)
-    checks, form = np.zeros(blocks * LANES, x.dtype), (strides, _short(max(strides), (kh, kw)), padding, cut)
+    checks, form = np.zeros(blocks * LANES, x.dtype), (strides, padding, cut)
     share(_convolve, blocks, phases, as_input(x), weights, as_input(bias), floor, y, checks, form, strips)
     return y if np.isfinite(checks).all() else None
-
-
-def _short(stride: int, kernel_size) -> tuple[bool, bool]:
-    """Along which axes the odd phase meets one weight only: the other is zero, and so is one of five products."""
-    return stride == 2 and kernel_size[0] == 3, stride == 2 and kernel_size[1] == 3
 
 
 def _blocks(n: int, high: int, wide: int, tiles: int) -> tuple[int, int]:
@@ -111,21 +126,10 @@ def _blocks(n: int, high: int, wide: int, tiles: int) -> tuple[int, int]:
 # -- the kernels -------------------------------------------------------------------------------------------------------
 
 
-@piece
-def _met(stride, short, p, c):
-    """Which channels of all phases of x plane p of the weights meets: (how many runs, 2C apart, how long each)."""
-    if stride == 1:
-        return 1, c
-    even_row, even_column = short[0] and p // 5 == 4, short[1] and p % 5 == 4
-    if even_column:
-        return (1 if even_row else 2), c
-    return 1, (2 if even_row else 4) * c
-
-
 @kernel
 def _convolve(phases, x, weights, bias, floor, y, checks, form, strips, start, stop):
     (n, h, w, o), c, tile_products = y.shape, x.shape[3], along_tile(phases) ** 2
-    (stride, step), short, padding, cut = form
+    (stride, step), padding, cut = form
     tall, wide = (h + cut[0] + 4 * step - 1) // (4 * step), (w + cut[1] + 4 * step - 1) // (4 * step)
     k, m = stride * stride * c, step * step * o
     size = scratch_size(phases, stride, wide, c)
@@ -138,20 +142,12 @@ def _convolve(phases, x, weights, bias, floor, y, checks, form, strips, start, s
         first, last = block * strips, min((block + 1) * strips, n * tall)
         to_products(phases, stride, x, padding, tall, wide, window, rows, products, plane, k, first, last)
         for p in range(tile_products):
-            runs, length = _met(stride, short, p, c)
             for j in range(0, m, COLUMNS):
-                if step == 2 and o % COLUMNS == 0:
-                    a, b = j // o // 2, j // o % 2
-                    zero = (short[0] and a and p // 5 == 0) or (short[1] and b and p % 5 == 0)
-                    length = 0 if zero else c  # the weights of this phase, turned round, begin with a zero
                 columns, to = min(COLUMNS, m - j), p * out_plane + j
-                for r in range(runs):
-                    before, before_at, before_row = (outputs, to, m) if r else (zeros, 0, 0)
-                    multiply(
-                        *(products, p * plane + 2 * r * c, (k, 0, 0, 1), (1, 1, length)),
-                        *(weights, (p * m + j) * k + 2 * r * c * columns, columns, before, before_at, before_row),
-                        *(outputs, to, m, (last - first) * wide, columns),
-                    )
+                multiply(
+                    *(products, p * plane, (k, 0, 0, 1), (1, 1, k), weights, (p * m + j) * k, columns, zeros, 0, 0),
+                    *(outputs, to, m, (last - first) * wide, columns),
+                )
         check = nothing(y)
         for tile in range((last - first) * wide):
             strip, t = first + tile // wide, tile % wide
@@ -167,7 +163,7 @@ def _convolve(phases, x, weights, bias, floor, y, checks, form, strips, start, s
 def _weight(phases, x, g, sums, form, strips, start, stop):
     """Both factors of the weight gradient, block by block, and their products added to a part's sums."""
     (n, h, w, o), c, tile_products = g.shape, x.shape[3], along_tile(phases) ** 2
-    stride, short, padding, group = form
+    stride, padding, group = form
     tall, wide, k = (h + 3) // 4, (w + 3) // 4, stride * stride * c
     # The columns of the products are read, and would share few sets of the cache if rows were a power of two apart.
     tiles, pitch, size = strips * wide + 1, k + 16 * (stride - 1), scratch_size(phases, stride, wide, c)
@@ -186,15 +182,12 @@ def _weight(phases, x, g, sums, form, strips, start, stop):
                 tile = (strip - first) * wide
                 to_gradients(phases, g, tall, wide, out_window, gradients, tiles, tile, strip, channel, count)
             for p in range(tile_products):
-                runs, length = _met(stride, short, p, c)
                 for j in range(0, count, COLUMNS):
-                    columns = min(COLUMNS, count - j)
-                    for r in range(runs):
-                        to = (p * k + 2 * r * c) * o + channel + j
-                        before, before_at, before_row = (total, to, o) if going else (zeros, 0, 0)
-                        multiply(
-                            *(products, p * plane + 2 * r * c, (1, 0, 0, pitch), (1, 1, (last - first) * wide)),
-                            *(gradients, (p * count + j) * tiles, columns, before, before_at, before_row),
-                            *(total, to, o, length, columns),
-                        )
+                    columns, to = min(COLUMNS, count - j), p * k * o + channel + j
+                    before, before_at, before_row = (total, to, o) if going else (zeros, 0, 0)
+                    multiply(
+                        *(products, p * plane, (1, 0, 0, pitch), (1, 1, (last - first) * wide)),
+                        *(gradients, (p * count + j) * tiles, columns, before, before_at, before_row),
+                        *(total, to, o, k, columns),
+                    )
             going = True

@@ -4,8 +4,8 @@ A tile of 4x4 outputs is Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, for inputs d and we
 3 weights along an axis d has 6 inputs; with 2 it has 5. docs/fast.md derives the matrices and their rounding errors.
 
 `phases` is a tuple with one entry for each phase of an image along an axis: (0,) for stride 1, where a kernel of 3 is
-one of 3 weights, and (0, 0) for stride 2, where a kernel of 3 or 4 is one of 2 weights for each phase. The compiler
-knows its length, so it knows the matrices.
+one of 3 weights, and (0, 0) for stride 2, where a kernel of 4 is one of 2 weights for each phase. The compiler knows
+its length, so it knows the matrices.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from tinygen.kernels.machine.jit import kernel, piece
 from tinygen.kernels.machine.microkernel import COLUMNS
 from tinygen.kernels.machine.transform import store_all, times
 from tinygen.kernels.machine.vectors import LANES, larger, load, nothing, store
-from tinygen.kernels.machine.window import clear, read, scratch
+from tinygen.kernels.machine.window import read, scratch
 
 # -- the matrices ------------------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ def transform_weights(phases, w, weights, turned, start, stop):
     convolution K is the phases of A, and M is B. For a transpose the kernel is turned round, K is A, and M is the
     phases of B.
     """
-    kh, kw, rows, columns = w.shape
+    _, kw, rows, columns = w.shape
     s, taps = len(phases), 4 - len(phases)
     k, m = (rows, s * s * columns) if turned else (s * s * rows, columns)
     flat, entries = w.reshape(-1), scratch(weights, taps * taps * LANES)
@@ -137,10 +137,7 @@ def transform_weights(phases, w, weights, turned, start, stop):
                     for j in range(taps):
                         u, v = (taps - 1 - i, taps - 1 - j) if turned else (i, j)
                         u, v, to = s * u + phase // s, s * v + phase % s, (i * taps + j) * LANES
-                        if u < kh and v < kw:
-                            store(entries, to, load(flat, ((u * kw + v) * rows + row) * columns + q))
-                        else:  # a kernel of 3 has no such entry
-                            clear(entries, to, LANES)
+                        store(entries, to, load(flat, ((u * kw + v) * rows + row) * columns + q))
                 i, j = (row, phase * columns + q) if turned else (phase * rows + row, q)
                 panel = j // COLUMNS * COLUMNS
                 to = panel * k + i * min(COLUMNS, m - panel) + j - panel
@@ -150,7 +147,7 @@ def transform_weights(phases, w, weights, turned, start, stop):
 @kernel
 def restore_weights(phases, sums, w, start, stop):
     """w (KH, KW, C, O) = Gᵀ u G for rows start..stop of the matrices u (s² C, O), the sum of the parts in `sums`."""
-    kh, kw, c, o = w.shape
+    _, kw, c, o = w.shape
     s, taps, n = len(phases), 4 - len(phases), along_tile(phases)
     flat, size = w.reshape(-1), s * s * c * o
     products, entries = scratch(w, n * n * LANES), scratch(w, taps * taps * LANES)
@@ -166,6 +163,5 @@ def restore_weights(phases, sums, w, start, stop):
             for i in range(taps):
                 for j in range(taps):
                     u, v = s * i + phase // s, s * j + phase % s
-                    if u < kh and v < kw:
-                        to = ((u * kw + v) * c + row % c) * o + q
-                        store(flat, to, load(entries, (i * taps + j) * LANES))
+                    to = ((u * kw + v) * c + row % c) * o + q
+                    store(flat, to, load(entries, (i * taps + j) * LANES))

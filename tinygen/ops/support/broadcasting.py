@@ -34,31 +34,14 @@ def broadcast(args: tuple, shape: tuple[int, ...] = ()) -> tuple[Tensor, ...]:
         a, b = tensors
         if a.data.shape == b.data.shape or (b.node is None and not b.data.ndim):  # a constant number
             return tensors
-    wanted = _common_shape(*[x.data.shape for x in tensors], *([shape] if shape else ()))
+    wanted = common_shape(*[x.data.shape for x in tensors], *([shape] if shape else ()))
     if not mode.recording:
         return tensors
     return tuple([x if x.node is None or x.data.shape == wanted else broadcast_to(x, shape=wanted) for x in tensors])
 
 
-def fitting(args: tuple) -> tuple[Tensor, ...]:
-    """Two inputs as Tensors, each in its own shape; raises ValueError for shapes that don't fit."""
-    a, b = args
-    if type(a) is type(b) is Tensor and a.data.shape == b.data.shape and a.data.dtype is b.data.dtype:
-        return args
-    a, b = tensors = as_tensors(args)
-    if a.data.shape != b.data.shape and b.data.ndim:
-        _common_shape(a.data.shape, b.data.shape)
-    return tensors
-
-
-def repeated_axes(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes of `wanted` along which broadcasting repeats `shape`."""
-    extra = len(wanted) - len(shape)
-    return (*range(extra), *(i for i, n in enumerate(shape, extra) if n != wanted[i]))
-
-
 @lru_cache  # a training step asks for the same ones again and again
-def _common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+def common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError as error:

@@ -61,23 +61,10 @@ def _largest(pixels, *_):
     return np.where(chosen, pixels, 0).sum(axis=(1, 2))
 
 
-def _spread_evenly(g, size, kernel_size, stride, padding):
-    (ph, pw), (n, _, _, c) = padding, g.shape
-    padded = np.zeros((n, size[0] + 2 * ph, size[1] + 2 * pw, c), g.dtype)
-    for i, j, a, b, *_ in _windows((n, *size, c), kernel_size, stride, padding):
-        padded[:, a, b] += g[:, None, None, i, j] / (kernel_size[0] * kernel_size[1])
-    return padded[:, ph : ph + size[0], pw : pw + size[1]]
-
-
 def _avg(rng):
     x, _, form = _images(rng)
     options = {"ceil_mode": bool(rng.integers(2)), "count_include_pad": bool(rng.integers(2))}
     return (normal(rng, x),), form | options
-
-
-def _avg_adjoint(rng):
-    x, y, form = _images(rng)
-    return (normal(rng, y),), {"size": x[1:3], **form}
 
 
 def _max(rng):
@@ -105,7 +92,6 @@ POOL = (
         linear=("x",),
         **LINEAR,
     ),
-    Case(op=ops.avg_pool2d_adjoint, sample=_avg_adjoint, oracle=_spread_evenly, linear=("g",), **LINEAR),
     Case(
         op=ops.max_pool2d,
         sample=_max,
