@@ -79,6 +79,8 @@ FOR_STRIDED = geometries((MORE, MORE), kernel=(4, 4), stride=(2, 2), dilation=(O
 FOR_DIRECT = geometries((FEW, MANY))
 EXAMPLE = {  # one of each, of several blocks
     "winograd": Geometry(2, (29, 30), (32, 48), (3, 3), (1, 1), (1, 1), (1, 1)),
+    "filled": Geometry(3, (29, 30), (40, 36), (3, 3), (1, 1), (1, 1), (1, 1)),
+    "filled strided": Geometry(3, (28, 31), (36, 44), (4, 4), (2, 2), (1, 1), (1, 1)),
     "strided": Geometry(9, (28, 31), (32, 48), (4, 4), (2, 2), (1, 1), (1, 1)),
     "direct": Geometry(5, (41, 37), (16, 32), (4, 3), (2, 1), (1, 2), (2, 1)),
     "pixels": Geometry(3, (30, 31), (48, 32), (1, 1), (1, 1), (0, 0), (1, 1)),

@@ -18,13 +18,14 @@ import numpy as np
 from tinygen.kernels import optim, reference
 from tinygen.kernels import reference_conv as plain
 from tinygen.kernels.conv import direct, scatter, winograd
-from tinygen.kernels.copy import contiguous
+from tinygen.kernels.copy import contiguous, placed
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.vectors import LANES
 
 FLOOR = {None: np.float32(-np.inf), "relu": np.float32(0)}  # by activation: the smallest value that a pixel can have
 FEW = 1 << 13  # numbers of a kernel that one thread looks at
+LARGE = 1 << 16  # numbers from which threads fill up channels
 LONGEST = 1 << 17  # pixels of a sum of float32, of which float64 adds several: so rounding does not grow with them
 
 
@@ -69,7 +70,7 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
     w, bias = _filled(w, 3), _filled(bias, 0)
     if winograd.fits(x, (kh, kw), o, stride, dilation) and winograd.weights_fit(w, stride):
-        return _first_channels(winograd.conv2d(x, w, bias, floor, stride[0], padding), o)
+        return _first_channels(winograd.conv2d(_filled(x, 3), _filled(w, 2), bias, floor, stride[0], padding), o)
     form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
     y = empty((n, gh, gw, o), x.dtype)
@@ -91,7 +92,7 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     w, bias = _filled(w, 2), _filled(bias, 0)
     fits = winograd.fits_transposed(g, (kh, kw), c, stride, dilation, size, padding)
     if fits and winograd.weights_fit(w, stride):
-        return _first_channels(winograd.conv_transpose2d(g, w, bias, floor, size, padding), c)
+        return _first_channels(winograd.conv_transpose2d(_filled(g, 3), _filled(w, 3), bias, floor, size, padding), c)
     x, turned = empty((n, *size, c), g.dtype), _turned(w)
     for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
         for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
@@ -122,7 +123,8 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
     if o < min(c, LANES) and outer:  # the same sum, with x and g exchanged
         return _turned(_conv2d_weight(g, x, kernel_size, stride, outer, dilation))
     if winograd.fits(x, kernel_size, o, stride, dilation):
-        return _first_channels(winograd.conv2d_weight(x, _filled(g, 3), kernel_size, stride[0], padding), o)
+        w = winograd.conv2d_weight(_filled(x, 3), _filled(g, 3), kernel_size, stride[0], padding)
+        return np.ascontiguousarray(_first_channels(w, o)[:, :, :c])
     form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     return _first_channels(direct.weight(x, g, form), o)
 
@@ -151,8 +153,12 @@ def _filled(x, axis):
     """x, padded with zeros along `axis` to whole vectors, if they aren't: some zeros cost a tile little."""
     if x.shape[axis] % LANES == 0:
         return x
-    whole = np.zeros([n + (-n % LANES if i == axis else 0) for i, n in enumerate(x.shape)], x.dtype)
-    whole[(slice(None),) * axis + (slice(x.shape[axis]),)] = x
+    shape = tuple([n + (-n % LANES if i == axis else 0) for i, n in enumerate(x.shape)])
+    place = (slice(None),) * axis + (slice(x.shape[axis]),)
+    if x.size >= LARGE and x.dtype == np.float32:
+        return placed(x, place, shape)
+    whole = np.zeros(shape, x.dtype)
+    whole[place] = x
     return whole
 
 

@@ -21,6 +21,7 @@ BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a
 SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
 PANEL = 256 * COLUMNS  # of the weights that all pixels of a block meet in turn: 32 kB, which a first-level cache holds
 PARTIAL_SUMS = 8  # of a sum over everything: each adds up its own blocks, then they are added in order
+WORTH = 1 << 19  # multiplications of a block, at least, where an image is cut for several threads
 
 
 def convolve(x, w, bias, floor, y, pixels, form):
@@ -30,7 +31,7 @@ def convolve(x, w, bias, floor, y, pixels, form):
     """
     panels, m = empty(w.size, x.dtype), w.shape[3]
     share(_pack, panels_of(m), as_input(w).reshape(-1), panels, w.size // m, m)
-    cut, blocks = _cut(x, pixels[2], form, BUFFER)
+    cut, blocks = _cut(x, pixels[2], form, BUFFER, m)
     share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, pixels, form, cut)
 
 
@@ -39,20 +40,25 @@ def weight(x, g, form):
     (kh, kw), c, m = form[0], x.shape[3], -(-g.shape[3] // LANES) * LANES
     if form[:3] == ((1, 1), (1, 1), (0, 0)) and g.shape[:3] == x.shape[:3]:
         x, g = (a.reshape(len(a), 1, a.shape[1] * a.shape[2], a.shape[3]) for a in (x, g))
-    cut, blocks = _cut(x, g.shape[1:3], form, SLICE)
+    cut, blocks = _cut(x, g.shape[1:3], form, SLICE, m)
     sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * m), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
     return sums.sum(axis=0).reshape(kh, kw, c, m)
 
 
-def _cut(x, extent, form, most) -> tuple[tuple[int, int], int]:
-    """How many images, or else output rows of one, make a block of `most` numbers, and how many blocks that gives."""
-    _, row, reach, size = _windows(x.shape[3], extent[1], extent[0], form)
-    if size <= most:
-        images = max(1, min(most // size, len(x) // PARTIAL_SUMS))
-        return (images, extent[0]), -(-len(x) // images)
-    rows = max(1, (most // row - reach) // form[1][0] + 1)
-    return (1, rows), len(x) * -(-extent[0] // rows)
+def _cut(x, extent, form, most, m) -> tuple[tuple[int, int], int]:
+    """How many images, or else output rows of one, make a block of at most `most` numbers, and how many blocks that is.
+
+    A few images are cut too, unless that is not worth it.
+    """
+    (kh, kw), (gh, gw), (n, _, _, c) = form[0], extent, x.shape
+    _, row, reach, size = _windows(c, gw, gh, form)
+    pieces = min(-(-PARTIAL_SUMS // n), gh * gw * kh * kw * c * m // WORTH)
+    if size <= most and pieces < 2:
+        images = max(1, min(most // size, n // PARTIAL_SUMS))
+        return (images, gh), -(-n // images)
+    rows = max(1, min((most // row - reach) // form[1][0] + 1, -(-gh // max(1, pieces))))
+    return (1, rows), n * -(-gh // rows)
 
 
 @piece

@@ -6,7 +6,8 @@ its phases. A kernel of 4x4 is one of 2x2 over all four at once, which does not 
 tile takes 25 products instead of 64. The transpose makes the phases of its result in the same way.
 `winograd_tiles.py` has the transforms, and docs/fast.md derives them.
 
-Rows of tiles make blocks whose matrices stay in the second-level cache. Channels are multiples of LANES.
+Rows of tiles make blocks whose matrices stay in the second-level cache. Channels are multiples of LANES; the caller
+fills them up with zeros.
 """
 
 import numpy as np
@@ -28,6 +29,7 @@ from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, nothing, store
 from tinygen.kernels.machine.window import scratch
 
+FILLED = 32  # channels, from which it is worth while to fill up the last vector by at most a third of them all
 WEIGHTS = 1 << 14  # numbers C · O of weights with stride 2, at most: transformed, 6.5 MB
 TILES = 56  # of a block with stride 1, four tall tiles: enough rows for fast products, few enough to stay cached
 BUFFER = 1 << 17  # numbers in the 25 matrices of a block with stride 2: half a megabyte
@@ -54,13 +56,10 @@ def _is_strided(x, kernel_size, channels, dilation) -> bool:
 
 
 def _has_enough(x, channels, least, dilation) -> bool:
-    """Of float32 channels, those of x in whole vectors; the `channels` that are made get padded."""
-    return (
-        x.dtype == np.float32
-        and tuple(dilation) == (1, 1)
-        and x.shape[3] % LANES == 0
-        and min(x.shape[3], channels) >= least
-    )
+    """Of float32 channels. Those that fill no vector get zeros beside them, if that is worth it."""
+    c = x.shape[3]
+    whole = c % LANES == 0 or (c >= FILLED and 3 * -(-c // LANES) * LANES <= 4 * c)
+    return x.dtype == np.float32 and tuple(dilation) == (1, 1) and whole and min(c, channels) >= least
 
 
 def weights_fit(w, stride) -> bool:
@@ -110,16 +109,20 @@ def _made(x, w, bias, floor, size, strides, padding, cut):
     share(transform_weights, c, phases, as_input(in_order(w)), weights, turned)
     tiles = TILES if len(phases) == 1 else max(8, BUFFER // (25 * (stride**2 * c + step**2 * o)))
     high, wide = (-(-(extent + p) // step) for extent, p in zip(size, cut))
-    strips, blocks = _blocks(n, high, wide, tiles)
+    strips, blocks = _blocks(n, high, wide, tiles, least=8)
     checks, form = np.zeros(blocks * LANES, x.dtype), (strides, padding, cut)
     share(_convolve, blocks, phases, as_input(x), weights, as_input(bias), floor, y, checks, form, strips)
     return y if np.isfinite(checks).all() else None
 
 
-def _blocks(n: int, high: int, wide: int, tiles: int) -> tuple[int, int]:
-    """How many rows of 4x4 tiles of n images (high, wide) make a block of about `tiles`, and how many blocks."""
-    strips = n * -(-high // 4)
-    each = max(1, min(tiles // max(1, -(-wide // 4)), strips))
+def _blocks(n: int, high: int, wide: int, tiles: int, least: int | None = None) -> tuple[int, int]:
+    """How many rows of 4x4 tiles of n images (high, wide) make a block of about `tiles`, and how many blocks.
+
+    With `least`, there are at least four blocks, unless these would have fewer tiles.
+    """
+    strips, along = n * -(-high // 4), max(1, -(-wide // 4))
+    fair = strips if least is None else max(-(-strips // 4), -(-least // along))
+    each = max(1, min(tiles // along, fair))
     return each, -(-strips // each)
 
 
