@@ -62,17 +62,16 @@ def test_a_small_network_looks_like_this():
     assert (
         graph.text(loss, names={"w": w, "b": b, "hidden": hidden})
         == """\
-mean                ()
-add                 (5, 2)
-├─ broadcast_to     (5, 2)
-│  getitem(w)       (3, 2) → (2,)
-mul                 (5, 2)
+mean           ()
+add            (5, 2)
+├─ getitem(w)  (3, 2) → (2,)
+mul            (5, 2)
 ├─ #1
-hidden = tanh       (5, 2)  #1
-add                 (5, 2)
-├─ broadcast_to(b)  (2,) → (5, 2)
-matmul              (5, 2)
-w                   (3, 2)"""
+hidden = tanh  (5, 2)  #1
+add            (5, 2)
+├─ b           (2,)
+matmul         (5, 2)
+w              (3, 2)"""
     )
 
 

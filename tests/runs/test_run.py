@@ -322,6 +322,7 @@ def test_other_versions_and_processors_are_named(tmp_path, capsys, part, name):
 
 def test_other_kernels_are_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TINYGEN_KERNELS", "fast")
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     begun(tmp_path)
     same = dict(data=DATA, model={"VAE.dense": {"latent": 3}}, resume=True)
     open_run(tmp_path, {}, **same)
