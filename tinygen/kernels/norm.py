@@ -89,10 +89,17 @@ def group_norm_vjp(g, x, weight, bias, known, num_groups, eps, activation, slope
 
 def _merged(parts, cut):
     """Moments of examples from those of their pieces."""
-    rows, found = np.full(cut.pieces, cut.rows), np.empty((len(parts), *parts.shape[2:]))
-    rows[-1] = cut.height - cut.rows * (cut.pieces - 1)
-    merge(parts, rows / cut.height, found)
+    found = np.empty((len(parts), *parts.shape[2:]))
+    merge(parts, _shares(cut), found)
     return found
+
+
+@lru_cache(256)
+def _shares(cut) -> np.ndarray:
+    """The part of an example that each of its pieces is."""
+    rows = np.full(cut.pieces, cut.rows)
+    rows[-1] = cut.height - cut.rows * (cut.pieces - 1)
+    return as_input(rows / cut.height)
 
 
 def _are_far_out(moments, x) -> bool:

@@ -172,6 +172,11 @@ def _slopes(z, activation, slope):
 # -- the fast rules behind the names of the plain ones -----------------------------------------------------------------
 
 
+PLAIN = {
+    each: inspect.unwrap(each) for each in (broadcast_to, elu, getitem, logsumexp, max, mean, reshape, scatter, sum)
+}
+
+
 def _add(a, b):
     return kernels.add(a.data, b.data), _summed(a.data.shape, b.data.shape), _summed(b.data.shape, a.data.shape)
 
@@ -235,8 +240,25 @@ def _leaky_relu(x, *, negative_slope=0.01):
 def _elu(x, *, alpha=1.0):
     return kernels.elu(x.data, alpha), quick(
         lambda g: kernels.elu_vjp(g, x.data, alpha),
-        lambda g: inspect.unwrap(elu)(x, alpha=alpha)[1](g),
+        lambda g: PLAIN[elu](x, alpha=alpha)[1](g),
     )
+
+
+def _sum(x, *, axis=None, keepdims=False):
+    value, rule = PLAIN[sum](x, axis=axis, keepdims=keepdims)
+    return value, quick(_spread(x, axis, 1), rule)
+
+
+def _mean(x, *, axis=None, keepdims=False):
+    value, rule = PLAIN[mean](x, axis=axis, keepdims=keepdims)
+    return value, quick(_spread(x, axis, value.size / x.data.size if x.data.size else 1), rule)
+
+
+def _spread(x, axis, factor):
+    """The array g · factor, repeated along the axes of x that were summed."""
+    shape, axes, factor = x.data.shape, axes_of(x, axis), x.data.dtype.type(factor)
+    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return lambda g: np.broadcast_to((g if factor == 1 else g * factor).reshape(kept), shape)
 
 
 def _logsumexp(x, *, axis=None, keepdims=False):
@@ -244,7 +266,7 @@ def _logsumexp(x, *, axis=None, keepdims=False):
     count("logsumexp", x, axes, axis)
     return shaped(kernels.logsumexp(x.data, axes), x, axes, keepdims), quick(
         lambda g: kernels.logsumexp_vjp(g, x.data, axes),
-        lambda g: inspect.unwrap(logsumexp)(x, axis=axis, keepdims=keepdims)[1](g),
+        lambda g: PLAIN[logsumexp](x, axis=axis, keepdims=keepdims)[1](g),
     )
 
 
@@ -255,32 +277,32 @@ def _max(x, *, axis=None, keepdims=False):
     places.setflags(False)
     return shaped(value, x, axes, keepdims), quick(
         lambda g: kernels.max_along_vjp(g, places, x.shape, axes),
-        lambda g: inspect.unwrap(max)(x, axis=axis, keepdims=keepdims)[1](g),
+        lambda g: PLAIN[max](x, axis=axis, keepdims=keepdims)[1](g),
     )
 
 
 def _reshape(x, *, shape):
-    value, rule = inspect.unwrap(reshape)(x, shape=shape)
+    value, rule = PLAIN[reshape](x, shape=shape)
     before = x.data.shape
     return value, quick(lambda g: kernels.in_order(g).reshape(before), rule)
 
 
 def _broadcast_to(x, *, shape):
-    value, rule = inspect.unwrap(broadcast_to)(x, shape=shape)
+    value, rule = PLAIN[broadcast_to](x, shape=shape)
     before, axes = x.data.shape, repeated_axes(x.data.shape, value.shape)
     return value, quick(lambda g: kernels.sum_along(g, axes).reshape(before), rule)
 
 
 def _getitem(x, *, index):
     """A view while nothing is recorded, as in the gradients of `concat`: kernels copy what has to be in order."""
-    return inspect.unwrap(getitem)(x, index=index) if mode.recording else (x.data[private_index(index)],)
+    return PLAIN[getitem](x, index=index) if mode.recording else (x.data[private_index(index)],)
 
 
 def _scatter(x, *, index, shape):
     index = private_index(index)
     rows, k = rows_of(index, shape), len(index) if isinstance(index, tuple) else 1
     if rows is None or (*rows.shape, *shape[k:]) != x.shape:
-        return inspect.unwrap(scatter)(x, index=index, shape=shape)
+        return PLAIN[scatter](x, index=index, shape=shape)
     value = kernels.add_rows(x.data.reshape(rows.size, *shape[k:]), rows.ravel(), math.prod(shape[:k]))
     return value.reshape(shape), lambda g: getitem(g, index=index)
 
@@ -300,6 +322,8 @@ DEFINITIONS.update(
         leaky_relu: _leaky_relu,
         elu: _elu,
         gelu: _gelu,
+        sum: _sum,
+        mean: _mean,
         logsumexp: _logsumexp,
         max: _max,
         reshape: _reshape,
