@@ -1,5 +1,7 @@
 """Arrays moved, joined and placed, and blocks of pixels made or added up, in all layouts, on 1 to 3 threads."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,7 +95,12 @@ def test_every_view_is_moved(profile):
         index, shape = data.draw(places(x.shape))
         y = np.zeros(shape, x.dtype)
         y[index] = x
-        np.testing.assert_array_equal(compiled("placed")(x, index, shape), y, strict=True)
+        for worth in (copy.WORTH, 0):
+            with mock.patch.object(copy, "WORTH", worth):
+                np.testing.assert_array_equal(compiled("placed")(x, index, shape), y, strict=True)
+                inner = tuple(slice(2, 2 + n) for n in x.shape)
+                np.testing.assert_array_equal(compiled("placed")(x, inner, shape)[inner], x, strict=True)
+                assert np.count_nonzero(compiled("placed")(x, inner, shape)) == np.count_nonzero(x)
         if x.ndim:
             axis = data.draw(st.integers(0, x.ndim - 1))
             parts = [x, np.take(x, [0, 0], axis), -x]

@@ -10,9 +10,10 @@ from tinygen.kernels.machine.memory import LINE, empty, past_caches
 from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vectors import LANES, transpose
 from tinygen.kernels.machine.views import AXES, as_walk, go_on, joined, memory, offset, place_of, steps
-from tinygen.kernels.machine.window import clear, copy, write
+from tinygen.kernels.machine.window import clear, copy, fill, write
 
 STRIP = 32  # rows that become columns together, if there are so many: two lines of the cache
+WORTH = 1 << 18  # numbers for each gap around a part, from which clearing the gaps beats clearing all
 LEAST = 1 << 16  # numbers in the largest of many parts: each is copied by itself, and threads must be worth it
 
 
@@ -44,9 +45,25 @@ def placed(x, index, shape):
     y = empty(shape, x.dtype)
     if not np.may_share_memory(y, y[index]):  # a number, or a copy, as for the index True
         return NotImplemented
-    each = rows_in_block(y.size, y.size)
-    share(_clear, -(-y.size // each), y.reshape(-1), each)
-    return _filled(y, [(index, x)])
+    rest = _left_out(index, shape)
+    if rest is None or y.size < WORTH * len(rest):
+        each = rows_in_block(y.size, y.size)
+        share(_clear, -(-y.size // each), y.reshape(-1), each)
+        return _filled(y, [(index, x)])
+    zero = np.zeros((), x.dtype)
+    return _filled(y, [(index, x), *((gap, np.broadcast_to(zero, y[gap].shape)) for gap in rest)])
+
+
+def _left_out(index, shape) -> list[tuple[slice, ...]] | None:
+    """Indices of what is around a part without steps; None for another index."""
+    slices, rest = index if isinstance(index, tuple) else (index,), []
+    for axis, part in enumerate(slices):
+        if not isinstance(part, slice) or part.step not in (None, 1):
+            return None
+        first, stop, _ = part.indices(shape[axis])
+        gaps = slice(0, first), slice(max(first, stop), shape[axis])
+        rest += [(*slices[:axis], gap) for gap in gaps if gap.start < gap.stop]
+    return rest
 
 
 # -- one view into a part of an array ----------------------------------------------------------------------------------
@@ -109,6 +126,8 @@ def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, past, start, st
             write(x, at, y, to, width)
         elif x_step == 1 and y_step == 1:
             copy(x, at, y, to, width)
+        elif x_step == 0 and y_step == 1:
+            fill(y, to, width, x[at])
         else:
             for i in range(width):  # an unsigned index needs no test whether it counts from the end
                 y[np.uintp(to + i * y_step)] = x[np.uintp(at + i * x_step)]

@@ -44,11 +44,17 @@ def copy(source, at, target, to, count):
 @piece
 def clear(target, to, count):
     """target[to : to + count] = 0"""
-    whole = count // LANES * LANES
+    fill(target, to, count, target.dtype.type(0))
+
+
+@piece
+def fill(target, to, count, number):
+    """target[to : to + count] = number"""
+    whole, vector = count // LANES * LANES, nothing(target) + number
     for q in range(0, whole, LANES):
-        store(target, to + q, nothing(target))
+        store(target, to + q, vector)
     for q in range(whole, count):
-        target[to + q] = 0
+        target[to + q] = number
 
 
 @piece
