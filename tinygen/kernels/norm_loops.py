@@ -172,7 +172,7 @@ def _row_sums(x, centre):
     """Σ (x - centre) and Σ (x - centre)² along a row."""
     total, square = f64(0), f64(0)
     for first in range(0, len(x), SHORT):
-        part, few, few_squares = x[first : first + SHORT], centre * 0, centre * 0
+        part, few, few_squares = x[first : first + SHORT], x.dtype.type(0), x.dtype.type(0)
         for j in range(len(part)):
             few += part[j] - centre
             few_squares += (part[j] - centre) * (part[j] - centre)

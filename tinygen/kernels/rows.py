@@ -132,8 +132,24 @@ def _first_largest(row, lanes, places):
             if not row[j] <= row[found] and row[found] == row[found]:
                 found = j
         return found
+    quarter = len(row) // (4 * LANES) * LANES
     best, place = load(row, 0), nothing(row)
-    for start in range(LANES, len(row), LANES):
+    if quarter:  # four searches at once, or each comparison would wait for the one before
+        second, its_place = load(row, quarter), nothing(row) + f32(quarter)
+        third, third_place = load(row, 2 * quarter), nothing(row) + f32(2 * quarter)
+        fourth, fourth_place = load(row, 3 * quarter), nothing(row) + f32(3 * quarter)
+        for j in range(LANES, quarter, LANES):
+            best, place = chosen(best, place, load(row, j), f32(j))
+            j += quarter
+            second, its_place = chosen(second, its_place, load(row, j), f32(j))
+            j += quarter
+            third, third_place = chosen(third, third_place, load(row, j), f32(j))
+            j += quarter
+            fourth, fourth_place = chosen(fourth, fourth_place, load(row, j), f32(j))
+        best, place = chosen(best, place, second, its_place)
+        best, place = chosen(best, place, third, third_place)
+        best, place = chosen(best, place, fourth, fourth_place)
+    for start in range(max(4 * quarter, LANES), len(row), LANES):
         j = min(start, len(row) - LANES)  # the last vector may repeat some entries
         best, place = chosen(best, place, load(row, j), f32(j))
     store(lanes, 0, best)

@@ -167,7 +167,23 @@ def body_of(context, builder, kernel, arguments) -> ir.Function:
     set.add(body.attributes, '"prefer-vector-width"="512"')
     inside = ir.IRBuilder(body.append_basic_block())
     stored = inside.bitcast(body.args[0], context.get_value_type(arguments).as_pointer())
-    values = [*cgutils.unpack_tuple(inside, inside.load(stored)), *body.args[1:]]
+    borrowed = _borrowed(inside, arguments, inside.load(stored))
+    values = [*cgutils.unpack_tuple(inside, borrowed), *body.args[1:]]
     status, _ = context.call_internal_no_propagate(inside, inner.fndesc, form, values)
     inside.ret(inside.zext(status.is_error, ir.IntType(32)))
     return body
+
+
+def _borrowed(builder, kind, value):
+    """A value whose arrays, also those in tuples, are not counted: the caller keeps them while the kernel runs.
+
+    Otherwise each slice of an array would count its owner up and down, by atomic operations on a line of the cache that
+    all threads want.
+    """
+    if isinstance(kind, types.Array):
+        owner = value.type.elements[0]
+        return builder.insert_value(value, ir.Constant(owner, None), 0)
+    if isinstance(kind, types.BaseTuple):
+        for i, each in enumerate(kind.types):
+            value = builder.insert_value(value, _borrowed(builder, each, builder.extract_value(value, i)), i)
+    return value

@@ -54,7 +54,10 @@ def larger(value, number):
 
 
 def chosen(best, place, value, number):
-    """Lane by lane the larger of `best` and `value`, NaN above all, and `number` instead of `place` where it is new."""
+    """Lane by lane the larger of `best` and `value`, NaN above all, and `number` instead of `place` where it is new.
+
+    `number` is one for all lanes, or one for each.
+    """
     better = ~(value <= best) & (best == best)
     return np.where(better, value, best), np.where(better, number, place)
 
@@ -145,7 +148,7 @@ def _larger(context, builder, kinds, value, number):
 @machine_code(chosen, lambda best, *others: types.UniTuple(best, 2))
 def _chosen(context, builder, kinds, best, place, value, number):
     larger, real = builder.fcmp_unordered(">", value, best), builder.fcmp_ordered("==", best, best)
-    better, numbers = builder.and_(larger, real), everywhere(builder, number)
+    better, numbers = builder.and_(larger, real), number if number.type == value.type else everywhere(builder, number)
     pair = builder.select(better, value, best), builder.select(better, numbers, place)
     return context.make_tuple(builder, types.UniTuple(kinds[0], 2), pair)
 
