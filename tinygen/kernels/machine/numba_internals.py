@@ -184,6 +184,6 @@ def _borrowed(builder, kind, value):
         owner = value.type.elements[0]
         return builder.insert_value(value, ir.Constant(owner, None), 0)
     if isinstance(kind, types.BaseTuple):
-        for i, each in enumerate(kind.types):
+        for i, each in enumerate(kind.types):  # pyright: ignore[reportAttributeAccessIssue]  all have it
             value = builder.insert_value(value, _borrowed(builder, each, builder.extract_value(value, i)), i)
     return value
