@@ -182,9 +182,12 @@ def build_autoencoder(arrays: Arrays) -> Callable[[np.ndarray], float]:
 
 
 def warm_up() -> None:
-    """Train a convolution with two parameters: some modules of a library are imported only at their first use."""
+    """Train a convolution with two parameters: some modules of a library are imported only at their first use.
+
+    The image is so large that the compiled kernels serve, for which numba is imported.
+    """
     net = nn.Conv2d(1, 1, 1, rng=np.random.default_rng(0))
-    minimise(lambda x: net(x).sum(), net.parameters(), 1e-3)(np.zeros((1, 1, 1, 1), np.float32))
+    minimise(lambda x: net(x).sum(), net.parameters(), 1e-3)(np.zeros((1, 32, 32, 1), np.float32))
 
 
 # -- floating-point operations of a step -------------------------------------------------------------------------------
