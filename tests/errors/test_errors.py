@@ -124,6 +124,14 @@ WRONG_IMAGES = [
         "max_pool2d: expected kernel_size to be a whole number",
     ),
     (lambda: tg.avg_pool2d(IMAGES, kernel_size=2, padding=2), "padding (2, 2) is more than half the kernel (2, 2)"),
+    (
+        lambda: tg.ops.fused.log_softmax_at(X, labels=np.zeros(5, int)),
+        "log_softmax_at: expected x (N, K) and labels (N,), got (2, 3) and (5,)",
+    ),
+    (
+        lambda: tg.ops.fused.recurrence(X, X, X, X[0], cell="rnn"),
+        "recurrence: expected x (T N, 1 H), a state (N, 1 H) and w (H, 1 H), got (2, 3), (2, 3) and (2, 3)",
+    ),
     (lambda: tg.upsample(X, 2), "upsample: expected images (N, H, W, C)"),
     (lambda: tg.upsample(IMAGES, 0), "upsample: expected scale_factor to be a whole number of at least 1"),
     (lambda: tg.upsample(IMAGES, 1.5), "got 1.5"),

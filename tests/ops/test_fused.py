@@ -47,7 +47,7 @@ def conv_transpose2d_bias(g, w, b, *, size, activation=None, **geometry):
 
 def recurrence(x, state, w, b, *, cell):
     size, n, states = len(w), len(state), []
-    for t in range(len(x) // n):
+    for t in range(len(x) // max(n, 1) or 1):
         h, c, s, own = state[:, :size], state[:, size:], state[:, :size] @ w + b, x[t * n : (t + 1) * n]
         a = own + s
         if cell == "rnn":

@@ -100,6 +100,8 @@ def log_softmax_at(x, *, labels):
 
     Where a label has nearly all the probability p, 1 - p is -expm1(log p), which loses no digits.
     """
+    if x.ndim != 2 or labels.shape != x.shape[:1]:
+        raise ValueError(f"log_softmax_at: expected x (N, K) and labels (N,), got {x.shape} and {labels.shape}")
     rows, labels = np.arange(len(labels)), labels.copy()
     y = kernels.log_softmax(x.data)[rows, labels]
 
