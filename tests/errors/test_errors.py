@@ -129,7 +129,7 @@ WRONG_IMAGES = [
         "log_softmax_at: expected x (N, K) and labels (N,), got (2, 3) and (5,)",
     ),
     (
-        lambda: tg.ops.fused.recurrence(X, X, X, X[0], cell="rnn"),
+        lambda: tg.ops.fused.recurrence(X, X, X, zeros(3), cell="rnn"),
         "recurrence: expected x (T N, 1 H), a state (N, 1 H) and w (H, 1 H), got (2, 3), (2, 3) and (2, 3)",
     ),
     (lambda: tg.upsample(X, 2), "upsample: expected images (N, H, W, C)"),
