@@ -85,6 +85,16 @@ def test_what_is_repeated_by_strides_only():
         assert_near(g, np.float64(np.float32(0.7)) * (y.size / x.size))
 
 
+@pytest.mark.parametrize("version", [kernels.compiled, partial(getattr, reference)], ids=["compiled", "plain"])
+def test_one_number_again_and_again(version):
+    """The gradient of a mean is one; along any axes it counts as an array of it."""
+    x = numbers((40, 50, 60))
+    number = np.broadcast_to(np.float32(0.1), x.shape)
+    for axes in ((0,), (1, 2), (0, 2), (0, 1, 2)):
+        assert_near(version("sum_along")(number, axes), number.astype(np.float64).sum(axis=axes))
+        assert_near(version("sum_of_products")(number, abs(x), axes), (np.float64(number) * abs(x)).sum(axis=axes))
+
+
 @pytest.mark.parametrize("positions", [49_999, 50_000, 200_000])  # a prime number; one piece; several
 @pytest.mark.parametrize("groups", [1, 2])
 def test_moments_of_normalisation(positions, groups):

@@ -35,6 +35,8 @@ def sum_of_products(x, y, axes):
 def _sums(x, y, axes):
     if not axes:
         return NotImplemented
+    if not any(x.strides):  # one number, repeated, as the gradient of a mean is
+        return _of_one_number(x, y, axes)
     run, (n, rows, c) = _around(x.shape, axes)
     first, second = as_input(x).reshape(n, rows, c), None if y is None else as_input(y).reshape(n, rows, c)
     sums = _of_rows(first, second) if c > 1 else _of_each_row(first, second)
@@ -47,6 +49,13 @@ def _sums(x, y, axes):
     total = total.reshape(x.shape[: axes[0]] + x.shape[axes[0] + run :])
     with np.errstate(all="ignore"):  # as a compiled loop, which gives no warning
         return reference.sum_along(total, tuple(axis - run for axis in axes[run:])).astype(np.float32)
+
+
+@np.errstate(all="ignore")
+def _of_one_number(x, y, axes):
+    shape = [n for i, n in enumerate(x.shape) if i not in axes]
+    sums = np.full(shape, x.size / max(1, math.prod(shape))) if y is None else _sums(y, None, axes)
+    return (sums * np.float64(x.flat[0])).astype(np.float32)
 
 
 @lru_cache(1024)  # a training step asks for the same ones again and again
