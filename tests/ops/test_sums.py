@@ -95,6 +95,16 @@ def test_one_number_again_and_again(version):
         assert_near(version("sum_of_products")(number, abs(x), axes), (np.float64(number) * abs(x)).sum(axis=axes))
 
 
+def test_one_number_that_is_infinite_or_small_counts_as_an_array_of_it():
+    """A finite sum times infinity is no sum of infinite products; and a sum may overflow where one of products fits."""
+    kernel, axes = kernels.compiled("sum_of_products"), (0, 1)
+    x = np.ones((200, 300), np.float32)
+    x[::3] = -0.5
+    assert np.isnan(kernel(np.broadcast_to(np.float32(np.inf), x.shape), x, axes))
+    huge = np.full(x.shape, 1e35, np.float32)
+    np.testing.assert_allclose(kernel(np.broadcast_to(np.float32(1e-20), x.shape), huge, axes), 6e19, rtol=1e-5)
+
+
 @pytest.mark.parametrize("positions", [49_999, 50_000, 200_000])  # a prime number; one piece; several
 @pytest.mark.parametrize("groups", [1, 2])
 def test_moments_of_normalisation(positions, groups):

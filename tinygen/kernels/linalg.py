@@ -16,7 +16,7 @@ from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, ROWS, multiply
 from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vectors import LANES, load, nothing, store, transpose
-from tinygen.kernels.machine.views import memory, steps
+from tinygen.kernels.machine.views import memory
 from tinygen.kernels.machine.window import clear, copy, scratch
 
 LONGEST = 1 << 13  # products in a sum of float32, of which float64 adds several: so rounding does not grow with them
@@ -142,13 +142,9 @@ def _walk(matrices: np.ndarray) -> tuple[np.ndarray, int, int]:
         return as_input(matrices).reshape(-1), matrices.shape[-1], 1
     if (turned := matrices.swapaxes(-1, -2)).flags.c_contiguous:
         return as_input(turned).reshape(-1), 1, turned.shape[-1]
-    if (
-        matrices.ndim == 2
-        and min(matrices.strides) == matrices.itemsize
-        and not sum(matrices.strides) % matrices.itemsize
-    ):
-        row, column = steps(matrices)
-        return memory(matrices)[0], row, column
+    size, (*batch, row, column) = matrices.itemsize, matrices.strides
+    if not batch and min(row, column) == size and max(row, column) % size == 0:
+        return memory(matrices)[0], row // size, column // size
     return as_input(matrices).reshape(-1), matrices.shape[-1], 1
 
 

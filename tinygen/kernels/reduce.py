@@ -32,30 +32,28 @@ def sum_of_products(x, y, axes):
     return _sums(x, y, axes) if x.shape == y.shape and y.dtype == np.float32 else NotImplemented
 
 
+@np.errstate(all="ignore")  # as a compiled loop, which gives no warning
 def _sums(x, y, axes):
     if not axes:
         return NotImplemented
-    if not any(x.strides):  # one number, repeated, as the gradient of a mean is
-        return _of_one_number(x, y, axes)
+    shape = tuple([n for i, n in enumerate(x.shape) if i not in axes])
+    if not any(x.strides) and np.isfinite(number := x.flat[0]):  # repeated, as the gradient of a mean is
+        sums = np.full(shape, x.size / math.prod(shape)) if y is None else _totals(y, None, axes, np.float64)
+        return (sums * np.float64(number)).astype(np.float32).reshape(shape)
+    return _totals(x, y, axes, np.float32).reshape(shape)
+
+
+def _totals(x, y, axes, dtype):
+    """The sums, one after the other, of this type."""
     run, (n, rows, c) = _around(x.shape, axes)
     first, second = as_input(x).reshape(n, rows, c), None if y is None else as_input(y).reshape(n, rows, c)
     sums = _of_rows(first, second) if c > 1 else _of_each_row(first, second)
-    if len(axes) == run:
-        total = np.empty(x.shape[: axes[0]] + x.shape[axes[0] + run :], np.float32)
-        _join(sums, total.reshape(n, c))
-        return total
-    total = np.empty((n, c))
+    total = np.empty((n, c), dtype if len(axes) == run else np.float64)
     _join(sums, total)
+    if len(axes) == run:
+        return total
     total = total.reshape(x.shape[: axes[0]] + x.shape[axes[0] + run :])
-    with np.errstate(all="ignore"):  # as a compiled loop, which gives no warning
-        return reference.sum_along(total, tuple(axis - run for axis in axes[run:])).astype(np.float32)
-
-
-@np.errstate(all="ignore")
-def _of_one_number(x, y, axes):
-    shape = [n for i, n in enumerate(x.shape) if i not in axes]
-    sums = np.full(shape, x.size / max(1, math.prod(shape))) if y is None else _sums(y, None, axes)
-    return (sums * np.float64(x.flat[0])).astype(np.float32)
+    return reference.sum_along(total, tuple(axis - run for axis in axes[run:])).astype(dtype)
 
 
 @lru_cache(1024)  # a training step asks for the same ones again and again
