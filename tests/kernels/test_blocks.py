@@ -89,12 +89,16 @@ def arguments(name, rng):
         return x, tuple(interpolation(n, m, "cubic", False, n / m).rows for n, m in zip(x.shape[1:3], (7, 11)))
     if home == "cells":
         n, size = int(rng.integers(60, 90)), int(rng.integers(60, 90))
-        cell = CELLS[name.removesuffix("_vjp")]
-        x, w = normal(rng, (3, n, cell.gates * size)), normal(rng, (size, cell.gates * size))
-        first = normal(rng, (n, cell.parts * size))
-        if not name.endswith("_vjp"):
-            return x, first, w, normal(rng, (cell.gates * size,))
-        return normal(rng, (3, *first.shape)), x, normal(rng, (4, *first.shape)), normal(rng, x.shape), w
+        cell = sorted(CELLS)[int(rng.integers(len(CELLS)))]
+        gates, parts = CELLS[cell]
+        x, w, first = (
+            normal(rng, (3, n, gates * size)),
+            normal(rng, (size, gates * size)),
+            normal(rng, (n, parts * size)),
+        )
+        if name == "recurrence":
+            return x, first, w, normal(rng, (gates * size,)), cell
+        return normal(rng, (3, *first.shape)), x, normal(rng, (4, *first.shape)), normal(rng, x.shape), w, cell
     if home == "rows":
         rows = x.reshape(-1, x.shape[-1])
         return {

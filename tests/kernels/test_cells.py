@@ -1,5 +1,7 @@
 """All steps of recurrent cells: equal to the plain ones within rounding, whatever the sizes, layouts and numbers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,8 +30,8 @@ def sequence(cell, steps, n, size, scale, seed):
 
 def back(version, cell, x, first, w, b, g):
     """The gradients of x, of what the states add to the gates, and of the first state."""
-    states, added = getattr(reference, cell)(x, first, w, b)
-    return version(f"{cell}_vjp")(g, x, states, added, w)
+    states, added = reference.recurrence(x, first, w, b, cell)
+    return version("recurrence_vjp")(g, x, states, added, w, cell)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -45,10 +47,10 @@ def test_all_steps_equal_the_plain_ones(cell, profile):
         single, g = sequence(cell, steps, n, size, scale, seed)
         *single, g = (LAYOUTS[layout](a) for a in (*single, g))
         wide = [a.astype(float) for a in single]
-        got = (*compiled(cell)(*single), *back(compiled, cell, *single, g))
+        got = (*compiled("recurrence")(*single, cell), *back(compiled, cell, *single, g))
         plain = (
-            *getattr(reference, cell)(*wide),
-            *back(lambda name: getattr(reference, name), cell, *wide, g.astype(float)),
+            *reference.recurrence(*wide, cell),
+            *back(partial(getattr, reference), cell, *wide, g.astype(float)),
         )
         for a, true in zip(got, plain, strict=True):
             assert a.dtype == np.float32 and a.shape == true.shape
@@ -65,7 +67,7 @@ def test_one_two_and_three_threads_give_the_same_bits(cell, n, monkeypatch):
     results = []
     for threads in "123":
         monkeypatch.setenv("TINYGEN_NUM_THREADS", threads)
-        results.append([a.tobytes() for a in (*compiled(cell)(*given), *back(compiled, cell, *given, g))])
+        results.append([a.tobytes() for a in (*compiled("recurrence")(*given, cell), *back(compiled, cell, *given, g))])
     assert results[0] == results[1] == results[2]
 
 
@@ -73,9 +75,9 @@ def test_one_two_and_three_threads_give_the_same_bits(cell, n, monkeypatch):
 def test_a_row_does_not_depend_on_the_others(cell):
     """Whatever block a row is in, and however many rows are in it."""
     (x, first, w, b), _ = sequence(cell, 2, 3 * cells.ROWS, 24, np.float32(1), 1)
-    whole, _ = compiled(cell)(x, first, w, b)
+    whole, _ = compiled("recurrence")(x, first, w, b, cell)
     for at in (0, 7, 2 * cells.ROWS + 1):
-        part, _ = compiled(cell)(x[:, at : at + 2], first[at : at + 2], w, b)
+        part, _ = compiled("recurrence")(x[:, at : at + 2], first[at : at + 2], w, b, cell)
         np.testing.assert_allclose(part, whole[:, at : at + 2], rtol=1e-5, atol=1e-6)
 
 
@@ -84,18 +86,10 @@ def test_float64_and_wide_weights_take_the_plain_steps_with_products_of_our_own(
     (x, first, w, b), g = sequence(cell, 2, 3, 10, np.float32(1), 2)
     for dtype in (np.float32, np.float64):
         given = [a.astype(dtype) for a in (x, first, w, b)]
+        true = *reference.recurrence(*given, cell), *back(partial(getattr, reference), cell, *given, g.astype(dtype))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cells, "_is_for_tiles", lambda x: False)
-            got = (
-                *cells_of(cell)(*given),
-                *cells_of(f"{cell}_vjp")(g.astype(dtype), given[0], *cells_of(cell)(*given), given[2]),
-            )
-        states, added = getattr(reference, cell)(*given)
-        true = (states, added, *getattr(reference, f"{cell}_vjp")(g.astype(dtype), given[0], states, added, given[2]))
-        for a, b_ in zip(got, true, strict=True):
+            got = *cells.recurrence(*given, cell), *back(partial(getattr, cells), cell, *given, g.astype(dtype))
+        for a, expected in zip(got, true, strict=True):
             assert a.dtype == dtype
-            np.testing.assert_allclose(a, b_, rtol=1e-4, atol=1e-5)
-
-
-def cells_of(name):
-    return getattr(cells, name)
+            np.testing.assert_allclose(a, expected, rtol=1e-4, atol=1e-5)

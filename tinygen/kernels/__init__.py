@@ -83,7 +83,7 @@ COMPILED = {
         ("rows", 1 << 10, _by_numbers, False, "logsumexp logsumexp_vjp log_softmax log_softmax_vjp"),
         ("rows", 1 << 10, _by_numbers, False, "softmax softmax_vjp"),
         ("rows", 1 << 13, _by_rows, True, "add_rows"),
-        ("cells", 1 << 8, _by_numbers, True, "rnn rnn_vjp gru gru_vjp lstm lstm_vjp"),
+        ("cells", 1 << 8, _by_numbers, True, "recurrence recurrence_vjp"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),
         ("conv", 1 << 8, _by_products, True, "conv2d conv2d_weight conv_transpose2d"),
         ("norm", 1 << 8, _by_numbers, True, "moments group_norm group_norm_vjp"),

@@ -20,33 +20,9 @@ LARGE = 1 << 14  # numbers of weights that are not laid out by NumPy
 ROWS = 16  # of a block, at most; a batch of fewer than 64 makes four blocks
 
 
-def rnn(x, first, w, b):
-    return _run("rnn", x, first, w, b)
-
-
-def rnn_vjp(g, x, states, added, w):
-    return _run_back("rnn", g, x, states, added, w)
-
-
-def gru(x, first, w, b):
-    return _run("gru", x, first, w, b)
-
-
-def gru_vjp(g, x, states, added, w):
-    return _run_back("gru", g, x, states, added, w)
-
-
-def lstm(x, first, w, b):
-    return _run("lstm", x, first, w, b)
-
-
-def lstm_vjp(g, x, states, added, w):
-    return _run_back("lstm", g, x, states, added, w)
-
-
-def _run(cell, x, first, w, b):
+def recurrence(x, first, w, b, cell):
     if not _is_for_tiles(x):
-        return reference_cells.run(cell, x, first, w, b, linalg.matmul)
+        return reference_cells.run(linalg.matmul, x, first, w, b, cell)
     states, added, n = empty((len(x) + 1, *first.shape), f32), empty(x.shape, f32), x.shape[1]
     states[0], each = first, _rows_of_block(n)
     arrays = as_input(x), states, added, _panels(w), _panels(b[None]).reshape(-1)
@@ -54,9 +30,9 @@ def _run(cell, x, first, w, b):
     return states, added
 
 
-def _run_back(cell, g, x, states, added, w):
+def recurrence_vjp(g, x, states, added, w, cell):
     if not _is_for_tiles(x):
-        return reference_cells.run_back(cell, g, x, states, added, w, linalg.matmul)
+        return reference_cells.run_back(linalg.matmul, g, x, states, added, w, cell)
     of_x, of_first, n = empty(x.shape, f32), np.zeros(states.shape[1:], f32), x.shape[1]
     of_s, each = empty(x.shape, f32) if cell == "gru" else None, _rows_of_block(n)  # in the others, that of x
     arrays = *map(as_input, (g, x, states, added)), _panels(w.T), of_x, of_s, of_first

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygen.kernels.reference_cells import gru, gru_vjp, lstm, lstm_vjp, rnn, rnn_vjp  # noqa: F401
+from tinygen.kernels.reference_cells import recurrence, recurrence_vjp  # noqa: F401
 from tinygen.kernels.reference_conv import conv2d, conv2d_weight, conv_transpose2d  # noqa: F401
 from tinygen.kernels.reference_copy import concat, contiguous, in_order, placed  # noqa: F401
 from tinygen.kernels.reference_elementwise import (  # noqa: F401

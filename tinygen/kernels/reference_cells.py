@@ -123,14 +123,24 @@ def backward(of, cell: str, g, x, states, added, w) -> tuple[list, list, tuple]:
 # -- of arrays; `reference.py` has these functions too -----------------------------------------------------------------
 
 
-def run(cell, x, first, w, b, matmul=np.matmul):
+def recurrence(x, first, w, b, cell):
     """The states (T + 1, N, parts · H) and what they add to the gates (T, N, gates · H), for x (T, N, gates · H)."""
+    return run(np.matmul, x, first, w, b, cell)
+
+
+def recurrence_vjp(g, x, states, added, w, cell):
+    """The gradients of x and of `added`, of their shape, and of the first state, from that of the new states."""
+    return run_back(np.matmul, g, x, states, added, w, cell)
+
+
+def run(matmul, x, first, w, b, cell):
+    """`recurrence` with the products that `matmul` makes."""
     states, added = forward(_arrays(matmul), cell, x, first, w, b)
     return np.array([np.concatenate(state, axis=1) for state in states]), np.array(added, x.dtype).reshape(x.shape)
 
 
-def run_back(cell, g, x, states, added, w, matmul=np.matmul):
-    """The gradients of x and of `added`, of their shape, and of the first state, from that of the new states."""
+def run_back(matmul, g, x, states, added, w, cell):
+    """`recurrence_vjp` with the products that `matmul` makes."""
     if not len(x):
         return x, x, np.zeros_like(states[0])
     parts = [np.split(state, CELLS[cell].parts, axis=1) for state in states]
@@ -144,27 +154,3 @@ def _arrays(matmul) -> SimpleNamespace:
         matmul=lambda a, b, bias=0: matmul(a, b) + bias,
         **{name: lambda *given, step=step: step(ARRAYS, *given) for name, step in steps.items()},
     )
-
-
-def rnn(x, first, w, b):
-    return run("rnn", x, first, w, b)
-
-
-def rnn_vjp(g, x, states, added, w):
-    return run_back("rnn", g, x, states, added, w)
-
-
-def gru(x, first, w, b):
-    return run("gru", x, first, w, b)
-
-
-def gru_vjp(g, x, states, added, w):
-    return run_back("gru", g, x, states, added, w)
-
-
-def lstm(x, first, w, b):
-    return run("lstm", x, first, w, b)
-
-
-def lstm_vjp(g, x, states, added, w):
-    return run_back("lstm", g, x, states, added, w)

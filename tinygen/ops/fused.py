@@ -206,12 +206,12 @@ def recurrence(x, state, w, b, *, cell):
             f"recurrence: expected x (T N, {kind.gates} H), a state (N, {kind.parts} H) and w (H, {kind.gates} H), "
             f"got {x.shape}, {state.shape} and {w.shape}"
         )
-    states, added = getattr(kernels, cell)(x.data.reshape(shape), state.data, w.data, b.data)
+    states, added = kernels.recurrence(x.data.reshape(shape), state.data, w.data, b.data, cell)
     read_only(states)
 
     def kernel(g):
         g, inputs = g.reshape(states[1:].shape), x.data.reshape(shape)
-        of_x, of_s, of_first = getattr(kernels, f"{cell}_vjp")(g, inputs, states, added, w.data)
+        of_x, of_s, of_first = kernels.recurrence_vjp(g, inputs, states, added, w.data, cell)
         before = states[:-1, :, :size].reshape(steps * n, size)
         return of_x.reshape(x.data.shape), of_first, *kernels.linear_weight(before, of_s.reshape(x.data.shape))
 
