@@ -31,7 +31,7 @@ from tinygen.tensor import Tensor, array_of, constant
 Target = Tensor | np.ndarray | float
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "batchmean": lambda entries: entries.sum() * (1 / len(entries)),
+    "batchmean": lambda entries: fused.scaled_sum(entries, scale=1 / len(entries)),
     "mean": lambda entries: entries.mean(),
     "sum": lambda entries: entries.sum(),
     "none": lambda entries: entries,

@@ -324,6 +324,11 @@ def _(rng):
     return [normal(rng, *a, n, k), normal(rng, *b, k, m)], tg.matmul, torch.matmul
 
 
+@row("scaled_sum")
+def _(rng):
+    return [normal(rng, 3, 4)], lambda x: tg.ops.fused.scaled_sum(x, scale=0.25), lambda x: x.sum() * 0.25
+
+
 @row("softmax_of_rows")
 def _(rng):
     return [normal(rng, 3, 4)], tg.ops.fused.softmax_of_rows, lambda x: torch.softmax(x, -1)

@@ -101,6 +101,7 @@ def arguments(name, rng):
         return normal(rng, (3, *first.shape)), x, normal(rng, (4, *first.shape)), normal(rng, x.shape), w, cell
     if home == "rows":
         rows = x.reshape(-1, x.shape[-1])
+        labels = rng.integers(rows.shape[1], size=len(rows))
         return {
             "logsumexp": (rows, (1,)),
             "logsumexp_vjp": (normal(rng, len(rows)), rows, (1,)),
@@ -108,6 +109,8 @@ def arguments(name, rng):
             "softmax_vjp": (rows, rows),
             "log_softmax": (rows,),
             "log_softmax_vjp": (rows, rows),
+            "log_softmax_at": (rows, labels),
+            "log_softmax_at_vjp": (normal(rng, len(rows)), rows, -abs(normal(rng, len(rows))), labels),
             "add_rows": (rows, rng.integers(0, 999, len(rows)), 999),
         }[name]
     if home == "reduce":

@@ -7,6 +7,10 @@ from tinygen.kernels import compiled, reference
 from tinygen.kernels.machine.vectors import LANES
 
 WIDTHS = [1, 2, 10, LANES - 1, LANES, LANES + 1, 24, 25, 3 * LANES, 3 * LANES + 5, 1000]
+NAMES = (
+    *("logsumexp", "logsumexp_vjp", "softmax", "softmax_vjp", "log_softmax", "log_softmax_vjp"),
+    *("log_softmax_at", "log_softmax_at_vjp"),
+)
 EPS = np.finfo(np.float32).eps
 
 
@@ -21,7 +25,8 @@ def logits(width: int) -> np.ndarray:
 
 def calls(width: int) -> dict[str, tuple]:
     x, g = logits(width), np.random.default_rng(0).normal(size=(40, width)).astype(np.float32)
-    y = reference.log_softmax(x)
+    y, labels = reference.log_softmax(x), np.random.default_rng(1).integers(width, size=40)
+    at_labels = reference.log_softmax_at(x, labels)
     return {
         "logsumexp": (x, (1,)),
         "logsumexp_vjp": (g[:, 0].copy(), x, (1,)),
@@ -29,17 +34,19 @@ def calls(width: int) -> dict[str, tuple]:
         "softmax_vjp": (g, reference.softmax(x)),
         "log_softmax": (x,),
         "log_softmax_vjp": (g, y),
+        "log_softmax_at": (x, labels),
+        "log_softmax_at_vjp": (g[:, 0].copy(), x, at_labels, labels),
     }
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", "logsumexp logsumexp_vjp softmax softmax_vjp log_softmax log_softmax_vjp".split())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_rows_equal_the_reference(name, width):
     arguments = calls(width)[name]
     got, plain = compiled(name)(*arguments), getattr(reference, name)(*arguments)
     assert got.dtype == np.float32 and got.shape == plain.shape
-    wide = [a.astype(float) if isinstance(a, np.ndarray) else a for a in arguments]
+    wide = [a.astype(float) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in arguments]
     size = abs(getattr(reference, name)(*wide))
     if name == "log_softmax_vjp":  # of the terms of its sum
         size = abs(wide[0]) + np.exp(wide[1]) * abs(wide[0]).sum(axis=1, keepdims=True)
@@ -60,6 +67,17 @@ def test_a_certain_class_keeps_its_digits(distance):
     x[0, 3] = distance
     exact = -np.log1p((2 * LANES - 1) * np.exp(-distance))
     np.testing.assert_allclose(compiled("log_softmax")(x)[0, 3], exact, rtol=4 * EPS)
+    np.testing.assert_allclose(compiled("log_softmax_at")(x, np.array([3]))[0], exact, rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("width", [5, 50])
+def test_a_label_outside_is_never_read(width):
+    x, labels = np.zeros((60, width), np.float32), np.zeros(60, int)
+    labels[7] = -1  # counted from the end, as in NumPy
+    np.testing.assert_allclose(compiled("log_softmax_at")(x, labels), -np.log(width), rtol=4 * EPS)
+    labels[7] = width
+    with pytest.raises(IndexError):
+        compiled("log_softmax_at")(x, labels)
 
 
 def test_several_axes_and_other_layouts():
@@ -102,6 +120,8 @@ def test_one_two_and_three_threads_give_the_same_bits(monkeypatch):
             compiled("softmax_vjp")(g, x),
             compiled("log_softmax")(x),
             compiled("log_softmax_vjp")(g, x),
+            compiled("log_softmax_at")(x, rows % 130),
+            compiled("log_softmax_at_vjp")(g[:, 0], x, -abs(g[:, 0]), rows % 130),
             compiled("add_rows")(x, rows, 300),
         ]
         results.append([array.tobytes() for array in made])

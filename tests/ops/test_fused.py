@@ -82,6 +82,7 @@ COMPOSITIONS = {
     "absolute_error": lambda x, t: tg.abs(x - t),
     "huber_error": huber,
     "logistic_loss": lambda x, t: tg.softplus(x) - t * x,
+    "scaled_sum": lambda x, *, scale: tg.sum(x) * scale,
     "softmax_of_rows": lambda x: tg.exp(x - tg.logsumexp(x, axis=-1, keepdims=True)),
     "log_softmax_of_rows": lambda x: x - tg.logsumexp(x, axis=-1, keepdims=True),
     "log_softmax_at": lambda x, labels: (x - tg.logsumexp(x, axis=-1, keepdims=True))[np.arange(len(labels)), labels],

@@ -93,9 +93,10 @@ def indices(who: str, what: str, value: Any, count: int) -> np.ndarray:
     if array.dtype.kind not in "iu" and (array.size or isinstance(value, np.ndarray)):  # an empty list is float64
         given = f"{array.dtype} of shape {array.shape}"
         raise TypeError(f"{who}: expected {what} to be {expected}, got {given}: convert with .astype(np.int64)")
-    if array.size and not (0 <= array.min() and array.max() < count):
+    whole = array.astype(np.intp)
+    if whole.size and not whole.view(np.uintp).max() < count:  # as an unsigned number, one below 0 is very large
         raise ValueError(f"{who}: expected {what} to be {expected}, got {array.min()}..{array.max()}")
-    return array.astype(np.intp)
+    return whole
 
 
 def between(who: str, what: str, array: np.ndarray, low: float, high: float, *, hint: str = "") -> np.ndarray:

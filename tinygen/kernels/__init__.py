@@ -38,6 +38,11 @@ def _by_numbers_of_two(plain, large, least):
     return lambda a, b: plain(a, b) if a.size < least else large(a, b)
 
 
+def _by_second(plain, large, least):
+    """By the numbers in the second array, of which the first has a part."""
+    return lambda g, x, *rest: plain(g, x, *rest) if x.size < least else large(g, x, *rest)
+
+
 def _by_products(plain, large, least):
     """By the multiplications for each entry of a convolution's kernel."""
     return lambda a, b, *rest: plain(a, b, *rest) if a.size * b.shape[-1] < least else large(a, b, *rest)
@@ -80,8 +85,9 @@ COMPILED = {
         ("reduce", 1 << 13, _by_numbers, False, "variance max_along"),
         ("reduce", 1 << 8, _by_numbers, False, "max_along_vjp"),
         ("reduce", 1 << 8, _by_numbers, False, "relu_vjp_sum"),
-        ("rows", 1 << 10, _by_numbers, False, "logsumexp logsumexp_vjp log_softmax log_softmax_vjp"),
-        ("rows", 1 << 10, _by_numbers, False, "softmax softmax_vjp"),
+        ("rows", 1 << 10, _by_numbers, False, "logsumexp log_softmax log_softmax_vjp softmax softmax_vjp"),
+        ("rows", 1 << 10, _by_numbers, False, "log_softmax_at"),
+        ("rows", 1 << 10, _by_second, False, "logsumexp_vjp log_softmax_at_vjp"),
         ("rows", 1 << 13, _by_rows, True, "add_rows"),
         ("cells", 1 << 8, _by_numbers, True, "recurrence recurrence_vjp"),
         ("linalg", (1 << 16) + 1, _by_products, True, "matmul linear_weight"),

@@ -53,6 +53,8 @@ from tinygen.kernels.reference_sums import (  # noqa: F401
     add_rows,
     first_largest,
     log_softmax,
+    log_softmax_at,
+    log_softmax_at_vjp,
     log_softmax_vjp,
     logsumexp,
     logsumexp_vjp,

@@ -98,6 +98,18 @@ def log_softmax_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (wide - np.exp(y.astype(np.float64)) * total).astype(y.dtype, copy=False)
 
 
+def log_softmax_at(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The logarithm of the softmax of each row of x (N, K) at its label."""
+    return log_softmax(x)[np.arange(len(x)), labels]
+
+
+def log_softmax_at_vjp(g: np.ndarray, x: np.ndarray, y: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """g (1 - p) at the label of each row, -g p elsewhere; 1 - p is -expm1(y), which has its digits for p near 1."""
+    gx = logsumexp_vjp(-g, x, (1,))
+    gx[np.arange(len(x)), labels] = -np.expm1(y) * g
+    return gx
+
+
 def add_rows(x: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
     """n rows of zeros with the rows of x added at `rows`, in float64: float32 loses small terms of a long sum."""
     y = np.zeros((n, *x.shape[1:]))

@@ -7,15 +7,17 @@ import math
 
 import numpy as np
 
+from tinygen import kernels
 from tinygen.kernels import short_rows
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vector_math import exact_kernel, exp, exp_below_1, f32
-from tinygen.kernels.machine.vectors import LANES, chosen, load, nothing, store
+from tinygen.kernels.machine.vectors import LANES, larger, largest, load
 from tinygen.kernels.machine.window import clear
-from tinygen.kernels.short_rows import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
+from tinygen.kernels.short_rows import AT, LOG_MOST, LOG_SOFTMAX, LOGSUMEXP, MOST, SOFTMAX
 
+NONE, NO_LABELS = np.empty(0, f32), np.empty(0, np.intp)
 SUM = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
 
 
@@ -23,18 +25,18 @@ def logsumexp(x, axes):
     rows = _rows(x, axes)
     if rows is None:
         return NotImplemented
-    values = np.empty(len(rows), f32)
-    _share((_softmax, short_rows.softmax), rows, np.empty((0, rows.shape[1]), f32), values, LOGSUMEXP)
-    return values.reshape(x.shape[: -len(axes)])
+    return _softmaxes(rows, LOGSUMEXP).reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
 
 def logsumexp_vjp(g, x, axes):
     rows = _rows(x, axes)
     if rows is None or g.dtype != f32:
         return NotImplemented
-    y = empty(rows.shape, f32)
-    _share((_softmax, short_rows.softmax), rows, y, g.reshape(-1).copy(), SOFTMAX)
-    return y.reshape(x.shape)
+    y = _softmaxes(rows, SOFTMAX, g.reshape(-1).copy())
+    if _are_last(axes, x.ndim):
+        return y.reshape(x.shape)
+    order = _rows_first(x.ndim, axes)
+    return y.reshape([x.shape[i] for i in order]).transpose(np.argsort(order))
 
 
 def softmax(x):
@@ -47,22 +49,39 @@ def softmax_vjp(g, y):
 
 def log_softmax(x):
     rows = _rows(x, (x.ndim - 1,))
-    if rows is None:
-        return NotImplemented
-    y = empty(rows.shape, f32)
-    _share((_softmax, short_rows.softmax), rows, y, np.empty(0, f32), LOG_SOFTMAX)
-    return y.reshape(x.shape)
+    return NotImplemented if rows is None else _softmaxes(rows, LOG_SOFTMAX).reshape(x.shape)
 
 
 def log_softmax_vjp(g, y):
     return _back((_log_softmax_vjp, short_rows.log_softmax_vjp), g, y)
 
 
-def _back(kernels, g, y):
+def log_softmax_at(x, labels):
+    rows = _rows(x, (1,))
+    if rows is None or not labels.view(np.uintp).max() < x.shape[1]:  # a number below 0 is a very large one here
+        return NotImplemented
+    return _softmaxes(rows, AT, labels=labels)
+
+
+def log_softmax_at_vjp(g, x, y, labels):
+    rows = _rows(x, (1,))
+    return NotImplemented if rows is None else _softmaxes(rows, SOFTMAX, -g, y, labels)
+
+
+def _softmaxes(rows, kind, values=NONE, known=NONE, labels=NO_LABELS):
+    """What `_softmax` makes of rows: a number for each, or an array like them."""
+    y = empty(rows.shape, f32) if kind in (SOFTMAX, LOG_SOFTMAX) else np.empty((0, rows.shape[1]), f32)
+    if kind != SOFTMAX:
+        values = np.empty(len(rows), f32)
+    _share((_softmax, short_rows.softmax), rows, y, values, known, labels, kind)
+    return y if len(y) else values
+
+
+def _back(pair, g, y):
     if y.dtype != f32 or not y.size:
         return NotImplemented
     gx = empty(y.shape, f32)
-    _share(kernels, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
+    _share(pair, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
     return gx
 
 
@@ -79,87 +98,91 @@ def add_rows(x, rows, n):
 
 
 def _rows(x, axes) -> np.ndarray | None:
-    """x (..., last axes) as (N, K), or None for other axes and for rows that are too long to count in float32."""
-    if not axes or not x.size or tuple(axes) != tuple(range(axes[0], x.ndim)):
+    """x as (N, K), K along `axes`; None for no axes, no entries, and rows that are too long to count in float32."""
+    k = math.prod([x.shape[i] for i in axes])
+    if not axes or not x.size or k >= 1 << 24:
         return None
-    k = math.prod(x.shape[axes[0] :])
-    return as_input(x).reshape(-1, k) if k < 1 << 24 else None
+    if not _are_last(axes, x.ndim):
+        x = kernels.in_order(x.transpose(_rows_first(x.ndim, axes)))
+    return as_input(x).reshape(-1, k)
 
 
-def _share(kernels, rows, *arguments):
+def _are_last(axes, ndim) -> bool:
+    return axes[0] + len(axes) == ndim
+
+
+def _rows_first(ndim, axes) -> list[int]:
+    """All axes, with `axes` behind the others."""
+    return [i for i in range(ndim) if i not in axes] + list(axes)
+
+
+def _share(pair, rows, *arguments):
     """Call the first kernel, or the second one for short rows."""
     each = rows_in_block(len(rows), rows.size)
-    share(kernels[rows.shape[1] <= short_rows.LONGEST], -(-len(rows) // each), rows, *arguments, each)
+    share(pair[rows.shape[1] <= short_rows.LONGEST], -(-len(rows) // each), rows, *arguments, each)
 
 
 @exact_kernel
-def _softmax(x, y, values, kind, each, start, stop):
-    """By `kind`: values = logsumexp(x), y = values · softmax(x), or y = log_softmax(x), for each row."""
+def _softmax(x, y, values, known, labels, kind, each, start, stop):
+    """For each row, by `kind`: values = logsumexp(x) or log_softmax(x) at the label; y = log_softmax(x), or
+    y = values · softmax(x), for values · (p - 1) at a label, of which log p is known."""
     k = x.shape[1]
-    scratch, lanes, places = np.empty(k, f32), np.empty(LANES, f32), np.empty(LANES, f32)
+    scratch = np.empty(k, f32)
     for i in range(start * each, min(stop * each, len(x))):
-        row, e = x[i], scratch if kind == LOGSUMEXP else y[i]
-        largest = _first_largest(row, lanes, places)
-        top = row[largest]
+        row, e = x[i], y[i] if len(y) else scratch
+        top, one = _largest(row), f32(1)
         if abs(top) < np.inf:
             for j in range(k):
                 e[j] = exp_below_1(row[j] - top)
         else:
-            top = top if kind == LOG_SOFTMAX else f32(0)  # ∞ - ∞ would be NaN
+            top, one = f32(0) if kind == LOGSUMEXP or kind == SOFTMAX else top, f32(np.nan)  # ∞ - ∞ would be NaN
             for j in range(k):
                 e[j] = exp(row[j] - top)
-        own = e[largest]
-        e[largest] = own - f32(1)  # that 1 is added by log1p: in the sum it would cost the digits of the others
-        rest = _sum(e)
-        if kind == LOGSUMEXP:
-            values[i] = np.log1p(rest) + top
-        elif kind == SOFTMAX:
-            e[largest], scale = own, f32(values[i] / (1 + rest))
+        if kind == SOFTMAX:
+            scale = f32(values[i] / _sum(e))
             for j in range(k):
                 e[j] *= scale
+            if len(labels):
+                e[labels[i]] = values[i] * f32(np.expm1(np.float64(known[i])))
+            continue
+        below = np.log1p(_sum_but_one(e, one))
+        if kind == LOGSUMEXP:
+            values[i] = below + top
+        elif kind == AT:
+            values[i] = row[labels[i]] - top - f32(below)
         else:
-            below = f32(np.log1p(rest))
             for j in range(k):
-                e[j] = row[j] - top - below
+                e[j] = row[j] - top - f32(below)
 
 
 @piece
-def _first_largest(row, lanes, places):
-    """The place of the first of the largest entries, or of the first NaN; the two arrays have room for vectors."""
-    found = 0
-    if len(row) < LANES:
-        for j in range(1, len(row)):
-            if not row[j] <= row[found] and row[found] == row[found]:
-                found = j
-        return found
-    quarter = len(row) // (4 * LANES) * LANES
-    best, place = load(row, 0), nothing(row)
-    if quarter:  # four searches at once, or each comparison would wait for the one before
-        second, its_place = load(row, quarter), nothing(row) + f32(quarter)
-        third, third_place = load(row, 2 * quarter), nothing(row) + f32(2 * quarter)
-        fourth, fourth_place = load(row, 3 * quarter), nothing(row) + f32(3 * quarter)
-        for j in range(LANES, quarter, LANES):
-            best, place = chosen(best, place, load(row, j), f32(j))
-            j += quarter
-            second, its_place = chosen(second, its_place, load(row, j), f32(j))
-            j += quarter
-            third, third_place = chosen(third, third_place, load(row, j), f32(j))
-            j += quarter
-            fourth, fourth_place = chosen(fourth, fourth_place, load(row, j), f32(j))
-        best, place = chosen(best, place, second, its_place)
-        best, place = chosen(best, place, third, third_place)
-        best, place = chosen(best, place, fourth, fourth_place)
-    for start in range(max(4 * quarter, LANES), len(row), LANES):
-        j = min(start, len(row) - LANES)  # the last vector may repeat some entries
-        best, place = chosen(best, place, load(row, j), f32(j))
-    store(lanes, 0, best)
-    store(places, 0, place)
-    for q in range(1, LANES):
-        same = lanes[q] == lanes[found] or (lanes[q] != lanes[q] and lanes[found] != lanes[found])
-        first = places[q] + q < places[found] + found
-        if (same and first) or (not same and not lanes[q] <= lanes[found] and lanes[found] == lanes[found]):
-            found = q
-    return int(places[found]) + found
+def _largest(row):
+    """The largest entry of a row that fills a vector; if one is NaN, any number."""
+    a = b = c = d = load(row, 0)
+    whole = len(row) // (4 * LANES) * 4 * LANES
+    for j in range(0, whole, 4 * LANES):  # four at once, or each comparison would wait for the one before
+        a, b = larger(a, load(row, j)), larger(b, load(row, j + LANES))
+        c, d = larger(c, load(row, j + 2 * LANES)), larger(d, load(row, j + 3 * LANES))
+    for j in range(whole, len(row), LANES):  # the last vector may repeat some entries
+        a = larger(a, load(row, min(j, len(row) - LANES)))
+    return largest(larger(larger(a, b), larger(c, d)))
+
+
+@piece
+def _sum_but_one(e, one):
+    """Σ e, where e is 1 for the largest entry: without that 1, which log1p adds, or the sum would lose digits.
+
+    `one` is NaN if the largest entry is not finite.
+    """
+    total, ones = 0.0, -1.0
+    for first in range(0, len(e), SUM):
+        few, as_many, part = f32(0), f32(0), e[first : first + SUM]
+        for j in range(len(part)):
+            is_one = f32(part[j] >= one)  # a number, not a branch, so that both sums run on vectors
+            few += part[j] * (f32(1) - is_one)
+            as_many += is_one
+        total, ones = total + few, ones + as_many
+    return total + ones
 
 
 @piece
@@ -173,35 +196,50 @@ def _sum(row):
     return total
 
 
+@piece
+def _place_above(row, number):
+    """The place of the only entry above a number; -1 if there is none."""
+    place = np.int32(-1)
+    for j in range(len(row)):
+        place = max(place, np.int32(j) if row[j] > number else np.int32(-1))
+    return place
+
+
 @exact_kernel
 def _log_softmax_vjp(g, y, gx, each, start, stop):
-    """An entry with nearly all the probability p, where g - p Σ g would cancel, gets (1 - p) g - p Σ of the others."""
-    lanes, places = np.empty(LANES, f32), np.empty(LANES, f32)
+    """g - p Σ g; an entry with most of the probability p, where that would cancel, gets (1 - p) g - p Σ of the others.
+
+    For 1 - p it takes -expm1 of y = log p.
+    """
     for i in range(start * each, min(stop * each, len(g))):
         gi, yi, row = g[i], y[i], gx[i]
-        largest = _first_largest(yi, lanes, places)
-        others, of_largest = _sum(gi[:largest]) + _sum(gi[largest + 1 :]), np.float64(yi[largest])
-        total = f32(others + gi[largest])
+        most = _place_above(yi, LOG_MOST)
+        others = _sum(gi) if most < 0 else _sum(gi[:most]) + _sum(gi[most + 1 :])
+        total = f32(others) if most < 0 else f32(others + gi[most])
         for j in range(len(row)):
             row[j] = gi[j] - exp_below_1(yi[j]) * total
-        row[largest] = f32(-np.expm1(of_largest) * gi[largest] - np.exp(of_largest) * others)
+        if most >= 0:
+            log_p = np.float64(yi[most])
+            row[most] = f32(-np.expm1(log_p) * gi[most] - np.exp(log_p) * others)
 
 
 @exact_kernel
 def _softmax_vjp(g, y, gx, each, start, stop):
-    """y (g - Σ g y), and 0 where y is 0; for the largest y, 1 - y is the sum of the others, so that nothing cancels."""
-    lanes, places = np.empty(LANES, f32), np.empty(LANES, f32)
+    """y (g - Σ g y), and 0 where y is 0; for the y of most, 1 - y is the sum of the others, so that nothing cancels."""
     for i in range(start * each, min(stop * each, len(g))):
         gi, yi, row = g[i], y[i], gx[i]
-        largest = _first_largest(yi, lanes, places)
         for j in range(len(row)):
             row[j] = f32(0) if yi[j] == 0 else gi[j] * yi[j]
-        own, row[largest] = row[largest], 0
-        others, rest = _sum(row), _sum(yi[:largest]) + _sum(yi[largest + 1 :])
+        most, own = _place_above(yi, MOST), f32(0)
+        if most >= 0:
+            own, row[most] = row[most], f32(0)
+        others = _sum(row)
         total = f32(others + own)
         for j in range(len(row)):
             row[j] = f32(0) if yi[j] == 0 else yi[j] * (gi[j] - total)
-        row[largest] = f32(yi[largest] * (gi[largest] * rest - others))
+        if most >= 0:
+            rest = _sum(yi[:most]) + _sum(yi[most + 1 :])
+            row[most] = f32(yi[most] * (gi[most] * rest - others))
 
 
 @kernel

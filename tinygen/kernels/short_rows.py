@@ -9,34 +9,41 @@ from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, exp_be
 
 LONGEST = 24  # numbers in a row; longer ones fill vectors by themselves
 TOGETHER = 64  # rows
-LOGSUMEXP, SOFTMAX, LOG_SOFTMAX = range(3)
+LOGSUMEXP, SOFTMAX, LOG_SOFTMAX, AT = range(4)
 LN2 = f32(np.log(2))
+MOST, LOG_MOST = f32(0.501), f32(np.log(0.501))  # a probability that only one entry of a row can have, or none
 
 
 @exact_kernel
-def softmax(x, y, values, kind, each, start, stop):
-    """By `kind`: values = logsumexp(x), y = values · softmax(x), or y = log_softmax(x), for each row."""
-    columns, (top, place, rest) = np.zeros((x.shape[1], TOGETHER), f32), np.zeros((3, TOGETHER), f32)
+def softmax(x, y, values, known, labels, kind, each, start, stop):
+    """`rows._softmax` for short rows."""
+    columns, (top, bound, rest, ones) = np.zeros((x.shape[1], TOGETHER), f32), np.zeros((4, TOGETHER), f32)
     for first in range(start * each, min(stop * each, len(x)), TOGETHER):
         n = min(TOGETHER, len(x) - first, stop * each - first)
         _turn(x, first, n, columns)
-        _first_largest(columns, top, place)
+        _largest(columns, top)
         for q in range(TOGETHER):
-            rest[q] = f32(0)
-            if kind != LOG_SOFTMAX and not abs(top[q]) < f32(np.inf):
+            finite = abs(top[q]) < f32(np.inf)
+            rest[q], ones[q], bound[q] = f32(0), f32(-1), top[q] if finite else f32(np.nan)
+            if (kind == LOGSUMEXP or kind == SOFTMAX) and not finite:
                 top[q] = f32(0)  # ∞ - ∞ would be NaN
         for j in range(len(columns)):
             for q in range(TOGETHER):
-                e = exp(columns[j, q] - top[q])
-                rest[q] += e - f32(1) if place[q] == f32(j) else e  # that 1 is added by log1p
+                e, is_top = exp(columns[j, q] - top[q]), columns[j, q] >= bound[q]
+                rest[q] += f32(0) if is_top else e
+                ones[q] += f32(1) if is_top else f32(0)  # but for one, which is added by log1p
                 if kind == SOFTMAX:
                     columns[j, q] = e
+        for q in range(TOGETHER):
+            rest[q] += ones[q]
         if kind == SOFTMAX:
             for q in range(n):
                 rest[q] = values[first + q] / (f32(1) + rest[q])
             for j in range(len(columns)):
                 for q in range(TOGETHER):
                     columns[j, q] *= rest[q]
+            for q in range(n if len(labels) else 0):
+                columns[labels[first + q], q] = values[first + q] * f32(np.expm1(np.float64(known[first + q])))
             _turn_back(columns, y, first, n)
             continue
         for q in range(TOGETHER):
@@ -44,6 +51,9 @@ def softmax(x, y, values, kind, each, start, stop):
         if kind == LOGSUMEXP:
             for q in range(n):
                 values[first + q] = rest[q] + top[q]
+        elif kind == AT:
+            for q in range(n):
+                values[first + q] = columns[labels[first + q], q] - top[q] - rest[q]
         else:
             for j in range(len(columns)):
                 for q in range(TOGETHER):
@@ -53,55 +63,61 @@ def softmax(x, y, values, kind, each, start, stop):
 
 @exact_kernel
 def log_softmax_vjp(g, y, gx, each, start, stop):
-    """An entry with nearly all the probability p, where g - p Σ g would cancel, gets (1 - p) g - p Σ of the others."""
+    """`rows._log_softmax_vjp` for short rows."""
     k = g.shape[1]
-    gs, ys = np.zeros((k, TOGETHER), f32), np.zeros((k, TOGETHER), f32)
-    top, place, others, own = np.zeros((4, TOGETHER), f32)
+    gs, ys, (others, own, log_p) = (
+        np.zeros((k, TOGETHER), f32),
+        np.zeros((k, TOGETHER), f32),
+        np.zeros((3, TOGETHER), f32),
+    )
     for first in range(start * each, min(stop * each, len(g)), TOGETHER):
         n = min(TOGETHER, len(g) - first, stop * each - first)
-        _turn_pair(g, y, first, n, gs, ys, top, place)
+        _turn(g, first, n, gs)
+        _turn(y, first, n, ys)
         for q in range(TOGETHER):
-            others[q] = f32(0)
+            others[q], own[q], log_p[q] = f32(0), f32(0), f32(0)
         for j in range(k):
             for q in range(TOGETHER):
-                here, gj, before = place[q] == f32(j), gs[j, q], own[q]
-                others[q] += f32(0) if here else gj
-                own[q] = gj if here else before
+                most, gj, yj = ys[j, q] > LOG_MOST, gs[j, q], ys[j, q]
+                others[q] += f32(0) if most else gj
+                own[q] += gj if most else f32(0)
+                log_p[q] += yj if most else f32(0)
         for q in range(TOGETHER):
-            bounded = f32(-80) if top[q] < f32(-80) else top[q]
-            top[q] = -expm1(bounded) * own[q] - exp_below_1(bounded) * others[q]
+            log_p[q] = -expm1(log_p[q]) * own[q] - exp_below_1(log_p[q]) * others[q]
         for j in range(k):
             for q in range(TOGETHER):
-                usual, of_largest = gs[j, q] - exp_below_1(ys[j, q]) * (others[q] + own[q]), top[q]
-                gs[j, q] = of_largest if place[q] == f32(j) else usual
+                usual, of_most = gs[j, q] - exp_below_1(ys[j, q]) * (others[q] + own[q]), log_p[q]
+                gs[j, q] = of_most if ys[j, q] > LOG_MOST else usual
         _turn_back(gs, gx, first, n)
 
 
 @exact_kernel
 def softmax_vjp(g, y, gx, each, start, stop):
-    """y (g - Σ g y), and 0 where y is 0; for the largest y, 1 - y is the sum of the others, so that nothing cancels."""
+    """`rows._softmax_vjp` for short rows."""
     k = g.shape[1]
-    gs, ys = np.zeros((k, TOGETHER), f32), np.zeros((k, TOGETHER), f32)
-    top, place, others, rest, own = np.zeros((5, TOGETHER), f32)
+    gs, ys, (others, rest, own) = (
+        np.zeros((k, TOGETHER), f32),
+        np.zeros((k, TOGETHER), f32),
+        np.zeros((3, TOGETHER), f32),
+    )
     for first in range(start * each, min(stop * each, len(g)), TOGETHER):
         n = min(TOGETHER, len(g) - first, stop * each - first)
-        _turn_pair(g, y, first, n, gs, ys, top, place)
+        _turn(g, first, n, gs)
+        _turn(y, first, n, ys)
         for q in range(TOGETHER):
-            others[q], rest[q] = f32(0), f32(0)
-        for j in range(k):
-            for q in range(TOGETHER):
-                here, p, gj, before = place[q] == f32(j), ys[j, q], gs[j, q], own[q]
-                product = f32(0) if p == f32(0) else gj * p
-                own[q] = gj if here else before
-                others[q] += f32(0) if here else product
-                rest[q] += f32(0) if here else p
+            others[q], rest[q], own[q] = f32(0), f32(0), f32(0)
         for j in range(k):
             for q in range(TOGETHER):
                 p = ys[j, q]
-                of_largest = p * (own[q] * rest[q] - others[q])
-                product = p * (gs[j, q] - (others[q] + own[q] * top[q]))
-                usual = f32(0) if p == f32(0) else product
-                gs[j, q] = of_largest if place[q] == f32(j) else usual
+                product = f32(0) if p == f32(0) else gs[j, q] * p
+                own[q] += product if p > MOST else f32(0)
+                others[q] += f32(0) if p > MOST else product
+                rest[q] += f32(0) if p > MOST else p
+        for j in range(k):
+            for q in range(TOGETHER):
+                p, gj = ys[j, q], gs[j, q]
+                usual, of_most = p * (gj - (others[q] + own[q])), p * (gj * rest[q] - others[q])
+                gs[j, q] = f32(0) if p == f32(0) else of_most if p > MOST else usual
         _turn_back(gs, gx, first, n)
 
 
@@ -117,14 +133,6 @@ def _turn(x, first, n, columns):
 
 
 @exact
-def _turn_pair(g, y, first, n, gs, ys, top, place):
-    """The rows of g and of y as columns, and the first of the largest entries of each in y."""
-    _turn(g, first, n, gs)
-    _turn(y, first, n, ys)
-    _first_largest(ys, top, place)
-
-
-@exact
 def _turn_back(columns, y, first, n):
     """Copy columns to rows `first` to `first` + n of y."""
     for q in range(n):
@@ -133,15 +141,13 @@ def _turn_back(columns, y, first, n):
 
 
 @exact
-def _first_largest(columns, top, place):
-    """The first of the largest entries of each column, or the first NaN, and its row."""
+def _largest(columns, top):
+    """The largest entry of each column; if one is NaN, any number."""
     for q in range(TOGETHER):
-        top[q], place[q] = columns[0, q], f32(0)
+        top[q] = columns[0, q]
     for j in range(1, len(columns)):
         for q in range(TOGETHER):
-            larger = not columns[j, q] <= top[q] and top[q] == top[q]
-            top[q] = columns[j, q] if larger else top[q]
-            place[q] = f32(j) if larger else place[q]
+            top[q] = columns[j, q] if columns[j, q] > top[q] else top[q]
 
 
 @exact

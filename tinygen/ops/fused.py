@@ -8,13 +8,14 @@ import numpy as np
 
 from tinygen import kernels
 from tinygen.errors import arguments
-from tinygen.errors.arrays import read_only
+from tinygen.errors.arrays import private, read_only
 from tinygen.kernels.reference_cells import CELLS
 from tinygen.op import as_tensors, op
 from tinygen.ops.backward import logistic_loss_vjp, relu_vjp, squared_error_vjp
 from tinygen.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from tinygen.ops.elementwise import clip, exp, gate
 from tinygen.ops.reduce import sum
+from tinygen.ops.shape import broadcast_to
 from tinygen.ops.support.broadcasting import elementwise
 from tinygen.ops.support.cells import gradients
 from tinygen.ops.support.geometry import Pair, check_bias, check_conv2d, check_conv_transpose2d, geometry
@@ -71,6 +72,16 @@ def logistic_loss(x, t):
 
 
 @op
+def scaled_sum(x, *, scale):
+    """sum(x) * scale"""
+    shape, scale = x.data.shape, x.data.dtype.type(scale)
+    total = kernels.sum_along(x.data, tuple(range(len(shape))))
+    return total * scale, quick(
+        lambda g: np.broadcast_to(g * scale, shape), lambda g: broadcast_to(g * scale, shape=shape)
+    )
+
+
+@op
 def softmax_of_rows(x):
     """exp(x - logsumexp(x, axis=-1, keepdims=True))"""
     check_rows("softmax", x)
@@ -102,19 +113,14 @@ def log_softmax_at(x, *, labels):
     """
     if x.ndim != 2 or labels.shape != x.shape[:1]:
         raise ValueError(f"log_softmax_at: expected x (N, K) and labels (N,), got {x.shape} and {labels.shape}")
-    rows, labels = np.arange(len(labels)), labels.copy()
-    y = kernels.log_softmax(x.data)[rows, labels]
-
-    def kernel(g):
-        gx = kernels.logsumexp_vjp(-g, x.data, (1,))
-        gx[rows, labels] = -kernels.expm1(y) * g
-        return gx
+    labels = private(labels)
+    y = kernels.log_softmax_at(x.data, labels)
 
     def plain(g):
         picked = labels[:, None] == np.arange(x.shape[1])
         return g.reshape(-1, 1) * (picked.astype(x.dtype) - exp(log_softmax_of_rows(x)))
 
-    return y, quick(kernel, plain)
+    return y, quick(lambda g: kernels.log_softmax_at_vjp(g, x.data, y, labels), plain)
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------

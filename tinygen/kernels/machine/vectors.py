@@ -48,9 +48,14 @@ def nothing(array):
     return np.zeros(LANES, array.dtype)
 
 
-def larger(value, number):
-    """Lane by lane the larger of both; NaN where there is NaN."""
-    return np.where(value < number, number, value)
+def larger(value, other):
+    """Lane by lane the larger of both, of which the other may be a number; NaN where `value` has NaN."""
+    return np.where(value < other, other, value)
+
+
+def largest(value):
+    """The largest of its lanes; if one has NaN, any of them."""
+    return value.max()
 
 
 def chosen(best, place, value, number):
@@ -139,10 +144,20 @@ def _nothing(context, builder, kinds, array):
     return VECTORS[kinds[0].dtype]([0.0] * LANES)
 
 
-@machine_code(larger, lambda value, number: value)
-def _larger(context, builder, kinds, value, number):
-    least = everywhere(builder, number)
-    return builder.select(builder.fcmp_ordered("<", value, least), least, value)
+@machine_code(larger, lambda value, other: value)
+def _larger(context, builder, kinds, value, other):
+    other = other if other.type == value.type else everywhere(builder, other)
+    return builder.select(builder.fcmp_ordered("<", value, other), other, value)
+
+
+@machine_code(largest, lambda value: value.number)
+def _largest(context, builder, kinds, value):
+    distance = LANES // 2
+    while distance:  # of each lane and that so far behind it, the larger one
+        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [(q + distance) % LANES for q in range(LANES)])
+        value = _larger(context, builder, kinds, value, builder.shuffle_vector(value, value, order))
+        distance //= 2
+    return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
 
 @machine_code(chosen, lambda best, *others: types.UniTuple(best, 2))

@@ -81,6 +81,12 @@ REDUCE = (
         convex=True,
     ),
     Case(
+        op=ops.fused.scaled_sum,
+        sample=lambda rng: ((normal(rng, shape(rng)),), {"scale": float(rng.normal())}),
+        oracle=lambda x, scale: x.sum() * scale,
+        linear=("x",),
+    ),
+    Case(
         op=ops.fused.softmax_of_rows,
         sample=lambda rng: ((normal(rng, (*shape(rng), int(rng.integers(1, 5)))),), {}),
         oracle=lambda x: 1 / np.exp(x[..., None, :] - x[..., None]).sum(axis=-1),
