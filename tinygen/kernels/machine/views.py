@@ -53,13 +53,20 @@ def place_of(row, place, sizes):
 
 
 @piece
-def go_on(place, sizes):
-    """From the place of a row to that of the next."""
-    for axis in range(AXES - 2, -1, -1):
-        place[axis] += 1
+def run_of(place, sizes, most):
+    """How many rows from this one on, at most so many, are neighbours along the last axis but one."""
+    return min(sizes[AXES - 2] - place[AXES - 2], most)
+
+
+@piece
+def go_on(place, sizes, run):
+    """From the place of a row to that behind its run, or so many rows of it."""
+    place[AXES - 2] += run
+    for axis in range(AXES - 2, 0, -1):
         if place[axis] < sizes[axis]:
             break
         place[axis] = 0
+        place[axis - 1] += 1
 
 
 @piece
