@@ -8,7 +8,7 @@ machine/microkernel.py, whose panels are laid out once.
 import numpy as np
 
 from tinygen.kernels import linalg, reference_cells
-from tinygen.kernels.copy import in_order
+from tinygen.kernels.copy import filled
 from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, multiply
@@ -52,9 +52,17 @@ def _rows_of_block(n) -> int:
 def _panels(w) -> np.ndarray:
     """W (K, M) as panels (., K, COLUMNS), with zeros behind the last column."""
     k, m = w.shape
-    padded = w if m % COLUMNS == 0 else np.pad(w, ((0, 0), (0, -m % COLUMNS)))
-    turned = padded.reshape(k, -1, COLUMNS).transpose(1, 0, 2)
-    return as_input(turned if turned.size < LARGE else in_order(turned))
+    whole, rest = divmod(m, COLUMNS)
+    panels = empty((whole + (rest > 0), k, COLUMNS), f32)
+    parts = [(slice(whole), w[:, : m - rest].reshape(k, whole, COLUMNS).transpose(1, 0, 2))]
+    if rest:
+        parts += [((whole, ..., slice(rest)), w[:, m - rest :]), ((whole, ..., slice(rest, None)), f32(0))]
+    for index, part in parts:
+        if part.size < LARGE:
+            panels[index] = part
+        else:
+            filled(panels, [(index, part)])
+    return as_input(panels)
 
 
 # -- the steps of one row, and back: `to` is the gradient of the new state, and becomes that of the state itself -------

@@ -31,7 +31,7 @@ def contiguous(x):
 
 def in_order(x):
     """x, or a copy of it whose entries follow each other in C order."""
-    return x if x.flags.c_contiguous else _filled(empty(x.shape, x.dtype), [(..., x)])
+    return x if x.flags.c_contiguous else filled(empty(x.shape, x.dtype), [(..., x)])
 
 
 def concat(arrays, axis):
@@ -40,7 +40,7 @@ def concat(arrays, axis):
     shape, before = arrays[0].shape, (slice(None),) * axis
     ends = [*accumulate(a.shape[axis] for a in arrays)]
     parts = [((*before, slice(end - a.shape[axis], end)), a) for end, a in zip(ends, arrays)]
-    return _filled(empty((*shape[:axis], ends[-1], *shape[axis + 1 :]), np.float32), parts)
+    return filled(empty((*shape[:axis], ends[-1], *shape[axis + 1 :]), np.float32), parts)
 
 
 def placed(x, index, shape):
@@ -51,9 +51,9 @@ def placed(x, index, shape):
     if rest is None or y.size < WORTH * len(rest):
         each = rows_in_block(y.size, y.size)
         share(_clear, -(-y.size // each), y.reshape(-1), each)
-        return _filled(y, [(index, x)])
+        return filled(y, [(index, x)])
     zero = np.zeros((), x.dtype)
-    return _filled(y, [(index, x), *((gap, np.broadcast_to(zero, y[gap].shape)) for gap in rest)])
+    return filled(y, [(index, x), *((gap, np.broadcast_to(zero, y[gap].shape)) for gap in rest)])
 
 
 def _left_out(index, shape) -> list[tuple[slice, ...]] | None:
@@ -71,7 +71,7 @@ def _left_out(index, shape) -> list[tuple[slice, ...]] | None:
 # -- one view into a part of an array ----------------------------------------------------------------------------------
 
 
-def _filled(y, parts):
+def filled(y, parts):
     """y, after x is copied to y[index] for each (index, x); NotImplemented if one has too many axes."""
     whole, past = y.reshape(-1), past_caches(*[x for _, x in parts], y)
     first, bytes_each = _address(whole), y.itemsize
