@@ -18,7 +18,7 @@ import numpy as np
 from tinygen.kernels import optim, reference
 from tinygen.kernels import reference_conv as plain
 from tinygen.kernels.conv import direct, scatter, winograd
-from tinygen.kernels.copy import contiguous, placed
+from tinygen.kernels.copy import contiguous, in_order, placed
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.vectors import LANES
@@ -61,6 +61,8 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
 def _conv2d(x, w, stride, padding, dilation, bias, floor):
     (n, h, wide, _), (kh, kw, _, o) = x.shape, w.shape
     bias = np.zeros(o, x.dtype) if bias is None else bias
+    if _are_apart((kh, kw), stride, padding, x.shape[3]):
+        return _conv2d(_every(x, stride), w, (1, 1), padding, dilation, bias, floor)
     if _are_rows((h, wide), (kh, kw), stride, padding):
         y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
         return _raised(y.reshape(n, h // kh, wide // kw, o), floor)
@@ -80,6 +82,9 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
 
 def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     n, (kh, kw, c, o) = len(g), w.shape
+    if bias is None and _are_apart((kh, kw), stride, padding, c):
+        x = _conv_transpose2d(g, w, g.shape[1:3], (1, 1), padding, dilation, None, floor)
+        return placed(x, np.s_[:, :: stride[0], :: stride[1]], (n, *size, c))
     bias = np.zeros(c, g.dtype) if bias is None else bias
     if _are_rows(size, (kh, kw), stride, padding):
         x = matmul(np.ascontiguousarray(g).reshape(-1, o), w.reshape(-1, o).T, np.tile(bias, kh * kw))
@@ -112,6 +117,8 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
     (n, gh, gw, o), c = g.shape, x.shape[3]
     if gh * gw == 1 and _are_rows(x.shape[1:3], kernel_size, stride, padding):
         return matmul(np.ascontiguousarray(x).reshape(n, -1).T, g.reshape(n, o)).reshape(*kernel_size, c, o)
+    if _are_apart(kernel_size, stride, padding, c):
+        x, stride = _every(x, stride), (1, 1)
     images = max(1, LONGEST // max(1, gh * gw))
     if x.dtype == np.float32 and n > images:
         parts = [
@@ -167,6 +174,16 @@ def _are_rows(size, kernel_size, stride, padding) -> bool:
     if any(padding):
         return False
     return tuple(size) == tuple(kernel_size) or (*kernel_size, *stride) == (1, 1, 1, 1)
+
+
+def _are_apart(kernel_size, stride, padding, c) -> bool:
+    """Whether each window is one pixel of the image, the pixels between are left out, and c channels fill a vector."""
+    return c >= LANES and tuple(kernel_size) == (1, 1) != tuple(stride) and not any(padding)
+
+
+def _every(x, stride):
+    """The pixels one stride apart."""
+    return in_order(x[:, :: stride[0], :: stride[1]])
 
 
 def _raised(x, floor):
