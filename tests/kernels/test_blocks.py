@@ -20,7 +20,7 @@ DRAWS = {"quick": 3, "full": 50, "long": 500}
 PARTS = 12  # in which many blocks are cut
 HOMES = {row.home for row in kernels.COMPILED.values() if row.home != "conv"}
 HOMES |= {f"conv.{file}" for file in ("choice", "direct", "scatter", "winograd")}
-MODULES = [lists, *(import_module(f"tinygen.kernels.{home}") for home in HOMES)]
+MODULES = [lists, *(import_module(f"tinygen.kernels.{home}") for home in [*HOMES, "entrywise"])]
 
 
 # -- what is called ----------------------------------------------------------------------------------------------------
@@ -123,6 +123,10 @@ def arguments(name, rng):
         return (x, *second, *([] if name == "relu_vjp_sum" else [axes]))
     if name == "add":
         return x, [normal(rng, x.shape), channel, normal(rng, (len(x), 1, 1, x.shape[-1]))][int(rng.integers(3))]
+    if name == "select":
+        return rng.random(x.shape) < 0.5, x, normal(rng, x.shape)
+    if name.startswith("power"):
+        return (x, 3.0) if name == "power" else (normal(rng, x.shape), x, -2.0)
     assert home == "elementwise", f"say here how {name} is called"
     return tuple(
         0.1 if p.annotation is float else normal(rng, x.shape)

@@ -9,7 +9,7 @@ from helpers.processes import run_tests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygen.kernels import COMPILED, compiled, elementwise, reference
+from tinygen.kernels import COMPILED, compiled, elementwise, entrywise, reference
 from tinygen.kernels.machine import memory
 from tinygen.testing.layouts import LAYOUTS
 
@@ -28,6 +28,8 @@ LIMIT |= {"squared_error": 3, "squared_error_vjp": 2, "exp_remainder": 4, "expm1
 LIMIT |= {"absolute_error": 1, "absolute_error_vjp": 0, "huber": 3, "huber_vjp": 2}
 LIMIT |= {"relu": 0, "leaky_relu": 0.5, "relu_vjp": 0.5, "gate": 0.5, "ratio": 0.5, "add": 0.5, "mul": 0.5}
 LIMIT |= {"sigmoid_vjp": 6, "tanh_vjp": 4, "silu_vjp": 4, "gelu_slope": 4, "logistic_loss": 4, "logistic_loss_vjp": 4}
+LIMIT |= {"sub": 0.5, "div": 0.5, "neg": 0, "select": 0, "absolute": 0, "absolute_vjp": 0, "power": 2, "power_vjp": 3}
+LIMIT |= {"sqrt": 0.5, "sqrt_vjp": 1, "log": 2, "log1p": 3}
 LEAST = {"silu": 1e-36, "gelu": 1e-36}  # x times a number that underflows
 LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_slope": 1.0, "logistic_loss_vjp": 1.0}  # slopes that cross 0
 
@@ -35,6 +37,7 @@ LEAST |= {"tanh_vjp": 1.0, "silu_vjp": 1.0, "gelu_slope": 1.0, "logistic_loss_vj
 def call(version, name: str, x: np.ndarray, g: np.ndarray | None = None) -> np.ndarray:
     """The `version` of a kernel of `x`; some take a cotangent too, or targets, any in [0, 1] that are fixed by x."""
     given = {"g": np.ones_like(x) if g is None else g, "negative_slope": 0.25, "alpha": 0.25, "delta": 0.25}
+    given |= {"exponent": 3, "mask": np.asarray(np.array(x, F32).view(np.uint32) % 3 == 0)}
     given["b"] = given["g"]
     if "t" in PARAMETERS[name]:
         given["t"] = np.asarray(np.array(x, F32).view(np.uint32) % 257 / 256, x.dtype)
@@ -67,6 +70,8 @@ def test_within_units_in_the_last_place_for_every_float(name, profile):
     x = every({"quick": 4099, "full": 257, "long": 61}[profile] if JIT else 2**22 + 1)
     if name == "tanh_vjp":
         x = np.clip(x, -1, 1)  # what tanh makes
+    if name == "sqrt_vjp":
+        x = np.sqrt(abs(x))
     got, true = call(compiled, name, x), call(plain, name, x.astype(F64))
     assert got.dtype == F32 and got.shape == x.shape
     undefined = np.isnan(true)
@@ -79,7 +84,7 @@ def test_within_units_in_the_last_place_for_every_float(name, profile):
 @pytest.mark.skipif(not JIT, reason="numba is switched off")
 @pytest.mark.parametrize("name", [name for name in NAMES if "g" in PARAMETERS[name]])
 def test_a_number_repeated_to_the_shape_counts_as_an_array_of_it(name):
-    x = np.random.default_rng(0).normal(size=(5, elementwise.BLOCK // 2 + 3)).astype(F32)
+    x = np.random.default_rng(0).normal(size=(5, entrywise.BLOCK // 2 + 3)).astype(F32)
     number = np.broadcast_to(F32(0.7), x.shape)
     found, expected = (call(compiled, name, x, g) for g in (number, np.ascontiguousarray(number)))
     assert found.shape == x.shape and found.tobytes() == expected.tobytes()
@@ -93,7 +98,7 @@ def test_past_the_caches_a_result_has_the_same_bits(name, monkeypatch):
     for g in (x[::-1].copy(), np.broadcast_to(F32(0.3), x.shape)):
         usual = call(compiled, name, x, g)
         with monkeypatch.context() as patch:
-            patch.setattr(elementwise, "past_caches", lambda *arrays: True)
+            patch.setattr(entrywise, "past_caches", lambda *arrays: True)
             assert call(compiled, name, x, g).tobytes() == usual.tobytes()
 
 
@@ -113,7 +118,7 @@ def test_nan_stays_nan_wherever_it_stands(name):
             x[i] = np.nan
             expected = np.isnan(call(plain, name, x))
             np.testing.assert_array_equal(np.isnan(call(compiled, name, x)), expected)
-            assert expected[i] or name == "relu_vjp"  # NaN is not positive
+            assert expected[i] or name in ("relu_vjp", "select")  # NaN is not positive, and may not be taken
             if name.endswith("_vjp"):
                 assert np.isnan(call(compiled, name, np.ones(n, F32), g=x)[i])
 
@@ -133,7 +138,7 @@ def numbers(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 EDGES = [0, 1, 3, 8, 15, 16, 17, 31, 32, 33, 65, 127]
-LARGE = [elementwise.BLOCK + d for d in (-1, 0, 1)] + [3 * elementwise.BLOCK + 5] if JIT else []
+LARGE = [entrywise.BLOCK + d for d in (-1, 0, 1)] + [3 * entrywise.BLOCK + 5] if JIT else []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -229,7 +234,8 @@ def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_is_vector_code(name, monkeypatch):
     loops = []
-    monkeypatch.setattr(elementwise, "share", lambda loop, blocks, *args: loops.append(loop) or loop(*args, 0, blocks))
+    for file in (elementwise, entrywise):
+        monkeypatch.setattr(file, "share", lambda loop, blocks, *args: loops.append(loop) or loop(*args, 0, blocks))
     call(compiled, name, np.ones(1 << 17, F32))
     (loop,) = loops
     (types,) = loop.signatures

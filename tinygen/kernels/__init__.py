@@ -2,9 +2,9 @@
 
 - `reference.py` (with `reference_elementwise.py`, `reference_sums.py`, `reference_conv.py`, `reference_cells.py`,
   `reference_copy.py` and `reference_optim.py`): every kernel in plain NumPy. Read this one.
-- `elementwise.py`, `reduce.py`, `rows.py` (with `short_rows.py`), `cells.py`, `linalg.py`, `conv/`, `norm.py`,
-  `pool.py`, `resize.py`, `copy.py` and `optim.py`: those that are slow in NumPy once more, compiled by numba, with the
-  same names and parameters.
+- `elementwise.py` (by `entrywise.py`), `reduce.py`, `rows.py` (with `short_rows.py`), `cells.py`, `linalg.py`,
+  `conv/`, `norm.py`, `pool.py`, `resize.py`, `copy.py` and `optim.py`: those that are slow in NumPy once more, compiled
+  by numba, with the same names and parameters.
 - `machine/`: how a processor is used (vectors, caches, threads). Every reader may skip it.
 
 This file chooses between the two, for each call, by the table below. Small arrays get the plain kernel: NumPy is done
@@ -72,7 +72,12 @@ class Compiled(NamedTuple):
 COMPILED = {
     name: Compiled(home, least, count, float64)
     for home, least, count, float64, names in (
-        ("elementwise", 1 << 16, _by_numbers_of_two, False, "add mul"),
+        ("elementwise", 1 << 16, _by_numbers_of_two, False, "add sub mul div"),
+        ("elementwise", 1 << 16, _by_numbers, False, "neg sqrt"),
+        ("elementwise", 1 << 15, _by_numbers, False, "absolute absolute_vjp sqrt_vjp"),
+        ("elementwise", 1 << 14, _by_numbers, True, "select"),
+        ("elementwise", 1 << 13, _by_numbers, False, "log power power_vjp"),
+        ("elementwise", 1 << 10, _by_numbers, False, "log1p"),
         ("elementwise", 1 << 15, _by_numbers, False, "exp tanh squared_error squared_error_vjp"),
         ("elementwise", 1 << 15, _by_numbers, False, "absolute_error absolute_error_vjp"),
         ("elementwise", 1 << 14, _by_numbers, False, "tanh_vjp"),

@@ -19,6 +19,7 @@ from tinygen.kernels.norm_loops import sum_rows
 
 BLOCK = 1 << 14  # numbers in a block
 TILE = 1 << 11  # columns in which largest entries are found together: 16 kB with their places
+SHORT = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
 FEW = 32  # rows in a block, at most: so many float32 adds one by one with an error of 1e-6 at most
 
 
@@ -198,8 +199,12 @@ def _sum_pieces(x, y, sums, each, start, stop):
         i, piece = k // pieces, k % pieces
         part = slice(piece * BLOCK, (piece + 1) * BLOCK)
         row, other, total = x[i, part], None if y is None else y[i, part], 0.0
-        for j in range(len(row)):
-            total += np.float64(row[j]) if other is None else np.float64(row[j]) * np.float64(other[j])
+        for first in range(0, len(row), SHORT):
+            few, a = np.float32(0), row[first : first + SHORT]
+            b = a if other is None else other[first : first + SHORT]
+            for j in range(len(a)):
+                few += a[j] if other is None else a[j] * b[j]
+            total += few
         sums[i, piece, 0] = total
 
 

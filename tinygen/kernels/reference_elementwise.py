@@ -9,8 +9,59 @@ def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + b
 
 
+def sub(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a - b
+
+
 def mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a * b
+
+
+def div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a / b
+
+
+def neg(a: np.ndarray) -> np.ndarray:
+    return -a
+
+
+def select(mask: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a where `mask` is True, else b."""
+    return np.where(mask, a, b)
+
+
+def absolute(x: np.ndarray) -> np.ndarray:
+    return np.abs(x)
+
+
+def absolute_vjp(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return g * np.sign(x)
+
+
+def power(x: np.ndarray, exponent: float) -> np.ndarray:
+    """For an exponent that is a whole number."""
+    return x**exponent
+
+
+def power_vjp(g: np.ndarray, x: np.ndarray, exponent: float) -> np.ndarray:
+    return gate(g, exponent * x ** (exponent - 1))
+
+
+def sqrt(x: np.ndarray) -> np.ndarray:
+    return np.sqrt(x)
+
+
+def sqrt_vjp(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """g / (2 y) for y = √x, and 0 where that is 0."""
+    return ratio(np.where(y == 0, 0, g), 2 * y)
+
+
+def log(x: np.ndarray) -> np.ndarray:
+    return np.log(x)
+
+
+def log1p(x: np.ndarray) -> np.ndarray:
+    return np.log1p(x)
 
 
 def squared_error(x: np.ndarray, t: np.ndarray) -> np.ndarray:

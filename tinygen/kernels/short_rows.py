@@ -5,12 +5,11 @@ The formulas are those of rows.py, whose loops along a row would be over before 
 
 import numpy as np
 
-from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, exp_below_1, expm1, f32, i32, log1p
+from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, exp_below_1, expm1, f32, log1p
 
 LONGEST = 24  # numbers in a row; longer ones fill vectors by themselves
 TOGETHER = 64  # rows
 LOGSUMEXP, SOFTMAX, LOG_SOFTMAX, AT = range(4)
-LN2 = f32(np.log(2))
 MOST, LOG_MOST = f32(0.501), f32(np.log(0.501))  # a probability that only one entry of a row can have, or none
 
 
@@ -47,7 +46,7 @@ def softmax(x, y, values, known, labels, kind, each, start, stop):
             _turn_back(columns, y, first, n)
             continue
         for q in range(TOGETHER):
-            rest[q] = _log1p(rest[q])
+            rest[q] = log1p(rest[q])
         if kind == LOGSUMEXP:
             for q in range(n):
                 values[first + q] = rest[q] + top[q]
@@ -148,16 +147,3 @@ def _largest(columns, top):
     for j in range(1, len(columns)):
         for q in range(TOGETHER):
             top[q] = columns[j, q] if columns[j, q] > top[q] else top[q]
-
-
-@exact
-def _log1p(e):
-    """log(1 + e) for e from 0 to ∞, and for -1; above 1, 1 + e is a power of two times a number from 1 to 2."""
-    total = f32(f32(1) + e)
-    twos = i32(i32(total.view(i32) >> i32(23)) - i32(127))
-    scale = i32(i32(i32(127) - twos) << i32(23)).view(f32)
-    power, part = (f32(twos), total * scale - f32(1)) if e > f32(1) else (f32(0), e)
-    value = power * LN2 + log1p(part)
-    if e == f32(-1):
-        return f32(-np.inf)
-    return value if e < f32(np.inf) else e

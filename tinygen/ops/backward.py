@@ -14,7 +14,7 @@ from tinygen import kernels
 from tinygen.errors.arrays import private
 from tinygen.op import DEFINITIONS, mode, op
 from tinygen.ops.activation import elu, gelu, leaky_relu, normal_density, relu, sigmoid, silu
-from tinygen.ops.elementwise import add, bounded_square, gate, mul, sqrt, sub, tanh
+from tinygen.ops.elementwise import abs, add, bounded_square, gate, mul, pow, sqrt, sub, tanh
 from tinygen.ops.reduce import logsumexp, max, mean, shaped, sum
 from tinygen.ops.shape import broadcast_to, getitem, reshape, scatter, sum_to
 from tinygen.ops.support.broadcasting import elementwise
@@ -172,9 +172,8 @@ def _slopes(z, activation, slope):
 # -- the fast rules behind the names of the plain ones -----------------------------------------------------------------
 
 
-PLAIN = {
-    each: inspect.unwrap(each) for each in (broadcast_to, elu, getitem, logsumexp, max, mean, reshape, scatter, sum)
-}
+_KEPT = broadcast_to, elu, getitem, logsumexp, max, mean, pow, reshape, scatter, sqrt, sum
+PLAIN = {each: inspect.unwrap(each) for each in _KEPT}
 
 
 def _add(a, b):
@@ -183,7 +182,7 @@ def _add(a, b):
 
 def _sub(a, b):
     in_b = _summed(b.data.shape, a.data.shape)
-    return a.data - b.data, _summed(a.data.shape, b.data.shape), lambda g: -in_b(g)
+    return kernels.sub(a.data, b.data), _summed(a.data.shape, b.data.shape), lambda g: -in_b(g)
 
 
 def _mul(a, b):
@@ -224,6 +223,27 @@ def _times(x, shape):
         return kernels.sum_along(kernels.mul(g, x.data), axes).reshape(shape)
 
     return quick(kernel, lambda g: sum_to(g * x, shape=shape))
+
+
+def _pow(a, b):
+    """For a constant exponent that is a small whole number, products instead of powers."""
+    exponent = None if b.data.ndim or b.node is not None else b.data.item()
+    if exponent not in (-2, -1, 2, 3, 4):
+        return PLAIN[pow](a, b)
+    in_a = quick(lambda g: kernels.power_vjp(g, a.data, exponent), lambda g: PLAIN[pow](a, b)[1](g))
+    return kernels.power(a.data, exponent), in_a, lambda g, y: PLAIN[pow](a, b)[2](g, y)
+
+
+def _sqrt(x):
+    value, rule = PLAIN[sqrt](x)
+    return value, lambda g, y: rule(g, y) if mode.recording else constant(kernels.sqrt_vjp(g.data, y.data))
+
+
+def _abs(x):
+    return kernels.absolute(x.data), quick(
+        lambda g: kernels.absolute_vjp(g, x.data),
+        lambda g: g * constant(np.sign(x.data)),
+    )
 
 
 def _relu(x):
@@ -318,6 +338,9 @@ DEFINITIONS.update(
         add: _add,
         sub: _sub,
         mul: _mul,
+        pow: _pow,
+        sqrt: _sqrt,
+        abs: _abs,
         relu: _relu,
         leaky_relu: _leaky_relu,
         elu: _elu,

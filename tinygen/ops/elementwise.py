@@ -28,7 +28,7 @@ def add(a, b):
 @elementwise
 def sub(a, b):
     """a - b"""
-    return a.data - b.data, lambda g: g, lambda g: -g
+    return kernels.sub(a.data, b.data), lambda g: g, lambda g: -g
 
 
 @elementwise
@@ -40,13 +40,13 @@ def mul(a, b):
 @elementwise
 def div(a, b):
     """a / b"""
-    return a.data / b.data, lambda g: ratio(g, b), lambda g, y: -ratio(gate(g, y), b)
+    return kernels.div(a.data, b.data), lambda g: ratio(g, b), lambda g, y: -ratio(gate(g, y), b)
 
 
 @elementwise
 def neg(a):
     """-a"""
-    return -a.data, lambda g: -g
+    return kernels.neg(a.data), lambda g: -g
 
 
 @elementwise
@@ -103,19 +103,19 @@ def exp_remainder(x):
 @elementwise
 def log(x):
     """The natural logarithm."""
-    return np.log(x.data), lambda g: ratio(g, x)
+    return kernels.log(x.data), lambda g: ratio(g, x)
 
 
 @elementwise
 def log1p(x):
     """log(1 + x), accurate near 0 too."""
-    return np.log1p(x.data), lambda g: ratio(g, 1 + x)
+    return kernels.log1p(x.data), lambda g: ratio(g, 1 + x)
 
 
 @elementwise
 def sqrt(x):
     """√x, with derivative 0 at 0."""
-    return np.sqrt(x.data), lambda g, y: ratio(where(y.data == 0, 0.0, g), 2 * y)
+    return kernels.sqrt(x.data), lambda g, y: ratio(where(y.data == 0, 0.0, g), 2 * y)
 
 
 @elementwise
@@ -161,7 +161,11 @@ def erf(x):
 def select(a, b, *, mask):
     """a where the boolean array `mask` is true, else b; `where` is this op after broadcasting."""
     mask = private(mask)
-    return np.where(mask, a.data, b.data), lambda g: select(g, 0.0, mask=mask), lambda g: select(0.0, g, mask=mask)
+    return (
+        kernels.select(mask, a.data, b.data),
+        lambda g: select(g, 0.0, mask=mask),
+        lambda g: select(0.0, g, mask=mask),
+    )
 
 
 @explained

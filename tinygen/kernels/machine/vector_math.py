@@ -94,6 +94,7 @@ def exp_remainder(x):
 
 # -- what is made of it ------------------------------------------------------------------------------------------------
 
+SQRT_HALF = i32(f32(math.sqrt(0.5)).view(i32))
 LOG1P = float32s(5.246293574e-4, 2.205862648e-3, 1.250238304e-2, 8.333329993e-2)
 NORMAL = float32s(
     *(5.451355027e-5, -1.993897395e-4, -9.472222343e-4, 1.013508755e-3, 6.936854643e-3),
@@ -127,11 +128,43 @@ def tanh(x):
 
 
 @exact
-def log1p(e):
-    """log(1 + e) = 2 artanh(s/2) with s = e/(1 + e/2), for 0 <= e <= 1."""
+def log1p_near_0(e):
+    """log(1 + e) = 2 artanh(s/2) with s = e/(1 + e/2), for √½ - 1 <= e <= 1."""
     s = e / (f32(1) + f32(0.5) * e)
     z = s * s  # at most 4/9
     return s + s * (polynomial(z, LOG1P) * z)
+
+
+@exact
+def log(x):
+    """log x = k ln 2 + log m, for x = 2^k m and m from √½ to √2."""
+    tiny = x < f32(2**-126)
+    k, m = _as_power(x * f32(2**23) if tiny else x)
+    k = k - f32(23) if tiny else k
+    value = k * LN2_HIGH + (log1p_near_0(m - f32(1)) + k * LN2_LOW)
+    value = value if x < f32(np.inf) else x  # infinite, or NaN
+    return f32(np.nan) if x < f32(0) else f32(-np.inf) if x == f32(0) else value
+
+
+@exact
+def log1p(x):
+    """log(1 + x) = k ln 2 + log m, for 1 + x = 2^k m; what the sum 1 + x has lost is added to m - 1."""
+    total = f32(1) + x
+    k, m = _as_power(total)
+    lost = (x - (total - f32(1))) if total < f32(2**25) else f32(0)
+    near = (f32(-0.25) < x) & (x <= f32(1))
+    k, rest = f32(0) if near else k, x if near else m - f32(1) + lost * (m / total)
+    value = k * LN2_HIGH + (log1p_near_0(rest) + k * LN2_LOW)
+    value = value if x < f32(np.inf) else x
+    return f32(np.nan) if x < f32(-1) else f32(-np.inf) if x == f32(-1) else value
+
+
+@exact
+def _as_power(x):
+    """(k, m) with x = 2^k m and m from √½ to √2, for a positive normal number."""
+    above = i32(f32(x).view(i32) - SQRT_HALF)
+    m = i32(i32(above & i32(0x7FFFFF)) + SQRT_HALF).view(f32)
+    return f32(i32(above >> i32(23))), m
 
 
 @exact
