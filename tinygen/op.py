@@ -25,7 +25,7 @@ P = ParamSpec("P")
 Prepare = Callable[[tuple], tuple[Tensor, ...]]
 Restore = Callable[[tuple, Tensor], Tensor]
 
-# Of every op; ops/backward.py exchanges some for faster ones, which may have a `prepare` of their own.
+# Of every op; ops/fast_rules.py exchanges some for faster ones, which may have a `prepare` of their own.
 DEFINITIONS: dict[Callable, Callable] = {}
 
 

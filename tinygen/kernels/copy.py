@@ -31,7 +31,10 @@ def contiguous(x):
 
 def in_order(x):
     """x, or a copy of it whose entries follow each other in C order."""
-    return x if x.flags.c_contiguous else filled(empty(x.shape, x.dtype), [(..., x)])
+    if x.flags.c_contiguous:
+        return x
+    y = filled(empty(x.shape, x.dtype), [(..., x)])
+    return np.ascontiguousarray(x) if y is NotImplemented else y
 
 
 def concat(arrays, axis):

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from tinygen import kernels
 from tinygen.kernels import short_rows
+from tinygen.kernels.copy import in_order
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.threads import rows_in_block, share
@@ -81,7 +81,7 @@ def _back(pair, g, y):
     if y.dtype != f32 or not y.size:
         return NotImplemented
     gx = empty(y.shape, f32)
-    _share(pair, *(a.reshape(-1, y.shape[-1]) for a in (as_input(g), as_input(y), gx)))
+    _share(pair, *(a.reshape(-1, y.shape[-1]) for a in (as_input(in_order(g)), as_input(y), gx)))
     return gx
 
 
@@ -103,8 +103,8 @@ def _rows(x, axes) -> np.ndarray | None:
     if not axes or not x.size or k >= 1 << 24:
         return None
     if not _are_last(axes, x.ndim):
-        x = kernels.in_order(x.transpose(_rows_first(x.ndim, axes)))
-    return as_input(x).reshape(-1, k)
+        x = x.transpose(_rows_first(x.ndim, axes))
+    return as_input(in_order(x)).reshape(-1, k)
 
 
 def _are_last(axes, ndim) -> bool:

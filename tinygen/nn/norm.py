@@ -115,15 +115,15 @@ class BatchNorm(_Norm):
                 "use a larger batch, or call eval()"
             )
         moments = kernels.moments(array_of(x)[None], self.channels)  # (1, 2, C)
-        self._remember(moments[0] * [[1], [n / (n - 1)]])
+        mean, var = moments[0]
+        self.running_mean = self._updated(self.running_mean, mean)
+        self.running_var = self._updated(self.running_var, var * (n / (n - 1)))
         return self._applied(batch_norm, x, moments=moments)
 
-    def _remember(self, batch: np.ndarray) -> None:
-        """Move both running statistics towards those of the batch."""
-        running = np.array([self.running_mean, self.running_var])
+    def _updated(self, running: np.ndarray, batch: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # a value beyond float32 becomes infinity, and stays it
             mixed = kernels.mixed(running, batch, 1 - self.momentum).astype(running.dtype)
-        self.running_mean, self.running_var = np.where(np.isinf(running), running, mixed)
+        return np.where(np.isinf(running), running, mixed)
 
     def settings(self) -> str:
         return f"{super().settings()}, momentum={self.momentum}"

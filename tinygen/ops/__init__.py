@@ -1,12 +1,13 @@
-"""The ops: plain rules in reading order, and two files for speed.
+"""The ops: plain rules in reading order, and three files for speed.
 
 Read `shape`, `elementwise`, `activation`, `reduce`, `linalg`, `conv`, `norm`, `pool`, `resample`, `resize`, `gamma`.
-`backward` and `fused` hold ops that exist for speed and are not exported; `support` holds what several rules share.
+`backward` and `fused` hold ops that exist for speed and are not exported, and `fast_rules` exchanges plain rules for
+faster ones behind their names; `support` holds what several rules share.
 """
 
 from typing import TYPE_CHECKING
 
-from tinygen.ops import backward, fused
+from tinygen.ops import backward, fast_rules, fused
 from tinygen.ops.activation import *
 from tinygen.ops.conv import *
 from tinygen.ops.elementwise import *

@@ -1,7 +1,7 @@
 """Activation functions, accurate and finite for every float: no overflow at ±10⁴, no 1 - 1 where digits matter.
 
-`backward.py` replaces most of these rules by faster ones, and a test compares the two. Conventions at the kink: `relu`
-has derivative 0 at 0, `leaky_relu` its negative slope, `elu` its alpha.
+`fast_rules.py` replaces most of these rules by faster ones, and a test compares the two. Conventions at the kink:
+`relu` has derivative 0 at 0, `leaky_relu` its negative slope, `elu` its alpha.
 """
 
 import math

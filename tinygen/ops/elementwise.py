@@ -139,7 +139,7 @@ def cos(x):
 
 @elementwise
 def tanh(x):
-    """The hyperbolic tangent; `backward.py` replaces this rule by a faster one."""
+    """The hyperbolic tangent; `fast_rules.py` replaces this rule by a faster one."""
     return kernels.tanh(x.data), lambda g, y: g * (1 - y * y)
 
 

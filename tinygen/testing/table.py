@@ -90,7 +90,7 @@ def _check(case: Case, examples: int, seed: int) -> _Found:
         except Exception as error:  # a wrong rule may do anything, and the other rows are still needed
             culprit = getattr(error, "argument", "*")
             text = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
-            text = f"the plain rule, which ops/backward.py replaces: {text}" if is_plain else text
+            text = f"the plain rule, which ops/fast_rules.py replaces: {text}" if is_plain else text
             gradient = getattr(error, "text", "").startswith("gradient")
             verdict = getattr(error, "verdict", "wrong")
             if verdict == "wrong":

@@ -85,6 +85,7 @@ REDUCE = (
         sample=lambda rng: ((normal(rng, shape(rng)),), {"scale": float(rng.normal())}),
         oracle=lambda x, scale: x.sum() * scale,
         linear=("x",),
+        flat=True,
     ),
     Case(
         op=ops.fused.softmax_of_rows,
