@@ -148,11 +148,8 @@ def _move(x, x_first, y, y_first, sizes, x_steps, y_steps, each, past, start, st
     place = np.empty(AXES - 1, np.int64)
     place_of(row, place, sizes)
     while row < last:
-        at, to, run = (
-            x_first + offset(place, x_steps),
-            y_first + offset(place, y_steps),
-            run_of(place, sizes, last - row),
-        )
+        at, to = x_first + offset(place, x_steps), y_first + offset(place, y_steps)
+        run = run_of(place, sizes, last - row)
         for _ in range(run):
             if past and x_step == 1 and y_step == 1:
                 write(x, at, y, to, width)

@@ -17,7 +17,7 @@ from tinygen.kernels.machine.vectors import LANES, larger, largest, load
 from tinygen.kernels.machine.window import clear
 from tinygen.kernels.short_rows import AT, LOG_MOST, LOG_SOFTMAX, LOGSUMEXP, MOST, SOFTMAX
 
-NONE, NO_LABELS = np.empty(0, f32), np.empty(0, np.intp)
+NONE, NO_LABELS = (as_input(np.empty(0, dtype)) for dtype in (f32, np.intp))
 SUM = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
 
 
@@ -57,22 +57,22 @@ def log_softmax_vjp(g, y):
 
 
 def log_softmax_at(x, labels):
-    rows = _rows(x, (1,))
+    rows, labels = _rows(x, (1,)), labels.astype(np.intp, copy=False)
     if rows is None or not labels.view(np.uintp).max() < x.shape[1]:  # a number below 0 is a very large one here
         return NotImplemented
-    return _softmaxes(rows, AT, labels=labels)
+    return _softmaxes(rows, AT, labels=as_input(labels))
 
 
 def log_softmax_at_vjp(g, x, y, labels):
     rows = _rows(x, (1,))
-    return NotImplemented if rows is None else _softmaxes(rows, SOFTMAX, -g, y, labels)
+    labels = as_input(labels.astype(np.intp, copy=False))
+    return NotImplemented if rows is None else _softmaxes(rows, SOFTMAX, -g, as_input(y), labels)
 
 
-def _softmaxes(rows, kind, values=NONE, known=NONE, labels=NO_LABELS):
-    """What `_softmax` makes of rows: a number for each, or an array like them."""
+def _softmaxes(rows, kind, values=None, known=NONE, labels=NO_LABELS):
+    """What `_softmax` makes of rows by `kind`: a number for each row, or an array like all of them."""
     y = empty(rows.shape, f32) if kind in (SOFTMAX, LOG_SOFTMAX) else np.empty((0, rows.shape[1]), f32)
-    if kind != SOFTMAX:
-        values = np.empty(len(rows), f32)
+    values = np.empty(len(rows), f32) if values is None else values
     _share((_softmax, short_rows.softmax), rows, y, values, known, labels, kind)
     return y if len(y) else values
 
