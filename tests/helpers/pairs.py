@@ -324,19 +324,12 @@ def _(rng):
     return [normal(rng, *a, n, k), normal(rng, *b, k, m)], tg.matmul, torch.matmul
 
 
-@row("scaled_sum")
-def _(rng):
-    return [normal(rng, 3, 4)], lambda x: tg.ops.fused.scaled_sum(x, scale=0.25), lambda x: x.sum() * 0.25
-
-
-@row("softmax_of_rows")
-def _(rng):
-    return [normal(rng, 3, 4)], tg.ops.fused.softmax_of_rows, lambda x: torch.softmax(x, -1)
-
-
-@row("log_softmax_of_rows")
-def _(rng):
-    return [normal(rng, 3, 4)], tg.ops.fused.log_softmax_of_rows, lambda x: torch.log_softmax(x, -1)
+for _name, _ours, _theirs in (
+    ("scaled_sum", lambda x: tg.ops.fused.scaled_sum(x, scale=0.25), lambda x: x.sum() * 0.25),
+    ("softmax_of_rows", tg.ops.fused.softmax_of_rows, lambda x: torch.softmax(x, -1)),
+    ("log_softmax_of_rows", tg.ops.fused.log_softmax_of_rows, lambda x: torch.log_softmax(x, -1)),
+):
+    row(_name)(lambda rng, ours=_ours, theirs=_theirs: ([normal(rng, 3, 4)], ours, theirs))
 
 
 @row("log_softmax_at")

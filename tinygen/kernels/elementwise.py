@@ -1,6 +1,6 @@
-"""Functions of one entry at a time in float32, and their derivatives: a formula for each.
+"""Functions of one entry at a time in float32, and their derivatives, each by its formula.
 
-`entrywise.py` makes a kernel on arrays of it; `vector_math.py` has exp, log and the like.
+`entrywise.py` turns a formula into a kernel for arrays; `vector_math.py` has exp, log and the like.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A kernel on arrays from a formula for one entry of each: a single pass over memory, on vectors, in float32."""
+"""Turns a formula for single entries into a kernel for float32 arrays: one pass over memory, with vectors."""
 
 import math
 from collections.abc import Callable

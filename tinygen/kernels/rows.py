@@ -124,8 +124,11 @@ def _share(pair, rows, *arguments):
 
 @exact_kernel
 def _softmax(x, y, values, known, labels, kind, each, start, stop):
-    """For each row, by `kind`: values = logsumexp(x) or log_softmax(x) at the label; y = log_softmax(x), or
-    y = values · softmax(x), for values · (p - 1) at a label, of which log p is known."""
+    """One of four functions of each row.
+
+    `kind` is LOGSUMEXP (to values), AT (log_softmax at the label, to values), LOG_SOFTMAX (to y), or SOFTMAX: values ·
+    softmax(x), to y. If SOFTMAX has labels, the entry at a label is values · (p - 1) instead, from its `known` log p.
+    """
     k = x.shape[1]
     scratch = np.empty(k, f32)
     for i in range(start * each, min(stop * each, len(x))):
@@ -225,7 +228,10 @@ def _log_softmax_vjp(g, y, gx, each, start, stop):
 
 @exact_kernel
 def _softmax_vjp(g, y, gx, each, start, stop):
-    """y (g - Σ g y), and 0 where y is 0; for the y of most, 1 - y is the sum of the others, so that nothing cancels."""
+    """y (g - Σ g y), and 0 where y is 0.
+
+    In an entry with most of the probability, g and the sum would cancel: there 1 - y is the sum of the other y.
+    """
     for i in range(start * each, min(stop * each, len(g))):
         gi, yi, row = g[i], y[i], gx[i]
         for j in range(len(row)):

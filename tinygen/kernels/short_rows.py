@@ -64,11 +64,8 @@ def softmax(x, y, values, known, labels, kind, each, start, stop):
 def log_softmax_vjp(g, y, gx, each, start, stop):
     """`rows._log_softmax_vjp` for short rows."""
     k = g.shape[1]
-    gs, ys, (others, own, log_p) = (
-        np.zeros((k, TOGETHER), f32),
-        np.zeros((k, TOGETHER), f32),
-        np.zeros((3, TOGETHER), f32),
-    )
+    gs, ys = np.zeros((k, TOGETHER), f32), np.zeros((k, TOGETHER), f32)
+    others, own, log_p = np.zeros((3, TOGETHER), f32)
     for first in range(start * each, min(stop * each, len(g)), TOGETHER):
         n = min(TOGETHER, len(g) - first, stop * each - first)
         _turn(g, first, n, gs)
@@ -94,11 +91,8 @@ def log_softmax_vjp(g, y, gx, each, start, stop):
 def softmax_vjp(g, y, gx, each, start, stop):
     """`rows._softmax_vjp` for short rows."""
     k = g.shape[1]
-    gs, ys, (others, rest, own) = (
-        np.zeros((k, TOGETHER), f32),
-        np.zeros((k, TOGETHER), f32),
-        np.zeros((3, TOGETHER), f32),
-    )
+    gs, ys = np.zeros((k, TOGETHER), f32), np.zeros((k, TOGETHER), f32)
+    others, rest, own = np.zeros((3, TOGETHER), f32)
     for first in range(start * each, min(stop * each, len(g)), TOGETHER):
         n = min(TOGETHER, len(g) - first, stop * each - first)
         _turn(g, first, n, gs)

@@ -49,7 +49,7 @@ def nothing(array):
 
 
 def larger(value, other):
-    """Lane by lane the larger of both, of which the other may be a number; NaN where `value` has NaN."""
+    """The larger of both in each lane; `other` is a vector or a number. NaN where `value` has NaN."""
     return np.where(value < other, other, value)
 
 
@@ -153,7 +153,7 @@ def _larger(context, builder, kinds, value, other):
 @machine_code(largest, lambda value: value.number)
 def _largest(context, builder, kinds, value):
     distance = LANES // 2
-    while distance:  # of each lane and that so far behind it, the larger one
+    while distance:  # the larger of each lane and the one at this distance behind it
         order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [(q + distance) % LANES for q in range(LANES)])
         value = _larger(context, builder, kinds, value, builder.shuffle_vector(value, value, order))
         distance //= 2

@@ -60,7 +60,7 @@ def run_of(place, sizes, most):
 
 @piece
 def go_on(place, sizes, run):
-    """From the place of a row to that behind its run, or so many rows of it."""
+    """Move `place` on by `run` rows, which are neighbours along the last axis but one."""
     place[AXES - 2] += run
     for axis in range(AXES - 2, 0, -1):
         if place[axis] < sizes[axis]:
