@@ -6,10 +6,12 @@ The formulas are those of rows.py, whose loops along a row would be over before 
 import numpy as np
 
 from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, exp_below_1, expm1, f32, log1p
+from tinygen.kernels.machine.vectors import LANES, larger, load, store
 
 LONGEST = 24  # numbers in a row; longer ones fill vectors by themselves
 TOGETHER = 64  # rows
 LOGSUMEXP, SOFTMAX, LOG_SOFTMAX, AT = range(4)
+LEAST = f32(-80)  # a logarithm of a probability that is 0 to a float32, beside 1
 MOST, LOG_MOST = f32(0.501), f32(np.log(0.501))  # a probability that only one entry of a row can have, or none
 
 
@@ -42,7 +44,9 @@ def softmax(x, y, values, known, labels, kind, each, start, stop):
                 for q in range(TOGETHER):
                     columns[j, q] *= rest[q]
             for q in range(n if len(labels) else 0):
-                columns[labels[first + q], q] = values[first + q] * f32(np.expm1(np.float64(known[first + q])))
+                top[q] = expm1(LEAST if known[first + q] < LEAST else known[first + q]) * values[first + q]
+            for q in range(n if len(labels) else 0):
+                columns[labels[first + q], q] = top[q]
             _turn_back(columns, y, first, n)
             continue
         for q in range(TOGETHER):
@@ -136,8 +140,9 @@ def _turn_back(columns, y, first, n):
 @exact
 def _largest(columns, top):
     """The largest entry of each column; if one is NaN, any number."""
-    for q in range(TOGETHER):
-        top[q] = columns[0, q]
-    for j in range(1, len(columns)):
-        for q in range(TOGETHER):
-            top[q] = columns[j, q] if columns[j, q] > top[q] else top[q]
+    flat = columns.reshape(-1)
+    for q in range(0, TOGETHER, LANES):
+        most = load(flat, q)
+        for at in range(q + TOGETHER, len(flat), TOGETHER):
+            most = larger(most, load(flat, at))
+        store(top, q, most)

@@ -67,9 +67,10 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
         y = matmul(np.ascontiguousarray(x).reshape(-1, w.size // o), w.reshape(-1, o), bias)
         return _raised(y.reshape(n, h // kh, wide // kw, o), floor)
     outer = _outer((kh, kw), stride, padding, dilation)
-    if o < LANES and outer:  # of so few channels a vector would be mostly padding
+    if outer and o < LANES:
         size = [extent + p - q for extent, p, q in zip((h, wide), padding, outer)]
-        return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
+        if scatter.fits(x, _turned(w), size, stride):
+            return _raised(scatter.conv_transpose2d(x, _turned(w), bias, size, stride, outer, dilation), floor)
     w, bias = _filled(w, 3), _filled(bias, 0)
     if winograd.fits(x, (kh, kw), o, stride, dilation) and winograd.weights_fit(w, stride):
         return _first_channels(winograd.conv2d(_filled(x, 3), _filled(w, 2), bias, floor, stride[0], padding), o)
@@ -92,7 +93,7 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     outer = _outer((kh, kw), stride, padding, dilation)
     if outer:
         return _conv2d(g, _turned(w), stride, outer, dilation, bias, floor)
-    if c < LANES:
+    if scatter.fits(g, w, size, stride):
         return _raised(scatter.conv_transpose2d(g, w, bias, size, stride, padding, dilation), floor)
     w, bias = _filled(w, 2), _filled(bias, 0)
     fits = winograd.fits_transposed(g, (kh, kw), c, stride, dilation, size, padding)

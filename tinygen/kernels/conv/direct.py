@@ -102,9 +102,9 @@ def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     # Rows of the kernel at once, before the sums are stored.
     down = kh if kh * kw * c * COLUMNS <= PANEL else 1
     # The numbers of a window's row are next to each other, unless a dilation leaves out some.
-    walk, sizes, one_row = (sw * c, 0, dh * row, 1), (1, down, kw * c), (1, 1, kw * c)
+    walk, sizes = (sw * c, 0, dh * row, 1), (1, down, kw * c)
     if dw > 1:
-        walk, sizes, one_row = (sw * c, dh * row, dw * c, 1), (down, kw, c), (1, kw, c)
+        walk, sizes = (sw * c, dh * row, dw * c, 1), (down, kw, c)
     window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * WIDEST)
     copy(bias, 0, shift, 0, len(bias))
     for block in range(start, stop):
@@ -114,12 +114,12 @@ def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
             if j + m > o:  # some are padding: a row of pixels at a time, of which the channels are copied
                 for i in range(begin, end):
                     for r in range(first, last):
-                        for u in range(kh):
+                        for u in range(0, kh, down):
                             at = (i - begin) * size + ((r - first) * sh + u * dh) * row
                             panel = (j * kh + u * m) * kw * c
                             before, before_at, before_row = (rest, 0, m) if u else (shift, j, 0)
                             multiply(
-                                *(window, at, walk, one_row, panels, panel, m),
+                                *(window, at, walk, sizes, panels, panel, m),
                                 *(before, before_at, before_row, rest, 0, m, gw, m),
                             )
                         to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o + j

@@ -5,6 +5,8 @@ for a tile. So the tiles multiply a row of g by all entries of the kernel at onc
 neighbours stand side by side, are added up where they belong, as vectors, while the nearest cache holds them.
 """
 
+import math
+
 import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel, piece
@@ -13,6 +15,18 @@ from tinygen.kernels.machine.microkernel import multiply
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, load, store, transpose
 from tinygen.kernels.machine.window import clear, scratch
+
+
+# What is done beside the products, in products of a vector: for a pixel of the result in `direct.py`, and here for a
+# vector of products, which is turned and added up.
+EACH_PIXEL, EACH_VECTOR = 30, 12
+
+
+def fits(g, w, size, stride) -> bool:
+    """Whether this is faster than `direct.py`, where vectors of few channels are mostly padding."""
+    kh, kw, c, o = w.shape
+    here = math.prod(g.shape[1:3]) * -(-kh * kw * c // LANES) * (o + EACH_VECTOR)
+    return c < LANES and here < math.prod(size) * (kh * kw * o / math.prod(stride) + EACH_PIXEL)
 
 
 def conv_transpose2d(g, w, bias, size, stride, padding, dilation):

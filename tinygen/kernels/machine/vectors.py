@@ -43,6 +43,11 @@ def stream(array, at, value):
     array[at : at + LANES] = value
 
 
+def copy_few(source, at, target, to, count):
+    """target[to : to + count] = source[at : at + count], flat arrays of one type, fewer numbers than LANES."""
+    target[to : to + count] = source[at : at + count]
+
+
 def nothing(array):
     """LANES zeros of the array's type."""
     return np.zeros(LANES, array.dtype)
@@ -137,6 +142,21 @@ def _stream(context, builder, kinds, array, at, value):
     pointer = place(context, builder, kinds[0], array, at)
     written = builder.store(value, pointer, align=min(LINE, LANES * kinds[0].dtype.bitwidth // 8))
     written.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+
+
+@machine_code(copy_few, lambda *given: types.void)
+def _copy_few(context, builder, kinds, source, at, target, to, count):
+    number, size = VECTORS[kinds[0].dtype].element, LANES // 2
+    while size:  # one copy for each power of two in `count`
+        with builder.if_then(builder.trunc(builder.lshr(count, count.type(size.bit_length() - 1)), ir.IntType(1))):
+            done = builder.and_(count, count.type(-2 * size))
+            part = ir.VectorType(number, size).as_pointer()
+            here, there = (address(context, builder, kind, array, builder.add(first, done))
+                           for kind, array, first in ((kinds[0], source, at), (kinds[2], target, to)))
+            numbers = builder.load(builder.bitcast(here, part), align=4)
+            builder.store(numbers, builder.bitcast(there, part), align=4)
+        size //= 2
+    return context.get_dummy_value()
 
 
 @machine_code(nothing, lambda array: lanes[array.dtype])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
-from tinygen.kernels.machine.vectors import LANES, load, nothing, store, stream
+from tinygen.kernels.machine.vectors import LANES, copy_few, load, nothing, store, stream
 
 
 @kernel
@@ -37,8 +37,10 @@ def copy(source, at, target, to, count):
     whole = count // LANES * LANES
     for q in range(0, whole, LANES):
         store(target, to + q, load(source, at + q))
-    for q in range(whole, count):
-        target[to + q] = source[at + q]
+    if whole == 0:
+        copy_few(source, at, target, to, count)
+    elif whole < count:  # the last vector begins within the one before
+        store(target, to + count - LANES, load(source, at + count - LANES))
 
 
 @piece
@@ -53,8 +55,11 @@ def fill(target, to, count, number):
     whole, vector = count // LANES * LANES, nothing(target) + number
     for q in range(0, whole, LANES):
         store(target, to + q, vector)
-    for q in range(whole, count):
-        target[to + q] = number
+    if whole:
+        store(target, to + count - LANES, vector)
+    else:
+        for q in range(count):
+            target[to + q] = number
 
 
 @piece
