@@ -69,7 +69,7 @@ class Optimizer(metaclass=ExplainedCalls):
         self.steps += 1
         try:
             with np.errstate(all="ignore"):  # a non-finite result is refused below
-                small = kernels.squares_fit(gradients)
+                small = not self.memory or kernels.squares_fit(gradients)
                 memory = self.memory if small and self._cannot_fail(values) else _copied(self.memory)
                 new, finite = rule(values, gradients, **memory)
             if not (small and finite):
