@@ -38,6 +38,17 @@ def _by_numbers_of_two(plain, large, least):
     return lambda a, b: plain(a, b) if a.size < least else large(a, b)
 
 
+def _by_result(plain, large, least):
+    """By the numbers in two arrays, broadcast to one shape."""
+
+    def kernel(a, b):
+        alike = a.shape == b.shape or a.size * b.size < least
+        size = a.size if alike or a.size >= least else np.broadcast(a, b).size
+        return plain(a, b) if size < least else large(a, b)
+
+    return kernel
+
+
 def _by_second(plain, large, least):
     """By the numbers in the second array, of which the first has a part."""
     return lambda g, x, *rest: plain(g, x, *rest) if x.size < least else large(g, x, *rest)
@@ -72,7 +83,7 @@ class Compiled(NamedTuple):
 COMPILED = {
     name: Compiled(home, least, count, float64)
     for home, least, count, float64, names in (
-        ("elementwise", 1 << 16, _by_numbers_of_two, False, "add sub mul div"),
+        ("elementwise", 1 << 16, _by_result, False, "add sub mul div"),
         ("elementwise", 1 << 16, _by_numbers, False, "neg sqrt"),
         ("elementwise", 1 << 15, _by_numbers, False, "absolute absolute_vjp sqrt_vjp"),
         ("elementwise", 1 << 14, _by_numbers, True, "select"),

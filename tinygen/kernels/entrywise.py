@@ -152,6 +152,10 @@ def _of_pairs(formula):
             a_, number = a[at : at + len(y)], b[bt]
             for i in range(len(y)):
                 y[i] = formula(a_[i], number, *constants)
+        elif a_step == 0 and b_step == 1:
+            number, b_ = a[at], b[bt : bt + len(y)]
+            for i in range(len(y)):
+                y[i] = formula(number, b_[i], *constants)
         else:
             for i in range(len(y)):  # an unsigned index needs no test whether it counts from the end
                 y[i] = formula(a[np.uintp(at + i * a_step)], b[np.uintp(bt + i * b_step)], *constants)

@@ -15,7 +15,7 @@ from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vector_math import exact_kernel, exp, exp_below_1, f32
 from tinygen.kernels.machine.vectors import LANES, larger, largest, load
 from tinygen.kernels.machine.window import clear
-from tinygen.kernels.short_rows import AT, LOG_MOST, LOG_SOFTMAX, LOGSUMEXP, MOST, SOFTMAX
+from tinygen.kernels.short_rows import AT, BACK, LOG_MOST, LOG_SOFTMAX, LOGSUMEXP, LONGEST, MOST, SOFTMAX
 
 NONE, NO_LABELS = (as_input(np.empty(0, dtype)) for dtype in (f32, np.intp))
 SUM = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
@@ -73,7 +73,7 @@ def _softmaxes(rows, kind, values=None, known=NONE, labels=NO_LABELS):
     """What `_softmax` makes of rows by `kind`: a number for each row, or an array like all of them."""
     y = empty(rows.shape, f32) if kind in (SOFTMAX, LOG_SOFTMAX) else np.empty((0, rows.shape[1]), f32)
     values = np.empty(len(rows), f32) if values is None else values
-    _share((_softmax, short_rows.softmax), rows, y, values, known, labels, kind)
+    _share(kind, (_softmax, short_rows.softmax), rows, y, values, known, labels, kind)
     return y if len(y) else values
 
 
@@ -81,7 +81,7 @@ def _back(pair, g, y):
     if y.dtype != f32 or not y.size:
         return NotImplemented
     gx = empty(y.shape, f32)
-    _share(pair, *(a.reshape(-1, y.shape[-1]) for a in (as_input(in_order(g)), as_input(y), gx)))
+    _share(BACK, pair, *(a.reshape(-1, y.shape[-1]) for a in (as_input(in_order(g)), as_input(y), gx)))
     return gx
 
 
@@ -116,10 +116,10 @@ def _rows_first(ndim, axes) -> list[int]:
     return [i for i in range(ndim) if i not in axes] + list(axes)
 
 
-def _share(pair, rows, *arguments):
+def _share(kind, pair, rows, *arguments):
     """Call the first kernel, or the second one for short rows."""
     each = rows_in_block(len(rows), rows.size)
-    share(pair[rows.shape[1] <= short_rows.LONGEST], -(-len(rows) // each), rows, *arguments, each)
+    share(pair[rows.shape[1] <= LONGEST[kind]], -(-len(rows) // each), rows, *arguments, each)
 
 
 @exact_kernel

@@ -8,9 +8,10 @@ import numpy as np
 from tinygen.kernels.machine.vector_math import exact, exact_kernel, exp, exp_below_1, expm1, f32, log1p
 from tinygen.kernels.machine.vectors import LANES, larger, load, store
 
-LONGEST = 24  # numbers in a row; longer ones fill vectors by themselves
 TOGETHER = 64  # rows
-LOGSUMEXP, SOFTMAX, LOG_SOFTMAX, AT = range(4)
+LOGSUMEXP, SOFTMAX, LOG_SOFTMAX, AT, BACK = range(5)
+# Numbers in a row, at most: longer ones fill vectors by themselves, but a logarithm for each is worth a few numbers.
+LONGEST = {LOGSUMEXP: 80, SOFTMAX: 30, LOG_SOFTMAX: 80, AT: 80, BACK: 24}
 LEAST = f32(-80)  # a logarithm of a probability that is 0 to a float32, beside 1
 MOST, LOG_MOST = f32(0.501), f32(np.log(0.501))  # a probability that only one entry of a row can have, or none
 

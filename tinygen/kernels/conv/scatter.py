@@ -16,7 +16,6 @@ from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, load, store, transpose
 from tinygen.kernels.machine.window import clear, scratch
 
-
 # What is done beside the products, in products of a vector: for a pixel of the result in `direct.py`, and here for a
 # vector of products, which is turned and added up.
 EACH_PIXEL, EACH_VECTOR = 30, 12

@@ -151,8 +151,10 @@ def _copy_few(context, builder, kinds, source, at, target, to, count):
         with builder.if_then(builder.trunc(builder.lshr(count, count.type(size.bit_length() - 1)), ir.IntType(1))):
             done = builder.and_(count, count.type(-2 * size))
             part = ir.VectorType(number, size).as_pointer()
-            here, there = (address(context, builder, kind, array, builder.add(first, done))
-                           for kind, array, first in ((kinds[0], source, at), (kinds[2], target, to)))
+            here, there = (
+                address(context, builder, kind, array, builder.add(first, done))
+                for kind, array, first in ((kinds[0], source, at), (kinds[2], target, to))
+            )
             numbers = builder.load(builder.bitcast(here, part), align=4)
             builder.store(numbers, builder.bitcast(there, part), align=4)
         size //= 2
