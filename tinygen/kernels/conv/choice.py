@@ -2,15 +2,9 @@
 
 `direct.py` serves all shapes. Faster ones are `scatter.py` for transposes to few channels and, in float32 with many
 channels, `winograd.py` for 3x3 with stride 1 and for 4x4 with stride 2. If each window is a pixel, or the whole image,
-they are matrix products.
-
-A transpose is a few convolutions. Output pixel (h, k) meets only the kernel entries (u, v) for which s divides
-h + p - d u and k + p - d v. So the pixels fall into s x s phases, each a small convolution of its own, and no zero is
-multiplied.
+they are matrix products. A transpose is a few convolutions, those of `phases.py`.
 """
 
-import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +12,7 @@ import numpy as np
 from tinygen.kernels import optim, reference
 from tinygen.kernels import reference_conv as plain
 from tinygen.kernels.conv import direct, scatter, winograd
+from tinygen.kernels.conv.phases import phases
 from tinygen.kernels.copy import contiguous, in_order, placed
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.machine.memory import empty
@@ -77,7 +72,8 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
     form = (kh, kw), tuple(stride), tuple(padding), tuple(dilation)
     gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
     y = empty((n, gh, gw, o), x.dtype)
-    direct.convolve(x, w, bias, floor, y, ((0, 0), (1, 1), (gh, gw)), form)
+    part = ((0, 0), (1, 1), (gh, gw)), form
+    direct.convolve(x, w.reshape(kh * kw, *w.shape[2:]), bias, floor, y, (part,))
     return y
 
 
@@ -99,18 +95,12 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     fits = winograd.fits_transposed(g, (kh, kw), c, stride, dilation, size, padding)
     if fits and winograd.weights_fit(w, stride):
         return _first_channels(winograd.conv_transpose2d(_filled(g, 3), _filled(w, 3), bias, floor, size, padding), c)
-    x, turned = empty((n, *size, c), g.dtype), _turned(w)
-    for top, us, row_padding, row_step in _phases(kh, stride[0], padding[0], dilation[0]):
-        for left, vs, column_padding, column_step in _phases(kw, stride[1], padding[1], dilation[1]):
-            extent = _steps(size[0], top, stride[0]), _steps(size[1], left, stride[1])
-            if not all(extent):
-                continue
-            if us.size and vs.size:
-                pixels = (top, left), tuple(stride), extent
-                form = (len(us), len(vs)), (1, 1), (row_padding, column_padding), (row_step, column_step)
-                direct.convolve(g, turned[us][:, vs], bias, floor, x, pixels, form)
-            else:
-                x[:, top :: stride[0], left :: stride[1]] = _raised(bias[:c], floor)  # that no kernel entry reaches
+    x, of = empty((n, *size, c), g.dtype), phases((kh, kw), *map(tuple, (size, stride, padding, dilation)))
+    if of.parts:
+        entries = w.reshape(kh * kw, -1, o)[of.entries]
+        direct.convolve(g, entries.transpose(0, 2, 1), bias, floor, x, of.parts)
+    for pixels in of.bare:
+        x[pixels] = _raised(bias[:c], floor)
     return x
 
 
@@ -190,23 +180,3 @@ def _every(x, stride):
 def _raised(x, floor):
     """max(x, floor), for algorithms that don't do that as they go."""
     return np.maximum(x, floor) if floor == 0 else x
-
-
-@lru_cache
-def _phases(k: int, s: int, p: int, d: int) -> list[tuple[int, np.ndarray, int, int]]:
-    """Along one axis: the convolution for each first pixel h < s, as (h, entries of the turned kernel, padding, step).
-
-    Kernel entry u reaches h if s divides h + p - d u, and pixel h + s t then meets entry t + (h + p - d u) / s of g.
-    Where u falls, that grows in equal steps: it is a convolution with dilation `step`, whose padding may be negative.
-    """
-    found = []
-    for h in range(s):
-        reach = np.flatnonzero((h + p - d * np.arange(k)) % s == 0)[::-1]
-        first = (h + p - d * reach[0]) // s if len(reach) else 0
-        found.append((h, k - 1 - reach, int(-first), d // math.gcd(s, d)))
-    return found
-
-
-def _steps(size: int, first: int, stride: int) -> int:
-    """How many of the pixels first, first + stride, ... are below `size`."""
-    return max(0, -(-(size - first) // stride))

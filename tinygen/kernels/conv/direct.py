@@ -8,6 +8,10 @@ what comes out of those is left in a buffer.
 `form` is (kernel_size, stride, padding, dilation).
 """
 
+import math
+from functools import lru_cache
+from itertools import chain
+
 import numpy as np
 
 from tinygen.kernels.machine.jit import as_input, kernel, piece
@@ -24,15 +28,16 @@ PARTIAL_SUMS = 8  # of a sum over everything: each adds up its own blocks, then 
 WORTH = 1 << 19  # multiplications of a block, at least, where an image is cut for several threads
 
 
-def convolve(x, w, bias, floor, y, pixels, form):
-    """Write conv2d(x, w) + bias, at least `floor`, to some `pixels` of y: (corner, step, extent).
+def convolve(x, w, bias, floor, y, parts):
+    """Write conv2d(x, w) + bias, at least `floor`, to y, for each part (pixels, form), with KH·KW of the entries of w.
 
-    These are `extent` = (height, width) of them, `step` apart, from the one at `corner` on.
+    w is (entries, C, O), those of the first part first. `pixels` are (corner, step, extent): `extent` = (height, width)
+    pixels of y, `step` apart, from the one at `corner` on.
     """
-    panels, m = empty(w.size, x.dtype), w.shape[3]
-    share(_pack, panels_of(m), as_input(w).reshape(-1), panels, w.size // m, m)
-    cut, blocks = _cut(x, pixels[2], form, BUFFER, m)
-    share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, pixels, form, cut)
+    panels, m = empty(w.size, x.dtype), w.shape[2]
+    table, blocks = _plan(x.shape, m, parts)
+    share(_pack, panels_of(m) * len(parts), as_input(w).reshape(-1), panels, table, x.shape[3], m)
+    share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, table)
 
 
 def weight(x, g, form):
@@ -40,18 +45,30 @@ def weight(x, g, form):
     (kh, kw), c, m = form[0], x.shape[3], -(-g.shape[3] // LANES) * LANES
     if form[:3] == ((1, 1), (1, 1), (0, 0)) and g.shape[:3] == x.shape[:3]:
         x, g = (a.reshape(len(a), 1, a.shape[1] * a.shape[2], a.shape[3]) for a in (x, g))
-    cut, blocks = _cut(x, g.shape[1:3], form, SLICE, m)
+    cut, blocks = _cut(x.shape, g.shape[1:3], form, SLICE, m)
     sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * m), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
     return sums.sum(axis=0).reshape(kh, kw, c, m)
 
 
-def _cut(x, extent, form, most, m) -> tuple[tuple[int, int], int]:
+@lru_cache(1024)  # a training step asks for the same ones again and again
+def _plan(shape, m, parts) -> tuple[np.ndarray, int]:
+    """A row for each part (its first block, `cut`, its first entry, pixels, form), one for the end, and all blocks."""
+    rows, blocks, entries = [], 0, 0
+    for pixels, form in parts:
+        cut, more = _cut(shape, pixels[2], form, BUFFER, m)
+        rows.append([blocks, *cut, entries, *chain(*pixels), *chain(*form)])
+        blocks, entries = blocks + more, entries + math.prod(form[0])
+    rows.append([blocks, 0, 0, entries] + [0] * (len(rows[0]) - 4))
+    return as_input(np.array(rows)), blocks
+
+
+def _cut(shape, extent, form, most, m) -> tuple[tuple[int, int], int]:
     """How many images, or else output rows of one, make a block of at most `most` numbers, and how many blocks that is.
 
     A few images are cut too, unless that is not worth it.
     """
-    (kh, kw), (gh, gw), (n, _, _, c) = form[0], extent, x.shape
+    (kh, kw), (gh, gw), (n, _, _, c) = form[0], extent, shape
     _, row, reach, size = _windows(c, gw, gh, form)
     pieces = min(-(-PARTIAL_SUMS // n), gh * gw * kh * kw * c * m // WORTH)
     if size <= most and pieces < 2:
@@ -71,13 +88,13 @@ def _windows(c, gw, rows, form):
 
 
 @kernel
-def _pack(w, panels, k, o, start, stop):
-    """w (K, O) as consecutive panels (K, COLUMNS); the last one may be narrower or wider."""
-    for panel in range(start, stop):
-        first = panel * COLUMNS
-        width = panel_width(first, o)
-        for i in range(k):
-            copy(w, i * o + first, panels, first * k + i * width, width)
+def _pack(w, panels, table, c, o, start, stop):
+    """The entries of each part, (K, O), as consecutive panels (K, COLUMNS); the last one may be narrower or wider."""
+    for number in range(start, stop):
+        part, first = number // panels_of(o), number % panels_of(o) * COLUMNS
+        begin, end, width = table[part, 3] * c, table[part + 1, 3] * c, panel_width(first, o)
+        for i in range(begin, end):
+            copy(w, i * o + first, panels, begin * o + (end - begin) * first + (i - begin) * width, width)
 
 
 @piece
@@ -94,7 +111,19 @@ def _read_block(x, window, block, gh, gw, form, cut):
 
 
 @kernel
-def _convolve(x, panels, bias, floor, y, pixels, form, cut, start, stop):
+def _convolve(x, panels, bias, floor, y, table, start, stop):
+    for part in range(len(table) - 1):
+        row, first = table[part], max(start, table[part, 0])
+        last = min(stop, table[part + 1, 0])
+        if first < last:
+            cut, pixels = (row[1], row[2]), ((row[4], row[5]), (row[6], row[7]), (row[8], row[9]))
+            form = (row[10], row[11]), (row[12], row[13]), (row[14], row[15]), (row[16], row[17])
+            own = panels[row[3] * x.shape[3] * len(bias) :]
+            _convolve_part(x, own, bias, floor, y, pixels, form, cut, first - row[0], last - row[0])
+
+
+@kernel
+def _convolve_part(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     (corner, step, (gh, gw)), ((kh, kw), (sh, sw), _, (dh, dw)), (images, rows) = pixels, form, cut
     _, h, wide, o = y.shape
     c, flat = x.shape[3], y.reshape(-1)
