@@ -58,7 +58,7 @@ def arguments(name, rng):
         of_layer = normal(rng, (n, k)), normal(rng, (n, m))
         return of_layer if name == "linear_weight" else (normal(rng, (b, n, k)), normal(rng, (b, k, m)))
     if name == "is_finite":
-        return (normal(rng, int(rng.integers(20_000, 70_000))),)
+        return (normal(rng, int(rng.integers(300_000, 500_000))),)
     if home == "optim":
         return optimizer_step(name, rng)
     x = normal(rng, (int(rng.integers(8, 12)), 24, 30, 8 * int(rng.integers(3, 5))))

@@ -118,7 +118,7 @@ COMPILED = {
         ("optim", 1 << 8, _by_lists, True, "adam rmsprop"),
         ("optim", 1 << 12, _by_lists, True, "sgd moving_average sum_of_squares"),
         ("optim", 1 << 13, _by_lists, True, "squares_fit"),  # BLAS would wake threads of its own
-        ("optim", 1 << 13, _by_numbers, True, "is_finite"),
+        ("optim", 1 << 8, _by_numbers, True, "is_finite"),
     )
     for name in names.split()
 }

@@ -8,11 +8,12 @@ has to be checked.
 
 import numpy as np
 
-from tinygen.kernels.machine.jit import kernel, piece
+from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.lists import blocks_of, find, part, share_lists
 from tinygen.kernels.machine.memory import LARGE, empty
 from tinygen.kernels.reference_optim import BOUND
 
+FEW = 1 << 18  # numbers that one thread has looked at before several have begun
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
 
 
@@ -48,7 +49,8 @@ def squares_fit(xs):
 
 
 def is_finite(x):
-    return squares_fit([x]) or bool(np.isfinite(x).all())
+    fit = _squares_fit(as_input(x).reshape(-1)) if x.size < FEW else squares_fit([x])
+    return fit or bool(np.isfinite(x).all())
 
 
 def _sum(xs, zero) -> float:
@@ -162,6 +164,14 @@ def _moving_average(table, like, decay, rest, start, stop):
         θ, average = part(table, 1, i, block - first, like), part(table, 2, i, block - first, like)
         for j in range(θ.size):
             average[j] = _mixed(average[j], θ[j], decay, rest)
+
+
+@kernel
+def _squares_fit(x):
+    total = x.dtype.type(0)
+    for j in range(len(x)):
+        total += x[j] * x[j]
+    return total < np.inf
 
 
 @kernel

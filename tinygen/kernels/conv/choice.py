@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygen.kernels import optim, reference
 from tinygen.kernels import reference_conv as plain
 from tinygen.kernels.conv import direct, scatter, winograd
 from tinygen.kernels.conv.phases import phases
@@ -17,9 +16,9 @@ from tinygen.kernels.copy import contiguous, in_order, placed
 from tinygen.kernels.linalg import matmul
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.vectors import LANES
+from tinygen.kernels.optim import is_finite
 
 FLOOR = {None: np.float32(-np.inf), "relu": np.float32(0)}  # by activation: the smallest value that a pixel can have
-FEW = 1 << 13  # numbers of a kernel that one thread looks at
 LARGE = 1 << 16  # numbers from which threads fill up channels
 LONGEST = 1 << 17  # pixels of a sum of float32, of which float64 adds several: so rounding does not grow with them
 
@@ -33,7 +32,7 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
     which then returns None.
     """
     form = stride, padding, dilation, bias
-    y = _conv2d(x, w, *form, FLOOR[activation]) if x.size and w.size and _is_finite(w) else None
+    y = _conv2d(x, w, *form, FLOOR[activation]) if x.size and w.size and is_finite(w) else None
     return plain.conv2d(x, w, *form, activation) if y is None else y
 
 
@@ -41,7 +40,7 @@ def conv2d(x, w, stride, padding, dilation, bias=None, activation=None):
 def conv_transpose2d(g, w, size, stride, padding, dilation, bias=None, activation=None):
     """Images (N, *size, C) from g (N, GH, GW, O) and w (KH, KW, C, O), plus bias (C,)."""
     form = size, stride, padding, dilation, bias
-    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if g.size and w.size and _is_finite(w) else None
+    x = _conv_transpose2d(g, w, *form, FLOOR[activation]) if g.size and w.size and is_finite(w) else None
     return plain.conv_transpose2d(g, w, *form, activation) if x is None else x
 
 
@@ -50,7 +49,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding, dilation):
     """The gradient (KH, KW, C, O) of conv2d's w, for the gradient g (N, GH, GW, O) of its output."""
     form = kernel_size, stride, padding, dilation
     w = _conv2d_weight(x, g, *form) if x.size and g.size else None
-    return w if w is not None and _is_finite(w) else plain.conv2d_weight(x, g, *form)
+    return w if w is not None and is_finite(w) else plain.conv2d_weight(x, g, *form)
 
 
 def _conv2d(x, w, stride, padding, dilation, bias, floor):
@@ -125,10 +124,6 @@ def _conv2d_weight(x, g, kernel_size, stride, padding, dilation) -> np.ndarray:
         return np.ascontiguousarray(_first_channels(w, o)[:, :, :c])
     form = tuple(kernel_size), tuple(stride), tuple(padding), tuple(dilation)
     return _first_channels(direct.weight(x, g, form), o)
-
-
-def _is_finite(w) -> bool:
-    return (optim if w.size >= FEW else reference).is_finite(w)
 
 
 def _outer(kernel_size, stride, padding, dilation) -> tuple[int, ...] | None:
