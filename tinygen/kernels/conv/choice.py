@@ -72,7 +72,7 @@ def _conv2d(x, w, stride, padding, dilation, bias, floor):
     gh, gw = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip((h, wide), *form))
     y = empty((n, gh, gw, o), x.dtype)
     part = ((0, 0), (1, 1), (gh, gw)), form
-    direct.convolve(x, w.reshape(kh * kw, *w.shape[2:]), bias, floor, y, (part,))
+    direct.convolve(x, w, bias, floor, y, (part,))
     return y
 
 
@@ -96,8 +96,7 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
         return _first_channels(winograd.conv_transpose2d(_filled(g, 3), _filled(w, 3), bias, floor, size, padding), c)
     x, of = empty((n, *size, c), g.dtype), phases((kh, kw), *map(tuple, (size, stride, padding, dilation)))
     if of.parts:
-        entries = w.reshape(kh * kw, -1, o)[of.entries]
-        direct.convolve(g, entries.transpose(0, 2, 1), bias, floor, x, of.parts)
+        direct.convolve(g, w.transpose(0, 1, 3, 2), bias, floor, x, of.parts, of.entries)
     for pixels in of.bare:
         x[pixels] = _raised(bias[:c], floor)
     return x

@@ -17,26 +17,28 @@ import numpy as np
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, WIDEST, multiply, panel_width, panels_of
-from tinygen.kernels.machine.threads import share
-from tinygen.kernels.machine.vectors import LANES
+from tinygen.kernels.machine.threads import rows_in_block, share
+from tinygen.kernels.machine.vectors import LANES, transpose
 from tinygen.kernels.machine.window import clear, copy, read, scratch
 
 BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
 SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
 PANEL = 256 * COLUMNS  # of the weights that all pixels of a block meet in turn: 32 kB, which a first-level cache holds
+PLAIN, EXCHANGED, TURNED = range(3)  # weights as they are; with inputs for outputs; turned round, too
 PARTIAL_SUMS = 8  # of a sum over everything: each adds up its own blocks, then they are added in order
 WORTH = 1 << 19  # multiplications of a block, at least, where an image is cut for several threads
 
 
-def convolve(x, w, bias, floor, y, parts):
-    """Write conv2d(x, w) + bias, at least `floor`, to y, for each part (pixels, form), with KH·KW of the entries of w.
+def convolve(x, w, bias, floor, y, parts, entries=None):
+    """Write conv2d(x, w) + bias, at least `floor`, to y, for each part (pixels, form).
 
-    w is (entries, C, O), those of the first part first. `pixels` are (corner, step, extent): `extent` = (height, width)
-    pixels of y, `step` apart, from the one at `corner` on.
+    `pixels` are (corner, step, extent): `extent` = (height, width) pixels of y, `step` apart, from the one at `corner`
+    on. Each part has KH·KW of the entries of w: those of the first one come first, in the order of `entries`.
     """
-    panels, m = empty(w.size, x.dtype), w.shape[2]
-    table, blocks = _plan(x.shape, m, parts)
-    share(_pack, panels_of(m) * len(parts), as_input(w).reshape(-1), panels, table, x.shape[3], m)
+    numbers, layout = _in_one_piece(w)
+    table, starts, blocks = _plan(x.shape, w.shape, layout, parts, entries)
+    panels, (c, m) = empty(len(starts) * w[0, 0].size, x.dtype), w.shape[2:]
+    share(_pack, panels_of(m) * len(parts), numbers, panels, table, starts, c, m, layout != PLAIN)
     share(_convolve, blocks, as_input(x), panels, as_input(bias), floor, y, table)
 
 
@@ -48,19 +50,32 @@ def weight(x, g, form):
     cut, blocks = _cut(x.shape, g.shape[1:3], form, SLICE, m)
     sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * m), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
-    return sums.sum(axis=0).reshape(kh, kw, c, m)
+    total, each = empty(sums.shape[1], x.dtype), rows_in_block(sums.shape[1], sums.size)
+    share(_join, -(-len(total) // each), sums, total, each)
+    return total.reshape(kh, kw, c, m)
+
+
+def _in_one_piece(w) -> tuple[np.ndarray, int]:
+    """All numbers of w (KH, KW, C, O) in a row, and their order: PLAIN, or that of an array of which w is a view."""
+    exchanged = w.transpose(0, 1, 3, 2)
+    for layout, view in ((PLAIN, w), (EXCHANGED, exchanged), (TURNED, exchanged[::-1, ::-1])):
+        if view.flags.c_contiguous:
+            return as_input(view).reshape(-1), layout
+    return as_input(w).reshape(-1), PLAIN
 
 
 @lru_cache(1024)  # a training step asks for the same ones again and again
-def _plan(shape, m, parts) -> tuple[np.ndarray, int]:
-    """A row for each part (its first block, `cut`, its first entry, pixels, form), one for the end, and all blocks."""
-    rows, blocks, entries = [], 0, 0
+def _plan(shape, w_shape, layout, parts, entries) -> tuple[np.ndarray, np.ndarray, int]:
+    """A row for each part (its first block, `cut`, its first entry, pixels, form) and one for the end; where the
+    entries of w begin; how many blocks there are."""
+    rows, blocks, taken, (kh, kw, c, o) = [], 0, 0, w_shape
     for pixels, form in parts:
-        cut, more = _cut(shape, pixels[2], form, BUFFER, m)
-        rows.append([blocks, *cut, entries, *chain(*pixels), *chain(*form)])
-        blocks, entries = blocks + more, entries + math.prod(form[0])
-    rows.append([blocks, 0, 0, entries] + [0] * (len(rows[0]) - 4))
-    return as_input(np.array(rows)), blocks
+        cut, more = _cut(shape, pixels[2], form, BUFFER, o)
+        rows.append([blocks, *cut, taken, *chain(*pixels), *chain(*form)])
+        blocks, taken = blocks + more, taken + math.prod(form[0])
+    rows.append([blocks, 0, 0, taken] + [0] * (len(rows[0]) - 4))
+    order = np.arange(kh * kw) if entries is None else np.array(entries)
+    return as_input(np.array(rows)), as_input((kh * kw - 1 - order if layout == TURNED else order) * c * o), blocks
 
 
 def _cut(shape, extent, form, most, m) -> tuple[tuple[int, int], int]:
@@ -88,13 +103,27 @@ def _windows(c, gw, rows, form):
 
 
 @kernel
-def _pack(w, panels, table, c, o, start, stop):
-    """The entries of each part, (K, O), as consecutive panels (K, COLUMNS); the last one may be narrower or wider."""
+def _pack(w, panels, table, starts, c, o, exchanged, start, stop):
+    """The entries of each part, (K, O), as consecutive panels (K, COLUMNS); the last one may be narrower or wider.
+
+    An entry is (C, O), or (O, C) if its channels are exchanged.
+    """
+    whole = c // LANES * LANES if exchanged else 0
     for number in range(start, stop):
         part, first = number // panels_of(o), number % panels_of(o) * COLUMNS
-        begin, end, width = table[part, 3] * c, table[part + 1, 3] * c, panel_width(first, o)
-        for i in range(begin, end):
-            copy(w, i * o + first, panels, begin * o + (end - begin) * first + (i - begin) * width, width)
+        begin, end, width = table[part, 3], table[part + 1, 3], panel_width(first, o)
+        to = begin * c * o + (end - begin) * c * first
+        for entry in range(begin, end):
+            at = starts[entry] + (first * c if exchanged else first)
+            for q in range(0, whole, LANES):
+                for j in range(0, width, LANES):
+                    transpose(w, at + j * c + q, c, panels, to + q * width + j, width)
+            for q in range(whole, c if exchanged else 0):
+                for j in range(width):
+                    panels[to + q * width + j] = w[at + j * c + q]
+            for q in range(0 if exchanged else c):
+                copy(w, at + q * o, panels, to + q * width, width)
+            to += c * width
 
 
 @piece
@@ -179,6 +208,20 @@ def _raise(a, at, pixels, count, apart):
     for j in range(pixels):
         for q in range(at + j * apart, at + j * apart + count):
             a[q] = 0 if a[q] < 0 else a[q]
+
+
+@kernel
+def _join(sums, total, each, start, stop):
+    """Add the sums of all parts, in their order."""
+    for first in range(start * each, min(stop * each, len(total)), each):
+        own = slice(first, min(first + each, len(total)))
+        row, to = sums[0, own], total[own]
+        for j in range(len(to)):
+            to[j] = row[j]
+        for part in range(1, len(sums)):
+            row = sums[part, own]
+            for j in range(len(to)):
+                to[j] += row[j]
 
 
 @kernel

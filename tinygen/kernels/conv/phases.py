@@ -16,7 +16,9 @@ Two = tuple[int, int]
 class Phases(NamedTuple):
     """Of a transpose: (pixels, form) for each convolution, as `direct.convolve` takes them."""
 
-    entries: np.ndarray  # of the kernel, out of KH·KW: those of the first convolution in its order, of the second, ...
+    entries: tuple[
+        int, ...
+    ]  # of the kernel, out of KH·KW: in the order of the convolutions
     parts: tuple[tuple, ...]
     bare: tuple[tuple[slice, ...], ...]  # pixels that no entry of the kernel reaches
 
@@ -34,7 +36,7 @@ def phases(kernel_size: Two, size: Two, stride: Two, padding: Two, dilation: Two
                 parts.append((((top, left), stride, (tall, wide)), form))
             else:
                 bare.append(np.s_[:, top :: stride[0], left :: stride[1]])
-    return Phases(np.array(entries, np.intp), tuple(parts), tuple(bare))
+    return Phases(tuple(entries), tuple(parts), tuple(bare))
 
 
 def _along(k: int, size: int, s: int, p: int, d: int) -> list[tuple[int, int, list[int], int, int]]:
