@@ -113,7 +113,7 @@ def compiled():
     ways = product((np.float32, np.float64), (1, 2), (1, 16), (1, 16))  # by Winograd or direct
     jobs += [partial(convolution, *way) for way in ways]
     jobs += [partial(elementwise, name) for name, row in kernels.COMPILED.items() if row.home == "elementwise"]
-    jobs += [workloads.build(name, workloads.arrays(name, batch_size=4)) for name in workloads.WORKLOADS]
+    jobs += [workloads.build(name, workloads.arrays(name, batch_size=16)) for name in workloads.WORKLOADS]
     backwards = os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579"
     for job in jobs[::-1] if backwards else jobs:
         job()

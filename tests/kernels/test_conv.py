@@ -70,6 +70,18 @@ def geometries(draw, channels=(FEW, FEW), kernel=(1, 5), stride=(1, 3), padding=
 
 
 ONE = (1, 1)
+ENOUGH = {name: getattr(winograd, name) for name in ("PIXELS", "PRODUCTS")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_images_are_enough():
+    """In use they go by other ways, which are faster for them; but whatever an algorithm does wrong, it does there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ENOUGH:
+            patch.setattr(winograd, name, 0)
+        yield
+
+
 FOR_WINOGRAD = geometries((MANY, MANY), kernel=(3, 3), stride=ONE, dilation=(ONE, ONE)).filter(
     lambda g: min(g.size) > 3
 )
@@ -187,6 +199,17 @@ def test_fewer_than_sixteen_channels_never_go_by_winograd(channels):
         geometry = Geometry(2, size, few, (3, 3), (1, 1), (1, 1), (1, 1))
         arrays = [hostile(a, np.random.default_rng(0)) for a in numbers(geometry)[:3]]
         assert all(error <= 2e-6 for error in relative_errors(geometry, arrays).values())
+
+
+@pytest.mark.parametrize(
+    "n, kernel_size, expected", [(3, 3, "direct"), (4, 3, "winograd"), (15, 4, "direct"), (16, 4, "strided")]
+)
+def test_few_pixels_never_go_by_winograd(n, kernel_size, expected, monkeypatch):
+    """Transforming the weights takes as long for one image as for a hundred."""
+    for name, number in ENOUGH.items():
+        monkeypatch.setattr(winograd, name, number)
+    stride = (kernel_size - 2, kernel_size - 2)
+    assert way(Geometry(n, (14, 14), (64, 128), (kernel_size, kernel_size), stride, (1, 1), (1, 1))) == expected
 
 
 @pytest.mark.parametrize("size", [(3, 3), (3, 17), (4, 4), (4, 5), (5, 4), (8, 9), (17, 6), (7, 18)])

@@ -10,6 +10,8 @@ Rows of tiles make blocks whose matrices stay in the second-level cache. Channel
 fills them up with zeros.
 """
 
+import math
+
 import numpy as np
 
 from tinygen.kernels.conv.winograd_tiles import (
@@ -29,6 +31,8 @@ from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, nothing, store
 from tinygen.kernels.machine.window import scratch
 
+PIXELS = 750  # in all images, at least, and
+PRODUCTS = 50_000  # pixels times channels, at least: with fewer, there is little to win
 FILLED = 32  # channels, from which it is worth while to fill up the last vector by at most a third of them all
 WEIGHTS = 1 << 14  # numbers C · O of weights with stride 2, at most: transformed, 6.5 MB
 TILES = 56  # of a block with stride 1, four tall tiles: enough rows for fast products, few enough to stay cached
@@ -41,7 +45,7 @@ def fits(x: np.ndarray, kernel_size, channels: int, stride, dilation) -> bool:
     small = min(x.shape[1:3])  # of small images most of a tile would be edge
     if tuple(stride) == (1, 1):
         return tuple(kernel_size) == (3, 3) and small > 3 and _has_enough(x, channels, 16, dilation)
-    return tuple(stride) == (2, 2) and small > 6 and _is_strided(x, kernel_size, channels, dilation)
+    return tuple(stride) == (2, 2) and small > 6 and _is_strided(x, kernel_size, channels, dilation, 4)
 
 
 def fits_transposed(g: np.ndarray, kernel_size, channels: int, stride, dilation, size, padding) -> bool:
@@ -51,13 +55,18 @@ def fits_transposed(g: np.ndarray, kernel_size, channels: int, stride, dilation,
     return tuple(stride) == (2, 2) and filled and _is_strided(g, kernel_size, channels, dilation)
 
 
-def _is_strided(x, kernel_size, channels, dilation) -> bool:
-    return tuple(kernel_size) == (4, 4) and _has_enough(x, channels, 32, dilation)
+def _is_strided(x, kernel_size, channels, dilation, each=1) -> bool:
+    return tuple(kernel_size) == (4, 4) and _has_enough(x, channels, 32, dilation, each)
 
 
-def _has_enough(x, channels, least, dilation) -> bool:
-    """Of float32 channels. Those that fill no vector get zeros beside them, if that is worth it."""
-    c = x.shape[3]
+def _has_enough(x, channels, least, dilation, each=1) -> bool:
+    """Of float32 channels, and of pixels, if one out of `each` counts: the weights are transformed for all of them.
+
+    Channels that fill no vector get zeros beside them, if that is worth it.
+    """
+    c, pixels = x.shape[3], math.prod(x.shape[:3]) // each
+    if pixels < max(PIXELS, PRODUCTS // min(c, channels)):
+        return False
     whole = c % LANES == 0 or (c >= FILLED and 3 * -(-c // LANES) * LANES <= 4 * c)
     return x.dtype == np.float32 and tuple(dilation) == (1, 1) and whole and min(c, channels) >= least
 
