@@ -115,9 +115,8 @@ COMPILED = {
         ("copy", 1 << 16, _by_numbers, False, "in_order"),
         ("copy", 1 << 19, _by_numbers, False, "placed"),
         ("copy", 1 << 18, _by_lists, True, "concat"),
-        ("optim", 1 << 8, _by_lists, True, "adam rmsprop"),
-        ("optim", 1 << 12, _by_lists, True, "sgd moving_average sum_of_squares"),
-        ("optim", 1 << 13, _by_lists, True, "squares_fit"),  # BLAS would wake threads of its own
+        ("optim", 1 << 8, _by_lists, True, "adam rmsprop sgd"),
+        ("optim", 1 << 10, _by_lists, True, "moving_average sum_of_squares squares_fit"),
         ("optim", 1 << 8, _by_numbers, True, "is_finite"),
     )
     for name in names.split()

@@ -36,7 +36,7 @@ def rmsprop(θs, gs, vs, lr, α, ε, λ):
 def moving_average(averages, θs, decay):
     if not _are_in_order(averages):
         return NotImplemented
-    share_lists(_moving_average, [list(map(_in_order, θs)), averages], decay, 1 - decay)
+    share_lists(_moving_average, [_in_order(θs), averages], decay, 1 - decay)
     return None
 
 
@@ -56,7 +56,7 @@ def is_finite(x):
 def _sum(xs, zero) -> float:
     """Without `zero`, from which a sum begins, that of each block is of the type of x, which squares may not fit."""
     partial = np.zeros(blocks_of(xs))
-    share_lists(_sum_of_squares, [list(map(_in_order, xs))], partial, zero)
+    share_lists(_sum_of_squares, [_in_order(xs)], partial, zero)
     return float(partial.sum())
 
 
@@ -66,7 +66,7 @@ def _stepped(rule, θs, gs, memory, *numbers):
         return NotImplemented
     new = [np.empty(θ.shape, θ.dtype) if θ.nbytes < LARGE else empty(θ.shape, θ.dtype) for θ in θs]
     overflow = np.zeros(1, np.bool_)
-    share_lists(rule, [[_in_order(x) for x in θs], [_in_order(x) for x in gs], new, *memory], *numbers, overflow)
+    share_lists(rule, [_in_order(θs), _in_order(gs), new, *memory], *numbers, overflow)
     for x in new:
         x.setflags(False)  # pyright: ignore[reportCallIssue]  a Parameter copies an array that may be written to
     return new, not overflow[0]
@@ -76,8 +76,8 @@ def _are_in_order(xs) -> bool:
     return all([x.flags.c_contiguous for x in xs])
 
 
-def _in_order(x) -> np.ndarray:
-    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+def _in_order(xs) -> list[np.ndarray]:
+    return xs if _are_in_order(xs) else [np.ascontiguousarray(x) for x in xs]
 
 
 # Each rule casts its numbers to the arrays' type: a float64 among float32 would make all the arithmetic float64.

@@ -139,6 +139,8 @@ class Optimizer(metaclass=ExplainedCalls):
         name = type(self).__name__
         if len(gradients) != len(values):
             raise ValueError(f"{name}: expected {len(values)} gradients, one per parameter, got {len(gradients)}")
+        if [(g.shape, g.dtype) for g in gradients] == [(θ.shape, θ.dtype) for θ in values]:
+            return
         for i, (θ, g) in enumerate(zip(values, gradients)):
             if g.shape != θ.shape or g.dtype != θ.dtype:
                 raise ValueError(
