@@ -73,17 +73,18 @@ def entrywise(name: str, formula: Callable, *, light: bool = False) -> Callable:
 
     @wraps(formula)
     def kernel(*arguments):
-        arrays, constants = arguments[:count], tuple(map(f32, arguments[count:]))
-        shape, alike = arrays[0].shape, True
+        arrays, constants = arguments[:count], tuple([f32(c) for c in arguments[count:]])
+        shape, alike, flat = arrays[0].shape, True, True
         for a in arrays:
             if a.dtype != f32 and a.dtype != np.bool_:
                 return NotImplemented
-            alike = alike and a.shape == shape
+            alike, flat = alike and a.shape == shape, flat and a.flags.c_contiguous
         if not alike:
             shape = max([a.shape for a in arrays], key=len)
             arrays = [a if a.ndim else np.broadcast_to(a, shape) for a in arrays]
             alike = all([a.shape == shape for a in arrays])
-        if count == 2 and not (alike and _is_flat(arrays[0]) and _is_flat(arrays[1])):
+            flat = False
+        if not flat and count == 2 and not (alike and _is_flat(arrays[0]) and _is_flat(arrays[1])):
             a, b = arrays
             if not alike or a.shape[-1:] >= (LONG_ROW,) or 0 in a.strides + b.strides:
                 return _broadcast(pairs, a, b, constants)
@@ -94,7 +95,7 @@ def entrywise(name: str, formula: Callable, *, light: bool = False) -> Callable:
         out, blocks = y.reshape(-1), -(-y.size // BLOCK)
         if light and past_caches(*arrays, y):
             share(pieces, blocks, out, constants, entries, FEW, True)
-        elif all([len(a) == len(out) for a in entries]):
+        elif flat or all([len(a) == len(out) for a in entries]):
             share(loop, blocks, out, constants, entries)
         else:
             share(pieces, blocks, out, constants, entries, REPEATED, None)
@@ -235,6 +236,6 @@ def _is_flat(a) -> bool:
 
 def _flat(a):
     """The entries in a row. One number, repeated to the shape of an array, is given as REPEATED of it."""
-    if a.size > BLOCK and not any(a.strides):
+    if not a.flags.c_contiguous and a.size > BLOCK and not any(a.strides):
         a = np.full(REPEATED, a.flat[0])
     return as_input(a).reshape(-1)

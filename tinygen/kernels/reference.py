@@ -107,7 +107,8 @@ def relu_vjp_sum(g: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def matmul(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    return a @ b if bias is None else a @ b + bias
+    product = a @ b if a.shape[-1] != 1 else a * b  # of columns by rows, for which NumPy's @ takes ten times as long
+    return product if bias is None else product + bias
 
 
 def linear_weight(x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,6 @@ system as soon as the array is gone. Other C libraries are left as they are.
 """
 
 import ctypes
-import math
 import os
 from functools import cache
 
@@ -20,10 +19,11 @@ STORE = 256 << 20  # unused bytes that the C library keeps at the end of its mem
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """`np.empty`; a large array begins at a multiple of 64 bytes."""
-    dtype, shape = np.dtype(dtype), (shape,) if isinstance(shape, int) else shape
-    size = math.prod(shape) * dtype.itemsize
-    if size < LARGE:
-        return np.empty(shape, dtype)
+    array = np.empty(shape, dtype)
+    if array.nbytes < LARGE:
+        return array
+    size, shape, dtype = array.nbytes, array.shape, array.dtype
+    del array  # before its memory is asked for again
     memory = np.empty(size + LINE, np.uint8)
     first = -memory.ctypes.data % LINE
     array = memory[first : first + size].view(dtype).reshape(shape)
