@@ -16,9 +16,7 @@ Two = tuple[int, int]
 class Phases(NamedTuple):
     """Of a transpose: (pixels, form) for each convolution, as `direct.convolve` takes them."""
 
-    entries: tuple[
-        int, ...
-    ]  # of the kernel, out of KH·KW: in the order of the convolutions
+    entries: tuple[int, ...]  # of the kernel, out of KH·KW: in the order of the convolutions
     parts: tuple[tuple, ...]
     bare: tuple[tuple[slice, ...], ...]  # pixels that no entry of the kernel reaches
 

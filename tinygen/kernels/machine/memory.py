@@ -25,7 +25,7 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     size, shape, dtype = array.nbytes, array.shape, array.dtype
     del array  # before its memory is asked for again
     memory = np.empty(size + LINE, np.uint8)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))  # in a quarter of the time of memory.ctypes.data
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory.data))  # in a third of the time of memory.ctypes.data
     array = np.ndarray(shape, dtype, memory, -address % LINE)
     memory.setflags(write=False)  # from here on, only the array can be written to: once it is locked, it is private
     return array
