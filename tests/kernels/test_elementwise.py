@@ -233,12 +233,16 @@ def test_one_two_and_three_threads_give_the_same_bits(name, monkeypatch):
 @pytest.mark.skipif(not JIT, reason="needs machine code")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loop_is_vector_code(name, monkeypatch):
-    loops = []
+    calls = []
+
+    def share(loop, blocks, *args):
+        calls.append((loop, tuple(map(numba.typeof, (*args, 0, blocks)))))
+        loop(*args, 0, blocks)
+
     for file in (elementwise, entrywise):
-        monkeypatch.setattr(file, "share", lambda loop, blocks, *args: loops.append(loop) or loop(*args, 0, blocks))
+        monkeypatch.setattr(file, "share", share)
     call(compiled, name, np.ones(1 << 17, F32))
-    (loop,) = loops
-    (types,) = loop.signatures
+    ((loop, types),) = calls
     options = {**loop.targetoptions, "cache": False}  # of a loop that was loaded from disk there is no code to see
     again = numba.njit(types, **options)(loop.py_func)
     (code,) = again.inspect_llvm().values()

@@ -42,8 +42,9 @@ def _by_result(plain, large, least):
     """By the numbers in two arrays, broadcast to one shape."""
 
     def kernel(a, b):
-        alike = a.shape == b.shape or a.size * b.size < least
-        size = a.size if alike or a.size >= least else np.broadcast(a, b).size
+        size = max(a.size, b.size)
+        if size < least <= a.size * b.size and a.shape != b.shape:
+            size = np.broadcast(a, b).size
         return plain(a, b) if size < least else large(a, b)
 
     return kernel

@@ -94,10 +94,11 @@ def _conv_transpose2d(g, w, size, stride, padding, dilation, bias, floor):
     fits = winograd.fits_transposed(g, (kh, kw), c, stride, dilation, size, padding)
     if fits and winograd.weights_fit(w, stride):
         return _first_channels(winograd.conv_transpose2d(_filled(g, 3), _filled(w, 3), bias, floor, size, padding), c)
-    x, of = empty((n, *size, c), g.dtype), phases((kh, kw), *map(tuple, (size, stride, padding, dilation)))
-    if of.parts:
-        direct.convolve(g, w.transpose(0, 1, 3, 2), bias, floor, x, of.parts, of.entries)
-    for pixels in of.bare:
+    entries, parts, bare = phases((kh, kw), *map(tuple, (size, stride, padding, dilation)))
+    x = empty((n, *size, c), g.dtype)
+    if parts:
+        direct.convolve(g, w.transpose(0, 1, 3, 2), bias, floor, x, parts, entries)
+    for pixels in bare:
         x[pixels] = _raised(bias[:c], floor)
     return x
 
