@@ -116,8 +116,8 @@ def _keep_away(worker: threading.Thread) -> None:
                 os.sched_setaffinity(worker.native_id, others)
 
 
-# Of a team without workers. To call the kernel itself would take half a microsecond less; but as machine code of its own
-# it may add up in another order than as a part of `together`, and a result must not depend on the number of threads.
+# Of a team without workers. To call the kernel itself would take half a microsecond less; but by itself, as machine
+# code, it may add up in another order than as a part of `together`, and no bit may depend on the number of threads.
 ALONE = new_slot()
 
 
