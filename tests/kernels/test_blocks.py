@@ -12,7 +12,7 @@ import pytest
 
 from tinygen import kernels
 from tinygen.kernels import reference
-from tinygen.kernels.machine import lists, team
+from tinygen.kernels.machine import lists, team, threads
 from tinygen.kernels.reference_cells import CELLS
 from tinygen.ops.support.taps import interpolation
 
@@ -207,7 +207,7 @@ def run(kernel, args, start, stop):
     if together is None:
         kernel(*args, start, stop)
     else:
-        assert not together(team.new_slot(), start, stop, 1, *args)
+        assert not together(threads.ALONE, start, stop, 1, *args)
 
 
 def written(args):

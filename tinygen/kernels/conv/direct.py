@@ -24,7 +24,7 @@ from tinygen.kernels.machine.window import clear, copy, read, scratch
 BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
 SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
 PANEL = 256 * COLUMNS  # of the weights that all pixels of a block meet in turn: 32 kB, which a first-level cache holds
-PLAIN, EXCHANGED, TURNED = range(3)  # weights as they are; with inputs for outputs; turned round, too
+PLAIN, EXCHANGED, TURNED = range(3)  # weights as they are; inputs and outputs exchanged; and also turned round
 PARTIAL_SUMS = 8  # of a sum over everything: each adds up its own blocks, then they are added in order
 WORTH = 1 << 19  # multiplications of a block, at least, where an image is cut for several threads
 
@@ -33,7 +33,8 @@ def convolve(x, w, bias, floor, y, parts, entries=None):
     """Write conv2d(x, w) + bias, at least `floor`, to y, for each part (pixels, form).
 
     `pixels` are (corner, step, extent): `extent` = (height, width) pixels of y, `step` apart, from the one at `corner`
-    on. Each part has KH·KW of the entries of w: those of the first one come first, in the order of `entries`.
+    on. `entries` are indices of the entries of w (KH·KW, C, O), by default all. Each part takes the next ones, as many
+    as the kernel of its form has.
     """
     numbers, layout = _in_one_piece(w)
     table, starts, blocks = _plan(x.shape, w.shape, layout, parts, entries)
@@ -66,8 +67,10 @@ def _in_one_piece(w) -> tuple[np.ndarray, int]:
 
 @lru_cache(1024)  # a training step asks for the same ones again and again
 def _plan(shape, w_shape, layout, parts, entries) -> tuple[np.ndarray, np.ndarray, int]:
-    """A row for each part (its first block, `cut`, its first entry, pixels, form) and one for the end; where the
-    entries of w begin; how many blocks there are."""
+    """A table of the parts, where each entry of w begins, and how many blocks there are.
+
+    A row of the table is a part's first block, its `cut`, its first entry, its pixels and form; the last is the end.
+    """
     rows, blocks, taken, (kh, kw, c, o) = [], 0, 0, w_shape
     for pixels, form in parts:
         cut, more = _cut(shape, pixels[2], form, BUFFER, o)

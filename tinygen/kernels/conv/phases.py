@@ -14,10 +14,10 @@ Two = tuple[int, int]
 
 
 class Phases(NamedTuple):
-    """Of a transpose: (pixels, form) for each convolution, as `direct.convolve` takes them."""
+    """The convolutions that a transpose consists of."""
 
-    entries: tuple[int, ...]  # of the kernel, out of KH·KW: in the order of the convolutions
-    parts: tuple[tuple, ...]
+    entries: tuple[int, ...]  # of the kernel, by their index in KH·KW: those of the first convolution come first
+    parts: tuple[tuple, ...]  # (pixels, form) of each convolution, as `direct.convolve` takes them
     bare: tuple[tuple[slice, ...], ...]  # pixels that no entry of the kernel reaches
 
 

@@ -31,8 +31,8 @@ from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, nothing, store
 from tinygen.kernels.machine.window import scratch
 
-PIXELS = 750  # in all images, at least, and
-PRODUCTS = 50_000  # pixels times channels, at least: with fewer, there is little to win
+PIXELS = 750  # of all images together, at least: the weights are transformed once for all of them
+PRODUCTS = 50_000  # pixels times channels, at least: few channels win less by it
 FILLED = 32  # channels, from which it is worth while to fill up the last vector by at most a third of them all
 WEIGHTS = 1 << 14  # numbers C · O of weights with stride 2, at most: transformed, 6.5 MB
 TILES = 56  # of a block with stride 1, four tall tiles: enough rows for fast products, few enough to stay cached
@@ -60,7 +60,7 @@ def _is_strided(x, kernel_size, channels, dilation, each=1) -> bool:
 
 
 def _has_enough(x, channels, least, dilation, each=1) -> bool:
-    """Of float32 channels, and of pixels, if one out of `each` counts: the weights are transformed for all of them.
+    """Enough float32 channels, and enough pixels (one out of `each` counts) to be worth transforming the weights.
 
     Channels that fill no vector get zeros beside them, if that is worth it.
     """
