@@ -15,10 +15,11 @@ import numpy as np
 from tinygen.kernels import reference
 from tinygen.kernels.machine.jit import as_input
 from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.sums import RUN
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vector_math import f32
 from tinygen.kernels.norm_back import backward
-from tinygen.kernels.norm_loops import LEAKY_RELU, RUN, SILU, are_outside, forward, merge
+from tinygen.kernels.norm_loops import LEAKY_RELU, SILU, are_outside, forward, merge
 
 EXAMPLE = 1 << 16  # numbers of an example up to which it is one piece: two of them as float32 take 512 kB of cache
 BLOCK = 1 << 14  # numbers of a block: a piece of a larger example, or several smaller ones

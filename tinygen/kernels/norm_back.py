@@ -3,11 +3,10 @@
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
+from tinygen.kernels.machine.sums import SHORT, add_up
 from tinygen.kernels.machine.window import scratch
 from tinygen.kernels.norm_loops import (
-    SHORT,
     SILU,
-    add_up,
     coefficients,
     f64,
     gather,
@@ -41,8 +40,8 @@ def backward(g, x, weight, bias, moments, gx, sums, eps, kind, slope, cut, measu
                 coefficients(moments[i], weight, bias, eps, mean, scale, shift, off, unit)
             if measure:
                 gather(gs, xs, out, mean, scale, shift, kind, slope, few_gx, few_g, sum_gx, sum_g)
-                add_up(sum_gx, channels)
-                add_up(sum_g, channels)
+                add_up(sum_gx[channels:], sum_gx[:channels])
+                add_up(sum_g[channels:], sum_g[:channels])
                 of_weight, of_bias = sums[block]
                 for c in range(channels):
                     sum_gx[c] = (sum_gx[c] - off[c] * sum_g[c]) * unit[c]

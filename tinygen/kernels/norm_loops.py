@@ -3,11 +3,10 @@
 import numpy as np
 
 from tinygen.kernels.machine.jit import kernel, piece
+from tinygen.kernels.machine.sums import RUN, SHORT, add_up, sum_row, sum_rows
 from tinygen.kernels.machine.vector_math import f32, sigmoids
 from tinygen.kernels.machine.window import copy, scratch
 
-RUN = 32  # rows that x's own type adds up before float64 takes over: so rounding does not grow with their number
-SHORT = 256  # numbers along a row that are added in its own type: vectors of them, so few in each lane
 LEAKY_RELU, SILU = 1, 2  # the length of `kind`, a tuple, so that the compiler knows it
 f64 = np.float64  # of the sums over sums: as plain Python too, where 0.0 would take the type of what is added
 
@@ -18,19 +17,6 @@ def place(block, cut, n):
     first, number = block // cut.pieces * cut.examples, block % cut.pieces
     start = number * cut.rows
     return first, min(first + cut.examples, n), number, start, min(start + cut.rows, cut.height)
-
-
-@piece
-def sum_rows(x, first, last, few):
-    """The sum of rows first..last of x, in its own type."""
-    few[:] = 0
-    for r in range(first, last - 3, 4):  # four rows at a time, or `few` would be read and written for each
-        a, b, c, d = x[r], x[r + 1], x[r + 2], x[r + 3]
-        for j in range(len(few)):
-            few[j] += (a[j] + b[j]) + (c[j] + d[j])
-    for r in range(last - (last - first) % 4, last):
-        for j in range(len(few)):
-            few[j] += x[r, j]
 
 
 @piece
@@ -93,14 +79,6 @@ def repeat(row, channels):
         copy(row, 0, row, start, channels)
 
 
-@piece
-def add_up(row, channels):
-    """The sum over the positions of a row, at the first of them."""
-    for start in range(channels, len(row), channels):
-        for c in range(channels):
-            row[c] += row[start + c]
-
-
 @kernel
 def merge(parts, shares, merged):
     """Moments of examples (N, 2, G) from those of their pieces: the variance within the pieces, and that of means."""
@@ -158,27 +136,19 @@ def is_single_row(cut, moments):
 
 @piece
 def _measure_row(x, moments):
-    total, _ = _row_sums(x, x.dtype.type(0))
-    near = x.dtype.type(total / len(x))
-    off, square = _row_sums(x, near)
+    """`_measure` of one row with one group."""
+    near, off, square = x.dtype.type(sum_row(x) / len(x)), f64(0), f64(0)
+    for first in range(0, len(x), SHORT):
+        part, few, few_squares = x[first : first + SHORT], x.dtype.type(0), x.dtype.type(0)
+        for j in range(len(part)):
+            few += part[j] - near
+            few_squares += (part[j] - near) * (part[j] - near)
+        off += few
+        square += few_squares
     off /= len(x)
     moments[0, 0] = near + off
     var = square / len(x) - off * off
     moments[1, 0] = 0.0 if var < 0 else var
-
-
-@piece
-def _row_sums(x, centre):
-    """Σ (x - centre) and Σ (x - centre)² along a row."""
-    total, square = f64(0), f64(0)
-    for first in range(0, len(x), SHORT):
-        part, few, few_squares = x[first : first + SHORT], x.dtype.type(0), x.dtype.type(0)
-        for j in range(len(part)):
-            few += part[j] - centre
-            few_squares += (part[j] - centre) * (part[j] - centre)
-        total += few
-        square += few_squares
-    return total, square
 
 
 @piece
@@ -189,16 +159,16 @@ def _measure(x, moments, mean, few, few_squares, sums, squares, channels):
     each, count = channels // groups, x.size // groups
     sums[:] = 0
     for top in range(0, rows, RUN):
-        sum_rows(x, top, min(top + RUN, rows), few)
+        sum_rows(x, top, min(top + RUN, rows), slice(0, width), few)
         for j in range(width):
             sums[j] += few[j]
-    add_up(sums, channels)
+    add_up(sums[channels:], sums[:channels])
     for k in range(groups):
         mean[k * each : (k + 1) * each] = _total(sums, k, each) / count
     repeat(mean, channels)
     gather(None, x, None, mean, None, None, (), None, few_squares, few, squares, sums)
-    add_up(sums, channels)
-    add_up(squares, channels)
+    add_up(sums[channels:], sums[:channels])
+    add_up(squares[channels:], squares[:channels])
     for k in range(groups):
         off = _total(sums, k, each) / count
         var = _total(squares, k, each) / count - off * off

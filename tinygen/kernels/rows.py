@@ -11,6 +11,7 @@ from tinygen.kernels import short_rows
 from tinygen.kernels.copy import in_order
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.sums import SHORT, sum_row
 from tinygen.kernels.machine.threads import rows_in_block, share
 from tinygen.kernels.machine.vector_math import exact_kernel, exp, exp_below_1, f32
 from tinygen.kernels.machine.vectors import LANES, larger, largest, load
@@ -18,7 +19,6 @@ from tinygen.kernels.machine.window import clear
 from tinygen.kernels.short_rows import AT, BACK, LOG_MOST, LOG_SOFTMAX, LOGSUMEXP, LONGEST, MOST, SOFTMAX
 
 NONE, NO_LABELS = (as_input(np.empty(0, dtype)) for dtype in (f32, np.intp))
-SUM = 256  # numbers that float32 adds up before float64 takes over: vectors of them, so few in each lane
 
 
 def logsumexp(x, axes):
@@ -142,7 +142,7 @@ def _softmax(x, y, values, known, labels, kind, each, start, stop):
             for j in range(k):
                 e[j] = exp(row[j] - top)
         if kind == SOFTMAX:
-            scale = f32(values[i] / _sum(e))
+            scale = f32(values[i] / sum_row(e))
             for j in range(k):
                 e[j] *= scale
             if len(labels):
@@ -178,25 +178,14 @@ def _sum_but_one(e, one):
     `one` is NaN if the largest entry is not finite.
     """
     total, ones = 0.0, -1.0
-    for first in range(0, len(e), SUM):
-        few, as_many, part = f32(0), f32(0), e[first : first + SUM]
+    for first in range(0, len(e), SHORT):
+        few, as_many, part = f32(0), f32(0), e[first : first + SHORT]
         for j in range(len(part)):
             is_one = f32(part[j] >= one)  # a number, not a branch, so that both sums run on vectors
             few += part[j] * (f32(1) - is_one)
             as_many += is_one
         total, ones = total + few, ones + as_many
     return total + ones
-
-
-@piece
-def _sum(row):
-    total = 0.0
-    for first in range(0, len(row), SUM):
-        few, part = f32(0), row[first : first + SUM]
-        for j in range(len(part)):
-            few += part[j]
-        total += few
-    return total
 
 
 @piece
@@ -217,7 +206,7 @@ def _log_softmax_vjp(g, y, gx, each, start, stop):
     for i in range(start * each, min(stop * each, len(g))):
         gi, yi, row = g[i], y[i], gx[i]
         most = _place_above(yi, LOG_MOST)
-        others = _sum(gi) if most < 0 else _sum(gi[:most]) + _sum(gi[most + 1 :])
+        others = sum_row(gi) if most < 0 else sum_row(gi[:most]) + sum_row(gi[most + 1 :])
         total = f32(others) if most < 0 else f32(others + gi[most])
         for j in range(len(row)):
             row[j] = gi[j] - exp_below_1(yi[j]) * total
@@ -239,12 +228,12 @@ def _softmax_vjp(g, y, gx, each, start, stop):
         most, own = _place_above(yi, MOST), f32(0)
         if most >= 0:
             own, row[most] = row[most], f32(0)
-        others = _sum(row)
+        others = sum_row(row)
         total = f32(others + own)
         for j in range(len(row)):
             row[j] = f32(0) if yi[j] == 0 else yi[j] * (gi[j] - total)
         if most >= 0:
-            rest = _sum(yi[:most]) + _sum(yi[most + 1 :])
+            rest = sum_row(yi[:most]) + sum_row(yi[most + 1 :])
             row[most] = f32(yi[most] * (gi[most] * rest - others))
 
 

@@ -17,9 +17,10 @@ import numpy as np
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, WIDEST, multiply, panel_width, panels_of
-from tinygen.kernels.machine.threads import rows_in_block, share
+from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, transpose
 from tinygen.kernels.machine.window import clear, copy, read, scratch
+from tinygen.kernels.reduce import sum_along
 
 BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
 SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
@@ -51,9 +52,7 @@ def weight(x, g, form):
     cut, blocks = _cut(x.shape, g.shape[1:3], form, SLICE, m)
     sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * m), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
-    total, each = empty(sums.shape[1], x.dtype), rows_in_block(sums.shape[1], sums.size)
-    share(_join, -(-len(total) // each), sums, total, each)
-    return total.reshape(kh, kw, c, m)
+    return sum_along(sums, (0,)).reshape(kh, kw, c, m)
 
 
 def _in_one_piece(w) -> tuple[np.ndarray, int]:
@@ -211,20 +210,6 @@ def _raise(a, at, pixels, count, apart):
     for j in range(pixels):
         for q in range(at + j * apart, at + j * apart + count):
             a[q] = 0 if a[q] < 0 else a[q]
-
-
-@kernel
-def _join(sums, total, each, start, stop):
-    """Add the sums of all parts, in their order."""
-    for first in range(start * each, min(stop * each, len(total)), each):
-        own = slice(first, min(first + each, len(total)))
-        row, to = sums[0, own], total[own]
-        for j in range(len(to)):
-            to[j] = row[j]
-        for part in range(1, len(sums)):
-            row = sums[part, own]
-            for j in range(len(to)):
-                to[j] += row[j]
 
 
 @kernel
