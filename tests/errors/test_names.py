@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen import data, nn, optim
+from tinygen import data, distributions, functional, models, nn, optim, plot, runs
 from tinygen.errors import hints, names
 
 OWNERS = {
@@ -51,6 +51,30 @@ def test_a_name_that_a_module_imports_for_its_own_use_is_no_hint():
     assert hints.instead("as_tensors", "tinygen") == hints.instead("array_of", "tinygen") == ""
     assert hints.instead("mse", "tinygen") == "tinygen.functional.mse"
     assert hints.instead("exp", "tinygen.functional") == "tinygen.exp"
+
+
+@pytest.mark.parametrize(
+    "module, typed, meant",
+    [
+        (tg, "sigmiod", "sigmoid"),
+        (optim, "SDG", "SGD"),
+        (nn, "Dens", "Dense"),
+        (functional, "crosentropy", "cross_entropy"),
+        (models, "VEA", "VAE"),
+        (distributions, "Normale", "Normal"),
+        (plot, "imagegrid", "image_grid"),
+        (runs, "openrun", "open_run"),
+    ],
+)
+def test_a_mistyped_name_gets_a_suggestion(module, typed, meant):
+    with pytest.raises(AttributeError, match=rf"^{module.__name__} has no '{typed}' \(did you mean {meant}") as caught:
+        getattr(module, typed)
+    assert caught.value.obj is None, "Python would add a second suggestion"
+
+
+def test_a_name_like_no_other_gets_none():
+    with pytest.raises(AttributeError, match=r"^tinygen\.optim has no 'xyzzy'$"):
+        getattr(optim, "xyzzy")  # noqa: B009  (type checkers know that it is not there)
 
 
 @pytest.mark.parametrize("module", [tg.tensor, tg.graph, tg.gradcheck])

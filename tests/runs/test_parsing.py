@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
+from tinygen.errors.hints import did_you_mean
 from tinygen.runs.ending import Refused
-from tinygen.runs.parsing import call_of, did_you_mean, options_of
+from tinygen.runs.parsing import call_of, options_of
 
 ABOUT = "A program.\n\nYou will see how long words and lines of a docstring are filled. It takes a second."
 

@@ -14,10 +14,11 @@ from tinygen.commands.sample import sample
 from tinygen.commands.summary import summary
 from tinygen.commands.verify import verify
 from tinygen.commands.warm import warm
+from tinygen.errors.hints import did_you_mean
 from tinygen.io.output import say
 from tinygen.io.table import columns, paragraphs
 from tinygen.runs.ending import Refused, one_line_errors
-from tinygen.runs.parsing import call_of, did_you_mean
+from tinygen.runs.parsing import call_of
 
 COMMANDS = {each.__name__: each for each in (verify, examples, check, data, summary, sample, evaluate, bench, warm)}
 GROUPS = {"exercise": (ACTIONS, EXERCISE)}  # their commands have two words

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from tinygen.errors.hints import did_you_mean
 from tinygen.exercises import classroom, folder, listing, progress
 from tinygen.exercises.exercise import Exercise
 from tinygen.exercises.runner import MEGABYTES, SECONDS, Runner
@@ -20,7 +21,6 @@ from tinygen.io.output import say, warn
 from tinygen.io.progress import progress as bar_of
 from tinygen.io.table import columns, paragraphs
 from tinygen.runs.cli import NewFile, Number, Refused, Whole, command
-from tinygen.runs.parsing import did_you_mean
 
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 SHOWN_LINES = 10  # of what a file prints

@@ -6,11 +6,11 @@ import numpy as np
 import tyro
 
 from tinygen import models, nn
+from tinygen.errors.hints import did_you_mean
 from tinygen.io.output import say
 from tinygen.io.table import paragraphs
 from tinygen.models.registry import BUILDERS
 from tinygen.runs.cli import Refused, Size, before_work, command
-from tinygen.runs.parsing import did_you_mean
 
 BATCH = "B: number of examples in a batch."
 RECONSTRUCTION = "The last layer returns the reconstruction."

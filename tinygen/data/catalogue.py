@@ -7,8 +7,10 @@ from typing import NamedTuple
 from tinygen.data import digits, mnist
 from tinygen.data.dataset import DataError, Dataset
 from tinygen.data.folder import load_folder
+from tinygen.errors.hints import did_you_mean
 from tinygen.io.files import printable
 
+NAMES = ("digits", "mnist")
 MIN_PICTURES = 10  # in a folder; with fewer, the test part would be a single picture
 
 
@@ -50,11 +52,17 @@ def load(name: str | os.PathLike, *, quiet: bool = False) -> Dataset:
         return digits.load_digits()
     if name == "mnist":
         return mnist.load_mnist(quiet=quiet)
-    if os.fspath(name) and Path(name).is_dir():
-        pictures = load_folder(name, quiet=quiet)
-        count = len(pictures.train_images) + len(pictures.test_images)
-        if count < MIN_PICTURES:
-            raise DataError(f"{printable(name)}: expected at least {MIN_PICTURES} pictures, got {count}: add more")
-        return pictures
-    known = ", ".join(entry.name for entry in list_datasets())
-    raise DataError(f"load: expected {known} or a folder of pictures, got '{printable(name)}'")
+    if folder_of(name) is None:
+        why = "is a file" if Path(name).exists() else f"doesn't exist{did_you_mean(str(name), NAMES)}"
+        given = f"'{printable(name)}', which {why}" if os.fspath(name) else "''"
+        raise DataError(f"load: expected {', '.join(NAMES)} or a folder of pictures, got {given}")
+    pictures = load_folder(name, quiet=quiet)
+    count = len(pictures.train_images) + len(pictures.test_images)
+    if count < MIN_PICTURES:
+        raise DataError(f"{printable(name)}: expected at least {MIN_PICTURES} pictures, got {count}: add more")
+    return pictures
+
+
+def folder_of(name: str | os.PathLike) -> Path | None:
+    """The folder of pictures that `load(name)` reads; None for the name of a data set, and without such a folder."""
+    return Path(name) if name not in NAMES and os.fspath(name) and Path(name).is_dir() else None

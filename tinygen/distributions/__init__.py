@@ -10,6 +10,8 @@ Read base, normal, bernoulli, kl, estimators; then location_scale with laplace, 
 dirichlet, categorical, multivariate_normal, cross.
 """
 
+import sys
+
 from tinygen.distributions import cross
 from tinygen.distributions.base import Distribution
 from tinygen.distributions.bernoulli import Bernoulli
@@ -24,6 +26,7 @@ from tinygen.distributions.laplace import Laplace
 from tinygen.distributions.logistic import Logistic
 from tinygen.distributions.multivariate_normal import MultivariateNormal, lower_factor
 from tinygen.distributions.normal import Normal
+from tinygen.errors import hints
 
 FAMILIES: dict[str, type[Distribution]] = {
     family.__name__: family
@@ -55,3 +58,8 @@ __all__ = [
     "pathwise",
     "score_function",
 ]
+
+
+def __getattr__(name: str):
+    """Called only for a name that this module does not have."""
+    raise hints.missing(sys.modules[__name__], name)

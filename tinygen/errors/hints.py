@@ -29,8 +29,11 @@ PLACES = ("tinygen", "tinygen.nn", "tinygen.optim", "tinygen.functional")  # a n
 def missing(owner: Any, name: str, *, kind: str = "") -> AttributeError:
     """The error for `owner.name`, with what to write instead if that is known; `kind` chooses the table."""
     label = owner.__name__ if isinstance(owner, ModuleType) else type(owner).__name__
-    hint = "" if name.startswith("__") else instead(name, kind or label)  # Python itself looks names in __ up
-    return AttributeError(f"{label} has no {name!r}" + (f": {_write(hint)}" if hint else ""), name=name, obj=owner)
+    if name.startswith("__"):  # Python itself looks such names up
+        return AttributeError(f"{label} has no {name!r}", name=name, obj=owner)
+    hint = instead(name, kind or label)
+    help = f": {_write(hint)}" if hint else did_you_mean(name, _public(owner))
+    return AttributeError(f"{label} has no {name!r}{help}", name=name)  # with obj=owner, Python would add its own guess
 
 
 def instead(name: str, kind: str = "") -> str:
@@ -47,6 +50,24 @@ def instead(name: str, kind: str = "") -> str:
     if kind.startswith("tinygen") and importlib.util.find_spec(f"tinygen.{name}"):
         return f"`from tinygen import {name}`"
     return ""
+
+
+def _public(owner: Any) -> list[str]:
+    """The names that `owner` offers if it is a module: its `__all__`, or else the functions and classes that it defines."""
+    if not isinstance(owner, ModuleType):
+        return []
+    defined = [name for name, value in vars(owner).items() if getattr(value, "__module__", "") == owner.__name__]
+    return vars(owner).get("__all__") or [name for name in defined if not name.startswith("_")]
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """ " (did you mean check?)", or nothing if no name is like this word."""
+    from difflib import get_close_matches  # only errors need it
+
+    known = {name.lower(): name for name in names}
+    near = [known[name] for name in get_close_matches(word.lower(), known, n=2, cutoff=0.6)]
+    near = near or [name for key, name in known.items() if key.startswith(word.lower())]
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 def _write(hint: str) -> str:

@@ -31,11 +31,11 @@ def check(name: str, function: Callable) -> bool:
         ValueError: there is no exercise of this name.
         TypeError: the answer is not a function.
     """
+    from tinygen.errors.hints import did_you_mean
     from tinygen.exercises import folder, progress
     from tinygen.exercises.grading import grade
     from tinygen.exercises.tracks import EXERCISES
     from tinygen.exercises.verdict import verdict
-    from tinygen.runs.parsing import did_you_mean
 
     if name not in EXERCISES:
         near = did_you_mean(str(name), EXERCISES)

@@ -5,6 +5,9 @@ wae.py, doctor.py, gan.py, then schedules.py, samplers.py and diffusion.py; `the
 solutions, and sklearn.py an autoencoder for scikit-learn.
 """
 
+import sys
+
+from tinygen.errors import hints
 from tinygen.models.autoencoder import Autoencoder
 from tinygen.models.conditional import ConditionalVAE
 from tinygen.models.corruption import Erasures, GaussianNoise
@@ -85,3 +88,8 @@ __all__ = [
     "wasserstein",
     "wiener_filter",
 ]
+
+
+def __getattr__(name: str):
+    """Called only for a name that this module does not have."""
+    raise hints.missing(sys.modules[__name__], name)

@@ -8,6 +8,9 @@ Reading order: canvas (what all pictures share), images, maps, plane, curves, ja
 matrices, windows, diagrams; html, frames, player, films, placing, explorer; show; backend (the import of matplotlib).
 """
 
+import sys
+
+from tinygen.errors import hints
 from tinygen.plot import backend  # first, because it imports matplotlib
 from tinygen.plot.canvas import PALETTE, Picture, save
 from tinygen.plot.curves import loss_curves
@@ -54,3 +57,8 @@ __all__ = [
     "unit_bars",
     "windows",
 ]
+
+
+def __getattr__(name: str):
+    """Called only for a name that this module does not have."""
+    raise hints.missing(sys.modules[__name__], name)

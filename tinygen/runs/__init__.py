@@ -5,6 +5,9 @@ folder), loop (stop and resume), page and markup (`index.html`), excerpt (the co
 codes of a command line).
 """
 
+import sys
+
+from tinygen.errors import hints
 from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.progress import parts, progress
 from tinygen.runs.excerpt import Code, excerpt
@@ -29,3 +32,8 @@ __all__ = [
     "parts",
     "progress",
 ]
+
+
+def __getattr__(name: str):
+    """Called only for a name that this module does not have."""
+    raise hints.missing(sys.modules[__name__], name)

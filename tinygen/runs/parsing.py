@@ -2,13 +2,13 @@
 
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from difflib import get_close_matches
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, get_args
 
+from tinygen.errors.hints import did_you_mean
 from tinygen.io.output import say
 from tinygen.io.table import paragraphs
 from tinygen.runs.ending import Refused
@@ -47,14 +47,6 @@ def options_of(function: Callable) -> list[str]:
     """The names of the options of a function: `--help`, and one for each keyword argument."""
     keywords = (p for p in signature(function).parameters.values() if p.kind is Parameter.KEYWORD_ONLY)
     return [*("--" + parameter.name.replace("_", "-") for parameter in keywords), "--help"]
-
-
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """ " (did you mean check?)", or nothing if no name is like this word."""
-    known = {name.lower(): name for name in names}
-    near = [known[name] for name in get_close_matches(word.lower(), known, n=2, cutoff=0.6)]
-    near = near or [name for key, name in known.items() if key.startswith(word.lower())]
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 # -- tyro --------------------------------------------------------------------------------------------------------------
