@@ -81,6 +81,7 @@ ONE = "expected one of --layers, --scaling, --kernels, --epoch, --startup or nam
         ),
         (("--pairs", "0"), "bench: expected --pairs to be a whole number of at least 1, got 0"),
         (("--threads", "-1"), "bench: expected --threads to be a whole number of at least 1, got -1"),
+        (("--vs", "tensorflow"), "bench: expected --vs to be torch, got tensorflow: "),
         (("--compile",), "--compile is a mode of PyTorch: add --vs torch"),
     ],
 )

@@ -93,7 +93,9 @@ def test_samples_are_not_scored_without_classifiers_or_classes(short, capsys):
     assert score_samples(some().test_images, some(), classifiers=0) == ({}, [], None)
     assert capsys.readouterr().out == ""
     assert score_samples(some().test_images, some(classes=1)) == ({}, [], None)
-    assert "samples are not scored: expected at least two classes and 5 test images" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "samples are not scored: expected at least two classes and 5 test images" in said
+    assert said.endswith(": put the pictures of each class into a subfolder\n")
     assert score_samples(some().test_images, some(4)) == ({}, [], None)
     assert score_samples(some().test_images, some(classes=1), quiet=True) == ({}, [], None)
     assert not short.exists()

@@ -151,7 +151,7 @@ def test_what_is_not_such_a_folder_is_said_in_one_line(tmp_path, monkeypatch, ca
     open_run(tmp_path, {})
     assert "doesn't say which model was trained" in says()
     open_run(tmp_path, {}, model={"VAE.dense": SMALL["VAE.dense"]}, overwrite=True)
-    assert "expected model.npz, got none yet: finish the run with resume=True" in says()
+    assert "expected model.npz, got none yet: finish the run with --resume" in says()
     trained(tmp_path, "VAE.dense")
     assert says("-n", 0).startswith("sample: expected --n to be a whole number of at least 1")
     content = (tmp_path / "model.npz").read_bytes()

@@ -53,7 +53,8 @@ def score_samples(
     if len(data.classes) < 2 or len(data.test_images) < LEAST:
         if not quiet:
             given = f"{len(data.classes)} and {len(data.test_images):,} in {printable(data.name)}"
-            say(f"samples are not scored: expected at least two classes and {LEAST} test images, got {given}")
+            hint = "put the pictures of each class into a subfolder" if len(data.classes) < 2 else "add pictures"
+            say(f"samples are not scored: expected at least two classes and {LEAST} test images, got {given}: {hint}")
         return Scores({}, [])
     samples = eight_bits(samples, data)
     each = [_score(samples, data, seed, confidence, quiet) for seed in range(classifiers)]
@@ -107,7 +108,8 @@ def _results(figures: dict[str, float], n: int, data: Dataset, classifiers: int,
     least = LEAST_SHARE / len(data.classes)
     return [
         Result(
-            f"R: Fréchet distance ({n:,} samples, {classifiers} classifier{'s' * (classifiers > 1)})",
+            "R: Fréchet distance from the test images, divided by that of the training images "
+            f"({n:,} samples, {classifiers} classifier{'s' * (classifiers > 1)})",
             figures["R"],
             f"{figures['train_R']:.3g} for {n:,} training images, 1 for all",
         ),

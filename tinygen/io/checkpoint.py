@@ -21,6 +21,7 @@ import numpy as np
 from tinygen.io.files import replacing
 
 VERSION = 1  # of the format; later versions read earlier files
+COPY = "restore it from a copy"  # what to do about a damaged file
 _MANIFEST = "manifest.json"
 _NAME, _MEMBER = re.compile(r"[A-Za-z0-9_.]+"), re.compile(r"[A-Za-z0-9_.]+\.npy")
 _DTYPES = {
@@ -113,7 +114,8 @@ def _load(file: BinaryIO, path: str | Path) -> tuple[dict[str, np.ndarray], dict
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except Exception as error:  # zipfile and NumPy report damage by a dozen kinds of error
-        raise CheckpointError(f"{path}: not a readable checkpoint ({type(error).__name__}: {error})") from error
+        reason = str(error) or type(error).__name__
+        raise CheckpointError(f"{path}: it is damaged, or not a tinygen checkpoint ({reason}): {COPY}") from error
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -171,7 +173,8 @@ def _read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     manifest = json.loads(text)
     _need(isinstance(manifest, dict) and manifest.get("format") == "tinygen", "it is not a tinygen checkpoint")
     version = manifest.get("version")
-    _need(version == VERSION, f"it has format version {version}, and this tinygen reads {VERSION}")
+    newer = f"it has format version {version}, and this tinygen reads {VERSION}"
+    _need(version == VERSION, newer, hint="read it with the version of tinygen that wrote it")
     _need(isinstance(manifest["sha256"], dict) and isinstance(manifest["info"], dict), "its manifest is incomplete")
     return manifest
 
@@ -190,9 +193,9 @@ def _array_of_npy(name: str, content: bytes) -> np.ndarray:
     return array.astype(dtype.newbyteorder("="))
 
 
-def _need(condition: bool, otherwise: str) -> None:
+def _need(condition: bool, otherwise: str, *, hint: str = COPY) -> None:
     if not condition:
-        raise CheckpointError(otherwise)
+        raise CheckpointError(f"{otherwise}: {hint}")
 
 
 def check_finite(who: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -18,6 +18,12 @@ def warn(text: str) -> None:
     _line(text, sys.stderr)
 
 
+def one_line(text: str, *, most: int | None = None) -> str:
+    """A text in one line, "head: a; b"; the first line is the head, and `most` bounds the number of lines."""
+    head, *rest = [" ".join(line.split()) for line in text.splitlines()[:most]] or [""]
+    return " ".join([head, "; ".join(filter(None, rest))]).strip()
+
+
 def open_page(path: Path) -> bool:
     """Show a page in the browser of the user; whether there is one with a window, and not one in the terminal."""
     import webbrowser

@@ -16,6 +16,7 @@ from tinygen import nn
 from tinygen.errors import arguments
 from tinygen.io import checkpoint
 from tinygen.io.checkpoint import CheckpointError
+from tinygen.io.output import one_line
 from tinygen.models.autoencoder import Autoencoder
 from tinygen.models.conditional import ConditionalVAE
 from tinygen.models.diffusion import Diffusion
@@ -142,15 +143,18 @@ def load_run(folder: str | Path) -> nn.Module:
         raise RunError(f"{folder}: its config.json doesn't say which model was trained: this run keeps none to load")
     if not path.is_file():
         raise RunError(f"{folder}: expected model.npz, got none yet: finish the run with {RESUME}")
-    arrays, _ = checkpoint.load(path)
+    try:
+        arrays, _ = checkpoint.load(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}, or train the model again") from None
     rng = Budget(sum(array.size for array in arrays.values()))
     try:
         model = build(described, rng)
         model.load_state_dict(arrays)
         checkpoint.check_finite(type(model).__name__, arrays)
     except (ValueError, FloatingPointError) as error:
-        reasons = "; ".join(line.strip() for line in str(error).splitlines()[:4])
-        raise CheckpointError(f"{path} is not of the model that config.json describes: {reasons}") from None
+        what = f"{path} is not of the model that config.json describes: {one_line(str(error), most=4)}"
+        raise CheckpointError(f"{what}: {checkpoint.COPY}, or train the model again") from None
     rng.left = math.inf  # a Dropout may use it in further training
     return model.eval()
 

@@ -1,5 +1,6 @@
 """How a program ends: an error that a user can cause is one line and an exit code, and so is Ctrl-C."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from tinygen.data import DataError
 from tinygen.errors import interrupt
 from tinygen.io.checkpoint import CheckpointError
-from tinygen.io.output import forgiving_output, warn
+from tinygen.io.output import forgiving_output, one_line, warn
 from tinygen.runs.record import RunError
 
 
@@ -39,5 +40,6 @@ def one_line_errors(name: str) -> Iterator[None]:
 def _exit(name: str, text: str, code: int) -> None:
     for prefix in (name, name.split()[-1]):  # "exercise start", and "start" of the function
         text = text.removeprefix(f"{prefix}: ")
-    warn(f"{name}: {' '.join(text.split())}")
+    text = re.sub(r"\S+ \(([^()]*) in a shell\)", r"\1", one_line(text))  # resume=True (--resume in a shell)
+    warn(f"{name}: {text}")
     sys.exit(code)

@@ -114,7 +114,7 @@ class Loop:
         counted = all(type(info.get(name)) is int for name in ("epoch", "step"))
         if not counted or not isinstance(info.get(_FACTS), dict) or _LOG not in arrays:
             raise checkpoint.CheckpointError(
-                f"{self.path}: expected the checkpoint of a loop, got another file of arrays"
+                f"{self.path}: expected the checkpoint of a loop, got another file of arrays: move it away"
             )
         if info.get("run") != self._run:
             raise checkpoint.CheckpointError(f"{self.path} belongs to another run or another loop: move it away")

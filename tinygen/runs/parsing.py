@@ -100,17 +100,18 @@ _MESSAGES = (  # what tyro says, and how every other error here says it
         r"expected \1 to be a whole number, got \2",
     ),
     (r"Error parsing (\S+): .*could not convert string to float: (.*)", r"expected \1 to be a number, got \2"),
-    (
-        r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?)\) ?\.",
-        r"expected \2 to be one of \3, got \1",
-    ),
 )
+_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?)\) ?\.")
 
 
 def in_our_words(text: str) -> str:
     """A message of tyro in the form of all other errors; another message stays as it is."""
+    if found := _CHOICE.fullmatch(text):
+        given, name, listed = found.groups()
+        choices = [choice for choice in re.findall(r"'(.*?)'", listed) if choice != "None"]  # None is a default
+        known = "one of " * (len(choices) > 1) + ", ".join(choices)
+        return f"expected {name} to be {known}, got {given}{did_you_mean(given, choices)}"
     for pattern, form in _MESSAGES:
         if found := re.fullmatch(pattern, text):
-            near = did_you_mean(found[1], re.findall(r"'(.*?)'", found[3])) if found.re.groups == 3 else ""
-            return found.expand(form).replace("'", "") + near
+            return found.expand(form).replace("'", "")
     return text.rstrip(".")

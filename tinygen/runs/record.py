@@ -55,14 +55,18 @@ def read_config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunError(f"{folder}: expected the folder of a run, got a folder without {CONFIG}") from None
     if len(content) > LIMIT:
-        raise RunError(f"{folder}: its {CONFIG} is not the record of a run: it has more than {LIMIT:,} bytes")
+        raise RunError(f"{folder}: its {CONFIG} is not the record of a run: it has more than {LIMIT:,} bytes: {_AGAIN}")
     try:
         record = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{folder}: its {CONFIG} is damaged ({error})") from None
+        raise RunError(f"{folder}: its {CONFIG} is damaged ({error}): {_AGAIN}") from None
     if not _is_record(record):
-        raise RunError(f"{folder}: its {CONFIG} is not the record of a run: expected {', '.join(sorted(PARTS))} in it")
+        parts = ", ".join(sorted(PARTS))
+        raise RunError(f"{folder}: its {CONFIG} is not the record of a run: expected {parts} in it: {_AGAIN}")
     return record
+
+
+_AGAIN = "restore it from a copy, or choose another folder"
 
 
 def _is_record(record: Any) -> bool:
@@ -87,6 +91,22 @@ def other_arguments(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         was, now_is = (", ".join(f"{k} ({v[:12]})" for k, v in part["data"].items()) for part in (then, now))
         found.append(f"the data were {was or 'none'}, are {now_is or 'none'}")
     return found
+
+
+def same_again(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What to write to continue the run `then` instead: "epochs=8 (--epochs=8 in a shell)"."""
+    before, given = then["config"], now["config"]
+    other = [name for name in sorted(before.keys() | given.keys()) if before.get(name) != given.get(name)]
+    if not other or then.get("script") != now.get("script"):
+        return "the script, the arguments and the data of that run"
+    return ", ".join(_argument(name, before.get(name)) for name in other)
+
+
+def _argument(name: str, value: Any) -> str:
+    option = "--" + name.replace("_", "-")
+    shell = {None: f"no {option}", False: f"no {option}", True: option}
+    known = value is None or isinstance(value, bool)
+    return f"{name}={value!r} ({shell[value] if known else f'{option}={value}'} in a shell)"
 
 
 def other_arithmetic(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

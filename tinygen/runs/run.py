@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple, SupportsFloat
 from tinygen.io import checkpoint, html
 from tinygen.io.checkpoint import CheckpointError
 from tinygen.io.files import real, replace
-from tinygen.io.output import say
+from tinygen.io.output import one_line, say
 from tinygen.io.progress import as_number
 from tinygen.io.table import columns, format_number
 from tinygen.runs.lock import Lock, hold
@@ -41,6 +41,7 @@ from tinygen.runs.record import (
     other_arguments,
     other_arithmetic,
     read_config,
+    same_again,
 )
 
 LOG, FIGURES, MODEL, CHECKPOINT = "log.jsonl", "figures.json", "model.npz", "checkpoint{}.npz"
@@ -116,9 +117,8 @@ def _continue(folder: Path, lock: Lock, now: Mapping[str, Any], *, quiet: bool) 
     """The run in this folder, ready to continue from its checkpoints."""
     then = read_config(folder)
     if found := other_arguments(then, now):
-        raise RunError(
-            f"{folder} contains a run with other arguments or data, and can't be continued: {'; '.join(found)}"
-        )
+        what = f"{folder} contains a run with other arguments or data, and can't be continued: {'; '.join(found)}"
+        raise RunError(f"{what}: continue with {same_again(then, now)}, or start over with {OVERWRITE}")
     run = Run(folder, lock, then, resume=True, quiet=quiet)
     finished, saved = run.path(FIGURES).exists(), run.path(CHECKPOINT.format("")).exists()
     if finished and not saved:
@@ -205,9 +205,12 @@ class Run:
                 raise RunError(f"{loop.path} was not written by this run, which needs that name: rename that file")
             try:
                 loop.load()
+            except CheckpointError as error:
+                raise CheckpointError(f"{error}, or start over with {OVERWRITE}") from None
             except ValueError as error:
-                reasons = "; ".join(line.strip() for line in str(error).splitlines()[:4])
-                raise RunError(f"{loop.path} doesn't fit the state of this loop: {reasons}") from None
+                hint = f"run the program that wrote it, or start over with {OVERWRITE}"
+                reasons = one_line(str(error), most=4)
+                raise RunError(f"{loop.path} doesn't fit the state of this loop: {reasons}: {hint}") from None
             self.say(f"continuing from {name}, after {loop}")
         return loop
 
