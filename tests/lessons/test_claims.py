@@ -35,14 +35,36 @@ def test_numbers_that_are_not_finite_meet_no_claim(value):
     assert not claim("A1", "near", value, 1.0, rtol=1e9)
 
 
-def test_the_entry_that_is_furthest_off_is_shown():
+def test_the_entry_that_is_furthest_off_is_the_value():
     with recording() as claims:
         claim("A1", "near", [1.0, 2.0, 9.0, 3.0], [1.0, 2.0, 3.0, 3.5], atol=1.0)
         claim("A1", "inside", [0.5, -3.0, 2.0], at_least=0.0, at_most=1.0)
-    assert [(each.value, each.reference, each.ok) for each in claims] == [
-        (9.0, "3", False),
-        (-3.0, "at least 0 and at most 1", False),
+    assert [(each.value, each.shown, each.reference, each.ok) for each in claims] == [
+        (9.0, "[1, 2, 9, 3]", "[1, 2, 3, 3.5]", False),
+        (-3.0, "[0.5, -3, 2]", "at least 0 and at most 1", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "shown"),
+    [
+        ((28, 28, 3), {"reference": [28, 28, 3]}, "[28, 28, 3] (expected [28, 28, 3], exactly)"),
+        ([[1, 2], [3, 5]], {"reference": [[1, 2], [3, 4]]}, "[[1, 2], [3, 5]] (expected [[1, 2], [3, 4]], exactly)"),
+        ([4.5], {"at_most": 5}, "[4.5] (expected at most 5)"),
+        (np.array(4.5), {"at_most": 5}, "4.5 (expected at most 5)"),
+        (np.arange(300) / 100, {"reference": 0, "atol": 3}, "2.99, the furthest of 300 (expected 0, atol 3)"),
+        (np.arange(300), {"reference": np.arange(1, 301)}, "0, the furthest of 300 (expected 1, exactly)"),
+        (np.full(12, np.pi), {"at_most": 3}, "3.14159, the furthest of 12 (expected at most 3)"),
+        (
+            np.full(12, 3.0),
+            {"reference": np.full(12, np.pi), "atol": 1},
+            "3, the furthest of 12 (expected 3.14159, atol 1)",
+        ),
+    ],
+)
+def test_what_is_compared_is_shown_as_a_whole_if_it_is_short(value, options, shown, capsys):
+    claim("A1", "this", value, **options)
+    assert capsys.readouterr().out.partition("this: ")[2] == shown + "\n"
 
 
 def test_a_tensor_is_a_value(capsys):

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 
 from tinygen.claims import Claim
-from tinygen.io.table import format_number
 from tinygen.lessons.results import Result
 
 PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -36,7 +35,7 @@ def text(result: Result) -> str:
     for claim in result.claims:
         tolerance = f", {claim.tolerance}" if claim.tolerance else ""
         topic = f" ({lecture(claim)})" if lecture(claim) else ""
-        numbers = f"{format_number(claim.value)}, expected {claim.reference}{tolerance}"
+        numbers = f"{claim.shown}, expected {claim.reference}{tolerance}"
         sentence = f"  {claim.verdict:7}  {claim.ids}{topic}: {claim.sentence}: {numbers}"
         lines += textwrap.wrap(sentence, max(40, width), subsequent_indent=" " * 11)
     if result.error:
@@ -101,7 +100,7 @@ def _lesson(result: Result, folder: Path) -> str:
 
 def _row(claim: Claim) -> str:
     kind = "ok" if claim.ok else "bad"
-    cells = (claim.ids, lecture(claim), claim.sentence, format_number(claim.value), claim.reference, claim.tolerance)
+    cells = (claim.ids, lecture(claim), claim.sentence, claim.shown, claim.reference, claim.tolerance)
     return f'<tr><td class="{kind}">{claim.verdict}</td>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
 
 
