@@ -4,6 +4,7 @@ So a lesson that the site has run is not run again by `python -m tinygen verify 
 way round the site runs only what has changed.
 """
 
+import re
 import shutil
 from contextlib import ExitStack
 from html import escape
@@ -22,19 +23,8 @@ ROOT = DOCS.parent
 RESULTS = ROOT / lessons.RESULTS
 SHOWN = (".png", ".svg", ".html")
 
-# The reading order within a chapter. Lessons that are not named here follow in alphabetical order.
-ORDER = """
-engine_in_40_lines the_graph your_own_op two_moons optimizers generative_or_discriminative
-convolution transposed_convolution upsampling normalisation_and_dropout recurrent
-hands_on linear_is_pca bottleneck losses architectures two_failures regularised codes_at_work anomalies compression
-why_not_an_autoencoder variational_inference mean_field estimators reparameterisation vae collapse conditional_vae
-aggregate_posterior
-the_loop gan_ring best_discriminator saturation games pace wasserstein conditional latent_arithmetic cycle progressive
-vae_or_gan
-diffusion_2d forward exact_denoiser how_many_steps unet guidance inpainting flow_matching
-augmentation image_to_image audio shape_from_silhouette text_to_image attribute_axis super_resolution video_prediction
-boltzmann_machine texture
-""".split()
+# The reading order within a chapter: that of the list of all lessons.
+ORDER = re.findall(r"\]\(\w+/(\w+)\.py\)", (ROOT / "examples" / "README.md").read_text(encoding="utf-8"))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

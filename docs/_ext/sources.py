@@ -109,6 +109,8 @@ def resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def lesson_page(path: Path) -> str:
     """The page of a lesson, of a chapter or of all lessons; empty for any other path."""
+    if path == ROOT / "examples" / "README.md":  # on the site, the index of the gallery
+        return "lessons/index"
     parts = path.relative_to(ROOT / "examples").parts if path.is_relative_to(ROOT / "examples") else None
     if parts is None or (parts and parts[0] not in CHAPTERS) or path.suffix not in ("", ".py"):
         return ""
@@ -149,7 +151,7 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
 
 def files() -> list[Path]:
     """The files that have a page: the code of the project, and what describes it."""
-    code = [path for folder in PACKAGE for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".rst")]
+    code = [path for folder in PACKAGE for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".rst", ".txt")]
     others = [ROOT / name for name in ("setup.cfg", "pyproject.toml", ".ci/run", "CITATION.cff", "LICENSE")]
     return sorted(
         path for path in [*code, *others] if path.exists() and not path.is_relative_to(ROOT / "examples" / "runs")

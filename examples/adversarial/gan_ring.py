@@ -112,6 +112,6 @@ claim("D1 D3", "share of the samples within 3 sd of a mode", share, at_least=0.9
 # --------
 # - Remove the penalty. What happens to the losses, and to the share?
 # - Let ``D`` take five steps for each step of ``G``, then the opposite. Which of the two loses modes?
-# - Look up `mode collapse <../../glossary.html#mode-collapse>`__.
+# - Look up `mode collapse <../../docs/glossary.md#mode-collapse>`__.
 #
-# Exercises: `GANs and diffusion <../../exercises.html#gans-and-diffusion>`__.
+# Exercises: `GANs and diffusion <../../docs/exercises.md#gans-and-diffusion>`__.

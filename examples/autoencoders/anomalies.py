@@ -98,7 +98,7 @@ plot.show(fig, name="storms")
 # %%
 # Fakes
 # -----
-# Can this score expose fakes? A `GAN <../adversarial/gan_ring.html>`__ learns to imitate digits, better and better.
+# Can this score expose fakes? A `GAN <../adversarial/gan_ring.py>`__ learns to imitate digits, better and better.
 
 digits = data.load("digits")
 real, gan = digits.train_images, models.GAN.dense((8, 8, 1), [128, 128], latent=16, rng=rng)

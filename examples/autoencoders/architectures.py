@@ -2,9 +2,9 @@ r"""
 Mirrors, and deep against shallow
 =================================
 
-The lectures draw every autoencoder as an hourglass: "the decoder is typically a mirror image of the encoder". They also
-stack more layers, and call the result *deep*. What exactly is mirrored, also for convolutions? And is a deep network
-better than a shallow one that has as many parameters and the same code?
+The `lectures <../README.md>`__ draw every autoencoder as an hourglass: "the decoder is typically a mirror image of the
+encoder". They also stack more layers, and call the result *deep*. What exactly is mirrored, also for convolutions? And
+is a deep network better than a shallow one that has as many parameters and the same code?
 """
 
 # %%

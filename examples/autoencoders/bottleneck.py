@@ -2,15 +2,15 @@ r"""
 The bottleneck: how much fits through
 =====================================
 
-The size of the code, says the lecture, "controls the trade-off between information loss and generalization", and the
-best code "maximizes the mutual information I(X; Z) subject to a constraint on the complexity of Z". How much is lost?
+The best code, says the `lecture <../README.md>`__, "maximizes the mutual information I(X; Z) subject to a constraint
+on the complexity of Z". How much does a code of a given size lose, and how is that measured?
 """
 
 # %%
 # Error against code size
 # -----------------------
-# Take only 500 digits, so that generalising is hard. PCA with K numbers loses the variances that it leaves out: their
-# *spectrum* tells its training error for every K in advance.
+# The size "controls the trade-off between information loss and generalization". We take only 500 digits, to make the
+# latter hard. PCA with K numbers loses the variances that it leaves out: their *spectrum* tells its training error.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,8 +2,8 @@ r"""
 Compression: an autoencoder beside JPEG's transform
 ===================================================
 
-The lecture says that an autoencoder is *data-specific*, unlike JPEG: it compresses pictures of the kind that it was
-trained on, and only those. How much better is it there, and how much worse elsewhere?
+The `lecture <../README.md>`__ says that an autoencoder is *data-specific*, unlike JPEG: it compresses pictures of the
+kind that it was trained on, and only those. How much better is it there, and how much worse elsewhere?
 """
 
 # %%

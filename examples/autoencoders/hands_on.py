@@ -3,15 +3,15 @@ The lecture's assignment: an autoencoder of your own
 ====================================================
 
 Write a class for autoencoders, train it on synthetic data, look at codes and reconstructions, vary the size of the code
-and the activation, compare with PCA, and do the same with real images: so the lecture asks, and here is all of it. What
-does a network find that principal component analysis does not?
+and the activation, compare with PCA, and do the same with real images: so the `lecture <../README.md>`__ asks, and here
+is all of it. What does a network find that principal component analysis does not?
 """
 
 # %%
 # The class
 # ---------
 # An *encoder* E maps an example x to a short *code* z, and a *decoder* D maps the code back: :math:`\hat x = D(E(x))`.
-# Each layer is :math:`f(W x + b)`, without activation f before code and output. The loss is the mean of
+# Each layer is :math:`f(x W + b)`, without activation f before code and output. The loss is the mean of
 # :math:`\|x - \hat x\|^2` over the examples: the target is the input, and there is no label.
 
 import functools
@@ -117,6 +117,6 @@ plot.show(fig, name="plane")
 
 # %%
 # Try this: leave out the division by ``x.std()``. Which activation suffers, and why does the linear network not? Train
-# on MNIST, with ``data.load("mnist")``. Then read `Autoencoders <../../autoencoder.html>`__.
+# on MNIST, with ``data.load("mnist")``. Then read `Autoencoders <../../docs/autoencoder.md>`__.
 #
-# Exercises: `autoencoders <../../exercises.html#autoencoders>`__.
+# Exercises: `autoencoders <../../docs/exercises.md#autoencoders>`__.

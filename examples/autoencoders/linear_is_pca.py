@@ -2,18 +2,19 @@ r"""
 A linear autoencoder is PCA, or half of it
 ==========================================
 
-An autoencoder without activations has only two matrices: the code is :math:`z = W_e x` and the reconstruction
-:math:`\hat x = W_d z`. The lectures state a theorem: with the squared error, and for normalised data, it does the same
-as *principal component analysis* (PCA), "if, and only if, :math:`W_e` is the matrix of principal components".
-Which half of this is true?
+An autoencoder without activations has only two matrices. The code of an image x is :math:`z = x W_e`, and the
+reconstruction is :math:`\hat x = z W_d`. Here x and z are rows, as in the code; the `lectures <../README.md>`__ write
+:math:`W_e x`, with columns. They state a theorem: with the squared error, and for normalised data, this autoencoder
+does the same as *principal component analysis* (PCA), "if, and only if, :math:`W_e` is the matrix of principal
+components". Which half of this is true?
 """
 
 # %%
 # Normalise the data
 # ------------------
-# The lecture's scaling is :math:`\hat x_{ij} = (x_{ij} - \bar x_j) / \sqrt M`, for M images with pixels j. With it,
-# :math:`\hat X^T \hat X` is the covariance matrix, and the squared error of the whole matrix is the error per image.
-# Here each image is a *row*, so the code is ``x @ W_e``.
+# The lecture's scaling of pixel j in image i is :math:`X_{ij} = (x_{ij} - \bar x_j) / \sqrt M`, for M images with the
+# mean :math:`\bar x`. With it, :math:`X^T X` is the covariance matrix, and the squared error of the whole matrix X is
+# the mean of the errors of the images.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -84,7 +85,7 @@ def cosines(rows):
     return np.abs((rows * pca.components).sum(axis=1)) / np.linalg.norm(rows, axis=1)
 
 
-claim("B6", "|cos| between a column of W_e and its principal component, the largest", cosines(W_e.T), at_most=0.9)
+claim("B6", "|cos| between each column of W_e and its principal component", cosines(W_e.T), at_most=0.9)
 
 # %%
 # The components can be recovered. The reconstructions have the covariance :math:`W_d^T \,\mathrm{Cov}(z)\, W_d`; their
@@ -94,7 +95,7 @@ claim("B6", "|cos| between a column of W_e and its principal component, the larg
 values, vectors = np.linalg.eigh(W_e.T @ (X.T @ X) @ W_e)  # of Cov(z)
 root = vectors * np.sqrt(values) @ vectors.T
 recovered = np.linalg.svd(root @ W_d)[2][:K]
-claim("B6", "|cos| between a recovered component and its own, the smallest", cosines(recovered), at_least=1 - 1e-6)
+claim("B6", "|cos| between each recovered component and its own", cosines(recovered), at_least=1 - 1e-6)
 
 fig, axes = plt.subplots(3, K, figsize=(9, 4), layout="constrained")
 rows = {"columns of W_e": W_e.T, "recovered": recovered, "PCA": pca.components}
@@ -113,6 +114,6 @@ plot.show(fig, name="directions")
 # - Add ``0.01 * sum((p * p).sum() for p in params)`` to the loss. Now compare the singular vectors of ``W_d`` itself
 #   with the components (Kunin et al. 2019). Which matrices A does this penalty still allow?
 # - Give the autoencoder a tanh on its code. Can it get below the loss of PCA?
-# - Look up `autoencoder <../../glossary.html#autoencoder>`__ and `latent <../../glossary.html#latent>`__.
+# - Look up `autoencoder <../../docs/glossary.md#autoencoder>`__ and `latent <../../docs/glossary.md#latent>`__.
 #
-# Exercises: `autoencoders <../../exercises.html#autoencoders>`__.
+# Exercises: `autoencoders <../../docs/exercises.md#autoencoders>`__.

@@ -2,9 +2,9 @@ r"""
 Which loss for which output
 ===========================
 
-The lectures write the loss of an autoencoder in several ways: the squared error with three different factors in front,
-and the cross-entropy "if the output is a sigmoid". One slide even uses the squared error after a sigmoid. Which of
-these are the same, which one belongs to which output, and what do they have in common?
+The `lectures <../README.md>`__ write the loss of an autoencoder in several ways: the squared error with three different
+factors in front, and the cross-entropy "if the output is a sigmoid". One slide even uses the squared error after a
+sigmoid. Which of these are the same, which one belongs to which output, and what do they have in common?
 """
 
 # %%

@@ -2,9 +2,9 @@ r"""
 Four regularisers, and what each one buys
 =========================================
 
-A code with as many numbers as the image has pixels can be a copy. So the lectures ask it for one of four properties:
-few of its numbers are used, it changes little with the image, the reconstruction survives noise, or missing pixels.
-Does each network get what it was trained for, and at which price?
+A code with as many numbers as the image has pixels can be a copy. So the `lectures <../README.md>`__ ask it for one of
+four properties: few of its numbers are used, it changes little with the image, the reconstruction survives noise, or
+missing pixels. Does each network get what it was trained for, and at which price?
 """
 
 # %%
@@ -79,7 +79,7 @@ claim("B12", "price: error of clean images / that of the plain network", errors[
 codes = {0: networks["plain"], 0.01: networks["sparse"]}
 codes |= {λ: fit(models.SparseAutoencoder, weight=λ, unit_decoder=True) for λ in (0.003, 0.03)}
 sparsity = {λ: [hoyer_sparsity(model.encode(test)).mean() for model in each] for λ, each in sorted(codes.items())}
-claim("B13", "sparsity rises with λ: the smallest rise, 3 seeds", np.diff(list(sparsity.values()), axis=0), at_least=0)
+claim("B13", "sparsity rises with λ: each rise, 3 seeds", np.diff(list(sparsity.values()), axis=0), at_least=0)
 print("Hoyer sparsity:", *(f"{np.mean(each):.2f} for λ = {λ}" for λ, each in sparsity.items()), sep="\n- ")
 
 # %%
@@ -119,4 +119,4 @@ claim("B14", "‖J‖² by random v, 4 standard errors", np.mean(draws), closed.
 # %%
 # Try this: leave out ``unit_decoder``. Which networks cheat? Compare the lengths of the rows of their decoder's matrix.
 #
-# Exercises: `autoencoders <../../exercises.html#autoencoders>`__.
+# Exercises: `autoencoders <../../docs/exercises.md#autoencoders>`__.

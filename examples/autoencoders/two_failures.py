@@ -3,8 +3,8 @@ Two ways to a small error and a useless code
 ============================================
 
 A small reconstruction error is not the goal of an autoencoder: the goal is a code that says something about the data.
-The lecture names two networks whose error is nearly 0 and whose code is worthless: one number with a very powerful
-encoder and decoder, and more numbers than pixels. What exactly goes wrong in each?
+The `lecture <../README.md>`__ names two networks whose error is nearly 0 and whose code is worthless: one number with a
+very powerful encoder and decoder, and more numbers than pixels. What exactly goes wrong in each?
 """
 
 # %%

@@ -69,7 +69,7 @@ def grad(y, xs):
 #
 # A two-layer network by hand
 # ---------------------------
-# Each input is a point and a 1, so that the first layer has biases. The target is a wave with a step.
+# Each input is a point and a 1, so that the first layer has biases. The target is a wave with a jump at 0.
 
 x = np.linspace(-1, 1, 60)
 X, t = np.stack([x, np.ones(60)], axis=1), (np.sin(4 * x) + np.sign(x) / 2)[:, None]
@@ -96,7 +96,7 @@ for name, others in (("tinygen's", theirs), ("complex steps", slopes)):  # error
 # %%
 # Training
 # --------
-# Gradient descent goes small steps against the gradient. First it finds the slope, then the wave, then the step at 0.
+# Gradient descent finds the slope first, then the wave. After 10,000 steps, most of what is left is at the jump.
 
 losses, stages = [], [0, 10, 100, 1000, 10000]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -109,7 +109,7 @@ for step in range(stages[-1] + 1):
         left.plot(x, np.tanh(X @ W1) @ W2, color=shade, label=f"{step:,} steps")
     W1, W2 = [w.data - 0.0005 * g for w, g in zip(weights, grad(loss, weights))]
 left.plot(x, t, "k.", markersize=3, label="target")
-left.set(xlabel="input x", ylabel="output", xticks=[-1, 0, 1], title="The network learns the wave, then the step")
+left.set(xlabel="input x", ylabel="output", xticks=[-1, 0, 1], title="The wave is learned fast, the jump slowly")
 left.legend(fontsize=8, loc="lower right")
 right.loglog(np.arange(1, len(losses) + 1), losses, color=plot.PALETTE[0])
 right.set(xlabel="step", ylabel="squared error, sum of 60 points", title="The loss falls fast, then slowly")
@@ -119,4 +119,4 @@ claim("new", "10,000 steps divide the loss by", losses[0] / losses[-1], at_least
 # %%
 # **Try this.** Sort by ``+tensor.birth``: which line fails, and why? Add ``exp`` and check it by complex steps.
 #
-# Exercises: `backpropagation <../../exercises.html#backpropagation>`__.
+# Exercises: `backpropagation <../../docs/exercises.md#backpropagation>`__.

@@ -2,8 +2,8 @@ r"""
 Generative or discriminative?
 =============================
 
-"A generative model captures :math:`p(x, y)`, while a discriminative model focuses on :math:`p(y|x)`", says the lecture,
-for data x and labels y. Both can classify. Do they find the same border, and what can only one of them do?
+"A generative model captures :math:`p(x, y)`, while a discriminative model focuses on :math:`p(y|x)`", says the `lecture
+<../README.md>`__, for data x and labels y. Both can classify. Do they find the same border? What can only one do?
 """
 
 # %%
@@ -117,4 +117,4 @@ claim("new", "cross-entropy, generative minus discriminative, both data sets", g
 # --------
 # - Use 20 points instead of 20,000, with many seeds. Which model classifies new points better, in each data set?
 # - Give each class its own covariance in the generative model. Which shape has the border then?
-# - Look up `prior <../../glossary.html#prior>`__ and `posterior <../../glossary.html#posterior>`__.
+# - Look up `prior <../../docs/glossary.md#prior>`__ and `posterior <../../docs/glossary.md#posterior>`__.

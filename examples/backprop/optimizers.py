@@ -3,8 +3,8 @@ Optimizers: five ways to walk downhill
 ======================================
 
 Backpropagation gives the gradient :math:`g` of the loss with respect to the parameters :math:`\theta`. "Often a variant
-of GD is applied", says the lecture, where GD is gradient descent. Which variants are there, and how much faster are
-they? One step with the learning rate :math:`\eta` is
+of GD is applied", says the `lecture <../README.md>`__, where GD is gradient descent. Which variants are there, and how
+much faster are they? One step with the learning rate :math:`\eta` is
 
 - gradient descent: :math:`\theta \leftarrow \theta - \eta g`, called *stochastic* (SGD) if the data are sampled;
 - momentum: :math:`v \leftarrow \mu v + g` and :math:`\theta \leftarrow \theta - \eta v`, like a heavy ball;
@@ -117,6 +117,6 @@ claim("new", "Adam's first step is the learning rate, in each coordinate, for an
 # --------
 # - Set ``k = 400``. Predict from the formulas how many steps each method needs for a distance of 0.001, and count them.
 # - Double the learning rates in the curved valley one by one. Which optimizer diverges first, and which hardly notices?
-# - Look up `parameter <../../glossary.html#parameter>`__ and `backpropagation <../../glossary.html#backpropagation>`__.
+# - Look up `parameter <../../docs/glossary.md#parameter>`__ and `momentum <../../docs/glossary.md#momentum>`__.
 #
-# Exercises: `training <../../exercises.html#training>`__.
+# Exercises: `training <../../docs/exercises.md#training>`__.

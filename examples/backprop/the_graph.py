@@ -119,4 +119,4 @@ plot.show(figure, name="order_and_work")
 # %%
 # **Try this.** Make a chain of three diamonds: how many orders are right? Look at ``tg.graph.html(y)``.
 #
-# Exercises: `backpropagation <../../exercises.html#backpropagation>`__.
+# Exercises: `backpropagation <../../docs/exercises.md#backpropagation>`__.

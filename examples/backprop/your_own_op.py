@@ -115,4 +115,4 @@ for f, kind in kinds.items():
 # Try this: return ``g / (4 * root(x, b))`` as the rule for b, without any sum. What does the blame say now? Then check
 # ``tg.abs`` with an entry of x at 0: the picture marks a kink, where no rule can be right.
 #
-# Exercises: `backpropagation <../../exercises.html#backpropagation>`__.
+# Exercises: `backpropagation <../../docs/exercises.md#backpropagation>`__.

@@ -117,6 +117,6 @@ claim("E4", "pure noise: distance / floor", noise / floor, at_least=1 + 4 * spre
 # --------
 # - Sample with 5, 10 and 20 steps of DDIM, and with ``eta=1``. Which sampler needs more steps, and why?
 # - Train on ``data.ring`` instead. Its eight dots are narrow: which part of the sampler must be finer?
-# - Look up `DDPM <../../glossary.html#ddpm>`__ and `DDIM <../../glossary.html#ddim>`__.
+# - Look up `DDPM <../../docs/glossary.md#ddpm>`__ and `DDIM <../../docs/glossary.md#ddim>`__.
 #
-# Exercises: `GANs and diffusion <../../exercises.html#gans-and-diffusion>`__.
+# Exercises: `GANs and diffusion <../../docs/exercises.md#gans-and-diffusion>`__.

@@ -2,10 +2,10 @@ r"""
 Convolution is a matrix
 =======================
 
-The encoder in the lecture shrinks a digit with ``Conv2D`` layers: 28 pixels become 14, then 7. Such a layer slides a
-small *kernel* w over the image x. At each place it multiplies the pixels below by the entries of the kernel and adds
-up. That is linear in x, so there is a matrix M with :math:`y = M x`. What does M look like, and what do stride, padding
-and dilation change?
+The encoder in the `lecture <../README.md>`__ shrinks a digit with ``Conv2D`` layers: 28 pixels become 14, then 7. Such
+a layer slides a small *kernel* w over the image x. At each place it multiplies the pixels below by the entries of the
+kernel and adds up. That is linear in x, so there is a matrix M with :math:`y = M x`. What does M look like, and what do
+stride, padding and dilation change?
 """
 
 # %%
@@ -86,14 +86,14 @@ for _ in range(30):
     g = rng.normal(size=y.shape)
     back = tg.conv_transpose2d(g, w, size=x.shape[1:3], **form).numpy()
     differences.append([np.abs(M @ x.ravel() - y.ravel()).max(), np.abs(M.T @ g.ravel() - back.ravel()).max()])
-claim("A5", "conv2d is M x: largest difference over 30 geometries", np.array(differences)[:, 0], 0, atol=1e-12)
+claim("A5", "conv2d is M x: largest difference in each of 30 geometries", np.array(differences)[:, 0], 0, atol=1e-12)
 claim("A5", "the transposed convolution is Mᵀ y", np.array(differences)[:, 1], 0, atol=1e-12)
 
 # %%
 # How large is y?
 # ---------------
 # The kernel fits :math:`\lfloor (H + 2p - d(K-1) - 1)/s \rfloor + 1` times along H pixels. So a stride of 2 halves: 28,
-# 14, 7. The other lecture says that "a CNN could transform" 256 × 256 × 3 into 28 × 28 × 3. One layer can: a kernel of
+# 14, 7. Another lecture says that "a CNN could transform" 256 × 256 × 3 into 28 × 28 × 3. One layer can: a kernel of
 # 13 with stride 9, since (256 - 13)/9 + 1 = 28 without a remainder. Here the kernel is a mean, so y is a small copy.
 
 first, second = (nn.Conv2d(a, b, 3, stride=2, padding=1, rng=rng) for a, b in ((1, 32), (32, 64)))
@@ -117,6 +117,6 @@ plot.show(fig, name="256_to_28")
 # --------
 # - Which kernel sizes take 256 to 28 with stride 9? And with stride 8?
 # - Which padding keeps the size for a kernel of 5 with dilation 2 and stride 1? Look at its matrix.
-# - Read `Convolution <../../convolution.html>`__: three gradients from one formula.
+# - Read `Convolution <../../docs/convolution.md>`__: three gradients from one formula.
 #
-# Exercises: `layers <../../exercises.html#layers>`__.
+# Exercises: `layers <../../docs/exercises.md#layers>`__.

@@ -2,9 +2,10 @@ r"""
 Normalisation, dropout and pooling
 ==================================
 
-An encoder is "pretty much what you would expect for a traditional CNN", says the lecture. Between its convolutions such
-a network has *normalisation*, which rescales numbers, *dropout*, which erases some of them, and *pooling*, which keeps
-one of several. What exactly do they compute, and why do two of them work differently in training and afterwards?
+An encoder is "pretty much what you would expect for a traditional CNN", says the `lecture <../README.md>`__. Between
+its convolutions such a network has *normalisation*, which rescales numbers, *dropout*, which erases some of them, and
+*pooling*, which keeps one of several. What exactly do they compute, and why do two of them work differently in training
+and afterwards?
 """
 
 # %%
@@ -114,6 +115,6 @@ claim("A14", "average pooling keeps the mean", pooled["average pooling"].mean(),
 # --------
 # - Multiply all examples by 100. Which of the three outputs change? Multiply only one example by 100.
 # - Use a batch of two examples and one position. What does BatchNorm make of it, and why?
-# - Look up `BatchNorm statistics <../../glossary.html#batchnorm-statistics>`__.
+# - Look up `BatchNorm statistics <../../docs/glossary.md#batchnorm-statistics>`__.
 #
-# Exercises: `layers <../../exercises.html#layers>`__.
+# Exercises: `layers <../../docs/exercises.md#layers>`__.

@@ -2,8 +2,8 @@ r"""
 Recurrent layers
 ================
 
-"Layers could be fully-connected, convolutional, recurrent", says the lecture. Recurrent ones read a sequence step by
-step and keep a *state* :math:`h`, a memory. How do the three usual cells work, and can they compress a whole series?
+"Layers could be fully-connected, convolutional, recurrent", says the `lecture <../README.md>`__. Recurrent ones read a
+sequence step by step and keep a *state* :math:`h`, a memory. How do three such cells work? Can they compress a series?
 """
 
 # %%
@@ -117,4 +117,4 @@ plot.show(fig, name="recurrent")
 # %%
 # PCA blurs series that differ in phase; the GRUs place each bump. The gradients above the dotted line were clipped.
 # Try this: replace ``nn.GRU`` by ``nn.RNN``, or by ``nn.LSTM``, whose state is a pair (h, c). Which learns faster? Then
-# read about `recurrent layers <../../recurrent.html>`__, and why their gradients vanish or explode.
+# read about `recurrent layers <../../docs/recurrent.md>`__, and why their gradients vanish or explode.

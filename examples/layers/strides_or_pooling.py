@@ -2,9 +2,10 @@ r"""
 Strides or pooling, with dense layers or without
 ================================================
 
-The convolutional autoencoder of the lecture halves the image twice by convolutions with stride 2, has dense layers
-around its code of ten numbers, and doubles the image by transposed convolutions. Each part can be replaced, as the
-lecture suggests: pooling can halve and upsampling double, and the dense layers can go. What does each change cost?
+The convolutional autoencoder of the `lecture <../README.md>`__ halves the image twice by convolutions with stride 2,
+has dense layers around its code of ten numbers, and doubles the image by transposed convolutions. Each part can be
+replaced, as the lecture suggests: pooling can halve and upsampling double, and the dense layers can go. What does each
+change cost?
 """
 
 # %%
@@ -87,4 +88,4 @@ claim("A10", "without dense layers, 8 numbers: error relative to PCA with 8", ra
 # - Train for 2,000 steps. Which of the networks comes below PCA, and by how much?
 # - The same on MNIST: ``python examples/mnist/conv_autoencoder.py --resize pool``, or with ``--without-dense``.
 #
-# Exercises: `layers <../../exercises.html#layers>`__.
+# Exercises: `layers <../../docs/exercises.md#layers>`__.

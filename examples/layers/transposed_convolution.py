@@ -2,10 +2,10 @@ r"""
 The transposed convolution, kernel by kernel
 ============================================
 
-A decoder has to enlarge: the lecture's goes from 7 × 7 to 14 × 14 and 28 × 28 with transposed convolutions. Each
-computes :math:`\text{output} = a(\sum \text{input} \otimes \text{kernel} + b)`, with an activation a and a bias b. What
-does the circled product do? And why is there, as the lecture says, "for each transposed convolution an equivalent
-convolution"?
+A decoder has to enlarge: the `lecture <../README.md>`__'s goes from 7 × 7 to 14 × 14 and 28 × 28 with transposed
+convolutions. Each computes :math:`\text{output} = a(\sum \text{input} \otimes \text{kernel} + b)`, with an activation a
+and a bias b. What does the circled product do? And why is there, as the lecture says, "for each transposed convolution
+an equivalent convolution"?
 """
 
 # %%
@@ -112,6 +112,6 @@ for name, worst in zip(names, np.max(differences, axis=0)):
 # --------
 # - Make the film for a kernel of 4 with stride 2. How many copies overlap in a pixel, and why is this better than 3?
 # - Which stride, padding and output padding take 7 to 14 with a kernel of 3? And with a kernel of 4?
-# - Read `Convolution <../../convolution.html>`__: there the transpose is the gradient of the convolution.
+# - Read `Convolution <../../docs/convolution.md>`__: there the transpose is the gradient of the convolution.
 #
-# Exercises: `layers <../../exercises.html#layers>`__.
+# Exercises: `layers <../../docs/exercises.md#layers>`__.

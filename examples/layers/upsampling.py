@@ -2,8 +2,8 @@ r"""
 Upsampling, and the checkerboard
 ================================
 
-A decoder can also enlarge without weights, by putting new pixels between the old ones. The lecture lists five modes and
-says that "in practice, upsampling is more commonly used than transposed convolutions". What do they compute, and why?
+A decoder can also enlarge without weights, by putting new pixels between the old ones. The `lecture <../README.md>`__
+lists five modes, "more commonly used than transposed convolutions". What do they compute, and why are they preferred?
 """
 
 # %%
@@ -117,6 +117,6 @@ plot.show(fig, name="checkerboard")
 # %%
 # Try this
 # --------
-# With kernel size 4 and ``padding=1``, is there a checkerboard? Then read `Upsampling <../../upsampling.html>`__.
+# With kernel size 4 and ``padding=1``, is there a checkerboard? Then read `Upsampling <../../docs/upsampling.md>`__.
 #
-# Exercises: `layers <../../exercises.html#layers>`__.
+# Exercises: `layers <../../docs/exercises.md#layers>`__.

@@ -97,4 +97,4 @@ claim(
 # --------
 # - Use ``weight=1`` and ``weight=1000``. What does each do to the codes, and to the reconstructions?
 # - Draw samples from all three: ``model.decode(normal[0].astype(np.float32))``. Which are digits?
-# - Look up `aggregate posterior <../../glossary.html#aggregate-posterior>`__.
+# - Look up `aggregate posterior <../../docs/glossary.md#aggregate-posterior>`__.

@@ -3,8 +3,8 @@ Two gradients of an expectation
 ===============================
 
 The ELBO contains an expectation over draws whose distribution depends on the parameters: :math:`\mathbb{E}_{q_\theta}
-f(z)`. The lecture derives two estimators of its gradient and warns that one has a "high variance (bad gradients)". Why
-do they work, and how high is the variance?
+f(z)`. The `lecture <../README.md>`__ derives two estimators of its gradient and warns that one has a "high variance
+(bad gradients)". Why do they work, and how high is the variance?
 """
 
 # %%
@@ -119,4 +119,4 @@ plot.show(fig, name="variance")
 # Which constant is the best baseline? And take ``Bernoulli(logits)`` in place of the normal: which estimator refuses,
 # and what does its error recommend?
 #
-# Exercises: `VAEs <../../exercises.html#vaes>`__.
+# Exercises: `VAEs <../../docs/exercises.md#vaes>`__.

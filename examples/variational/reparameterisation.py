@@ -2,24 +2,25 @@ r"""
 Which draws have a gradient?
 ============================
 
-A variational autoencoder draws its code z at random and must still learn by gradients. The lecture's answer is to
-*reparameterise*: write the draw as a function :math:`z = g_\theta(\varepsilon)` of noise without parameters, and
-differentiate g. For which families is there such a function, and how is it found?
+A variational autoencoder draws its code z at random and must still learn by gradients. The `lecture <../README.md>`__'s
+answer is to *reparameterise*: write the draw as a function :math:`z = g_\theta(\varepsilon)` of noise without
+parameters, and differentiate g. For which families is there such a function, and how is it found?
 """
 
 # %%
-# Three ways to find one
-# ----------------------
+# Five ways to find one
+# ---------------------
 # * **Location and scale.** :math:`z = \mu + \sigma \varepsilon`: normal, Laplace, logistic, Gumbel, and, with a
 #   triangular matrix in place of σ, the normal distribution with a full covariance.
 # * **Inverse of the distribution function.** If u is uniform on (0, 1), then :math:`F^{-1}(u)` has the distribution
 #   function F. For an exponential distribution this is :math:`-\log(1 - u)/\lambda`.
 # * **Composition.** A function of such draws is another one: the sum of k exponential draws is an *Erlang* draw, a
 #   gamma draw of shape k. Ratios of gamma draws are beta and Dirichlet draws.
+# * **Approximate inverse.** Where :math:`F^{-1}` has no formula, an approximation of it may do; see the end.
+# * **Implicit gradient.** A gamma draw of any shape α has no formula either, but F(z; α) = u fixes how z moves with α:
+#   :math:`\partial z/\partial\alpha = -(\partial F/\partial\alpha)\,/\,p(z)`. The lecture has the first four ways.
 #
-# A gamma draw of any shape α needs more: :math:`F^{-1}` has no formula. But F(z; α) = u fixes how z moves with α, so
-# :math:`\partial z/\partial\alpha = -(\partial F/\partial\alpha)\,/\,p(z)`, an *implicit* gradient. Discrete draws
-# jump, so their families have no such function; the `next lesson <estimators.html>`__ shows what works for them.
+# Discrete draws jump, so their families have no such function: `another lesson <estimators.py>`__ shows what works.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,9 +45,9 @@ families = {  # the family as a function of t = log s, and the distribution of S
 # %%
 # Do the draws have the right distribution? The test of Kolmogorov and Smirnov compares them with SciPy's distribution
 # function: for correct draws, its p-value is below 0.001 once in a thousand times. And is the mean of
-# :math:`\nabla_{\log s}\, z^2` over the draws the gradient of :math:`\mathbb{E}\, z^2`? With a location l, the mean is
-# :math:`l + s\, m` and the variance :math:`s^2 w`, so this gradient is :math:`2 (\text{mean} - l)\, \text{mean} + 2\,
-# \text{variance}`.
+# :math:`\nabla_{\log s}\, z^2` over the draws the gradient of :math:`\mathbb{E}\, z^2`? Let m and w be the mean and the
+# variance at location 0 and scale 1. At location l and scale s, the mean is :math:`l + s\, m` and the variance
+# :math:`s^2 w`, so this gradient is :math:`2 (\text{mean} - l)\, \text{mean} + 2\, \text{variance}`.
 
 p_values, distances, draws = [], [], {}
 for name, (family, exact) in families.items():
@@ -77,8 +78,8 @@ for ax, (name, (_, exact)) in zip(axes.flat, families.items()):
 # %%
 # The inverse of the normal distribution function
 # -----------------------------------------------
-# :math:`\Phi^{-1}` has no formula either, but good approximations: the lecture's fourth way. One from 1955 (Hastings;
-# formula 26.2.23 of Abramowitz & Stegun) needs six numbers, and its error is stated to be below 0.00045:
+# :math:`\Phi^{-1}` has no formula, but good approximations: the fourth way. One from 1955 (Hastings; formula 26.2.23 of
+# Abramowitz & Stegun) needs six numbers, and its error is stated to be below 0.00045:
 #
 # .. math:: \Phi^{-1}(1 - q) \approx t - \frac{c_0 + c_1 t + c_2 t^2}{1 + d_1 t + d_2 t^2 + d_3 t^3},
 #           \qquad t = \sqrt{-2 \log q}, \quad q \le \tfrac12
@@ -113,4 +114,4 @@ plot.show(fig, name="families")
 # A beta draw is g / (g + h) for two gamma draws: compare ``dist.Beta`` with it. And what does
 # ``dist.Categorical(np.zeros(3)).rsample(rng)`` tell you? Try its ``relaxed_sample`` at the temperatures 1 and 0.01.
 #
-# Exercises: `VAEs <../../exercises.html#vaes>`__.
+# Exercises: `VAEs <../../docs/exercises.md#vaes>`__.

@@ -106,7 +106,7 @@ ks = 2 ** np.arange(9)
 bounds = np.stack([model.log_likelihood(digits.test_images, k, rng) for k in ks])  # (9, N)
 rises, better = np.diff(bounds, axis=0), bounds[-1] - log_p
 errors, least = rises.std(axis=1) / np.sqrt(len(log_p)), 4 * better.std() / np.sqrt(len(log_p))
-claim("C11", "rise of the bound when k doubles, smallest in standard errors", rises.mean(axis=1) / errors, at_least=-4)
+claim("C11", "rise of the bound when k doubles, in standard errors", rises.mean(axis=1) / errors, at_least=-4)
 claim("C11", "bound of the VAE with k = 256 - log p(x) of PCA, in nats", better.mean(), at_least=least)
 
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
@@ -119,4 +119,4 @@ plot.show(fig, name="bounds")
 # %%
 # Try this: give both networks four latents. Which of the two terms changes more?
 #
-# Exercises: `VAEs <../../exercises.html#vaes>`__.
+# Exercises: `VAEs <../../docs/exercises.md#vaes>`__.

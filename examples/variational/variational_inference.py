@@ -119,4 +119,4 @@ plot.show(plot.film(moving, fps=4, captions=[f"step {step}" for step in moments]
 # that is large where the posterior is small, but hardly one that misses a part of it.
 # Try this: start q of the first example at 0 with a large standard deviation. Which cause does it find, and why?
 #
-# Exercises: `VAEs <../../exercises.html#vaes>`__.
+# Exercises: `VAEs <../../docs/exercises.md#vaes>`__.

@@ -3,8 +3,9 @@ Why not just an autoencoder?
 ============================
 
 The decoder of an autoencoder turns codes into digits. So draw a code from N(0, I), decode it, and there is a new digit.
-This mostly fails. The lecture blames the "deterministic mapping from input to latent space", which limits the "ability
-to generate diverse and novel samples". What exactly goes wrong, and what does a variational autoencoder change?
+This mostly fails. The `lecture <../README.md>`__ blames the "deterministic mapping from input to latent space", which
+limits the "ability to generate diverse and novel samples". What exactly goes wrong, and what does a variational
+autoencoder change?
 """
 
 # %%

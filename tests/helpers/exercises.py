@@ -47,7 +47,7 @@ LESSONS = {  # lessons to which exercises belong, with their track
 
 def lesson_end(track: str) -> str:
     """The end of a lesson to which the exercises of a track belong."""
-    return f"#\n# Exercises: `{track} <../../exercises.html#{anchor(track)}>`__.\n"
+    return f"#\n# Exercises: `{track} <../../docs/exercises.md#{anchor(track)}>`__.\n"
 
 
 def between(name: str, text: str, new: str) -> str:

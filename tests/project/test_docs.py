@@ -4,14 +4,12 @@ import re
 
 import pytest
 from helpers.architecture import HEIGHT
-from helpers.pages import PAGES, blocks, run
+from helpers.pages import PAGES, anchors, blocks, prose, run
 from helpers.paths import ROOT
 
 from tinygen.plot.show import showing
 
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
-FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -31,16 +29,6 @@ def test_the_code_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
     with showing(lambda thing, name: None):
         run(page)
-
-
-def prose(page) -> str:
-    """A page without its code blocks."""
-    return FENCE.sub("", page.read_text(encoding="utf-8"))
-
-
-def anchors(page) -> set[str]:
-    """The anchors of the headings, as GitHub makes them: lower case, no punctuation, hyphens for spaces."""
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(prose(page))}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
