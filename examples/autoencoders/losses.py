@@ -47,7 +47,7 @@ gaussian = models.StochasticAutoencoder.dense(
 )
 bernoulli = models.StochasticAutoencoder.dense((64,), [32], 8, pixels="bernoulli", **settings)
 half = functional.mse(gaussian(x), x).item() / 2 + 64 / 2 * math.log(2 * math.pi)
-claim("B16", "-log p of a Gaussian decoder is SSE/2 + D/2 log 2π", gaussian.loss(x).item(), half, rtol=1e-12)
+claim("B16", "-log p of a Gaussian decoder is ½ squared error + D/2 log 2π", gaussian.loss(x).item(), half, rtol=1e-12)
 bce = functional.bce(bernoulli(x), x).item()
 claim("B16", "-log p of a Bernoulli decoder is the cross-entropy", bernoulli.loss(x).item(), bce, rtol=1e-12)
 

@@ -13,7 +13,7 @@ missing pixels. Does each network get what it was trained for, and at which pric
 # With the code :math:`z = E(x)` and the reconstruction :math:`D(z)`, each loss is a mean over images x:
 #
 # - *sparse*: :math:`\|x - D(z)\|^2 + \lambda \sum_k |z_k|`
-# - *contractive*: :math:`\|x - D(z)\|^2 + \lambda \|J\|_F^2`, where J contains all derivatives ∂z/∂x
+# - *contractive*: :math:`\|x - D(z)\|^2 + \lambda \|J\|_F^2`, the sum of the squares of J, all derivatives ∂z/∂x
 # - *denoising*: :math:`\|x - D(E(\tilde x))\|^2`, where :math:`\tilde x` is x with noise or with erased pixels
 #
 # Both penalties can be cheated: divide the code by 1,000 and multiply the decoder's matrix by 1,000. The reconstruction

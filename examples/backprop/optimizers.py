@@ -51,8 +51,8 @@ def walk(loss, start, steps, optimizer, **settings):
 # :math:`(\sqrt k - 1) / (\sqrt k + 1) = 0.667`. Nesterov's factor is between them, :math:`1 - 1 / \sqrt k = 0.8`; but
 # it converges for every loss with curvatures from 1 to 25, where momentum can fail (Lessard, Recht & Packard 2016).
 # The factor is measured from step 100 to 200; the minimum is at 0, so rounding doesn't matter even at 1e-34.
-# With momentum and with Nesterov, two solutions of the recursion coincide, so the distance is about :math:`t \rho^t`
-# instead of :math:`\rho^t`, which multiplies the factor by :math:`2^{1/100} = 1.007`.
+# With momentum and with Nesterov, two solutions of the recursion coincide: after t steps with the factor :math:`\rho`
+# the distance is about :math:`t \rho^t`, not :math:`\rho^t`, which multiplies the factor by :math:`2^{1/100} = 1.007`.
 
 r, best = np.sqrt(k), (np.sqrt(k) - 1) / (np.sqrt(k) + 1)
 methods = {  # name: predicted factor, settings

@@ -15,7 +15,8 @@ and afterwards?
 #
 # .. math:: y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}},
 #
-# and then multiply by a learnt scale and add a learnt shift, which begin as 1 and 0. They differ in what a group is.
+# where :math:`\epsilon` is tiny and prevents a division by 0. Then they multiply by a learnt scale and add a learnt
+# shift, which begin as 1 and 0. They differ in what a group is.
 #
 # - BatchNorm: one channel of *all examples*, at all positions.
 # - GroupNorm: some channels of *one example*, at all positions; here two groups of four channels.

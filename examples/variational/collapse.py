@@ -64,7 +64,7 @@ plot.show(fig, name="prices")
 # At beta = 4 a code is not worth its price. Worse is a collapse where it would be. In the first steps the decoder can't
 # read the code yet, so each nat is wasted, and the encoder learns to return the prior. Then the decoder has nothing to
 # read, and it stays so. This happens to deep networks. Two remedies: raise beta slowly from 0 (*annealing*), or let
-# the first nats of each latent be free (*free bits*), as in :math:`\sum_k \max(\lambda, \mathrm{KL}_k)`.
+# the first λ nats of each latent be free (*free bits*), as in :math:`\sum_k \max(\lambda, \mathrm{KL}_k)`.
 #
 # A latent is *active* if the mean of q(z|x) varies from image to image, with a variance above 0.01.
 

@@ -13,12 +13,13 @@ parameters, and differentiate g. For which families is there such a function, an
 # * **Location and scale.** :math:`z = \mu + \sigma \varepsilon`: normal, Laplace, logistic, Gumbel, and, with a
 #   triangular matrix in place of σ, the normal distribution with a full covariance.
 # * **Inverse of the distribution function.** If u is uniform on (0, 1), then :math:`F^{-1}(u)` has the distribution
-#   function F. For an exponential distribution this is :math:`-\log(1 - u)/\lambda`.
+#   function F. For an exponential distribution with rate λ this is :math:`-\log(1 - u)/\lambda`.
 # * **Composition.** A function of such draws is another one: the sum of k exponential draws is an *Erlang* draw, a
 #   gamma draw of shape k. Ratios of gamma draws are beta and Dirichlet draws.
 # * **Approximate inverse.** Where :math:`F^{-1}` has no formula, an approximation of it may do; see the end.
 # * **Implicit gradient.** A gamma draw of any shape α has no formula either, but F(z; α) = u fixes how z moves with α:
-#   :math:`\partial z/\partial\alpha = -(\partial F/\partial\alpha)\,/\,p(z)`. The lecture has the first four ways.
+#   :math:`\partial z/\partial\alpha = -(\partial F/\partial\alpha)\,/\,p(z)`, where p is the density. (The lecture has
+#   the first four ways.)
 #
 # Discrete draws jump, so their families have no such function: `another lesson <estimators.py>`__ shows what works.
 
