@@ -18,7 +18,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygen.errors.arrays import as_array, check_dtype
-from tinygen.errors.calls import check_call, check_rules, check_settings
+from tinygen.errors.calls import check_call, check_rules, check_settings, no_rules
 from tinygen.tensor import OPS, Node, Parameter, Tensor, constant
 
 P = ParamSpec("P")
@@ -43,7 +43,7 @@ def op(definition: Any = None, *, prepare: Any = None, restore: Any = None) -> A
     `vjp_i(g)`, a vector-Jacobian product, maps the gradient of the output to the gradient of input i: both are Tensors,
     and it is written with ops, so that gradients have gradients. A vjp that needs the output of the op takes it too:
     `vjp_i(g, y)`. Only those that are needed run. `prepare(args)`, by default `as_tensors`, returns the tensors for the
-    definition, and `restore(args, y)` what the caller gets. Raises ValueError for a name in use.
+    definition, and `restore(args, y)` what the caller gets. Raises ValueError for the name of another module's op.
 
     >>> @tg.op
     ... def cube(x):
@@ -63,11 +63,13 @@ def op(definition: Any = None, *, prepare: Any = None, restore: Any = None) -> A
         try:
             current = DEFINITIONS[apply]
             inputs = getattr(current, "prepare", prepare)(args)
-            value, *vjps = current(*inputs, **settings) if settings else current(*inputs)
+            result = current(*inputs, **settings) if settings else current(*inputs)
         except (TypeError, ValueError):
             check_call(name, signature, args, settings)  # raises if the call doesn't fit the signature
             raise
-        y = _recorded(apply, current, inputs, vjps, value)
+        if type(result) is not tuple or not result:
+            raise no_rules(name, result)
+        y = _recorded(apply, current, inputs, result)
         if mode.trace is not None:
             mode.trace.append((apply, inputs, settings, y))
         return y if restore is None else restore(args, y)
@@ -125,23 +127,24 @@ def _as_tensor(a: Any, dtype: np.dtype | None) -> Tensor:
 _KEEPS_OUTPUT: dict[Callable, bool] = {}  # whether a vjp takes the output, by definition, once that has run
 
 
-def _recorded(op: Callable, definition: Callable, inputs: tuple, vjps: list[Callable], value: Any) -> Tensor:
+def _recorded(op: Callable, definition: Callable, inputs: tuple, result: tuple) -> Tensor:
     """The output of an op, with a node that has an edge to each input that is a variable; no node if there is none."""
-    if type(value) is not ndarray:
-        value = np.asarray(value)  # NumPy turns 0-d results into scalars
-    y = constant(value)
+    value, *vjps = result
+    edges, keeps = [], False
     if mode.recording:
-        edges = []
+        keeps = _KEEPS_OUTPUT.get(definition)
+        if keeps is None:
+            check_rules(op.__name__, len(inputs), vjps, value)
+            keeps = _KEEPS_OUTPUT[definition] = any(map(takes_output, vjps))
         for x, vjp in zip(inputs, vjps):
             parent = x.node
             if parent is not None:
                 edges.append((parent, vjp))
-        if edges:
-            keeps = _KEEPS_OUTPUT.get(definition)
-            if keeps is None:
-                check_rules(op.__name__, len(inputs), vjps)
-                keeps = _KEEPS_OUTPUT[definition] = any(map(takes_output, vjps))
-            y.node = Node(op, edges, value if keeps else None, value.shape)
+    if type(value) is not ndarray:
+        value = np.asarray(value)  # NumPy turns 0-d results into scalars
+    y = constant(value)
+    if edges:
+        y.node = Node(op, edges, value if keeps else None, value.shape)
     return y
 
 

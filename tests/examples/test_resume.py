@@ -41,7 +41,7 @@ class Killed(BaseException):
     """A process that is killed."""
 
 
-QUICK = "vae"  # the others take longer, and tests/runs/test_loop.py has their families
+QUICK = "vae"  # the others take longer, and tests/runs/test_resume.py has their families
 
 
 def test_every_example_that_can_be_resumed_is_here():

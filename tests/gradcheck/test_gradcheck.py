@@ -193,7 +193,7 @@ def test_a_gradient_of_the_wrong_shape_is_wrong():
 
 def test_what_is_not_finite_never_passes():
     with np.errstate(all="ignore"):
-        for x in (np.array([-1.0, 2.0]), np.array([0.0, 1.0]), np.array([np.nan, 1.0]), np.array([np.inf, 1.0])):
+        for x in (np.array([-1.0, 2.0]), np.array([0.0, 1.0])):
             report = check(tg.log, x, raises=False)
             assert {row.verdict for row in report.rows} == {"not finite"}
 
@@ -274,8 +274,8 @@ def test_a_slope_that_rounding_hides_is_reported():
         ),
         (TypeError, "argument x to be real numbers, got bool", lambda: check(tg.exp, np.ones(3, bool))),
         (TypeError, "argument x to be real numbers, got complex128", lambda: check(tg.exp, np.ones(3, complex))),
-        (TypeError, "not ndarray", lambda: check(lambda x: x.numpy(), X)),
-        (TypeError, "not float", lambda: check(lambda x: 3.0, X)),
+        (TypeError, "Tensors, got ndarray", lambda: check(lambda x: x.numpy(), X)),
+        (TypeError, "Tensors, got float", lambda: check(lambda x: 3.0, X)),
         (
             TypeError,
             "float64, got float32 from astype",
@@ -292,6 +292,9 @@ def test_a_slope_that_rounding_hides_is_reported():
             "expected the oracle to equal f, got a difference of",
             lambda: check(tg.exp, X, oracle=lambda x: np.exp(x) + 1),
         ),
+        (TypeError, r"expected arrays after f, got none: write check\(sin, x\)", lambda: check(tg.sin)),
+        (ValueError, "expected argument x to be finite, got nan", lambda: check(tg.sin, np.array([1, np.nan]))),
+        (TypeError, "oracle for complex numbers, got .*analytic=False", lambda: check(tg.abs, X, oracle=np.fabs)),
         (ValueError, "expected order to be 1 or 2, got 3", lambda: check(tg.exp, X, order=3)),
         (ValueError, "expected directions to be a whole number", lambda: check(tg.exp, X, directions=0)),
     ],

@@ -154,7 +154,7 @@ def test_as_plain_python_with_bounds_checks_and_on_narrower_vectors(how, profile
         pytest.skip("compiles the kernels again, or not at all: in the profiles full and long")
     if how == "narrow" and not WIDE:
         pytest.skip("here vectors are narrow anyway")
-    files = [f"tests/kernels/test_{name}.py" for name in ("tile", "conv", "matmul")]
+    files = [f"tests/kernels/test_{name}.py" for name in ("tile", "conv", "winograd", "matmul")]
     chosen = SMALL if how == "NUMBA_DISABLE_JIT" else "not narrower"
     settings = {"NUMBA_CACHE_DIR": str(tmp_path), how: "1"}
     run = run_tests(*files, "-k", chosen, start=("-c", STARTS[how]), **settings)

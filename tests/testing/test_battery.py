@@ -4,21 +4,11 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen import OPS
 from tinygen.ops.elementwise import elementwise
 from tinygen.tensor import constant
 from tinygen.testing import Case, Failure, check_op, table
 from tinygen.testing.draws import distinct, normal, shape
 from tinygen.testing.properties import PROPERTIES
-
-
-@pytest.fixture(autouse=True)
-def registry():
-    """Remove the ops of a test from `OPS` after it."""
-    before = dict(OPS)
-    yield
-    OPS.clear()
-    OPS.update(before)
 
 
 def one(rng):

@@ -55,12 +55,21 @@ def _mistake(who: str, signature: inspect.Signature, args: tuple, settings: Mapp
     return f"expected {', '.join(absent)}, got nothing: write {_call(who, known)}" if absent else ""
 
 
-def check_rules(name: str, tensors: int, vjps: list[Callable]) -> None:
-    """Raises TypeError unless an op has a derivative rule, a function written in Python, for each of its tensors."""
+def no_rules(name: str, result: Any) -> TypeError:
+    """The error of an op that returned no tuple."""
+    given = {"NoneType": "None", "ndarray": "an array alone"}.get(type(result).__name__, f"a {type(result).__name__}")
+    return TypeError(f"{name}: expected a value and its derivative rules, got {given}: {_RETURN}")
+
+
+def check_rules(name: str, tensors: int, vjps: list[Callable], value: Any) -> None:
+    """Raises TypeError unless an op has an array and a derivative rule, a Python function, for each of its tensors."""
+    if hasattr(value, "requires_grad"):
+        raise TypeError(f"{name}: expected an array as the value, got a Tensor: compute it from arrays, as x.data * 2")
     for vjp in vjps:
         if not isinstance(vjp, FunctionType):
-            hint = "return the value and one rule for each input, such as x.data**2, lambda g: g * 2 * x"
-            raise TypeError(f"{name}: expected a derivative rule, a function of g or of g and y, got {vjp!r}: {hint}")
+            raise TypeError(
+                f"{name}: expected a derivative rule, a function of g or of g and y, got {type(vjp).__name__}: {_RETURN}"
+            )
     if len(vjps) != tensors:
         raise TypeError(
             f"{name}: expected one derivative rule for each tensor that is passed by position, "
@@ -69,6 +78,7 @@ def check_rules(name: str, tensors: int, vjps: list[Callable]) -> None:
         )
 
 
+_RETURN = "return the value and one rule for each input, such as x.data**2, lambda g: g * 2 * x"
 _SAFE = {bool, int, float, str, tuple, slice, type(None)}  # the types of nearly all settings
 
 

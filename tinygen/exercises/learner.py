@@ -31,7 +31,7 @@ def op(definition: Any = None, **how: Any) -> Any:
             arrays = ", ".join(f"{each}.data" for each in definition.__code__.co_varnames[: len(args)])
             raise TypeError(f"{name}: the value is a Tensor: compute with {arrays}{line}")
         try:
-            check_rules(name, len(args), [*result[1:]])
+            check_rules(name, len(args), [*result[1:]], result[0])
         except TypeError as error:
             raise TypeError(f"{error}{line}") from None
         return result

@@ -11,7 +11,17 @@ from tinygen.gradcheck.differences import Slope, complex_step
 from tinygen.gradcheck.examining import examining
 from tinygen.gradcheck.jacobians import jacobian
 from tinygen.gradcheck.limits import DIRECTIONS, FULL, LIMITS
-from tinygen.gradcheck.point import Arrays, Exact, Point, first, names_of, normal, second
+from tinygen.gradcheck.point import (
+    Arrays,
+    Exact,
+    Point,
+    WithParameters,
+    first,
+    names_of,
+    normal,
+    second,
+    with_parameters,
+)
 from tinygen.gradcheck.report import GradientError, Report, Row
 from tinygen.gradcheck.training import compare_training
 from tinygen.op import trace
@@ -59,16 +69,22 @@ def check(
         raise ValueError(f"check: expected order to be 1 or 2, got {order!r}: {hint}")
     whole("check", "directions", directions, least=1)
     whole("check", "seed", seed, least=0)
+    if not arrays:
+        raise TypeError(f"check: expected arrays after f, got none: write check({_name(f)}, x) with an array x")
+    f = with_parameters(f)
+    if isinstance(f, WithParameters):
+        arrays += tuple(p.data for p in f.parameters)
     names = names_of(f, len(arrays))
     inputs = [_float64(a, name) for a, name in zip(arrays, names)]
     with examining():
-        rows, words = _derivatives(f, inputs, names, order, seed, oracle, full, directions)
+        point = _settled(f, inputs)
+        rows, words = _derivatives(f, point, names, order, seed, oracle, full, directions)
     training = []
     if float32 and all(row.verdict != "wrong" for row in rows):
         training = compare_training(f, inputs, np.random.default_rng(seed))
         words = words or next((each.note for each in training if each.verdict == "wrong"), "")
     title, look = _describe(f, names, inputs), lambda row: jacobian(f, inputs, row, seed)
-    report = Report(title, seed, rows, words, training, look)
+    report = Report(title, seed, rows, words, training, look, _unchecked(point))
     if raises and not report.ok:
         raise GradientError(report)
     return report
@@ -76,7 +92,7 @@ def check(
 
 def _derivatives(
     f: Callable,
-    arrays: Arrays,
+    point: Point,
     names: list[str],
     order: int,
     seed: int,
@@ -85,8 +101,7 @@ def _derivatives(
     directions: int,
 ) -> tuple[list[Row], str]:
     """One row for each derivative, compared with differences in float64; and the blame in words if one fails."""
-    rng = np.random.default_rng(seed)
-    point = _settled(f, arrays)
+    rng, arrays = np.random.default_rng(seed), point.arrays
     exact = None if oracle is None else _exact(oracle, point)
     limit = LIMITS["order 1" if oracle is None else "complex step"]
     found = compare(point, rng, limit=limit, exact=exact, full=full, directions=directions)
@@ -113,7 +128,8 @@ def _settled(f: Callable, arrays: Arrays) -> Point:
     """The point; raises unless f computes in float64 throughout and returns the same value in each call."""
     with trace() as calls:
         point = first(f, arrays)
-    for op, _, _, output in calls:
+    for op, inputs, _, output in calls:
+        point.used |= {x.node for x in inputs if x.node is not None and x.node.op is None}
         if output.requires_grad and output.dtype != np.float64:
             raise TypeError(
                 f"check: expected f to compute in float64, got {output.dtype} from {op.__name__}, whose rounding hides "
@@ -128,6 +144,14 @@ def _settled(f: Callable, arrays: Arrays) -> Point:
     return point
 
 
+def _unchecked(point: Point) -> str:
+    """A line on the Parameters that f uses without being told: variables that are older than the arguments."""
+    first = min(x.node.birth for x in point.variables if x.node)
+    n = sum(node.birth < first for node in point.used)
+    hint = "pass the module itself, as in check(layer, x)"
+    return f"not checked: the gradients of {n} Parameter{'s' * (n != 1)} inside f: {hint}" if n else ""
+
+
 def _float64(a, name: str) -> np.ndarray:
     """A private float64 copy of an argument."""
     a = np.asarray(array_of(a))
@@ -136,6 +160,9 @@ def _float64(a, name: str) -> np.ndarray:
             f"check: expected argument {name} to be real numbers, got {a.dtype}: convert it with .astype(float); "
             "labels and indices are no arguments, as in check(lambda x: f(x, labels), x)"
         )
+    if not np.isfinite(a).all():
+        bad = float(a[~np.isfinite(a)][0])
+        raise ValueError(f"check: expected argument {name} to be finite, got {bad}: choose another point")
     return a.astype(np.float64)
 
 
@@ -143,7 +170,13 @@ def _exact(oracle: Callable[..., np.ndarray], point: Point) -> Exact:
     """Complex steps of the oracle, for all outputs of the point."""
 
     def flat(*arrays: np.ndarray) -> np.ndarray:
-        y = oracle(*arrays)
+        try:
+            y = oracle(*arrays)
+        except TypeError as error:
+            if not any(np.iscomplexobj(a) for a in arrays):
+                raise
+            hint = "pass none, or analytic=False to check_op"
+            raise TypeError(f"check: expected an oracle for complex numbers, got {error}: {hint}") from None
         return np.concatenate([np.asarray(part).reshape(-1) for part in (y if isinstance(y, tuple) else (y,))])
 
     values = flat(*point.arrays)
@@ -170,5 +203,12 @@ def _gap(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def _describe(f: Callable, names: list[str], arrays: Arrays) -> str:
-    name = getattr(f, "__name__", None) or getattr(getattr(f, "func", f), "__name__", type(f).__name__)
-    return f"{name}({', '.join(f'{n} {a.shape}' for n, a in zip(names, arrays))})"
+    return f"{_name(f)}({', '.join(f'{n} {a.shape}' for n, a in zip(names, arrays))})"
+
+
+def _name(f: Callable) -> str:
+    if isinstance(f, WithParameters):
+        return _name(f.f)
+    if hasattr(f, "__self__") and hasattr(f.__self__, "named_parameters"):
+        return f"{type(f.__self__).__name__}.{f.__name__}"
+    return getattr(f, "__name__", None) or getattr(getattr(f, "func", f), "__name__", type(f).__name__)

@@ -7,13 +7,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from tinygen.grad import grad
 from tinygen.gradcheck.differences import Slope
 from tinygen.gradcheck.limits import FLOOR, NEARBY
-from tinygen.tensor import Tensor, array_of, constant, variable
+from tinygen.tensor import Node, Parameter, Tensor, array_of, constant, variable
 
 Arrays = Sequence[np.ndarray]
 Exact = Callable[[int, np.ndarray, float], Slope]  # (argument, tangent, nudge of the point) -> J t, without steps
@@ -25,6 +26,7 @@ class Point:
     def __init__(self, record: Callable, compute: Callable, arrays: Arrays):
         self.arrays = list(arrays)
         self.variables = _variables(self.arrays)
+        self.used: set[Node] = set()  # the leaves of the graph, as far as they are known
         self.outputs: list[Tensor] = record(*self.variables)
         self._record, self._compute = record, compute
 
@@ -95,8 +97,43 @@ def second(f: Callable, arrays: Arrays, k: int, cotangent: np.ndarray) -> Point:
     return Point(lambda *v: gradients(True, *v), lambda *v: gradients(False, *v), [*arrays, cotangent])
 
 
+class WithParameters:
+    """A module, or a method of one, as a function of its inputs and, behind them, of its Parameters.
+
+    A call leaves the Parameters and the buffers, such as running statistics, as they were.
+    """
+
+    def __init__(self, f: Callable, entries: Sequence):
+        self.f, self.buffers = f, [e for e in entries if not isinstance(e.value, Parameter)]
+        self.parameters: list[Parameter] = [e.value for e in entries if isinstance(e.value, Parameter)]
+        self.names = [e.name for e in entries if isinstance(e.value, Parameter)]
+
+    def __call__(self, *tensors: Tensor) -> Any:
+        """f of the first tensors, while each Parameter stands for one of the others: its numbers, and its node."""
+        before = [(p.data, p.node) for p in self.parameters]
+        inputs, others = tensors[: -len(before)], tensors[-len(before) :]
+        try:
+            for parameter, x in zip(self.parameters, others):
+                parameter.data, parameter.node = x.data, x.node
+            return self.f(*inputs)
+        finally:
+            for parameter, (data, node) in zip(self.parameters, before):
+                parameter.node, parameter.data = node, data  # in this order: the node knows the shape of the data
+            for entry in self.buffers:
+                vars(entry.owner)[entry.key] = entry.value
+
+
+def with_parameters(f: Callable) -> Callable:
+    """f, or as `WithParameters` if it is a module with Parameters, or a method of one."""
+    module = getattr(f, "__self__", f)
+    entries = module.entries() if hasattr(module, "named_parameters") and not isinstance(module, type) else []
+    return WithParameters(f, entries) if any(isinstance(e.value, Parameter) for e in entries) else f
+
+
 def names_of(f: Callable, n: int) -> list[str]:
     """The names of f's parameters, or their positions if f has no signature."""
+    if isinstance(f, WithParameters):
+        return names_of(getattr(f.f, "forward", f.f), n - len(f.names)) + f.names
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):  # some callables written in C have no signature
@@ -106,13 +143,13 @@ def names_of(f: Callable, n: int) -> list[str]:
     return names + [f"{many}[{i}]" for i in range(n - len(names))]
 
 
-def outputs_of(y: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """One Tensor or several as a list; raises TypeError for anything else."""
-    outputs = list(y) if isinstance(y, tuple | list) else [y]
-    for tensor in outputs or [y]:
-        if not isinstance(tensor, Tensor):
-            raise TypeError(f"check: f must return a Tensor or a tuple of Tensors, not {type(tensor).__name__}")
-    return [tensor for tensor in outputs if isinstance(tensor, Tensor)]
+def outputs_of(y: Any) -> list[Tensor]:
+    """One Tensor or several, also in tuples within tuples, as a list; raises TypeError for anything else."""
+    if isinstance(y, Tensor):
+        return [y]
+    if not isinstance(y, tuple | list) or not y:
+        raise TypeError(f"check: expected f to return a Tensor or a tuple of Tensors, got {type(y).__name__}")
+    return [tensor for part in y for tensor in outputs_of(part)]
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

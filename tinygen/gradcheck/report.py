@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tinygen.plot import Picture
 
 
+MOST = 20  # rows of a table that is shown whole
+
+
 @dataclass(frozen=True)
 class Row:
     """One derivative: of output `output`, and at order 2 of its gradient in `argument`, by the argument named `by`.
@@ -75,6 +78,7 @@ class Report:
     blame: str = ""
     training: list[Comparison] = field(default_factory=list)
     look: Callable[[Row], Any] | None = field(default=None, repr=False, compare=False)  # a row -> its Jacobian
+    unchecked: str = ""  # what f uses, and nothing here compares
 
     @property
     def ok(self) -> bool:
@@ -124,11 +128,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """For notebooks: the verdicts as a table, what is to blame, and after a failure the picture."""
-        several = any(row.output for row in self.rows)
-        table = html.table(_HEAD, [_cells(row, several=several) for row in self.rows])
-        notes = [f"{row.derivative}: {row.note}" for row in self.rows if row.note]
-        notes = [*dict.fromkeys(notes), *map(str, self.training), *([self.blame] if self.blame else [])]
-        words = "".join(f'<div style="margin:.3em 0">{html.text(note, 2000)}</div>' for note in notes)
+        table = html.table(_HEAD, self._cells())
+        words = "".join(f'<div style="margin:.3em 0">{html.text(note, 2000)}</div>' for note in self._notes())
         picture = "" if all(row.ok for row in self.rows) else self._picture()
         sign = "✓" if self.ok else "✗"
         return html.block(f"{sign} gradient check of {self.function}: {self._verdict}", table, words, picture)
@@ -144,12 +145,23 @@ class Report:
         return str(self)
 
     def __str__(self) -> str:
-        lines = [_HEAD, *(_cells(row, several=any(r.output for r in self.rows)) for row in self.rows)]
-        notes = list(dict.fromkeys(f"{r.derivative}: {r.note}" for r in self.rows if r.note))
         title = f"gradient check of {self.function}: {self._verdict} (seed {self.seed})"
-        notes += map(str, self.training)
-        table = columns(lines, width=max(100, terminal_width()))
-        return "\n".join([title, table, *notes, *([self.blame] if self.blame else [])])
+        return "\n".join([title, columns([_HEAD, *self._cells()], width=max(100, terminal_width())), *self._notes()])
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        """The rows as text; of more than MOST, those of order 2 that are right are left out, but for the worst."""
+        rows, several = self.rows, any(row.output for row in self.rows)
+        if len(rows) > MOST:
+            worst = max((row for row in rows if row.order == 2), key=lambda row: row.error / row.limit, default=None)
+            rows = [row for row in rows if row.order == 1 or not row.ok or row is worst]
+        return [_cells(row, several=several) for row in rows]
+
+    def _notes(self) -> list[str]:
+        """What is said below the table."""
+        left_out = len(self.rows) - len(self._cells())
+        notes = [f"and {left_out} derivatives of order 2 that are right, with smaller errors"] if left_out else []
+        notes += dict.fromkeys(f"{row.derivative}: {row.note}" for row in self.rows if row.note)
+        return [*notes, *map(str, self.training), *filter(None, [self.unchecked, self.blame])]
 
 
 class GradientError(AssertionError):

@@ -153,7 +153,10 @@ def _culprit(f: Callable, single: Arrays, cotangents: Arrays, rng: np.random.Gen
         for why in (_wrong_value(alone, inputs, output, rng), _wrong_gradient(alone, inputs, output, rng)):
             if why:
                 return f"blame: `{op.__name__}`: {why}"
-    return "blame: no single op: each is right in float32 on the inputs that it had"
+    return (
+        "blame: no single op: each is right in float32 on the inputs that it had; if f draws random numbers, those in "
+        "float32 may be others: pass float32=False"
+    )
 
 
 def _wrong_value(op: Callable, inputs: tuple[Tensor, ...], output: Tensor, rng: np.random.Generator) -> str:

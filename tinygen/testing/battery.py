@@ -3,10 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
+from tinygen.errors.hints import did_you_mean
+from tinygen.io.table import columns
 from tinygen.tensor import Tensor
 from tinygen.testing.case import Case
 from tinygen.testing.coverage import SHARES
@@ -27,6 +30,19 @@ class Shown:
     worst: float = 0.0
 
 
+class Passed(dict[tuple[str, str], Shown]):
+    """What `check_op` found for each (property, argument), "*" for the whole op; print shows it as a table."""
+
+    def __init__(self, op: str, shown: dict[tuple[str, str], Shown]):
+        super().__init__(shown)
+        self.op = op
+
+    def __repr__(self) -> str:
+        head = "property", "argument", "examples", "largest error"
+        rows = [(prop, name, str(seen.examples), f"{seen.worst:.1e}") for (prop, name), seen in self.items()]
+        return "\n".join([f"{self.op}: all properties hold", columns([head, *rows])])
+
+
 def check_op(
     op: Callable[..., Tensor],
     sample: Callable,
@@ -35,23 +51,46 @@ def check_op(
     examples: int = 25,
     seed: int = 0,
     **flags: Any,
-) -> dict[tuple[str, str], Shown]:
+) -> Passed:
     """Test your own op for all properties that the ops of tinygen are tested for.
 
     `sample(rng)` draws `(arrays, static)`: float64 inputs off kinks and poles, and a dict of keyword arguments.
     `oracle(*arrays, **static)` is the same function in plain NumPy. `flags` are those of `Case`: `linear=("x",)`,
     `exact`, `flat`, `convex`, `view`, `analytic=False` if the oracle can't take complex numbers. Every property that
     applies is tested for each argument with `examples` examples that can fail. Returns the number of examples and the
-    largest error by (property, argument). Raises AssertionError at the first example that breaks a property, or if too
-    few samples can fail. Broadcast inputs and empty arrays are tested if the samples contain them.
+    largest error by (property, argument), which print shows as a table. Raises AssertionError at the first example that
+    breaks a property, or if too few samples can fail. Broadcast inputs and empty arrays are tested if the samples
+    contain them.
     """
+    known = [name for name in signature(Case).parameters if name not in ("op", "sample", "oracle")]
+    for name in flags:
+        if name not in known:
+            raise TypeError(f"check_op: expected flags among {', '.join(known)}, got {name}{did_you_mean(name, known)}")
     case = Case(op=op, sample=sample, oracle=oracle, **flags)
+    _check_sample(case, sample(np.random.default_rng(seed)))
     shown = {}
     for prop in PROPERTIES.values():
         found = attempt(case, prop, examples, seed) if prop.name in SHARES else show(case, prop, examples, seed)
         shown.update({(prop.name, name): seen for name, seen in found.items()})
     attempt(case, LARGE, examples, seed, enough=LARGE_EXAMPLES)
-    return shown
+    return Passed(case.name, shown)
+
+
+def _check_sample(case: Case, drawn: Any) -> None:
+    """Refuse what `sample` returned unless it is a pair of float64 arrays and a dict."""
+    pair = drawn if isinstance(drawn, tuple) and len(drawn) == 2 else (None, None)
+    if not (isinstance(pair[0], tuple | list) and isinstance(pair[1], dict)):
+        got = (
+            f"({', '.join(type(part).__name__ for part in drawn)})"
+            if isinstance(drawn, tuple)
+            else type(drawn).__name__
+        )
+        hint = "write sample=lambda rng: ((rng.normal(size=(2, 3)),), {}), a tuple of arrays and a dict of settings"
+        raise TypeError(f"check_op: expected sample(rng) to return (arrays, settings), got {got}: {hint}")
+    for i, a in enumerate(pair[0]):
+        if not isinstance(a, np.ndarray) or a.dtype != np.float64:
+            kind = getattr(a, "dtype", type(a).__name__)
+            raise TypeError(f"check_op: expected sample(rng) to draw float64 arrays, got {kind} for {case.argument(i)}")
 
 
 def show(case: Case, prop: Property, examples: int, seed: int) -> dict[str, Shown]:

@@ -31,15 +31,13 @@ def extremes(case: Case, arrays: Arrays, static: Static, rng: np.random.Generato
             inside = case.domain(*inputs)
             inputs, expected = tuple(x[inside] for x in inputs), [e[inside] for e in expected]
         found = _computed(case, inputs, static)
-        names = ["value", *(f"gradient of {case.argument(i)}" for i in range(len(inputs)))]
         floor = 4 * tiny * max([1.0, *(float(np.abs(x).max(initial=0)) for x in inputs)])
-        for name, got, right in zip(names, found, expected):
+        for name, got, right in zip(_names(case, inputs), found, expected):
             error = np.abs(got - right) / (np.abs(right) + floor / np.finfo(dtype).eps)
             limit = 64 * float(np.finfo(dtype).eps)
             if not (error <= limit).all():
                 at = int(np.argmax(~(error <= limit)))
-                where = ", ".join(repr(float(x[at])) for x in inputs)
-                text = f"{name} at {where} in {np.dtype(dtype)} is {got[at]}, should be {right[at]}"
+                text = f"{name} at {_where(inputs, at)} in {np.dtype(dtype)} is {got[at]}, should be {right[at]}"
                 raise Failure(case, "*", text, inputs, static, error=float(error[at]))
             worst, shown = max(worst, float(error.max(initial=0)) / limit), shown or got.size > 0
     return {"*": worst} if shown else {}
@@ -78,6 +76,20 @@ def _finite(case: Case, inputs: Arrays, static: Static) -> dict[str, float]:
     if case.domain is not None:
         inside = case.domain(*inputs)
         inputs = tuple(x[inside] for x in inputs)
-    if not all(np.isfinite(part).all() for part in _computed(case, inputs, static)):
-        raise Failure(case, "*", "is not finite where its oracle is", inputs, static)
+    for name, found in zip(_names(case, inputs), _computed(case, inputs, static)):
+        if not np.isfinite(found).all():
+            at = int(np.argmax(~np.isfinite(found)))
+            text = f"{name} at {_where(inputs, at)} is {found[at]}, where the oracle's value is finite: {_DOMAIN}"
+            raise Failure(case, "*", text, inputs, static)
     return {"*": 0.0}
+
+
+def _names(case: Case, inputs: Arrays) -> list[str]:
+    return ["value", *(f"gradient of {case.argument(i)}" for i in range(len(inputs)))]
+
+
+def _where(inputs: Arrays, at: int) -> str:
+    return ", ".join(repr(float(x[at])) for x in inputs)
+
+
+_DOMAIN = "if the op has no derivative there, leave it out, as in domain=lambda x: x != 0"

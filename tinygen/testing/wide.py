@@ -93,14 +93,27 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 
 def derivative(f: Callable, numbers: list[np.ndarray], i: int) -> np.ndarray:
-    """∂f/∂xᵢ at each entry as float64 by a tiny central difference, and NaN at a kink, where the two sides differ."""
-    x = numbers[i]
-    h = np.array([abs(entry) * Decimal("1e-30") if entry else Wide(Decimal("1e-90")) for entry in x], object)
-    above, here, below = (f(*numbers[:i], x + shift, *numbers[i + 1 :]) for shift in (h, 0 * h, -h))
-    right, left = narrow((above - here) / h), narrow((here - below) / h)
+    """∂f/∂xᵢ at each entry as float64, by a tiny difference to each side; NaN at a kink, where the sides differ."""
+    size = np.array(
+        [abs(entry) * Decimal("1e-30") if entry else Wide(Decimal("1e-90")) for entry in numbers[i]], object
+    )
+    right, left = _slope(f, numbers, i, size), _slope(f, numbers, i, -size)
     with np.errstate(invalid="ignore"):  # ∞ - ∞
         kink = ~(np.abs(right - left) <= 1e-9 * np.abs(right))
-    return np.where(kink, np.nan, narrow((above - below) / (2 * h)))
+    return np.where(kink, np.nan, right)
+
+
+def _slope(f: Callable, numbers: list[np.ndarray], i: int, step: np.ndarray) -> np.ndarray:
+    """The slopes over these steps as float64; at 0 their limit, which may be 0, as of x³, or infinite, as of ∛x."""
+    x, here = numbers[i], f(*numbers)
+    slope = narrow((f(*numbers[:i], x + step, *numbers[i + 1 :]) - here) / step)
+    zero = np.array([not entry for entry in x], bool)
+    if zero.any():
+        nearer = step * np.array([Wide(Decimal("1e-20"))] * len(x), object)
+        again = narrow((f(*numbers[:i], x + nearer, *numbers[i + 1 :]) - here) / nearer)
+        slope = np.where(zero & (np.abs(again) < 1e-3 * np.abs(slope)), 0.0, slope)
+        slope = np.where(zero & (np.abs(again) > 1e3 * np.abs(slope)), np.copysign(np.inf, again), slope)
+    return slope
 
 
 def precisely() -> AbstractContextManager:

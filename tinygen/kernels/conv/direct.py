@@ -143,19 +143,21 @@ def _read_block(x, window, block, gh, gw, form, cut):
 
 @kernel
 def _convolve(x, panels, bias, floor, y, table, start, stop):
+    c, shift = x.shape[3], scratch(x, len(bias))
+    copy(bias, 0, shift, 0, len(bias))
     for part in range(len(table) - 1):
-        row, first = table[part], max(start, table[part, 0])
-        last = min(stop, table[part + 1, 0])
+        row, first, last = table[part], max(start, table[part, 0]), min(stop, table[part + 1, 0])
         if first < last:
             cut, pixels = (row[1], row[2]), ((row[4], row[5]), (row[6], row[7]), (row[8], row[9]))
             form = (row[10], row[11]), (row[12], row[13]), (row[14], row[15]), (row[16], row[17])
-            own = panels[row[3] * x.shape[3] * len(bias) :]
-            _convolve_part(x, own, bias, floor, y, pixels, form, cut, first - row[0], last - row[0])
+            gw, own = row[9], panels[row[3] * c * len(bias) :]
+            window, rest = scratch(x, cut[0] * _windows(c, gw, cut[1], form)[3]), scratch(x, gw * WIDEST)
+            _convolve_part(x, own, shift, floor, y, window, rest, pixels, form, cut, first - row[0], last - row[0])
 
 
-@kernel
-def _convolve_part(x, panels, bias, floor, y, pixels, form, cut, start, stop):
-    (corner, step, (gh, gw)), ((kh, kw), (sh, sw), _, (dh, dw)), (images, rows) = pixels, form, cut
+@piece
+def _convolve_part(x, panels, shift, floor, y, window, rest, pixels, form, cut, start, stop):
+    (corner, step, (gh, gw)), ((kh, kw), (sh, sw), _, (dh, dw)), (_, rows) = pixels, form, cut
     _, h, wide, o = y.shape
     c, flat = x.shape[3], y.reshape(-1)
     _, row, _, size = _windows(c, gw, rows, form)
@@ -165,12 +167,10 @@ def _convolve_part(x, panels, bias, floor, y, pixels, form, cut, start, stop):
     walk, sizes = (sw * c, 0, dh * row, 1), (1, down, kw * c)
     if dw > 1:
         walk, sizes = (sw * c, dh * row, dw * c, 1), (down, kw, c)
-    window, shift, rest = scratch(x, images * size), scratch(x, len(bias)), scratch(x, gw * WIDEST)
-    copy(bias, 0, shift, 0, len(bias))
     for block in range(start, stop):
         begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)
-        for j in range(0, panels_of(len(bias)) * COLUMNS, COLUMNS):
-            m = panel_width(j, len(bias))
+        for j in range(0, panels_of(len(shift)) * COLUMNS, COLUMNS):
+            m = panel_width(j, len(shift))
             if j + m > o:  # some are padding: a row of pixels at a time, of which the channels are copied
                 for i in range(begin, end):
                     for r in range(first, last):
