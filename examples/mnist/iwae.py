@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from tinygen.data import Batches, binarise, load, one_per_class
+from tinygen.data.binary import mention_noise
 from tinygen.evaluate.latents import active_units
 from tinygen.evaluate.scoring import score_samples
 from tinygen.models import IWAE
@@ -74,6 +75,7 @@ def main(
     rng = np.random.default_rng(seed)
     with cli.before_work():
         digits = load(data, quiet=quiet)
+        mention_noise(digits, quiet=quiet)
         images, labels = digits.train_images[:limit], digits.test_labels[:limit]
         test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
         white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the mean image, never exactly 0 or 1 (Laplace)
@@ -134,7 +136,8 @@ def main(
     page = Page(run)
     first = one_per_class(labels)
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
-    page.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))
+    rows = {"binary image": test[first], "reconstruction": model.reconstruct(test[first])}
+    page.save("reconstructions.png", plot.image_rows, rows)
     curves, nll = {"training": trained, "test": tested}, {f"NLL by L_{draws}": figures["nll"]}
     page.save("loss.png", plot.loss_curves, curves, reference=nll, ylabel=f"-L_{k}, nats per image")
     page.write(title="An importance-weighted autoencoder", intro=INTRO, results=results, sections=SECTIONS)

@@ -15,6 +15,7 @@ from statistics import NormalDist
 import numpy as np
 
 from tinygen.data import Batches, binarise, load, one_per_class
+from tinygen.data.binary import mention_noise
 from tinygen.evaluate.scoring import score_samples
 from tinygen.models import VAE
 from tinygen.runs import Page, Result, Run, Section, cli, figures_table, open_run, parts, progress
@@ -122,6 +123,7 @@ def main(
     rng = np.random.default_rng(seed)
     with cli.before_work():
         digits = load(data, quiet=quiet)
+        mention_noise(digits, quiet=quiet)
         images, labels = digits.train_images[:limit], digits.test_labels[:limit]
         test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
         white = (images.sum(axis=0) + 1) / (len(images) + 2)  # the mean image, never exactly 0 or 1 (Laplace)
@@ -191,7 +193,8 @@ def pictures(page: Page, model: VAE, flat: VAE, drawn: np.ndarray, test: np.ndar
     """Write samples, reconstructions, and the map of the model with two latents."""
     first, few = one_per_class(classes), classes < 10  # classes on the map; more colours look alike
     page.save("samples.png", plot.image_grid, drawn[:100], columns=10)
-    page.save("reconstructions.png", plot.reconstructions, test[first], model.reconstruct(test[first]))
+    rows = {"binary image": test[first], "reconstruction": model.reconstruct(test[first])}
+    page.save("reconstructions.png", plot.image_rows, rows)
     page.save("manifold.png", plot.image_grid, flat.decode(prior_grid(15)), columns=15)
     page.save("latent.html", plot.explorer, flat, flat.encode(test)[0][few], classes[few])
 

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from tinygen.data import Batches, binarise, load, one_per_class
+from tinygen.data.binary import mention_noise
 from tinygen.evaluate.latents import active_units
 from tinygen.evaluate.scoring import score_samples
 from tinygen.models import ConditionalVAE
@@ -77,6 +78,7 @@ def main(
     rng = np.random.default_rng(seed)
     with cli.before_work():
         digits = load(data, quiet=quiet)
+        mention_noise(digits, quiet=quiet)
         classes = len(digits.classes)
         images, labels = digits.train_images[:limit], digits.train_labels[:limit]
         test = binarise(digits.test_images, np.random.default_rng(TEST_SEED))[:limit]
@@ -149,7 +151,7 @@ def main(
     restored = model.reconstruct(test[first], test_labels[first])
     page.save("samples.png", plot.image_grid, model.sample(columns, rng), columns=shown)
     page.save("styles.png", plot.image_grid, table, columns=shown)
-    page.save("reconstructions.png", plot.reconstructions, test[first], restored)
+    page.save("reconstructions.png", plot.image_rows, {"binary image": test[first], "reconstruction": restored})
     curves, nll = {"training": trained, "test": tested}, {f"NLL by L_{draws}": figures["nll"]}
     page.save("loss.png", plot.loss_curves, curves, reference=nll, ylabel=f"-L_{k}, nats per image")
     page.write(title="A conditional VAE", intro=INTRO, results=results, sections=SECTIONS)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygen.data import binarise, load_digits
+from tinygen.data import Dataset, binarise, load_digits
+from tinygen.data.binary import mention_noise
 
 
 def test_pixels_are_one_with_the_probability_of_the_grey_value():
@@ -20,3 +21,14 @@ def test_draws_depend_on_the_generator_only_and_change_no_image():
     assert one.shape == images.shape and (one == same).all() and (one != other).any() and (images == before).all()
     with pytest.raises(TypeError, match="binarise"):
         binarise(images, 0)
+
+
+def test_grey_pictures_are_mentioned_once_and_digits_are_not(capsys):
+    photographs = Dataset.of(np.random.default_rng(0).random((20, 8, 8)), name="pics")
+    mention_noise(photographs)
+    said = capsys.readouterr().err
+    assert said.startswith("pics: most pixels are grey, so the binary pixels drawn from them look like noise: ")
+    assert said.count("\n") == 1
+    mention_noise(photographs, quiet=True)
+    mention_noise(load_digits())
+    assert capsys.readouterr() == ("", "")

@@ -167,8 +167,30 @@ def test_a_download_that_is_killed_leaves_nothing_behind(contents, mirror, monke
     assert [path.name for path in cache.iterdir()] == ["next.gz"]
 
 
+def test_without_a_connection_the_error_has_no_text_of_the_library(contents, monkeypatch, capfd):
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:1/", "http://127.0.0.1:2/"))
+    with pytest.raises(ConnectionError) as caught:
+        load_mnist()
+    reasons = "http://127.0.0.1:1/: no connection (ConnectionError); http://127.0.0.1:2/: no connection"
+    assert f"could not be downloaded ({reasons}" in str(caught.value) and "Pool" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [line.split()[0] for line in capfd.readouterr().err.splitlines()] == ["downloading", "downloading"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a_file"])
+def test_a_data_folder_that_does_not_exist_is_an_error(contents, monkeypatch, tmp_path, name):
+    (tmp_path / "a_file").touch()
+    put(mnist.cache_folder(), contents)
+    monkeypatch.setenv("TINYGEN_DATA", str(tmp_path / name))
+    monkeypatch.setattr(mnist, "_fetch", lambda *_, **__: pytest.fail("it tried a download"))
+    for ask in (load_mnist, mnist.mnist_is_present):
+        with pytest.raises(NotADirectoryError, match=f"^TINYGEN_DATA: expected a folder, got .*{name}: create it, "):
+            ask()
+
+
 def test_without_download_the_error_names_the_folders(contents, monkeypatch, tmp_path):
     monkeypatch.setenv("TINYGEN_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
     with pytest.raises(FileNotFoundError) as caught:
         load_mnist(download=False)
     for place in (tmp_path / "data" / "mnist", tmp_path / "data", mnist.cache_folder()):

@@ -109,6 +109,30 @@ def test_an_example_refuses_bad_data_and_bad_folders(monkeypatch, capsys, finish
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+def test_an_example_never_writes_among_the_pictures_that_it_learns_from(monkeypatch, capsys, tmp_path, name):
+    program, pictures = example(name).main, tmp_path / "pictures"
+    if "data" not in signature(program).parameters:
+        pytest.skip("it has data of its own")
+    pictures.mkdir()
+    (tmp_path / "link").symlink_to(pictures)
+    monkeypatch.chdir(pictures)
+    pairs = [(pictures, pictures), (pictures, pictures / "run"), (tmp_path / "link", pictures), (".", "runs/vae")]
+    for data, out in pairs:
+        code, lines = exit_of(monkeypatch, capsys, program, f"{name}.py", "--data", data, "--out", out)
+        expected = f"{name}.py: expected --out to be outside the folder of pictures {data}, got {out}: choose another"
+        assert code == 2 and len(lines) == 1 and lines[0].startswith(expected), lines
+    assert list(pictures.iterdir()) == []
+
+
+def test_a_run_may_be_beside_the_pictures_or_above_them(monkeypatch, capsys, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for out in (tmp_path, tmp_path / "run", tmp_path / "pictures_run"):
+        given = ["--data", tmp_path / "pictures", "--out", out]
+        code, lines = exit_of(monkeypatch, capsys, example("vae").main, "vae.py", *given)
+        assert code == 1 and "expected pictures" in lines[0], lines  # the next check: there are none
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
 def test_every_number_of_an_example_has_a_range(name):
     program = example(name).main
     numbers = {

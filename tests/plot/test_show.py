@@ -20,9 +20,11 @@ def test_files_are_written_where_there_is_no_display(tmp_path, monkeypatch, caps
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "a.py", raising=False)
     plot.show(Figure(), name="losses")
     plot.show(Film(), name="film")
-    assert sorted(path.name for path in (tmp_path / "runs" / "a").iterdir()) == ["film.html", "losses.png"]
-    assert capsys.readouterr().out.splitlines() == ["wrote runs/a/losses.png", "wrote runs/a/film.html"]
-    assert "<p>film</p>" in (tmp_path / "runs" / "a" / "film.html").read_text()
+    folder = tmp_path / "runs" / "figures" / "a"
+    assert sorted(path.name for path in folder.iterdir()) == ["film.html", "losses.png"]
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["wrote runs/figures/a/losses.png", "wrote runs/figures/a/film.html"]
+    assert "<p>film</p>" in (folder / "film.html").read_text()
 
 
 def test_figures_are_saved_under_their_names_or_numbers(tmp_path):

@@ -44,6 +44,14 @@ def run(monkeypatch, capsys, program, *arguments):
     return code, capsys.readouterr().err.splitlines()
 
 
+def test_a_data_folder_that_does_not_exist_stops_a_program_before_its_work(monkeypatch, capsys):
+    calls.clear()
+    monkeypatch.setenv("TINYGEN_DATA", "/nonexistent")
+    code, lines = run(monkeypatch, capsys, main)
+    assert (code, calls) == (2, []) and len(lines) == 1
+    assert lines[0].startswith("ex.py: TINYGEN_DATA: expected a folder, got /nonexistent: ")
+
+
 # -- options -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,12 @@
 
 import numpy as np
 
+from tinygen.data.dataset import Dataset
 from tinygen.errors import arguments
+from tinygen.io.files import printable
+from tinygen.io.output import warn
+
+NOISY = 0.3  # the mean of 4 x (1 - x); MNIST has 0.07, the 8x8 digits have 0.28, photographs about 0.7
 
 
 def binarise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -21,3 +26,14 @@ def binarise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     arguments.generator("binarise", rng)
     return (rng.random(np.shape(images), dtype=np.float32) < images).astype(np.float32)
+
+
+def mention_noise(data: Dataset, *, quiet: bool = False) -> None:
+    """Warn on stderr, unless `quiet`, if binary pixels look like noise because most pixels are grey, as in photographs.
+
+    The variance of a binary pixel with the mean x is x (1 - x), at most 1/4.
+    """
+    x = data.train_images[:1000]
+    if not quiet and x.size and (4 * x * (1 - x)).mean() > NOISY:
+        what = "most pixels are grey, so the binary pixels drawn from them look like noise"
+        warn(f"{printable(data.name)}: {what}: for grey values, train a models.GaussianVAE")

@@ -36,8 +36,8 @@ def load_mnist(*, download: bool = True, quiet: bool = False) -> Dataset:
     """The 60,000 training and 10,000 test digits, (N, 28, 28, 1), with grey levels divided by 255.
 
     Missing files are downloaded to the user's cache (11 MB), unless `download` is False; `quiet` hides the progress.
-    Raises DataError for a file with another content, FileNotFoundError for a missing one without `download`, and
-    ConnectionError if a download fails.
+    Raises DataError for a file with another content, FileNotFoundError for a missing one without `download`,
+    ConnectionError if a download fails, and NotADirectoryError if TINYGEN_DATA names no folder.
     """
     pixels, labels, test_pixels, test_labels = (_read(name, download=download, quiet=quiet) for name in FILES)
     return Dataset(
@@ -55,6 +55,17 @@ def load_mnist(*, download: bool = True, quiet: bool = False) -> Dataset:
 def mnist_is_present() -> bool:
     """Whether all four files are on this machine; their content is checked when they are loaded."""
     return all(_find(name) for name in FILES)
+
+
+def data_folder() -> Path | None:
+    """The folder that TINYGEN_DATA names; None without this variable. Raises NotADirectoryError for another name."""
+    name = os.environ.get("TINYGEN_DATA")
+    if not name:
+        return None
+    if not Path(name).is_dir():
+        hint = "create it, name another one, or unset the variable"
+        raise NotADirectoryError(f"TINYGEN_DATA: expected a folder, got {files.printable(name)}: {hint}")
+    return Path(name)
 
 
 def cache_folder() -> Path:
@@ -80,9 +91,9 @@ def _read(name, *, download, quiet):
 
 
 def _places() -> Iterator[Path]:
-    if folder := os.environ.get("TINYGEN_DATA"):
-        yield Path(folder, "mnist")
-        yield Path(folder)
+    if folder := data_folder():
+        yield folder / "mnist"
+        yield folder
     yield cache_folder()
 
 
@@ -100,15 +111,24 @@ def _download(name, *, quiet) -> Path:
             content = _fetch(f"{mirror}{name}.gz", quiet=quiet)
             parse_idx_gz(f"{name}.gz", content, shape=shape, sha256=sha256)
         except (OSError, DataError) as error:
-            failures.append(f"{mirror}: {error}")
+            failures.append(f"{mirror}: {_reason(error)}")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         files.replace(target, content)
         return target
-    raise ConnectionError(
-        f"{name}.gz could not be downloaded:\n  " + "\n  ".join(failures) + "\n"
-        "Without a network, copy the four MNIST files to a folder and set TINYGEN_DATA to this folder."
-    )
+    hint = "check the network, or copy the four MNIST files to a folder and set TINYGEN_DATA to it"
+    raise ConnectionError(f"{name}.gz could not be downloaded ({'; '.join(failures)}): {hint}")
+
+
+def _reason(error: Exception) -> str:
+    """Why a download failed, in a few words; the texts of its library are about its own objects."""
+    import requests  # pooch has loaded it
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return f"no connection ({type(error).__name__})"
+    return str(error)
 
 
 def _fetch(url, *, quiet) -> bytes:
@@ -122,7 +142,8 @@ def _fetch(url, *, quiet) -> bytes:
         warn(f"downloading {url}")
         interval = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates; rarely in a log file
         # pooch sets `total` once it knows the size; until then it has to be any number but 0.
-        with tqdm(desc=url.rpartition("/")[2], total=1, unit="B", unit_scale=True, mininterval=interval) as bar:
+        name, shown = url.rpartition("/")[2], dict(unit="B", unit_scale=True, delay=0.01)  # none before the first bytes
+        with tqdm(desc=name, total=1, mininterval=interval, **shown) as bar:
             downloader = pooch.HTTPDownloader(chunk_size=CHUNK, progressbar=bar)  # pyright: ignore[reportArgumentType] its hint is too narrow
             downloader(url, content, None)
     return content.getvalue()

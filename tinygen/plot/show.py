@@ -16,6 +16,7 @@ from tinygen.io.output import say
 from tinygen.plot.canvas import Picture, save
 
 Sink = Callable[[Any, str], None]
+FOLDER = Path("runs/figures")  # apart from the folders of runs: a lesson may have the name of an example
 _sink: ContextVar[Sink | None] = ContextVar("sink", default=None)
 _counts: dict[Path, int] = {}  # figures without a name, per folder
 
@@ -23,7 +24,7 @@ _counts: dict[Path, int] = {}  # figures without a name, per folder
 def show(thing: Any, *, name: str = "") -> None:
     """Show a figure or a film: in a window if there is a display, in a notebook below the cell, else as a file.
 
-    The file is written to `runs/<script>/`, and its path is printed.
+    The file is written to `runs/figures/<script>/`, and its path is printed.
 
     Args:
         thing: a matplotlib figure, a `Picture`, or an object that a notebook shows as HTML, such as a `Film`.
@@ -53,7 +54,7 @@ def show(thing: Any, *, name: str = "") -> None:
         sys.modules["matplotlib.pyplot"].show()
     else:
         script = Path(getattr(sys.modules["__main__"], "__file__", None) or "figures").stem
-        say(f"wrote {write(thing, Path('runs') / script, name)}")
+        say(f"wrote {write(thing, FOLDER / script, name)}")
     _close(thing)
 
 

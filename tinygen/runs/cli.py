@@ -24,7 +24,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from tinygen.data import DataError
+from tinygen.data.catalogue import folder_of
+from tinygen.data.mnist import data_folder
 from tinygen.errors import arguments
+from tinygen.io.files import printable, real
 from tinygen.io.output import forgiving_output
 from tinygen.runs.ending import Failed, Refused, one_line_errors
 from tinygen.runs.parsing import call_of
@@ -150,20 +153,33 @@ def command(function: Callable) -> Callable:
     def run(*positional: Any, **options: Any) -> Any:
         with forgiving_output():
             with before_work():
-                given = checked(who, function, signature(function).bind(*positional, **options).arguments)
+                bound = signature(function).bind(*positional, **options)
+                bound.arguments.update(checked(who, function, bound.arguments))
+                bound.apply_defaults()
+                _check_folders(who, **bound.arguments)
                 _check_environment()
-            bound = signature(function).bind_partial()
-            bound.arguments.update(given)
             return function(*bound.args, **bound.kwargs)
 
     return run
 
 
+def _check_folders(who: str, *, data: Any = None, out: Any = None, **_: Any) -> None:
+    """Raise ValueError if a run would write its pictures into the folder of pictures that it learns from."""
+    pictures = folder_of(data) if isinstance(data, str | os.PathLike) else None
+    if out is not None and pictures is not None and real(out).is_relative_to(real(pictures)):
+        expected = f"--out to be outside the folder of pictures {printable(pictures)}"
+        raise ValueError(f"{who}: expected {expected}, got {printable(out)}: choose another folder, such as runs/mine")
+
+
 def _check_environment() -> None:
-    """Raise ValueError if an environment variable for the kernels has an unknown value."""
+    """Raise ValueError if an environment variable has a value that can't be used."""
     from tinygen import kernels
 
     kernels.setting()
+    try:
+        data_folder()
+    except NotADirectoryError as error:
+        raise ValueError(str(error)) from None
     if os.environ.get("TINYGEN_NUM_THREADS"):  # otherwise there is nothing to check, and the import takes a second
         from tinygen.kernels.machine.threads import num_threads
 
