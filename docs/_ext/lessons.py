@@ -39,7 +39,7 @@ def settings() -> dict[str, Any]:
     matplotlib.use("agg")
     chapters = [f"../examples/{chapter}" for chapter in lessons.CHAPTERS]
     return {
-        "examples_dirs": ["../examples"],
+        "examples_dirs": ["../examples"],  # its header is a .txt, which sphinx-gallery prefers to README.md; not .rst
         "gallery_dirs": ["lessons"],
         "filename_pattern": rf"examples/({'|'.join(lessons.CHAPTERS)})/",
         "ignore_pattern": rf"^(_.*|{'|'.join(path.stem for path in (ROOT / 'examples').glob('*.py'))})\.py$",

@@ -42,6 +42,12 @@ def test_the_list_explains_the_letters_of_the_claims():
     assert [topic for topic in LECTURES.values() if topic.removesuffix("s") not in words] == []
 
 
+def test_the_list_is_not_taken_for_the_header_of_the_gallery():
+    """Where there are both, sphinx-gallery prefers README.md to GALLERY_HEADER.rst, and GALLERY_HEADER.txt to both."""
+    pages = (ROOT / "examples").rglob("README.md")
+    assert [page for page in pages if not page.with_name("GALLERY_HEADER.txt").exists()] == []
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_the_links_of_a_lesson_lead_to_files_of_the_project(lesson):
     """So they work in a checkout; on the site they lead to the pages of these files."""
