@@ -8,6 +8,7 @@ import threading
 from time import monotonic, sleep
 
 import pytest
+from helpers.pages import blocks
 from helpers.paths import ROOT
 
 from tinygen.io import checkpoint
@@ -109,25 +110,41 @@ def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
     assert seen == [(0, before), (1, before)]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
-def test_an_example_stops_with_a_checkpoint_and_explains_how_to_continue(tmp_path):
-    options = dict(data="digits", epochs=40, batch_size=16, limit=16, out=tmp_path)
-    command = [sys.executable, str(ROOT / "examples" / "mnist" / "conv_autoencoder.py"), "--quiet"]
+def stopped_after_an_epoch(script, folder, *flags, **options):
+    """The lines on stderr of a script that gets Ctrl-C after its first epoch."""
+    command = [sys.executable, str(script), f"--out={folder}", *flags]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     signal.signal(signal.SIGINT, ignoring)
     began = monotonic()
-    while not (tmp_path / "log.jsonl").exists() or not (tmp_path / "log.jsonl").read_bytes():
+    while not (folder / "log.jsonl").exists() or not (folder / "log.jsonl").read_bytes():
         assert run.poll() is None and monotonic() - began < 120
         sleep(0.01)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=120)
     assert (run.returncode, out) == (130, ""), err
-    assert (
-        ": continue with the same arguments and --resume" in err.splitlines()[-1]
-        and "Traceback" not in err
-    )
+    return err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
+def test_the_script_on_the_page_stops_as_the_page_says(tmp_path):
+    """The first block of docs/runs.md, without its last line, and the one that ends a script."""
+    page = [code for _, code in blocks(ROOT / "docs" / "runs.md")]
+    train, call = page[0].rstrip().rsplit("\n", 1)
+    end = next(code for code in page if "cli.start(main)" in code)
+    (tmp_path / "small.py").write_text(f"{train}\n{end}", encoding="utf-8")
+    err = stopped_after_an_epoch(tmp_path / "small.py", tmp_path / "run", epochs=100_000)
+    *pressed, last = [line for line in err.splitlines() if line]
+    assert call == 'train("runs/small")' and pressed == ["stopping after this step; press again to stop at once"]
+    assert last.startswith("small.py: stopped after ") and last.endswith("with the same arguments and --resume")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there can a test press Ctrl-C in another process")
+def test_an_example_stops_with_a_checkpoint_and_explains_how_to_continue(tmp_path):
+    options = dict(data="digits", epochs=40, batch_size=16, limit=16)
+    err = stopped_after_an_epoch(ROOT / "examples" / "mnist" / "conv_autoencoder.py", tmp_path, "--quiet", **options)
+    assert ": continue with the same arguments and --resume" in err.splitlines()[-1] and "Traceback" not in err
     _, info = checkpoint.load(tmp_path / "checkpoint.npz")
     assert f"stopped after {info['epoch']} epoch" in err and 1 <= info["epoch"] < 40
 
