@@ -91,7 +91,7 @@ def main(
     families = [first, second, gan.run(context, budget.gan), diffusion.run(context, budget.diffusion)]
     options = dict(classifiers=int(not quick), confidence=CONFIDENCE, quiet=quiet)
     scores = {f.name: score_samples(f.samples, digits, **options) for f in families if f.samples is not None}
-    figures = {f"{family.name}: {family.figure}": family.value for family in families}
+    figures = {f"{family.name}: {family.metric}": family.value for family in families}
     for name, score in scores.items():
         figures |= {f"{name}: {figure}": score.figures[figure] for figure in ("sure", "rarest") if score.figures}
     run.finish(figures)
@@ -123,8 +123,8 @@ def main(
 
 def results_table(families: list[Family]) -> Table:
     """Each family with one result and its baseline."""
-    head = "family", "parameters", "seconds", "figure", "value", "baseline"
-    rows = [(f.name, f"{f.parameters:,}", f"{f.seconds:.0f}", f.figure, f"{f.value:.4g}", f.baseline) for f in families]
+    head = "family", "parameters", "seconds", "metric", "value", "baseline"
+    rows = [(f.name, f"{f.parameters:,}", f"{f.seconds:.0f}", f.metric, f"{f.value:.4g}", f.baseline) for f in families]
     return Table(head, rows)
 
 

@@ -59,7 +59,7 @@ def run(context: Context, steps: int) -> Family:
         name="autoencoder",
         parameters=sum(p.size for p in model.parameters()),
         seconds=seconds,
-        figure="squared error per test image",
+        metric="squared error per test image",
         value=tests[-1],
         baseline=f"{error:.4g} PCA with 10 numbers",
         density="no",

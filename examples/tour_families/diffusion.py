@@ -76,7 +76,7 @@ def run(context: Context, steps: int) -> Family:
         name="diffusion",
         parameters=sum(p.size for p in model.parameters()),
         seconds=seconds,
-        figure="squared error per pixel of test images",
+        metric="squared error per pixel of test images",
         value=tests[-1],
         baseline=f"{zero:.4g} for the prediction 0",
         density="a bound, not computed here",

@@ -77,7 +77,7 @@ class Family(NamedTuple):
     name: str
     parameters: int
     seconds: float  # of training
-    figure: str  # name of `value`
+    metric: str  # name of `value`
     value: float
     baseline: str  # to compare `value` with
     density: str  # whether it can tell how probable an image is

@@ -94,7 +94,7 @@ def run(context: Context, steps: int) -> Family:
         name="GAN",
         parameters=sum(p.size for p in trained.gan.parameters()),
         seconds=seconds,
-        figure="mean D(x) of generated images",
+        metric="mean D(x) of generated images",
         value=generated,
         baseline=f"{real:.4g} of real digits; 0.5 at the equilibrium",
         density="no",

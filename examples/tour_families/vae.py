@@ -69,7 +69,7 @@ def run(context: Context, steps: int) -> Family:
         name="VAE",
         parameters=sum(p.size for p in model.parameters()),
         seconds=seconds,
-        figure="negative ELBO, nats per test image",
+        metric="negative ELBO, nats per test image",
         value=tests[-1],
         baseline=f"{independent:.4g} independent pixels",
         density="a bound: the ELBO",

@@ -111,7 +111,7 @@ def test_a_terminal_shows_one_bar_that_is_redrawn(monkeypatch):
 def test_figures_are_numbers(capsys):
     bar = progress(range(1))
     for wrong in (None, [1.0], "high"):
-        with pytest.raises(TypeError, match=f"expected one number for the figure 'loss', got {type(wrong).__name__}"):
+        with pytest.raises(TypeError, match=f"expected one number for 'loss', got {type(wrong).__name__}"):
             bar.show(loss=wrong)
 
 
@@ -146,7 +146,7 @@ def test_a_part_of_a_program_shows_the_estimate_of_all_parts(capsys, clock):
         for _ in progress(range(10), label=name, part=part):
             clock.now += 3 if name == "training" else 1
     lines = capsys.readouterr().out.splitlines()
-    assert "training   75 %  10/10  0:30  0:10 left" in lines  # as long as promised
+    assert "training   75 %  10/10  0:30  about 0:10 left" in lines  # as long as promised
     assert lines[-1] == "scoring  100 %  10/10  0:10"
 
 
@@ -154,7 +154,22 @@ def test_a_bar_shows_the_percentage_of_the_whole_program(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Terminal())
     list(progress(range(4), label="VAE", part=(0.5, 0.75)))
     last = sys.stdout.getvalue().split("\r")[-1]
-    assert last.startswith("VAE:  75%") and "left" in last
+    assert last.startswith("VAE:  75%") and "| about 0" in last and "left" in last
+
+
+def test_the_first_of_several_loops_promises_nothing_about_the_others(monkeypatch, capsys, clock):
+    """At 10 % of a program, only the speed of its first loop is known."""
+    shares = parts({"fast": 10, "slow": 30})
+    for name, part in shares.items():
+        for _ in progress(range(10), label=name, part=part):
+            clock.now += 5
+    lines = capsys.readouterr().out.splitlines()
+    shown = {int(line.split()[1]): "left" in line for line in lines}
+    assert {share: share >= 20 and share < 100 for share in shown} == shown and len(shown) > 10
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    list(progress(range(4), label="fast", part=shares["fast"]))
+    first, last = (sys.stdout.getvalue().split("\r")[i] for i in (1, -1))
+    assert first.startswith("fast:   0%") and "left" not in first and "about" in last
 
 
 @pytest.mark.parametrize("part", [(0.5, 0.5), (-0.1, 1.0), (0.0, 1.1)])

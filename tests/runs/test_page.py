@@ -63,7 +63,7 @@ def test_texts_are_escaped(folder, title, text, figure, alt):
     read = Reader(page.read_text(encoding="utf-8"))
     assert read.texts == [
         ("title", title), ("h1", title), ("p", text),
-        ("th", "Figure"), ("th", "Value"), ("th", "Reference"), ("th", "Verdict"),
+        ("th", "Metric"), ("th", "Value"), ("th", "Reference"), ("th", "Verdict"),
         ("th", figure), ("td", "13.1043"), ("td", text), ("td", title),
         ("h2", title), ("p", text), ("p", figure),
     ]  # fmt: skip

@@ -14,6 +14,7 @@ from tinygen.io.table import format_number
 
 T = TypeVar("T")
 WHOLE = (0.0, 1.0)  # the part of a program with one loop
+ROUGH = 0.2  # share of a program of several loops before which its end can't be estimated from the first loop
 
 
 def progress(
@@ -32,7 +33,8 @@ def progress(
         total: number of items, for iterables without `len`; without it, no remaining time is shown.
         label: name of this loop.
         part: where this loop begins and ends in a program of several loops, as shares of its time, such as (0.0, 0.6).
-            The percentage and the remaining time are then those of the whole program; `parts` computes it.
+            The percentage and the remaining time are then those of the whole program; `parts` computes it. The time is
+            an estimate, "about 1:30 left", and shown after a fifth of the program.
         quiet: show nothing.
 
     Returns:
@@ -90,6 +92,10 @@ class Progress(Generic[T]):
             self._display.close(self._figures)
 
 
+_EARLY = "{l_bar}{bar}| {rate_fmt}{postfix}"  # of programs with several loops
+_LATE = "{l_bar}{bar}| about {remaining} left, {rate_fmt}{postfix}"
+
+
 class _Bar:
     """A bar that is redrawn in place."""
 
@@ -100,10 +106,12 @@ class _Bar:
         options: dict[str, Any] = dict(file=forgiving(sys.stdout), ncols=size.columns, nrows=size.lines)
         if part != WHOLE and total:  # tqdm counts in items of this loop, as if all loops had such items
             done, total = done + round(part[0] * total / _width(part)), round(total / _width(part))
-            options["bar_format"] = "{l_bar}{bar}| {remaining} left, {rate_fmt}{postfix}"
-        self._bar = tqdm(total=total, initial=done, desc=label or None, **options)
+            options["bar_format"] = _EARLY
+        self._bar, self._early = tqdm(total=total, initial=done, desc=label or None, **options), "bar_format" in options
 
     def advance(self, figures: Mapping[str, float]) -> None:
+        if self._early and self._bar.n + 1 >= ROUGH * self._bar.total:
+            self._bar.bar_format, self._early = _LATE, False
         self._bar.set_postfix_str(_format(figures), refresh=False)
         self._bar.update()
 
@@ -142,8 +150,9 @@ class _Place:
         if self.total:
             share = self.share(self.done)
             count = f"{int(100 * share + 1e-9):3d} %  {self.done}/{self.total}"
-            if share < 1 and (pace := self._pace(share)):
-                remaining = _clock(pace * (1 - share)) + " left"
+            several = self._part != WHOLE  # loops, of which each has another speed
+            if share < 1 and (share >= ROUGH or not several) and (pace := self._pace(share)):
+                remaining = "about " * several + _clock(pace * (1 - share)) + " left"
         if stopped:
             remaining = "stopped"
         return "  ".join(filter(None, [self.label, count, _clock(elapsed), remaining, _format(figures)]))
@@ -214,4 +223,4 @@ def as_number(name: str, value: Any) -> int | float:
     try:
         return int(value) if isinstance(value, Integral) else float(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"expected one number for the figure {name!r}, got {type(value).__name__}") from error
+        raise TypeError(f"expected one number for {name!r}, got {type(value).__name__}") from error

@@ -106,7 +106,8 @@ class Diffusion(nn.Module):
     def loss(self, x_0: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Squared error per entry, with a random time and noise for each example: L_simple (DDPM, equation 14).
 
-        A network that always predicts zero noise has the loss 1. Raises ValueError for another shape, or integers.
+        With epsilon prediction, a network that always predicts zero has the loss 1. Raises ValueError for another shape,
+        or integers.
         """
         if x_0.shape[1:] != self.shape or x_0.dtype.kind != "f":
             wanted = f"(N, {', '.join(map(str, self.shape))})"

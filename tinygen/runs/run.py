@@ -267,9 +267,9 @@ def _json_number(value: int | float) -> int | float | str:
 
 
 class Result(NamedTuple):
-    """One line of the table of results: a figure with its unit, its value, a reference value, and the verdict."""
+    """One line of the table of results: a metric with its unit, its value, a reference value, and the verdict."""
 
-    figure: str
+    metric: str
     value: float | str
     reference: float | str = ""
     verdict: str = ""
