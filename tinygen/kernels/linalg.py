@@ -188,21 +188,18 @@ def _tiles(a, a_row, a_step, b, b_row, b_step, bias, y, column_sums, sizes, star
                         _sum(panel, count, shift, total, begin == 0)
                         for q in range(columns):
                             column_sums[j + q] = total[q]
-                to, sums = (matrix * n + first) * m + j, (1, 1, count)
                 copy(bias, j, shift, 0, columns)
-                if columns == COLUMNS and begin == 0:
-                    multiply(x, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, y, to, m, rows, COLUMNS)
-                elif columns == COLUMNS:
-                    multiply(x, at, walk, sums, panel, 0, COLUMNS, y, to, m, y, to, m, rows, COLUMNS)
-                else:  # the last panel, whose other columns are never read
-                    wide = LANES if columns <= LANES else COLUMNS
-                    if begin == 0:
-                        multiply(x, at, walk, sums, panel, 0, COLUMNS, shift, 0, 0, rest, 0, COLUMNS, rows, wide)
-                    else:
-                        multiply(x, at, walk, sums, panel, 0, COLUMNS, rest, 0, COLUMNS, rest, 0, COLUMNS, rows, wide)
-                    if piece_of_k == pieces - 1:
-                        for i in range(rows):
-                            copy(rest, i * COLUMNS, y, to + i * m, columns)
+                # The last panel goes to a buffer, from which the columns that are no padding are copied.
+                target, to, apart = (y, (matrix * n + first) * m + j, m) if columns == COLUMNS else (rest, 0, COLUMNS)
+                before, before_at, before_row = (shift, 0, 0) if begin == 0 else (target, to, apart)
+                wide = LANES if columns <= LANES else COLUMNS
+                multiply(
+                    *(x, at, walk, (1, 1, count), panel, 0, COLUMNS),
+                    *(before, before_at, before_row, target, to, apart, rows, wide),
+                )
+                if columns < COLUMNS and piece_of_k == pieces - 1:
+                    for i in range(rows):
+                        copy(rest, i * COLUMNS, y, (matrix * n + first + i) * m + j, columns)
 
 
 @piece

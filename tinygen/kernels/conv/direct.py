@@ -151,7 +151,8 @@ def _convolve(x, panels, bias, floor, y, table, start, stop):
             cut, pixels = (row[1], row[2]), ((row[4], row[5]), (row[6], row[7]), (row[8], row[9]))
             form = (row[10], row[11]), (row[12], row[13]), (row[14], row[15]), (row[16], row[17])
             gw, own = row[9], panels[row[3] * c * len(bias) :]
-            window, rest = scratch(x, cut[0] * _windows(c, gw, cut[1], form)[3]), scratch(x, gw * WIDEST)
+            window = scratch(x, cut[0] * _windows(c, gw, cut[1], form)[3])
+            rest = scratch(x, cut[0] * cut[1] * gw * WIDEST if len(bias) > y.shape[3] else 0)
             _convolve_part(x, own, shift, floor, y, window, rest, pixels, form, cut, first - row[0], last - row[0])
 
 
@@ -171,32 +172,27 @@ def _convolve_part(x, panels, shift, floor, y, window, rest, pixels, form, cut, 
         begin, end, first, last = _read_block(x, window, block, gh, gw, form, cut)
         for j in range(0, panels_of(len(shift)) * COLUMNS, COLUMNS):
             m = panel_width(j, len(shift))
-            if j + m > o:  # some are padding: a row of pixels at a time, of which the channels are copied
-                for i in range(begin, end):
-                    for r in range(first, last):
-                        for u in range(0, kh, down):
-                            at = (i - begin) * size + ((r - first) * sh + u * dh) * row
-                            panel = (j * kh + u * m) * kw * c
-                            before, before_at, before_row = (rest, 0, m) if u else (shift, j, 0)
-                            multiply(
-                                *(window, at, walk, sizes, panels, panel, m),
-                                *(before, before_at, before_row, rest, 0, m, gw, m),
-                            )
-                        to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o + j
-                        for q in range(gw):
-                            copy(rest, q * m, flat, to + q * step[1] * o, o - j)
-                continue
+            padded = j + m > o  # some of the channels are padding: the others are copied from a buffer
+            target, apart = (rest, m) if padded else (flat, step[1] * o)
             for u in range(0, kh, down):
                 panel = (j * kh + u * m) * kw * c
                 for i in range(begin, end):
                     for r in range(first, last):
                         at = (i - begin) * size + ((r - first) * sh + u * dh) * row
                         to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o + j
-                        before, before_at, before_row = (flat, to, step[1] * o) if u else (shift, j, 0)
+                        if padded:
+                            to = ((i - begin) * rows + r - first) * gw * m
+                        before, before_at, before_row = (target, to, apart) if u else (shift, j, 0)
                         multiply(
-                            *(window, at, walk, sizes, panels, panel, m),
-                            *(before, before_at, before_row, flat, to, step[1] * o, gw, m),
+                            *(window, at, walk, sizes, panels, panel, m, before, before_at, before_row),
+                            *(target, to, apart, gw, m),
                         )
+            for i in range(begin, end if padded else begin):
+                for r in range(first, last):
+                    to = ((i * h + corner[0] + step[0] * r) * wide + corner[1]) * o + j
+                    for q in range(gw):
+                        at = (((i - begin) * rows + r - first) * gw + q) * m
+                        copy(rest, at, flat, to + q * step[1] * o, o - j)
         if floor == 0:
             for i in range(begin, end):
                 for r in range(first, last):
