@@ -45,7 +45,8 @@ def check(
     what passes.
 
     Args:
-        f: a function of Tensors that returns a Tensor or a tuple of them; the same at every call.
+        f: a function of Tensors that returns a Tensor or a tuple of them; the same at every call. A module, or a method
+            of one, is checked with its Parameters, as if they were further arguments.
         arrays: the point, one array of real numbers for each argument of f; it is converted to float64.
         order: 1 for the gradients, 2 for their derivatives too.
         seed: seed of the directions and weights.
