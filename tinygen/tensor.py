@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from tinygen.errors.arrays import FLOATS, as_array, is_read_only
 from tinygen.errors.calls import as_constructor, explained
+from tinygen.errors.hints import Listed
 
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # the registry of ops, by name; `op` in op.py adds to it
 
@@ -49,7 +50,7 @@ class Node:
         return f"<{self.op.__name__ if self.op else 'leaf'} {self.shape}>"
 
 
-class Tensor:
+class Tensor(metaclass=Listed):
     """An immutable array of float32 or float64 that knows how it was computed.
 
     `Tensor(data)` takes a private, read-only copy; `requires_grad=True` makes it a variable, which gradients can be

@@ -1,5 +1,6 @@
 """The tables of names from other libraries: every hint names what exists."""
 
+import pydoc
 import re
 
 import numpy as np
@@ -45,6 +46,15 @@ def test_a_name_with_a_hint_is_not_listed_and_free_to_use():
             return self.device
 
     assert Own().fit() == 3 and "fit" in dir(Own())
+
+
+@pytest.mark.parametrize("kind", [nn.Module, nn.Dense, models.VAE, optim.Adam, tg.Tensor, tg.Parameter])
+def test_help_lists_only_what_exists(kind):
+    text = pydoc.render_doc(kind, renderer=pydoc.plaintext)
+    listed = {line.split("=")[0].split("(")[0].strip(" |") for line in text.splitlines()}
+    hidden = {name for cls in kind.__mro__ for name, entry in vars(cls).items() if isinstance(entry, hints.Elsewhere)}
+    assert len(hidden) >= 5 and not hidden & {*listed, *dir(kind)}
+    assert {"shape", "parameters", "step"} & listed & set(dir(kind))
 
 
 def test_a_name_that_a_module_imports_for_its_own_use_is_no_hint():

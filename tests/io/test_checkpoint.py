@@ -172,7 +172,10 @@ FORGED = {
     "Fortran order": (dict(members={"x.npy": npy(np.asfortranarray(np.ones((2, 3))))}), "Fortran order"),
     "a shape of petabytes": (dict(members={"x.npy": npy(x, huge)}), "32 bytes for shape"),
     "a negative shape": (dict(members={"x.npy": npy(x, huge.replace("100000, 100000, ", "-1, "))}), "bytes for shape"),
-    "code in the header": (dict(members={"x.npy": npy(x, "__import__('os').abort()")}), "it is damaged, or not a tinygen checkpoint"),
+    "code in the header": (
+        dict(members={"x.npy": npy(x, "__import__('os').abort()")}),
+        "it is damaged, or not a tinygen checkpoint",
+    ),
     "not an array": (dict(members={"x.npy": b"hello"}), "it is damaged, or not a tinygen checkpoint"),
     "a later npy format": (dict(members={"x.npy": npy(x).replace(b"NUMPY\x01", b"NUMPY\x02")}), "format 1.0"),
     "compression": (dict(members=good, compression=zipfile.ZIP_DEFLATED), "compressed"),

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -142,8 +143,8 @@ def _fetch(url, *, quiet) -> bytes:
         warn(f"downloading {url}")
         interval = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates; rarely in a log file
         # pooch sets `total` once it knows the size; until then it has to be any number but 0.
-        name, shown = url.rpartition("/")[2], dict(unit="B", unit_scale=True, delay=0.01)  # none before the first bytes
-        with tqdm(desc=name, total=1, mininterval=interval, **shown) as bar:
+        shown: dict[str, Any] = dict(unit="B", unit_scale=True, delay=0.01)  # nothing before the first bytes
+        with tqdm(desc=url.rpartition("/")[2], total=1, mininterval=interval, **shown) as bar:
             downloader = pooch.HTTPDownloader(chunk_size=CHUNK, progressbar=bar)  # pyright: ignore[reportArgumentType] its hint is too narrow
             downloader(url, content, None)
     return content.getvalue()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from tinygen.errors.arguments import python_number
+from tinygen.errors.hints import Listed
 from tinygen.errors.names import KEYWORDS
 
 P = ParamSpec("P")
@@ -140,7 +141,7 @@ def as_constructor(init: Callable[P, None]) -> Callable[P, None]:
     return call
 
 
-class ExplainedCalls(type):
+class ExplainedCalls(Listed):
     """A metaclass: a constructor call that doesn't fit raises the error of `check_call`; help() shows its signature."""
 
     @property

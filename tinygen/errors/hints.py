@@ -53,7 +53,7 @@ def instead(name: str, kind: str = "") -> str:
 
 
 def _public(owner: Any) -> list[str]:
-    """The names that `owner` offers if it is a module: its `__all__`, or else the functions and classes that it defines."""
+    """The names that a module offers: its `__all__`, or else the functions and classes that it defines; else none."""
     if not isinstance(owner, ModuleType):
         return []
     defined = [name for name, value in vars(owner).items() if getattr(value, "__module__", "") == owner.__name__]
@@ -92,14 +92,21 @@ def point_elsewhere(owner: type, names: Iterable[str], kind: str = "") -> None:
     for name in names:
         if not hasattr(owner, name):
             setattr(owner, name, Elsewhere(name, kind))
-    setattr(owner, "__dir__", _names)  # noqa: B010 (a type checker knows that a class has a __dir__ of its own)
+    listed = lambda instance: _own(object.__dir__(instance), type(instance))
+    setattr(owner, "__dir__", listed)  # noqa: B010 (a type checker knows that a class has a __dir__ of its own)
 
 
-def _names(instance: Any) -> list[str]:
-    """What `dir` lists: all but each name that is only an `Elsewhere`."""
-    classes = type(instance).__mro__
-    first = {name: entry for cls in reversed(classes) for name, entry in vars(cls).items()}
-    return [name for name in object.__dir__(instance) if not isinstance(first.get(name), Elsewhere)]
+class Listed(type):
+    """A metaclass: `dir` and `help` of the class too leave out each name that is only an `Elsewhere`."""
+
+    def __dir__(cls) -> list[str]:
+        return _own(super().__dir__(), cls)
+
+
+def _own(names: Iterable[str], owner: type) -> list[str]:
+    """The names that are not only an `Elsewhere` of a class."""
+    first = {name: entry for cls in reversed(owner.__mro__) for name, entry in vars(cls).items()}
+    return [name for name in names if not isinstance(first.get(name), Elsewhere)]
 
 
 class NoFunction(ModuleType):
