@@ -21,7 +21,8 @@ class WithExamplesAndPages(build_py):
     def copies(self):
         """Pairs of a file in the checkout and its place in the build."""
         target = Path(self.build_lib, "tinygen")
-        for path in (*sorted((ROOT / "examples").rglob("*.py")), *sorted((ROOT / "docs").glob("*.md"))):
+        examples, pages = ROOT / "examples", sorted((ROOT / "docs").glob("*.md"))
+        for path in (*sorted(examples.rglob("*.py")), examples / "README.md", *pages):
             yield path, target / path.relative_to(ROOT)
 
     def get_outputs(self, include_bytecode=True):

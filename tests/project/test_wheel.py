@@ -83,7 +83,8 @@ def test_the_command_copies_the_examples_and_they_run(installed, tmp_path):
     listed = run(installed / "tinygen", "examples", "mine", folder=tmp_path)
     assert listed.returncode == 0 and "Start with: python mine/tour.py" in listed.stdout, listed.stderr
     files = example_files()
-    assert sorted(path.relative_to(tmp_path / "mine") for path in (tmp_path / "mine").rglob("*.py")) == sorted(files)
+    copied = [path.relative_to(tmp_path / "mine") for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+    assert sorted(copied) == sorted(files)
     assert all((tmp_path / "mine" / path).read_bytes() == (ROOT / "examples" / path).read_bytes() for path in files)
     again = run(installed / "tinygen", "examples", "mine", folder=tmp_path)
     assert again.returncode == 1 and "exist already, and nothing was copied" in again.stderr

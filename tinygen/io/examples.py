@@ -26,15 +26,15 @@ def page_file(name: str) -> Path:
 
 
 def example_files() -> list[Path]:
-    """The paths of all Python files of the examples, relative to their folder; programs in the root come first."""
+    """The paths of the examples and of their list, relative to their folder; programs in the root come first."""
     folder = examples_folder()
-    paths = [path.relative_to(folder) for path in folder.rglob("*.py")]
+    paths = [path.relative_to(folder) for path in (*folder.rglob("*.py"), folder / "README.md")]
     return sorted((path for path in paths if "runs" not in path.parts), key=lambda path: (len(path.parts), path))
 
 
 def is_program(path: Path) -> bool:
     """Whether this file of the examples is started by a reader, and is not a part of another program."""
-    return not (path.parent / "__init__.py").exists()
+    return path.suffix == ".py" and not (path.parent / "__init__.py").exists()
 
 
 def about(path: Path) -> str:
