@@ -15,6 +15,9 @@ RETURNS = {
     "real, infinite": (lambda: arguments.real("f", "x", np.inf, infinite=True), np.inf),
     "pair of one": (lambda: arguments.pair("f", "p", 2, least=1), (2, 2)),
     "pair of two": (lambda: arguments.pair("f", "p", [1, np.int32(2)], least=1), (1, 2)),
+    "several": (lambda: arguments.several("f", "w", [np.int64(3), 4]), (3, 4)),
+    "several of an array": (lambda: arguments.several("f", "w", np.array([3, 4]), count=2), (3, 4)),
+    "several, none": (lambda: arguments.several("f", "w", ()), ()),
     "indices": (lambda: arguments.indices("f", "i", [[0, 2]], 3).tolist(), [[0, 2]]),
     "indices, none": (lambda: arguments.indices("f", "i", [], 3).tolist(), []),
     "between": (lambda: arguments.between("f", "x", np.array([0.0, np.nan]), 0, 1).shape, (2,)),
@@ -36,6 +39,13 @@ def test_the_checked_value_comes_back(name):
 
 
 REFUSED = [
+    (TypeError, lambda: arguments.several("f", "w", 32), "w to be a list of whole numbers, got 32: write (32,)"),
+    (TypeError, lambda: arguments.several("f", "w", 2, count=2), "a list of 2 whole numbers, got 2: write (2, 2)"),
+    (TypeError, lambda: arguments.several("f", "w", "32"), "w to be a list of whole numbers, got '32'"),
+    (TypeError, lambda: arguments.several("f", "w", None), "w to be a list of whole numbers, got None"),
+    (TypeError, lambda: arguments.several("f", "w", [3, 1.5]), "w[1] to be a whole number of at least 1, got 1.5"),
+    (ValueError, lambda: arguments.several("f", "w", (3,), count=2), "w to be a list of 2 whole numbers, got (3,)"),
+    (ValueError, lambda: arguments.several("f", "w", (3, 0)), "w[1] to be a whole number of at least 1, got 0"),
     (TypeError, lambda: arguments.whole("f", "n", 1.5, least=1), "n to be a whole number of at least 1, got 1.5"),
     (TypeError, lambda: arguments.whole("f", "n", True), "n to be a whole number, got True"),
     (ValueError, lambda: arguments.whole("f", "n", 9, least=1, most=8), "of at least 1 and at most 8, got 9"),

@@ -81,7 +81,7 @@ def test_a_code_of_exact_zeros_has_a_finite_penalty_and_gradient():
 
 def test_a_target_needs_codes_in_the_unit_interval():
     with pytest.raises(ValueError, match=r'the code to be in \[0, 1\], got .* write code_activation="sigmoid"'):
-        dense(SparseAutoencoder, weight=1, target=0.1).loss(images(0) - 0.5)
+        dense(SparseAutoencoder, weight=1, target=0.1, output="linear").loss(images(0) - 0.5)
     with pytest.raises(ValueError, match=r"the target has no unit"):
         dense(SparseAutoencoder, weight=1, target=0.1, unit_decoder=True)
 

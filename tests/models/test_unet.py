@@ -115,11 +115,11 @@ def test_channels_that_do_not_split_into_groups_are_refused():
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (dict(multiples=(2,)), r"expected two multiples, for maps of half and of quarter size, got \(2,\)"),
+        (dict(multiples=(2,)), r"expected multiples to be a list of 2 whole numbers, got \(2,\)"),
         (dict(multiples=(2, 0)), r"expected multiples\[1\] to be a whole number of at least 1, got 0"),
         (dict(middle=0), "expected middle to be a whole number of at least 1, got 0"),
         (dict(image_size=(8, 10)), "expected image_size with H and W divisible by 4, got 8x10"),
-        (dict(image_size=(8, 8, 1)), "expected image_size with H and W divisible by 4, got 8x8x1"),
+        (dict(image_size=(8, 8, 1)), r"expected image_size to be a list of 2 whole numbers, got \(8, 8, 1\)"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(wrong, message):

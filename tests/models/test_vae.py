@@ -318,5 +318,5 @@ def test_errors_name_what_does_not_fit():
         VAE(encoder, decoder, latent=0)
     with pytest.raises(ValueError, match="log_likelihood: expected k to be a whole number of at least 1, got 0"):
         small().log_likelihood(binary(2, 3, 3, 1), 0, rng())
-    with pytest.raises(ValueError, match=r"expected x in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"VAE.loss: expected pixels in \[0, 1\], got 0..2: scale"):
         small().loss(2 * binary(2, 3, 3, 1), rng())

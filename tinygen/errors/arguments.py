@@ -79,6 +79,25 @@ def pair(who: str, what: str, value: Any, *, least: int) -> tuple[int, int]:
     return height, width
 
 
+def several(who: str, what: str, value: Any, *, count: int | None = None) -> tuple[int, ...]:
+    """A list of whole numbers of at least 1, `count` of them if that is given, as a tuple of ints.
+
+    TypeError if it is no list, or an entry no whole number; ValueError for another count, or an entry below 1.
+    """
+    expected = "a list of whole numbers" if count is None else f"a list of {count} whole numbers"
+    entries = None
+    if not isinstance(value, str):
+        with suppress(TypeError):
+            entries = tuple(value)
+    if entries is None:
+        inside = f"{value}," if count is None else ", ".join([f"{value}"] * count)
+        hint = f"write ({inside})" if isinstance(_unboxed(value), int) else ""
+        raise TypeError(_message(who, what, expected, value, hint))
+    if count not in (None, len(entries)):
+        raise ValueError(_message(who, what, expected, value, ""))
+    return tuple(whole(who, f"{what}[{i}]", entry, least=1) for i, entry in enumerate(entries))
+
+
 def python_number(value: Any) -> Any:
     """A NumPy number, or an array of no axes, as a Python number; anything else as it is."""
     return value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value

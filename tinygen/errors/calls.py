@@ -103,7 +103,8 @@ def _call(who: str, parameters: Mapping[str, inspect.Parameter]) -> str:
     """A correct call, with every argument that has no default."""
     needed = [p for p in parameters.values() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     values = {"rng": "np.random.default_rng(0)"}
-    shown = [f"{p.name}={values.get(p.name, '...')}" if p.kind is p.KEYWORD_ONLY else p.name for p in needed]
+    by_name = [p.kind is p.KEYWORD_ONLY or p.name in values for p in needed]
+    shown = [f"{p.name}={values.get(p.name, '...')}" if named else p.name for p, named in zip(needed, by_name)]
     return f"{who}({', '.join(shown)})"
 
 
@@ -113,14 +114,20 @@ def _short(value: Any) -> str:
 
 
 def explained(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, which raises the error of `check_call` for a call that doesn't fit its signature."""
+    """`function`, which raises the error of `check_call` for a call that doesn't fit its signature.
+
+    The error of a method has the name of its class too: "VAE.loss: expected rng, got nothing: ...".
+    """
 
     @wraps(function)
     def call(*args: P.args, **settings: P.kwargs) -> T:
         try:
             return function(*args, **settings)
         except TypeError:
-            check_call(function.__name__, inspect.signature(function), args, settings)
+            who, given, parameters = function.__name__, args, list(inspect.signature(function).parameters.values())
+            if parameters and parameters[0].name == "self":
+                who, given, parameters = f"{type(args[0]).__name__}.{who}", args[1:], parameters[1:]
+            check_call(who, inspect.Signature(parameters), given, settings)
             raise
 
     return call

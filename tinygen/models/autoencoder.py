@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygen import functional, nn
 from tinygen.errors import arguments
-from tinygen.models.shapes import check_image_shape, check_shape
+from tinygen.models.shapes import check_image_shape, check_pixels, check_shape
 from tinygen.nn.inference import in_batches
 from tinygen.nn.init import Init
 from tinygen.nn.named_activation import activate, check_activation, shown, title
@@ -48,6 +48,7 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.error = arguments.choice(type(self).__name__, "loss", loss, LOSSES)
+        self._unit = loss == "bce" or _ends_in_sigmoid(decoder)  # whether the output is in [0, 1]
 
     # -- networks ------------------------------------------------------------------------------------------------------
 
@@ -78,9 +79,8 @@ class Autoencoder(nn.Module):
         """
         height, width, colours = check_image_shape("Autoencoder.conv", shape, divisor=4)
         last = _last_activation(f"{cls.__name__}.conv", output, cls._returns_logits(settings))
-        half, quarter, hidden = arguments.sizes(
-            "Autoencoder.conv", **{"channels[0]": channels[0], "channels[1]": channels[1], "hidden": hidden}
-        )
+        half, quarter = arguments.several("Autoencoder.conv", "channels", channels, count=2)
+        (hidden,) = arguments.sizes("Autoencoder.conv", hidden=hidden)
         pool = arguments.choice("Autoencoder.conv", "resize", resize, ("stride", "pool")) == "pool"
         maps = (height // 4, width // 4, quarter)
         same: dict[str, Any] = dict(rng=rng, dtype=dtype)
@@ -139,6 +139,7 @@ class Autoencoder(nn.Module):
         are further arguments of the class, such as `loss`.
         """
         shape = check_shape("Autoencoder.dense", shape)
+        widths = arguments.several("Autoencoder.dense", "widths", widths)
         last = _last_activation(f"{cls.__name__}.dense", output, cls._returns_logits(settings))
         same: dict[str, Any] = dict(rng=rng, init=init, dtype=dtype)
         encoder: list[nn.Module] = [nn.Flatten()]
@@ -206,8 +207,14 @@ class Autoencoder(nn.Module):
 
         With `corrupt` (see `corruption.py`) the input is corrupt(x, rng), and the target is still x.
         """
+        self._check_pixels(x)
         corrupted = x if corrupt is None else corrupt(x, arguments.generator("Autoencoder.loss", rng))
         return self._error(self.encoder(corrupted), x)
+
+    def _check_pixels(self, x: Tensor | np.ndarray) -> None:
+        """ValueError for numbers outside [0, 1], which a decoder that ends in a sigmoid never returns."""
+        if self._unit:
+            check_pixels(f"{type(self).__name__}.loss", x, otherwise="choose a linear output")
 
     # -- arrays in, arrays out -----------------------------------------------------------------------------------------
 
@@ -259,6 +266,14 @@ def _last_activation(who: str, output: str, logits: bool) -> str | None:
     if logits and output == "linear":
         raise ValueError(f"{who}: expected output='sigmoid' for a cross-entropy, got 'linear': change one of them")
     return "sigmoid" if output == "sigmoid" and not logits else None  # the model applies that of logits
+
+
+def _ends_in_sigmoid(decoder: nn.Module) -> bool:
+    """Whether the last layer that computes something has a sigmoid."""
+    if isinstance(decoder, nn.Sequential):
+        layers = [layer for layer in decoder if not isinstance(layer, nn.Flatten | nn.Reshape)]
+        return bool(layers) and _ends_in_sigmoid(layers[-1])
+    return isinstance(decoder, nn.Sigmoid) or getattr(decoder, "activation", None) == "sigmoid"
 
 
 def _layer(activation: str | None) -> nn.Module:

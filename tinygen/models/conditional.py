@@ -16,6 +16,7 @@ import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 from tinygen.models.iwae import IWAE
 from tinygen.models.stochastic import PIXELS
 from tinygen.models.vae import IMAGES, VAE, Terms
@@ -120,12 +121,14 @@ class ConditionalVAE(nn.Module):
 
     # -- the bound -----------------------------------------------------------------------------------------------------
 
+    @explained
     def terms(
         self, x: Tensor | np.ndarray, labels: np.ndarray, rng: np.random.Generator, *, free_bits: float = 0.0
     ) -> Terms:
         """The two terms of the negative bound of log p(x|y), as in `VAE.terms`."""
         return self.given(labels).terms(x, rng, free_bits=free_bits)
 
+    @explained
     def loss(
         self,
         x: Tensor | np.ndarray,
@@ -138,6 +141,7 @@ class ConditionalVAE(nn.Module):
         """reconstruction + beta · KL in nats per image, as in `VAE.loss`."""
         return self.given(labels).loss(x, rng, beta=beta, free_bits=free_bits)
 
+    @explained
     def log_likelihood(self, x: np.ndarray, labels: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
         """A lower bound of log p(x|y) per image, (N,) nats, from k samples; see `VAE.log_likelihood`."""
         batches = _slices(x, labels, IMAGES)
@@ -163,6 +167,7 @@ class ConditionalVAE(nn.Module):
         """The mean images for the mean codes of x."""
         return np.concatenate([self.given(labels[i]).reconstruct(x[i]) for i in _slices(x, labels, batch_size)])
 
+    @explained
     def sample(self, labels: np.ndarray, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
         """One new image for each label: the mean of p(x|z, y) at a code z from N(0, I)."""
         z = rng.standard_normal((len(labels), self.latent), dtype=self.parameters()[0].dtype)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygen import functional, nn
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 from tinygen.models.points import PointDenoiser
 from tinygen.models.samplers import State, last, reverse
 from tinygen.models.schedules import NoiseSchedule, cosine_schedule
@@ -103,11 +104,12 @@ class Diffusion(nn.Module):
         """The network's prediction (N, ...) for noisy examples x_t (N, ...) at times t (N,)."""
         return self.network(x_t, t)
 
+    @explained
     def loss(self, x_0: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Squared error per entry, with a random time and noise for each example: L_simple (DDPM, equation 14).
 
-        With epsilon prediction, a network that always predicts zero has the loss 1. Raises ValueError for another shape,
-        or integers.
+        With epsilon prediction, the loss of a network that always predicts zero is 1. Raises ValueError for another
+        shape, or integers.
         """
         if x_0.shape[1:] != self.shape or x_0.dtype.kind != "f":
             wanted = f"(N, {', '.join(map(str, self.shape))})"
@@ -126,6 +128,7 @@ class Diffusion(nn.Module):
             batches = (slice(i, i + batch_size) for i in range(0, max(1, len(x_t)), batch_size))
             return np.concatenate([self(x_t[batch], t[batch]).numpy() for batch in batches])
 
+    @explained
     def reverse(
         self, n: int, rng: np.random.Generator, *, steps: int | Sequence[int] = 50, eta: float = 0.0
     ) -> Iterator[State]:
@@ -134,6 +137,7 @@ class Diffusion(nn.Module):
         x_T = rng.standard_normal((n, *self.shape), dtype=self.parameters()[0].dtype)
         return reverse(self.schedule, self.denoise, x_T, rng, steps=steps, eta=eta, clip=self.clip)
 
+    @explained
     def sample(
         self, n: int, rng: np.random.Generator, *, steps: int | Sequence[int] = 50, eta: float = 0.0
     ) -> np.ndarray:

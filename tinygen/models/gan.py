@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 from tinygen.functional import norm
 from tinygen.grad import grad
 from tinygen.models.shapes import check_image_shape, check_shape
@@ -152,7 +153,7 @@ class GAN(nn.Module):
 
         The generator has ReLU and no activation on its output, the discriminator LeakyReLU with slope 0.2.
         """
-        shape = check_shape("GAN.dense", shape)
+        shape, widths = check_shape("GAN.dense", shape), arguments.several("GAN.dense", "widths", widths)
         size, same = math.prod(shape), dict[str, Any](rng=rng, dtype=dtype)
         leaky = dict(**same, activation="leaky_relu", negative_slope=0.2)
         generator = [nn.Dense(n, m, activation="relu", **same) for n, m in pairwise([latent, *widths])]
@@ -180,9 +181,8 @@ class GAN(nn.Module):
         Raises ValueError unless 4 divides H and W.
         """
         height, width, colours = check_image_shape("GAN.conv", shape, divisor=4)
-        half, quarter, latent = arguments.sizes(
-            "GAN.conv", **{"channels[0]": channels[0], "channels[1]": channels[1], "latent": latent}
-        )
+        half, quarter = arguments.several("GAN.conv", "channels", channels, count=2)
+        (latent,) = arguments.sizes("GAN.conv", latent=latent)
         maps = (height // 4, width // 4, quarter)
         same: dict[str, Any] = dict(rng=rng, dtype=dtype)
         first = dict(**same, init=nn.init.normal(0.02))  # as in the paper; BatchNorm corrects the scale
@@ -212,15 +212,18 @@ class GAN(nn.Module):
         """G(z), the examples (N, ...) for noise z (N, K)."""
         return self.generator(z)
 
+    @explained
     def noise(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n random inputs of the generator, (n, K), from N(0, I)."""
         n = arguments.whole("noise", "n", n, least=0)
         return rng.standard_normal((n, self.latent), dtype=self.parameters()[0].dtype)
 
+    @explained
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
         """n new examples (n, ...), in eval mode: BatchNorm uses its running statistics and doesn't update them."""
         return in_batches(self.generator, self.noise(n, rng), batch_size)
 
+    @explained
     def rejection_sample(
         self, n: int, rng: np.random.Generator, *, quantile: float = 0.99, batch_size: int = 500
     ) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from tinygen import nn
 from tinygen.distributions import Normal
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 from tinygen.functional import softmax
 from tinygen.grad import grad
 from tinygen.models.vae import VAE, importance_bound
@@ -55,6 +56,7 @@ class IWAE(VAE):
         (self.k,) = arguments.sizes(type(self).__name__, k=k)
         self.gradient = arguments.choice(type(self).__name__, "gradient", gradient, GRADIENTS)
 
+    @explained
     def loss(self, x: Tensor | np.ndarray, rng: np.random.Generator) -> Tensor:
         """-L_k in nats per image, a mean over images; ValueError for an empty batch.
 
@@ -63,6 +65,7 @@ class IWAE(VAE):
         """
         if not len(x):
             raise ValueError("IWAE.loss: expected at least one image, got an empty batch: skip it")
+        self._check_pixels("loss", x)
         if self.gradient == "dreg":
             return self._doubly_reparameterised(x, rng)
         return -importance_bound(self.log_weights(x, self.k, rng)).mean()

@@ -60,6 +60,7 @@ class Regularised(Autoencoder):
         self, x: np.ndarray, rng: np.random.Generator | None = None, *, corrupt: Corruption | None = None
     ) -> Terms:
         """Both terms for examples x; the penalty is that of the input, corrupted if there is a corruption."""
+        self._check_pixels(x)
         given = x if corrupt is None else corrupt(x, arguments.generator(f"{type(self).__name__}.terms", rng))
         if not (isinstance(given, Tensor) and given.requires_grad):
             given = Tensor(given, requires_grad=self.of_input)

@@ -88,6 +88,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Raises ValueError for NaN, for data outside [0, 1] with a sigmoid, and if the training diverges.
         """
         epochs, batch_size = arguments.sizes(_WHO, epochs=self.epochs, batch_size=self.batch_size)
+        widths = arguments.several(_WHO, "hidden_layer_sizes", self.hidden_layer_sizes)
         first = arguments.real(_WHO, "learning_rate", self.learning_rate, above=0)
         noise = arguments.real(_WHO, "noise", self.noise, least=0)
         X = np.asarray(validate_data(self, X, dtype=_DTYPES))
@@ -96,7 +97,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self._centre(X)
         rng = _generator(self.random_state)
         self.model_ = Autoencoder.dense(
-            X.shape[1:], tuple(self.hidden_layer_sizes), self.n_components, activation=self.activation,
+            X.shape[1:], widths, self.n_components, activation=self.activation,
             output=self.output, loss=self.loss, rng=rng, dtype=X.dtype.type,
         )  # fmt: skip
         self._n_features_out = self.n_components  # for get_feature_names_out

@@ -72,6 +72,7 @@ class StochasticAutoencoder(Autoencoder):
 
         Raises ValueError for an empty batch.
         """
+        self._check_pixels(x)
         corrupted = x if corrupt is None else corrupt(x, arguments.generator("StochasticAutoencoder.loss", rng))
         if not len(x):
             raise ValueError("StochasticAutoencoder.loss: expected at least one image, got an empty batch: skip it")

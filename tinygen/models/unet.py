@@ -136,19 +136,17 @@ class UNet(nn.Module):
         image_channels: int = 1,
         dtype: type = np.float32,
     ):
-        if len(multiples) != 2:
-            raise ValueError(f"UNet: expected two multiples, for maps of half and of quarter size, got {multiples}")
         channels, middle, image_channels = arguments.sizes(
             "UNet", channels=channels, middle=middle, image_channels=image_channels
         )
-        m, n = arguments.sizes("UNet", **{"multiples[0]": multiples[0], "multiples[1]": multiples[1]})
+        m, n = arguments.several("UNet", "multiples", multiples, count=2)  # of half and of quarter size
         if channels % (2 * GROUPS):
             raise ValueError(f"UNet: expected channels to be a multiple of {2 * GROUPS}, got {channels}")
         c, half, quarter = channels, m * channels, n * channels
         if image_size is not None:
-            sides = tuple(map(arguments.python_number, image_size))
-            check_divisible("UNet", "image_size", sides, 4)
-            image_size = sides[0], sides[1]
+            height, width = arguments.several("UNet", "image_size", image_size, count=2)
+            check_divisible("UNet", "image_size", (height, width), 4)
+            image_size = height, width
         hidden = 4 * channels
         same: dict[str, Any] = dict(rng=rng, dtype=dtype)
         conv: dict[str, Any] = dict(padding=1, **same)

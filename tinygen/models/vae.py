@@ -16,6 +16,8 @@ import numpy as np
 from tinygen import functional, nn
 from tinygen.distributions import Bernoulli, Normal
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
+from tinygen.models.shapes import check_pixels
 from tinygen.models.stochastic import PIXELS
 from tinygen.models.vae_networks import conv_networks, dense_networks
 from tinygen.nn.inference import in_batches
@@ -109,6 +111,11 @@ class VAE(nn.Module):
         form: dict[str, Any] = dict(hidden=hidden, activation=activation, rng=rng, dtype=dtype)
         return cls(*conv_networks(f"{cls.__name__}.conv", shape, channels, latent, **form), latent=latent, **settings)
 
+    def _check_pixels(self, name: str, x: Tensor | np.ndarray) -> None:
+        """ValueError for pixels outside [0, 1] in the method `name`, if they are Bernoulli."""
+        if self.pixels == "bernoulli":
+            check_pixels(f"{type(self).__name__}.{name}", x, otherwise='write pixels="gaussian"')
+
     # -- the two distributions and the bound ---------------------------------------------------------------------------
 
     def posterior(self, x: Tensor | np.ndarray) -> Normal:
@@ -126,12 +133,14 @@ class VAE(nn.Module):
         y = self.decoder(z)
         return Bernoulli(y) if self.log_var is None else Normal(y, log_var=self.log_var)
 
+    @explained
     def terms(self, x: Tensor | np.ndarray, rng: np.random.Generator, *, free_bits: float = 0.0) -> Terms:
         """The two terms of the negative ELBO, which is their sum.
 
         With `free_bits` λ, the KL of each latent, averaged over the batch, counts as at least λ nats: the second term
         is Σₖ max(λ, KLₖ) (Kingma et al. 2016, equation 15). A latent below λ is then not pushed towards the prior.
         """
+        self._check_pixels("loss", x)
         q = self.posterior(x)
         p = self.likelihood(q.rsample(rng))
         kl = functional.gaussian_kl(q.mu, q.log_var)  # raises for an empty batch
@@ -140,6 +149,7 @@ class VAE(nn.Module):
             kl = maximum(functional.gaussian_kl(q.mu, q.log_var, reduction="none").mean(axis=0), least).sum()
         return Terms(-p.log_prob(x).sum() * (1 / len(x)), kl)
 
+    @explained
     def loss(
         self, x: Tensor | np.ndarray, rng: np.random.Generator, *, beta: float = 1.0, free_bits: float = 0.0
     ) -> Tensor:
@@ -152,11 +162,13 @@ class VAE(nn.Module):
         reconstruction, kl = self.terms(x, rng, free_bits=free_bits)
         return reconstruction + beta * kl
 
+    @explained
     def log_weights(self, x: Tensor | np.ndarray, k: int, rng: np.random.Generator) -> Tensor:
         """log p(x|z) p(z) / q(z|x) for k samples z from q(z|x), (k, N): each is an unbiased estimate of the ELBO.
 
         `importance_bound(w).mean()` is the bound of an importance-weighted autoencoder.
         """
+        self._check_pixels("log_weights", x)
         q = self.posterior(x)
         return self._log_weights(x, q.rsample(rng, (k,)), q)
 
@@ -168,6 +180,7 @@ class VAE(nn.Module):
         log_p = log_p.reshape(k, len(x), math.prod(np.shape(x)[1:])).sum(axis=2)
         return log_p + (Normal(0.0, log_var=0.0).log_prob(z) - q.log_prob(z)).sum(axis=2)
 
+    @explained
     def log_likelihood(self, x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
         """A lower bound of log p(x) per image, (N,) nats: L_k = log 1/k Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016).
 
@@ -204,6 +217,7 @@ class VAE(nn.Module):
         """The mean images for the mean codes of x."""
         return in_batches(self, x, batch_size)
 
+    @explained
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
         """n new images: the mean of p(x|z) at codes z from N(0, I)."""
         n = arguments.whole("sample", "n", n, least=0)

@@ -29,7 +29,7 @@ def dense_networks(
     dtype: type = np.float32,
 ) -> Networks:
     """Dense layers of the given widths, mirrored; with `classes`, both networks take (x, labels). See `VAE.dense`."""
-    shape = check_shape(who, shape)
+    shape, widths = check_shape(who, shape), arguments.several(who, "widths", widths)
     sizes, same = [math.prod(shape), *widths], dict[str, Any](rng=rng, dtype=dtype)
     encoder: list[nn.Module] = [nn.Flatten()]
     decoder: list[nn.Module] = [nn.Reshape(shape)]
@@ -55,9 +55,8 @@ def conv_networks(
 ) -> Networks:
     """4x4 convolutions with stride 2, and back; with `classes`, both networks take (x, labels). See `VAE.conv`."""
     height, width, colours = check_image_shape(who, shape, divisor=4)
-    half, quarter, hidden = arguments.sizes(
-        who, **{"channels[0]": channels[0], "channels[1]": channels[1], "hidden": hidden}
-    )
+    half, quarter = arguments.several(who, "channels", channels, count=2)
+    (hidden,) = arguments.sizes(who, hidden=hidden)
     maps, same = (height // 4, width // 4, quarter), dict[str, Any](rng=rng, dtype=dtype)
     resize: dict[str, Any] = dict(stride=2, padding=1, **same)
     encoder: list[nn.Module] = [

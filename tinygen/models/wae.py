@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygen import nn
 from tinygen.errors import arguments
+from tinygen.errors.calls import explained
 from tinygen.models.regularised import Regularised
 from tinygen.op import as_tensors
 from tinygen.ops import maximum
@@ -101,6 +102,7 @@ class WassersteinAutoencoder(Regularised):
         rng = arguments.generator("WassersteinAutoencoder.penalty", rng)
         return mmd(z, rng.standard_normal(z.shape, dtype=z.dtype))
 
+    @explained
     def sample(self, n: int, rng: np.random.Generator, *, batch_size: int = 500) -> np.ndarray:
         """n new images: the decoder's output at codes z from N(0, I)."""
         n = arguments.whole("sample", "n", n, least=0)

@@ -33,7 +33,7 @@ class Reshape(Module):
     """
 
     def __init__(self, shape: tuple[int, ...]):
-        self.shape = arguments.sizes("Reshape", **{f"shape[{i}]": size for i, size in enumerate(shape)})
+        self.shape = arguments.several("Reshape", "shape", shape)
 
     def forward(self, x: Tensor) -> Tensor:
         if math.prod(x.shape[1:]) != math.prod(self.shape):
