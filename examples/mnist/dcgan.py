@@ -134,8 +134,8 @@ def main(
     results = [
         Result("mean D(x) of real images", figures["real"], "0.5 at the equilibrium"),
         Result("mean D(x) of generated images", figures["generated"], "0.5 at the equilibrium"),
-        *(Result(f"all: {line.figure}", *line[1:]) for line in all_scores.results[:2]),
-        *(Result(f"accepted by D: {line.figure}", *line[1:]) for line in scores.results[:4]),
+        *(Result(f"all: {line.metric}", *line[1:]) for line in all_scores.results[:2]),
+        *(Result(f"accepted by D: {line.metric}", *line[1:]) for line in scores.results[:4]),
         *scores.results[4:],
     ]
     figures_table(results, quiet=quiet)
