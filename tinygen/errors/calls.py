@@ -68,9 +68,8 @@ def check_rules(name: str, tensors: int, vjps: list[Callable], value: Any) -> No
         raise TypeError(f"{name}: expected an array as the value, got a Tensor: compute it from arrays, as x.data * 2")
     for vjp in vjps:
         if not isinstance(vjp, FunctionType):
-            raise TypeError(
-                f"{name}: expected a derivative rule, a function of g or of g and y, got {type(vjp).__name__}: {_RETURN}"
-            )
+            given = type(vjp).__name__
+            raise TypeError(f"{name}: expected a derivative rule, a function of g or of g and y, got {given}: {_RETURN}")
     if len(vjps) != tensors:
         raise TypeError(
             f"{name}: expected one derivative rule for each tensor that is passed by position, "
