@@ -69,7 +69,9 @@ def check_rules(name: str, tensors: int, vjps: list[Callable], value: Any) -> No
     for vjp in vjps:
         if not isinstance(vjp, FunctionType):
             given = type(vjp).__name__
-            raise TypeError(f"{name}: expected a derivative rule, a function of g or of g and y, got {given}: {_RETURN}")
+            raise TypeError(
+                f"{name}: expected a derivative rule, a function of g or of g and y, got {given}: {_RETURN}"
+            )
     if len(vjps) != tensors:
         raise TypeError(
             f"{name}: expected one derivative rule for each tensor that is passed by position, "
