@@ -14,7 +14,7 @@ import numpy as np
 from tinygen.kernels import norm, reference
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
-from tinygen.kernels.machine.sums import RUN, add_up, sum_row, sum_rows
+from tinygen.kernels.machine.sums import RUN, add_up, joined, sum_row, sum_rows
 from tinygen.kernels.machine.threads import rows_in_block, rows_joined, share
 
 BLOCK = 1 << 14  # numbers in a block
@@ -123,7 +123,7 @@ def _of_rows(x, y, dtype, masked=None):
     sums = np.empty((n, pieces, c), dtype if masked is None and pieces == 1 else np.float64)
     arrays = (None if a is None else a.reshape(n, -1, width) for a in (x, y, masked))
     share(_sum, n * pieces * -(-width // tile), *arrays, sums, tile, each)
-    return _joined(sums, dtype)
+    return joined(sums, dtype)
 
 
 def _of_each_row(x, y, dtype):
@@ -133,22 +133,16 @@ def _of_each_row(x, y, dtype):
     sums, each = np.empty((n, pieces, 1), dtype if pieces == 1 else np.float64), rows_in_block(n * pieces, x.size)
     arrays = (None if a is None else a.reshape(n, rows) for a in (x, y))
     share(_sum_pieces, -(-n * pieces // each), *arrays, sums.reshape(-1), pieces, each)
-    return _joined(sums, dtype)
-
-
-def _joined(sums, dtype):
-    """The sums of all pieces (N, pieces, C), in their order."""
-    total = sums[:, 0] if sums.shape[1] == 1 else np.add.reduce(sums, axis=1)
-    return total.astype(dtype, copy=False)
+    return joined(sums, dtype)
 
 
 @lru_cache(1024)
 def _cut(shape) -> tuple[int, int, int, tuple[int, int, int]]:
     """The width of a row of several joined, the columns of a tile, the rows of a piece, and (N, pieces, C)."""
     n, rows, c = shape
-    joined = rows_joined(rows, c)
-    width, rows = joined * c, rows // joined
-    tile = width if joined > 1 else min(width, TILE)
+    together = rows_joined(rows, c)
+    width, rows = together * c, rows // together
+    tile = width if together > 1 else min(width, TILE)
     pieces = max(1, min(rows, -(-rows * width // BLOCK), PIECES // (n * -(-width // tile))))
     each = -(-rows // pieces)
     return width, tile, each, (n, -(-rows // each), c)

@@ -17,10 +17,10 @@ import numpy as np
 from tinygen.kernels.machine.jit import as_input, kernel, piece
 from tinygen.kernels.machine.memory import empty
 from tinygen.kernels.machine.microkernel import COLUMNS, WIDEST, multiply, panel_width, panels_of
+from tinygen.kernels.machine.sums import joined
 from tinygen.kernels.machine.threads import share
 from tinygen.kernels.machine.vectors import LANES, transpose
 from tinygen.kernels.machine.window import clear, copy, read, scratch
-from tinygen.kernels.reduce import sum_along
 
 BUFFER = 1 << 16  # numbers in a block's windows: 256 kB, which leaves room in a second-level cache
 SLICE = 1 << 13  # numbers in those of a weight gradient, which are read again for each few of its rows: 32 kB
@@ -52,7 +52,7 @@ def weight(x, g, form):
     cut, blocks = _cut(x.shape, g.shape[1:3], form, SLICE, m)
     sums = empty((min(blocks, PARTIAL_SUMS), kh * kw * c * m), x.dtype)
     share(_weight, len(sums), as_input(x), as_input(g), sums, form, cut, blocks)
-    return sum_along(sums, (0,)).reshape(kh, kw, c, m)
+    return joined(sums[None], x.dtype).reshape(kh, kw, c, m)
 
 
 def _in_one_piece(w) -> tuple[np.ndarray, int]:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from tinygen.kernels.machine.jit import piece
+from tinygen.kernels.machine.jit import kernel, piece
+from tinygen.kernels.machine.memory import empty
+from tinygen.kernels.machine.threads import rows_in_block, share
 
 RUN = 32  # rows that x's own type adds up one by one: in float32 with an error of 1e-6 at most
 SHORT = 256  # numbers along a row that it adds up: vectors of them, so few in each lane
@@ -41,3 +43,26 @@ def add_up(rows, total):
     for start in range(0, len(rows), len(total)):
         for q in range(len(total)):
             total[q] += rows[start + q]
+
+
+def joined(parts, dtype):
+    """Σ over the parts (N, P, C) of a sum, in their order, as this type; the first part may be written to."""
+    n, count, c = parts.shape
+    if count == 1:
+        return parts[:, 0].astype(dtype, copy=False)
+    total, each = empty((n, c), dtype), rows_in_block(c, parts.size)
+    share(_join, -(-c // each), parts, total, each)
+    return total
+
+
+@kernel
+def _join(parts, total, each, start, stop):
+    columns = slice(start * each, min(stop * each, total.shape[1]))
+    for i in range(len(total)):
+        first, to = parts[i, 0, columns], total[i, columns]
+        for part in range(1, parts.shape[1]):
+            other = parts[i, part, columns]
+            for c in range(len(first)):
+                first[c] += other[c]
+        for c in range(len(to)):
+            to[c] = first[c]
