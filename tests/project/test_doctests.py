@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from helpers.paths import ROOT
+from helpers.registries import kept_registries
 
 import tinygen as tg
 from tinygen import derivatives
@@ -23,12 +24,10 @@ def test_the_examples_of_a_module_print_what_they_show(module):
     if module == "tinygen.models.sklearn":
         pytest.importorskip("sklearn", reason="scikit-learn isn't installed")
     names = {"np": np, "tg": tg, "F": tg.functional}
-    before = dict(tg.OPS)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module), extraglobs=names):
-        runner.run(test)
-    tg.OPS.clear()  # an example may define an op
-    tg.OPS.update(before)
+    with kept_registries():
+        for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module), extraglobs=names):
+            runner.run(test)
     assert runner.tries > 0
     assert runner.failures == 0, "a printed result differs, see the output"
 

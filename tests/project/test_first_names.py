@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from helpers.paths import ROOT
+from helpers.registries import kept_registries
 
 import tinygen as tg
 from tinygen import claims, data, distributions, functional, models, nn, optim, plot, runs
@@ -63,16 +64,12 @@ def test_a_list_of_arguments_has_each_of_them_and_no_other(name):
 @pytest.mark.parametrize("name", FIRST)
 def test_the_example_prints_what_it_shows(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = dict(tg.OPS)
-    try:
+    with kept_registries():
         names = {"np": np, "tg": tg, "F": functional, "claim": claims.claim}
         test = doctest.DocTestParser().get_doctest(inspect.getdoc(FIRST[name]) or "", names, name, None, 0)
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         runner.run(test)
         assert runner.tries and not runner.failures, "a printed result differs, see the output"
-    finally:
-        tg.OPS.clear()
-        tg.OPS.update(before)
 
 
 def test_the_engine_that_a_learner_reads_stays_short():
