@@ -31,6 +31,8 @@ def copy_with(folder: Path, *files: str) -> Path:
         shutil.copytree(ROOT / name, folder / name)
     for name in ("setup.cfg", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
+    (folder / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "README.md", folder / "examples")  # a page too
     for name in files:
         edit, path = edits()[name], folder / name
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
