@@ -7,7 +7,7 @@ from tinygen.errors import arguments
 from tinygen.io.files import printable
 from tinygen.io.output import warn
 
-NOISY = 0.3  # the mean of 4 x (1 - x); MNIST has 0.07, the 8x8 digits have 0.28, photographs about 0.7
+NOISY = 0.3  # the mean of 4 x (1 - x): 0.07 for MNIST and 0.28 for the 8x8 digits, whose binary pixels can be read
 
 
 def binarise(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

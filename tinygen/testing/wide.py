@@ -94,10 +94,8 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def derivative(f: Callable, numbers: list[np.ndarray], i: int) -> np.ndarray:
     """∂f/∂xᵢ at each entry as float64, by a tiny difference to each side; NaN at a kink, where the sides differ."""
-    size = np.array(
-        [abs(entry) * Decimal("1e-30") if entry else Wide(Decimal("1e-90")) for entry in numbers[i]], object
-    )
-    right, left = _slope(f, numbers, i, size), _slope(f, numbers, i, -size)
+    step = np.array([abs(x) * Decimal("1e-30") if x else Wide(Decimal("1e-90")) for x in numbers[i]], object)
+    right, left = _slope(f, numbers, i, step), _slope(f, numbers, i, -step)
     with np.errstate(invalid="ignore"):  # ∞ - ∞
         kink = ~(np.abs(right - left) <= 1e-9 * np.abs(right))
     return np.where(kink, np.nan, right)
